@@ -1,0 +1,321 @@
+import type { AssetType, DomainPermission, PlatformRole, Preset, ScopeKind } from '@strongroom/contract';
+
+/**
+ * The tables, alike in SQLite and PostgreSQL. Times are milliseconds since 1970 (integers), booleans 0 or 1, JSON is text,
+ * bytes are BLOB or BYTEA. Identifiers compare by code point (`COLLATE "C"` on PostgreSQL). Ids are never reused; nothing
+ * here holds a value, only envelopes (`secret_versions.envelope`), wrapped keys and keyed hashes.
+ */
+export interface Tables {
+  /** One row. */
+  installation: {
+    id: string;
+    /** Grows with every restore; part of every version. */
+    epoch: number;
+    created_at: number;
+    /** Proof of the key-encryption key: a wrapped constant, so that a wrong KEK is refused before anything is written. */
+    kek_id: string;
+    kek_check: Uint8Array;
+    recovery_confirmed_at: number | null;
+    /** Grows with every change of roles, groups, grants, bundles, members or assignments. */
+    authorisation_revision: number;
+  };
+  settings: { key: string; value: string; revision: number; updated_at: number; updated_by: string };
+  key_terms: {
+    id: string;
+    scope_id: string;
+    purpose: string;
+    number: number;
+    kek_id: string;
+    wrapped: Uint8Array | null;
+    uses: number;
+    state: 'active' | 'retired' | 'destroyed';
+    created_at: number;
+    destroyed_at: number | null;
+  };
+  /** One mechanism for all background work: a holder with an epoch; completions say `WHERE epoch = mine`. */
+  leases: { name: string; holder: string; epoch: number; expires_at: number };
+  /** Where resumable background work stands. */
+  background_jobs: { name: string; state: string; cursor: string | null; detail: string; epoch: number; updated_at: number };
+  idempotency: {
+    subject: string;
+    route: string;
+    key: string;
+    body_hmac: Uint8Array;
+    status: number;
+    /** JSON of the answer; a shown-once credential is never in it, only the id. */
+    response: string;
+    expires_at: number;
+  };
+
+  // Identities
+  principals: {
+    id: string;
+    kind: 'user' | 'group' | 'service-account';
+    name: string;
+    display_name: string;
+    email: string | null;
+    /** The domain a service account belongs to; null: the platform's. */
+    scope_id: string | null;
+    password_hash: string | null;
+    /** JSON array of {@link PlatformRole}. */
+    roles: string;
+    disabled_at: number | null;
+    deleted_at: number | null;
+    revision: number;
+    created_at: number;
+    created_by: string;
+    updated_at: number;
+  };
+  group_members: { group_id: string; principal_id: string; added_at: number; added_by: string };
+  tokens: {
+    id: string;
+    principal_id: string;
+    hmac: Uint8Array;
+    /** The keyring term of the HMAC. */
+    term_id: string;
+    last_four: string;
+    description: string;
+    expires_at: number | null;
+    revoked_at: number | null;
+    last_used_at: number | null;
+    created_at: number;
+    created_by: string;
+  };
+  sessions: {
+    id: string;
+    principal_id: string;
+    hmac: Uint8Array;
+    /** The second token held by the tab (plain-HTTP loopback), and the CSRF token. */
+    tab_hmac: Uint8Array;
+    term_id: string;
+    /** `cookie` for the console, `bearer` for the command line. */
+    transport: 'cookie' | 'bearer';
+    created_at: number;
+    last_seen_at: number;
+    expires_at: number;
+    revoked_at: number | null;
+  };
+  sign_in_links: { id: string; principal_id: string; hmac: Uint8Array; term_id: string; created_at: number; expires_at: number; used_at: number | null };
+  /** Failed sign-ins per account and per network, in windows. */
+  throttles: { bucket: string; window_start: number; failures: number };
+
+  // Scopes and access
+  scopes: {
+    id: string;
+    kind: ScopeKind;
+    /** `admin`, `global`, or the domain's name. */
+    name: string;
+    display_name: string;
+    description: string;
+    revision: number;
+    created_at: number;
+    created_by: string;
+    updated_at: number;
+    deleted_at: number | null;
+  };
+  /** Standing in a domain by preset. */
+  members: { scope_id: string; principal_id: string; preset: Preset; created_at: number; created_by: string };
+  /** Single permissions in a domain. */
+  grants: { id: string; scope_id: string; principal_id: string; permission: DomainPermission; created_at: number; created_by: string };
+  bundles: {
+    id: string;
+    scope_id: string;
+    name: string;
+    description: string;
+    /** A user or group; null for the default bundle, which its domain's owners own. */
+    owner_id: string | null;
+    is_default: number;
+    revision: number;
+    created_at: number;
+    created_by: string;
+    updated_at: number;
+  };
+  /**
+   * Assets beside those the default bundle has by being default. For a secret: `selector` is a key or, with `is_prefix`, a
+   * key prefix of the domain's managed store (or Global's: `selector_scope`). For everything else the configuration's id.
+   */
+  bundle_assets: { id: string; bundle_id: string; scope_id: string; asset_type: AssetType; selector_scope: 'domain' | 'global'; selector: string; is_prefix: number; created_at: number; created_by: string };
+  /** actor × asset type × permissions; `permissions` is a JSON array. */
+  bundle_grants: { id: string; bundle_id: string; scope_id: string; principal_id: string; asset_type: AssetType; permissions: string; created_at: number; created_by: string };
+  /** Domains a Global secret is assigned to; no row: all domains. */
+  secret_assignments: { secret_id: string; scope_id: string; created_at: number; created_by: string };
+
+  // Secrets
+  sources: { id: string; scope_id: string; name: string; type: 'DATABASE' | 'KUBERNETES' | 'VAULT' | 'AWS' | 'GOOGLE' | 'AZURE'; created_at: number };
+  secrets: {
+    id: string;
+    scope_id: string;
+    source_id: string;
+    key: string;
+    folded_key: string;
+    folder: string;
+    description: string;
+    owner: string;
+    /** `text`, `binary` or `fields`: how the current value was given; never its length. */
+    shape: 'text' | 'binary' | 'fields';
+    /** Names of the fields of a multi-field value, JSON array; null otherwise. */
+    field_names: string | null;
+    /** JSON array of `{scheme, host, port}`; null: anywhere. */
+    destinations: string | null;
+    expires_at: number | null;
+    rotate_every_days: number | null;
+    current_epoch: number;
+    current_version: number;
+    keep_versions: number;
+    rotated_at: number;
+    created_at: number;
+    created_by: string;
+    updated_at: number;
+    updated_by: string;
+    last_launched_at: number | null;
+    revision: number;
+    deleted_at: number | null;
+    deleted_by: string | null;
+    purge_after: number | null;
+  };
+  secret_tags: { secret_id: string; scope_id: string; tag: string };
+  secret_versions: {
+    secret_id: string;
+    epoch: number;
+    version: number;
+    /** AES-256-GCM envelope of @strongroom/crypto. */
+    envelope: Uint8Array;
+    term_id: string;
+    shape: 'text' | 'binary' | 'fields';
+    field_names: string | null;
+    /** Keyed fingerprint, never sent anywhere; null under 16 bytes for the duplicate report (it would confirm guesses). */
+    fingerprint: Uint8Array;
+    fingerprint_term_id: string;
+    /** 1 when the value has 16 bytes or more and may appear in the shared-value report. */
+    is_comparable: number;
+    created_at: number;
+    created_by: string;
+    /** The version a rollback took its value from. */
+    copied_from: number | null;
+  };
+
+  // Surfaces
+  configurations: {
+    id: string;
+    scope_id: string;
+    surface: AssetType;
+    name: string;
+    /** JSON of the normalised configuration: references and plain values, never a secret. */
+    document: string;
+    bundle_id: string;
+    managed_by: string | null;
+    is_suspended: number;
+    revision: number;
+    created_at: number;
+    created_by: string;
+    updated_at: number;
+    updated_by: string;
+    deleted_at: number | null;
+  };
+  /** One row per reference held, written in the save's own transaction. */
+  uses: {
+    configuration_id: string;
+    /** JSON pointer of the field. */
+    pointer: string;
+    /** The variable or property as people know it. */
+    name: string;
+    scope_id: string;
+    /** Canonical reference text. */
+    reference: string;
+    target_scope_id: string;
+    target_source_id: string;
+    target_key: string;
+    target_field: string | null;
+    /** The secret, when it is one of ours; kept after its deletion. */
+    secret_id: string | null;
+    kind: 'reference' | 'placeholder';
+    authorised_by: string;
+    authorised_at: number;
+  };
+
+  // Launches
+  launches: {
+    id: string;
+    scope_id: string;
+    kind: 'run' | 'workload';
+    configuration_id: string | null;
+    configuration_revision: number | null;
+    subject_id: string;
+    /** JSON array of {name, reference} asked for by a workload. */
+    requested: string;
+    created_at: number;
+    expires_at: number;
+    /** RFC 7638 thumbprint of the first JWK, and when it was bound. */
+    jwk_thumbprint: string | null;
+    bound_at: number | null;
+    /** Workloads renew it; past it the launch counts as unknown. */
+    heartbeat_until: number | null;
+    ended_at: number | null;
+  };
+  receipts: {
+    launch_id: string;
+    scope_id: string;
+    name: string;
+    pointer: string;
+    reference: string;
+    secret_id: string | null;
+    source_id: string;
+    target_key: string;
+    /** The source's version of this key, as text: `epoch.n` for ours. */
+    version: string | null;
+    fingerprint: Uint8Array | null;
+    outcome: string;
+    milliseconds: number;
+    /** Why the redactor does not mask it; null: masked. */
+    unmasked: string | null;
+    delivered_at: number | null;
+  };
+  runs: {
+    id: string;
+    scope_id: string;
+    configuration_id: string;
+    configuration_name: string;
+    surface: AssetType;
+    state: 'queued' | 'running' | 'succeeded' | 'failed' | 'stopped';
+    subject_id: string;
+    runner: string;
+    /** Which server process has it. */
+    holder: string | null;
+    boot_id: string | null;
+    pid: number | null;
+    pid_started: string | null;
+    exit_code: number | null;
+    signal: string | null;
+    /** Typed cause in plain words when it failed before or beside the command. */
+    failure_code: string | null;
+    failure_detail: string | null;
+    created_at: number;
+    started_at: number | null;
+    ended_at: number | null;
+    log_bytes: number;
+    log_cut: number;
+    revision: number;
+  };
+
+  // Audit
+  audit_chains: { id: string; started_at: number; head_sequence: number; head_hash: Uint8Array };
+  audit_records: {
+    chain_id: string;
+    sequence: number;
+    at: number;
+    /** The record as it is hashed: UTF-8 JSON. */
+    record: Uint8Array;
+    hash: Uint8Array;
+    mac: Uint8Array;
+    // copies for filtering; the record is the truth
+    scope_id: string | null;
+    principal_id: string | null;
+    action: string;
+    outcome: string;
+  };
+  audit_checkpoints: { id: string; at: number; document: Uint8Array; signature: Uint8Array; key_id: string };
+  /** Anonymous denials are counted per minute, not recorded one by one. */
+  denial_counts: { minute: number; action: string; count: number };
+}
+
+export type PlatformRoleList = readonly PlatformRole[];
