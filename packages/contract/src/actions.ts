@@ -38,21 +38,60 @@ export const actionTable = {
   'identity.list': { on: 'platform', roles: ['PLATFORM_ADMIN', 'DOMAIN_MANAGER', 'READ_ONLY_ADMIN', 'AUDITOR'] },
   'identity.manage': { on: 'platform', roles: admins },
   'domain.create': { on: 'platform', roles: domainManagers },
-  'settings.view': { on: 'platform', roles: ['PLATFORM_ADMIN', 'SECRETS_ADMIN', 'DOMAIN_MANAGER', 'READ_ONLY_ADMIN', 'AUDITOR'] },
+  'settings.view': {
+    on: 'platform',
+    roles: ['PLATFORM_ADMIN', 'SECRETS_ADMIN', 'DOMAIN_MANAGER', 'READ_ONLY_ADMIN', 'AUDITOR'],
+  },
   'settings.manage': { on: 'platform', roles: admins },
   'keys.manage': { on: 'platform', roles: admins },
   'audit.read': { on: 'platform', roles: ['PLATFORM_ADMIN', 'AUDITOR'] },
   'metrics.read': { on: 'platform', roles: ['PLATFORM_ADMIN', 'READ_ONLY_ADMIN', 'AUDITOR'] },
 
   // A scope
-  'domain.view': { on: 'scope', admin: secretsReaders, global: 'everyone', domain: 'member', everyDomain: [...domainReaders, 'AUDITOR'] },
+  'domain.view': {
+    on: 'scope',
+    admin: secretsReaders,
+    global: 'everyone',
+    domain: 'member',
+    everyDomain: [...domainReaders, 'AUDITOR'],
+  },
   'domain.manage': { on: 'scope', admin: [], global: [], domain: 'MANAGE_ACCESS', everyDomain: domainManagers },
-  'access.view': { on: 'scope', admin: secretsReaders, global: secretsReaders, domain: 'member', everyDomain: [...domainReaders, 'AUDITOR'] },
-  'access.manage': { on: 'scope', admin: admins, global: secretsAdmins, domain: 'MANAGE_ACCESS', everyDomain: domainManagers },
+  'access.view': {
+    on: 'scope',
+    admin: secretsReaders,
+    global: secretsReaders,
+    domain: 'member',
+    everyDomain: [...domainReaders, 'AUDITOR'],
+  },
+  'access.manage': {
+    on: 'scope',
+    admin: admins,
+    global: secretsAdmins,
+    domain: 'MANAGE_ACCESS',
+    everyDomain: domainManagers,
+  },
   'bundle.create': { on: 'scope', admin: [], global: [], domain: 'CREATE_BUNDLE', everyDomain: domainManagers },
-  'secret.list': { on: 'scope', admin: secretsReaders, global: 'everyone', domain: 'LIST_SECRETS', everyDomain: domainReaders },
-  'secret.manage': { on: 'scope', admin: secretsAdmins, global: secretsAdmins, domain: 'MANAGE_SECRETS', everyDomain: domainManagers },
-  'scope.audit': { on: 'scope', admin: ['PLATFORM_ADMIN', 'AUDITOR'], global: ['PLATFORM_ADMIN', 'AUDITOR'], domain: 'MANAGE_ACCESS', everyDomain: ['PLATFORM_ADMIN', 'DOMAIN_MANAGER', 'AUDITOR'] },
+  'secret.list': {
+    on: 'scope',
+    admin: secretsReaders,
+    global: 'everyone',
+    domain: 'LIST_SECRETS',
+    everyDomain: domainReaders,
+  },
+  'secret.manage': {
+    on: 'scope',
+    admin: secretsAdmins,
+    global: secretsAdmins,
+    domain: 'MANAGE_SECRETS',
+    everyDomain: domainManagers,
+  },
+  'scope.audit': {
+    on: 'scope',
+    admin: ['PLATFORM_ADMIN', 'AUDITOR'],
+    global: ['PLATFORM_ADMIN', 'AUDITOR'],
+    domain: 'MANAGE_ACCESS',
+    everyDomain: ['PLATFORM_ADMIN', 'DOMAIN_MANAGER', 'AUDITOR'],
+  },
   'spark-job.create': { on: 'scope', admin: [], global: [], domain: 'CREATE_SPARK_JOB', everyDomain: domainManagers },
   'launch.create': { on: 'scope', admin: [], global: [], domain: 'RESOLVE', everyDomain: [] },
 
@@ -66,7 +105,9 @@ export const actionTable = {
 } as const satisfies Record<string, ActionRow>;
 
 export type Action = keyof typeof actionTable;
-type On<Kind extends ActionRow['on']> = { [A in Action]: (typeof actionTable)[A]['on'] extends Kind ? A : never }[Action];
+type On<Kind extends ActionRow['on']> = {
+  [A in Action]: (typeof actionTable)[A]['on'] extends Kind ? A : never;
+}[Action];
 export type PlatformAction = On<'platform'>;
 export type ScopeAction = On<'scope'>;
 export type AssetAction = On<'asset'>;

@@ -29,7 +29,11 @@ export function foldKey(key: string): string {
   return key.toLowerCase();
 }
 
-export const SecretKey = Type.String({ pattern: secretKeyPattern, description: 'Key of a secret, unique in its scope after case folding', examples: ['finance-stripe-api-key'] });
+export const SecretKey = Type.String({
+  pattern: secretKeyPattern,
+  description: 'Key of a secret, unique in its scope after case folding',
+  examples: ['finance-stripe-api-key'],
+});
 export const Label = Type.String({ pattern: labelPattern, description: 'DNS label of at most 53 characters' });
 export const IntegrationName = Type.String({ pattern: integrationNamePattern });
 export const UserName = Type.String({ pattern: userNamePattern });

@@ -50,7 +50,8 @@ export function parseReference(text: string): Reference {
   const path = hash === -1 ? rest : rest.slice(0, hash);
   if (path.includes('?')) throw malformed('a question mark must be written as %3F');
   const [scope, source, ...segments] = path.split('/');
-  if (scope === undefined || source === undefined || segments.length === 0) throw malformed('it needs a scope, a source and a key');
+  if (scope === undefined || source === undefined || segments.length === 0)
+    throw malformed('it needs a scope, a source and a key');
   const field = hash === -1 ? undefined : decode(rest.slice(hash + 1), 'field');
   const key = segments.map((segment) => decode(segment, 'key'));
   return checkReference({ scope: scope as ReferenceScope, source: decode(source, 'source'), key, field });
@@ -83,23 +84,46 @@ export function formatReference(reference: Reference): string {
   return `${scheme}${reference.scope}/${encode(reference.source)}/${key}${field}`;
 }
 
-function checkReference(parts: { scope: ReferenceScope; source: string; key: readonly string[]; field: string | undefined }): Reference {
+function checkReference(parts: {
+  scope: ReferenceScope;
+  source: string;
+  key: readonly string[];
+  field: string | undefined;
+}): Reference {
   const { scope, source, key, field } = parts;
   if (!referenceScopes.includes(scope)) throw malformed('the scope must be domain, global or admin');
   if (!integrationName.test(source)) throw malformed('the source must be managed or the name of an integration');
-  if (source.toLowerCase() === reservedSourceName && source !== reservedSourceName) throw malformed('the source managed is written in lower case');
+  if (source.toLowerCase() === reservedSourceName && source !== reservedSourceName)
+    throw malformed('the source managed is written in lower case');
   if (source === reservedSourceName) {
-    if (key.length !== 1 || !secretKey.test(key[0] ?? '')) throw malformed('the key of a managed secret is 1 to 253 letters, digits, dots, underscores and hyphens, beginning with a letter or digit');
+    if (key.length !== 1 || !secretKey.test(key[0] ?? ''))
+      throw malformed(
+        'the key of a managed secret is 1 to 253 letters, digits, dots, underscores and hyphens, beginning with a letter or digit',
+      );
   } else {
-    for (const segment of key) if (!isPathSegment(segment)) throw malformed('the key has an empty, dot or control segment, a backslash or a percent sign');
+    for (const segment of key)
+      if (!isPathSegment(segment))
+        throw malformed('the key has an empty, dot or control segment, a backslash or a percent sign');
   }
-  if (field !== undefined && (field === '' || field.length > maxFieldLength || hasControl(field) || !field.isWellFormed())) throw malformed(`the field must be 1 to ${maxFieldLength} printable characters`);
+  if (
+    field !== undefined &&
+    (field === '' || field.length > maxFieldLength || hasControl(field) || !field.isWellFormed())
+  )
+    throw malformed(`the field must be 1 to ${maxFieldLength} printable characters`);
   return field === undefined ? { scope, source, key: key.join('/') } : { scope, source, key: key.join('/'), field };
 }
 
 /** A segment an integration's path may hold: it can't climb, and no server on the way can read it in two ways. */
 export function isPathSegment(segment: string): boolean {
-  return segment !== '' && segment !== '.' && segment !== '..' && segment.length <= 253 && !/[/\\%]/.test(segment) && !hasControl(segment) && segment.isWellFormed();
+  return (
+    segment !== '' &&
+    segment !== '.' &&
+    segment !== '..' &&
+    segment.length <= 253 &&
+    !/[/\\%]/.test(segment) &&
+    !hasControl(segment) &&
+    segment.isWellFormed()
+  );
 }
 
 function hasControl(text: string): boolean {
@@ -117,7 +141,10 @@ function decode(text: string, part: string): string {
 
 /** encodeURIComponent leaves `!'()*` alone; the canonical form encodes them too (RFC 3986 §2.2 reserves them). */
 function encode(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 }
 
 function malformed(reason: string): StrongroomError {

@@ -1,6 +1,12 @@
 /** Words of access control; the decision itself is the server's `access/decide.ts`. */
 
-export const platformRoles = ['PLATFORM_ADMIN', 'SECRETS_ADMIN', 'DOMAIN_MANAGER', 'READ_ONLY_ADMIN', 'AUDITOR'] as const;
+export const platformRoles = [
+  'PLATFORM_ADMIN',
+  'SECRETS_ADMIN',
+  'DOMAIN_MANAGER',
+  'READ_ONLY_ADMIN',
+  'AUDITOR',
+] as const;
 export type PlatformRole = (typeof platformRoles)[number];
 
 /** Permissions granted in a domain to a user, a group or a service account. */

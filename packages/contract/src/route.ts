@@ -64,14 +64,20 @@ export interface RouteDeclaration<
 }
 
 /** Declares a route; the types of its parts are kept for handlers and for the client. */
-export function route<const Params extends TObject, const Query extends TObject, const Body extends TSchema, const Response extends TSchema>(
-  declaration: RouteDeclaration<Params, Query, Body, Response>,
-): RouteDeclaration<Params, Query, Body, Response> {
+export function route<
+  const Params extends TObject,
+  const Query extends TObject,
+  const Body extends TSchema,
+  const Response extends TSchema,
+>(declaration: RouteDeclaration<Params, Query, Body, Response>): RouteDeclaration<Params, Query, Body, Response> {
   return declaration;
 }
 
 /** An object without undeclared properties: mass assignment is a 422. */
-export function Closed<const Properties extends TProperties>(properties: Properties, options: Record<string, unknown> = {}): TObject<Properties> {
+export function Closed<const Properties extends TProperties>(
+  properties: Properties,
+  options: Record<string, unknown> = {},
+): TObject<Properties> {
   return Type.Object(properties, { additionalProperties: false, ...options });
 }
 
@@ -87,10 +93,11 @@ export const pageQuery = {
   q: Type.Optional(Type.String({ maxLength: 256 })),
 } as const;
 
-export type ParamsOf<R> = R extends RouteDeclaration<infer Params, TObject, TSchema, TSchema> ? Static<Params> : never;
-export type QueryOf<R> = R extends RouteDeclaration<TObject, infer Query, TSchema, TSchema> ? Static<Query> : never;
-export type BodyOf<R> = R extends RouteDeclaration<TObject, TObject, infer Body, TSchema> ? Static<Body> : never;
-export type ResponseOf<R> = R extends RouteDeclaration<TObject, TObject, TSchema, infer Response> ? Static<Response> : never;
+export type ParamsOf<R> = R extends RouteDeclaration<infer Params> ? Static<Params> : never;
+export type QueryOf<R> = R extends RouteDeclaration<TObject, infer Query> ? Static<Query> : never;
+export type BodyOf<R> = R extends RouteDeclaration<TObject, TObject, infer Body> ? Static<Body> : never;
+export type ResponseOf<R> =
+  R extends RouteDeclaration<TObject, TObject, TSchema, infer Response> ? Static<Response> : never;
 
 /** What a caller may do with a listed thing and, for what it may not, why (design: disabled controls say their reason). */
 export const ActionsField = Type.Array(

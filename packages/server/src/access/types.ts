@@ -1,4 +1,12 @@
-import type { Action, AssetType, AssetPermission, DomainPermission, PlatformRole, Preset, ScopeKind } from '@strongroom/contract';
+import type {
+  Action,
+  AssetType,
+  AssetPermission,
+  DomainPermission,
+  PlatformRole,
+  Preset,
+  ScopeKind,
+} from '@strongroom/contract';
 
 /** Words that every folder of the server shares about who asks and about what. */
 
@@ -31,7 +39,11 @@ export type Resource =
 /** Everything about one principal that a decision may use, read at one authorisation revision. Plain data. */
 export interface AccessSnapshot {
   readonly revision: number;
-  readonly principal: { readonly id: string; readonly kind: 'user' | 'group' | 'service-account'; readonly isDisabled: boolean };
+  readonly principal: {
+    readonly id: string;
+    readonly kind: 'user' | 'group' | 'service-account';
+    readonly isDisabled: boolean;
+  };
   /** Roles of its own and of its groups, with implied ones spelt out. */
   readonly roles: ReadonlySet<PlatformRole>;
   /** The principal's id and its groups' ids. */
@@ -93,7 +105,10 @@ export interface Access {
   /** The scope named in a path; `null` when absent, deleted, or not visible to the caller: the same thing to a caller. */
   findScope(snapshot: AccessSnapshot, kind: ScopeKind, name: string): Promise<ScopeRef | null>;
   /** The asset of a secret's use in a domain, with its bundles. `target`: where the secret itself lives. */
-  secretAsset(domain: ScopeRef, target: { readonly scope: 'domain' | 'global'; readonly secretId: string; readonly key: string }): Promise<AssetRef>;
+  secretAsset(
+    domain: ScopeRef,
+    target: { readonly scope: 'domain' | 'global'; readonly secretId: string; readonly key: string },
+  ): Promise<AssetRef>;
   /** A configuration of the domain by name, whatever the caller may do with it. */
   configurationAsset(domain: ScopeRef, type: AssetType, name: string): Promise<AssetRef | null>;
 }

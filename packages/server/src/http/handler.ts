@@ -37,4 +37,6 @@ export interface HandlerReply<R> {
 export type Handler<R> = (request: HandlerRequest<R>) => Promise<HandlerReply<R>>;
 
 /** Handlers of a folder's routes by route id; missing or extra ones don't compile. */
-export type HandlersOf<Routes extends readonly RouteDeclaration[]> = { readonly [R in Routes[number] as R['id']]: Handler<R> };
+export type HandlersOf<Routes extends readonly RouteDeclaration[]> = {
+  readonly [R in Routes[number] as R['id']]: Handler<R>;
+};

@@ -29,7 +29,10 @@ export interface Keys {
   /** @throws StrongroomError `key_unavailable` when the term is unknown or destroyed, `internal` when it does not decrypt */
   open(place: ValuePlace, envelope: Uint8Array): Promise<SecretValue>;
   /** A fingerprint under the scope's current fingerprint term. */
-  fingerprint(scopeId: string, value: SecretValue): Promise<{ readonly fingerprint: Uint8Array; readonly termId: string }>;
+  fingerprint(
+    scopeId: string,
+    value: SecretValue,
+  ): Promise<{ readonly fingerprint: Uint8Array; readonly termId: string }>;
   /** HMACs of a token under every usable token term, the current one first. */
   tokenHashes(token: string): readonly { readonly hmac: Uint8Array; readonly termId: string }[];
   sealCursor(payload: unknown, binding: string): string;

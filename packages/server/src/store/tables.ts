@@ -35,7 +35,14 @@ export interface Tables {
   /** One mechanism for all background work: a holder with an epoch; completions say `WHERE epoch = mine`. */
   leases: { name: string; holder: string; epoch: number; expires_at: number };
   /** Where resumable background work stands. */
-  background_jobs: { name: string; state: string; cursor: string | null; detail: string; epoch: number; updated_at: number };
+  background_jobs: {
+    name: string;
+    state: string;
+    cursor: string | null;
+    detail: string;
+    epoch: number;
+    updated_at: number;
+  };
   idempotency: {
     subject: string;
     route: string;
@@ -95,7 +102,15 @@ export interface Tables {
     expires_at: number;
     revoked_at: number | null;
   };
-  sign_in_links: { id: string; principal_id: string; hmac: Uint8Array; term_id: string; created_at: number; expires_at: number; used_at: number | null };
+  sign_in_links: {
+    id: string;
+    principal_id: string;
+    hmac: Uint8Array;
+    term_id: string;
+    created_at: number;
+    expires_at: number;
+    used_at: number | null;
+  };
   /** Failed sign-ins per account and per network, in windows. */
   throttles: { bucket: string; window_start: number; failures: number };
 
@@ -116,7 +131,14 @@ export interface Tables {
   /** Standing in a domain by preset. */
   members: { scope_id: string; principal_id: string; preset: Preset; created_at: number; created_by: string };
   /** Single permissions in a domain. */
-  grants: { id: string; scope_id: string; principal_id: string; permission: DomainPermission; created_at: number; created_by: string };
+  grants: {
+    id: string;
+    scope_id: string;
+    principal_id: string;
+    permission: DomainPermission;
+    created_at: number;
+    created_by: string;
+  };
   bundles: {
     id: string;
     scope_id: string;
@@ -134,14 +156,39 @@ export interface Tables {
    * Assets beside those the default bundle has by being default. For a secret: `selector` is a key or, with `is_prefix`, a
    * key prefix of the domain's managed store (or Global's: `selector_scope`). For everything else the configuration's id.
    */
-  bundle_assets: { id: string; bundle_id: string; scope_id: string; asset_type: AssetType; selector_scope: 'domain' | 'global'; selector: string; is_prefix: number; created_at: number; created_by: string };
+  bundle_assets: {
+    id: string;
+    bundle_id: string;
+    scope_id: string;
+    asset_type: AssetType;
+    selector_scope: 'domain' | 'global';
+    selector: string;
+    is_prefix: number;
+    created_at: number;
+    created_by: string;
+  };
   /** actor × asset type × permissions; `permissions` is a JSON array. */
-  bundle_grants: { id: string; bundle_id: string; scope_id: string; principal_id: string; asset_type: AssetType; permissions: string; created_at: number; created_by: string };
+  bundle_grants: {
+    id: string;
+    bundle_id: string;
+    scope_id: string;
+    principal_id: string;
+    asset_type: AssetType;
+    permissions: string;
+    created_at: number;
+    created_by: string;
+  };
   /** Domains a Global secret is assigned to; no row: all domains. */
   secret_assignments: { secret_id: string; scope_id: string; created_at: number; created_by: string };
 
   // Secrets
-  sources: { id: string; scope_id: string; name: string; type: 'DATABASE' | 'KUBERNETES' | 'VAULT' | 'AWS' | 'GOOGLE' | 'AZURE'; created_at: number };
+  sources: {
+    id: string;
+    scope_id: string;
+    name: string;
+    type: 'DATABASE' | 'KUBERNETES' | 'VAULT' | 'AWS' | 'GOOGLE' | 'AZURE';
+    created_at: number;
+  };
   secrets: {
     id: string;
     scope_id: string;

@@ -1,0 +1,29 @@
+import { defineConfig } from 'vitest/config';
+
+const shared = { pool: 'forks', testTimeout: 30_000, hookTimeout: 60_000 } as const;
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'machine',
+          include: ['packages/**/*.test.ts', 'e2e/**/*.test.ts', 'examples/**/*.test.ts', 'scripts/**/*.test.ts'],
+          exclude: ['**/node_modules/**', '**/dist/**', '**/*.live.test.ts'],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'live',
+          include: ['packages/**/*.live.test.ts', 'e2e/**/*.live.test.ts'],
+          exclude: ['**/node_modules/**', '**/dist/**'],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+    ],
+  },
+});
