@@ -35,8 +35,8 @@ export interface Keys {
   ): Promise<{ readonly fingerprint: Uint8Array; readonly termId: string }>;
   /** HMACs of a token under every usable token term, the current one first. */
   tokenHashes(token: string): readonly { readonly hmac: Uint8Array; readonly termId: string }[];
-  sealCursor(payload: unknown, binding: string): string;
+  sealCursor(payload: object, binding: string): string;
   /** `null` when forged, foreign or for another binding. */
-  openCursor(cursor: string, binding: string): unknown;
+  openCursor(cursor: string, binding: string): Record<string, unknown> | null;
   bodyHmac(body: Uint8Array): Uint8Array;
 }

@@ -1,4 +1,8 @@
+import { keyCommands } from '../keys/commands.ts';
+
 /** Every write there is, by name: one literal map, one line per folder. */
-export const commands = {};
+export const commands = {
+  ...keyCommands,
+};
 
 export type Commands = typeof commands;

@@ -1,0 +1,71 @@
+import type { QueryContext } from '../store/store.ts';
+
+export interface RetiredVersion {
+  readonly scope_id: string;
+  readonly secret_id: string;
+  readonly epoch: number;
+  readonly version: number;
+  readonly term_id: string;
+  readonly envelope: Uint8Array;
+}
+
+/** Versions whose value is still sealed under a retired term. */
+async function retiredVersions(context: QueryContext, args: { readonly limit: number }): Promise<RetiredVersion[]> {
+  return context.db
+    .selectFrom('key_terms')
+    .innerJoin('secret_versions', 'secret_versions.term_id', 'key_terms.id')
+    .innerJoin('secrets', 'secrets.id', 'secret_versions.secret_id')
+    .select([
+      'secrets.scope_id',
+      'secret_versions.secret_id',
+      'secret_versions.epoch',
+      'secret_versions.version',
+      'secret_versions.term_id',
+      'secret_versions.envelope',
+    ])
+    .where('key_terms.purpose', '=', 'value')
+    .where('key_terms.state', '=', 'retired')
+    .limit(args.limit)
+    .execute();
+}
+
+export interface TermSummary {
+  readonly scope_id: string;
+  readonly purpose: string;
+  readonly state: string;
+  readonly terms: number;
+  readonly uses: number;
+}
+
+async function summary(context: QueryContext): Promise<TermSummary[]> {
+  return context.db
+    .selectFrom('key_terms')
+    .select((column) => [
+      'scope_id',
+      'purpose',
+      'state',
+      column.fn.countAll<number>().as('terms'),
+      column.fn.sum<number>('uses').as('uses'),
+    ])
+    .groupBy(['scope_id', 'purpose', 'state'])
+    .orderBy('scope_id')
+    .execute();
+}
+
+/** How many values wait to be sealed anew. */
+async function retiredCount(context: QueryContext): Promise<number> {
+  const row = await context.db
+    .selectFrom('key_terms')
+    .innerJoin('secret_versions', 'secret_versions.term_id', 'key_terms.id')
+    .select((column) => column.fn.countAll<number>().as('count'))
+    .where('key_terms.purpose', '=', 'value')
+    .where('key_terms.state', '=', 'retired')
+    .executeTakeFirstOrThrow();
+  return Number(row.count);
+}
+
+export const keyQueries = {
+  'keys.retiredVersions': retiredVersions,
+  'keys.summary': summary,
+  'keys.retiredCount': retiredCount,
+};
