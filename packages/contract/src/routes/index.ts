@@ -1,5 +1,15 @@
 import type { RouteDeclaration } from '../route.ts';
+import { authRoutes } from './auth.ts';
+import { groupRoutes, userRoutes } from './identities.ts';
 import { keyRoutes } from './keys.ts';
+import { domainServiceAccountRoutes, serviceAccountRoutes } from './service-accounts.ts';
 
 /** Every route of the API: the server registers these, the OpenAPI document and the client are made from them. */
-export const routes = [...keyRoutes] as const satisfies readonly RouteDeclaration[];
+export const routes = [
+  ...authRoutes,
+  ...userRoutes,
+  ...groupRoutes,
+  ...serviceAccountRoutes,
+  ...domainServiceAccountRoutes,
+  ...keyRoutes,
+] as const satisfies readonly RouteDeclaration[];

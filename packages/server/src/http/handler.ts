@@ -32,6 +32,11 @@ export interface HandlerReply<R> {
   /** A revision counter; becomes the ETag. Never derived from a value. */
   readonly etag?: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * The session cookie to set, `null` to clear it. Its name and attributes are the transport's matter: `__Host-strongroom`,
+   * Secure, over HTTPS; `strongroom` on plain-HTTP loopback; always HttpOnly, SameSite=Strict, Path=/.
+   */
+  readonly sessionCookie?: { readonly value: string; readonly maxAgeSeconds: number } | null;
 }
 
 export type Handler<R> = (request: HandlerRequest<R>) => Promise<HandlerReply<R>>;
