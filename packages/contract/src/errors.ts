@@ -42,6 +42,18 @@ export const errorTable = {
     retryable: false,
     hint: 'The detail names the limit and its size.',
   },
+  headers_too_large: {
+    status: 431,
+    title: 'The headers are too large',
+    retryable: false,
+    hint: 'Send at most 16 KiB of request line and headers.',
+  },
+  request_timeout: {
+    status: 408,
+    title: 'The request did not arrive in time',
+    retryable: true,
+    hint: 'Send the whole request without pauses, then try again.',
+  },
   cursor_invalid: {
     status: 422,
     title: 'The cursor is not valid',
@@ -268,6 +280,12 @@ export const errorTable = {
     hint: 'strongroom doctor says which key is missing.',
   },
   deadline_exceeded: { status: 503, title: 'It took too long', retryable: true, hint: 'Try again.' },
+  not_ready: {
+    status: 503,
+    title: 'The server is not ready',
+    retryable: true,
+    hint: 'errors[] names each dependency that is missing; strongroom doctor says more.',
+  },
   shutting_down: { status: 503, title: 'The server is stopping', retryable: true, hint: 'Try again in a moment.' },
   internal: {
     status: 500,

@@ -1,7 +1,12 @@
 export * from './actions.ts';
 export * from './errors.ts';
 export * from './names.ts';
+export * from './presets.ts';
 export * from './reference.ts';
 export * from './roles.ts';
 export * from './route.ts';
+export * from './openapi.ts';
 export { routes } from './routes/index.ts';
+export { authRoutes, type SessionTransport, tabTokenHeader } from './routes/auth.ts';
+export { groupRoutes, userRoutes } from './routes/identities.ts';
+export { domainServiceAccountRoutes, serviceAccountRoutes } from './routes/service-accounts.ts';

@@ -21,6 +21,10 @@ export type RouteAccess =
   | { readonly kind: 'scope'; readonly action: ScopeAction }
   | { readonly kind: 'asset'; readonly action: AssetAction; readonly parameter: string };
 
+/** Features that can be turned off; a route that belongs to one answers `feature_disabled` while it is off. */
+export const featureNames = ['secretsV2'] as const;
+export type FeatureName = (typeof featureNames)[number];
+
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** What a route sends besides JSON. */
@@ -46,6 +50,8 @@ export interface RouteDeclaration<
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
+  /** The feature it belongs to; absent: it works whatever the flags say. */
+  readonly feature?: FeatureName;
   /** Status of success. */
   readonly status: 200 | 201 | 202 | 204;
   /** Absent with 204, or with `raw`. Undeclared fields never leave. */

@@ -3,6 +3,7 @@ import { authRoutes } from './auth.ts';
 import { groupRoutes, userRoutes } from './identities.ts';
 import { keyRoutes } from './keys.ts';
 import { domainServiceAccountRoutes, serviceAccountRoutes } from './service-accounts.ts';
+import { operationRoutes } from './operation.ts';
 
 /** Every route of the API: the server registers these, the OpenAPI document and the client are made from them. */
 export const routes = [
