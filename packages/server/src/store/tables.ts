@@ -345,7 +345,18 @@ export interface Tables {
   };
 
   // Audit
-  audit_chains: { id: string; started_at: number; head_sequence: number; head_hash: Uint8Array };
+  /**
+   * The lane inserts a chain's row with `checkpointed_sequence` 0 at its first record and moves the head with every batch.
+   */
+  audit_chains: {
+    id: string;
+    started_at: number;
+    head_sequence: number;
+    head_hash: Uint8Array;
+    /** Up to here a checkpoint has signed; set by the command that stores the checkpoint. */
+    checkpointed_sequence: number;
+  };
+  /** Listed newest first by (at, chain_id, sequence): indexed so alone and behind scope_id, principal_id. */
   audit_records: {
     chain_id: string;
     sequence: number;
