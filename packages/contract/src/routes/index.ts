@@ -13,4 +13,5 @@ export const routes = [
   ...serviceAccountRoutes,
   ...domainServiceAccountRoutes,
   ...keyRoutes,
+  ...operationRoutes,
 ] as const satisfies readonly RouteDeclaration[];
