@@ -1,11 +1,11 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { CryptoError } from "./errors.ts";
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { CryptoError } from './errors.ts';
 
 export const KEY_BYTES = 32;
 export const NONCE_BYTES = 12;
 export const TAG_BYTES = 16;
 
-const ALGORITHM = "aes-256-gcm";
+const ALGORITHM = 'aes-256-gcm';
 // Node accepts tags down to 4 bytes unless the length is fixed.
 const OPTIONS = { authTagLength: TAG_BYTES } as const;
 
@@ -13,11 +13,7 @@ const OPTIONS = { authTagLength: TAG_BYTES } as const;
  * AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce. The result is nonce (12 bytes), ciphertext (as long as the
  * plaintext), tag (16 bytes).
  */
-export function aeadSeal(
-  key: Uint8Array,
-  additionalData: Uint8Array,
-  plaintext: Uint8Array,
-): Buffer {
+export function aeadSeal(key: Uint8Array, additionalData: Uint8Array, plaintext: Uint8Array): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv(ALGORITHM, key, nonce, OPTIONS);
   cipher.setAAD(additionalData);
@@ -32,7 +28,7 @@ export function aeadSeal(
  * @throws CryptoError `decryption_failed`, whatever the reason.
  */
 export function aeadOpen(key: Uint8Array, additionalData: Uint8Array, sealed: Uint8Array): Buffer {
-  if (sealed.length < NONCE_BYTES + TAG_BYTES) throw new CryptoError("decryption_failed");
+  if (sealed.length < NONCE_BYTES + TAG_BYTES) throw new CryptoError('decryption_failed');
   const tagAt = sealed.length - TAG_BYTES;
   const decipher = createDecipheriv(ALGORITHM, key, sealed.subarray(0, NONCE_BYTES), OPTIONS);
   decipher.setAAD(additionalData);
@@ -42,7 +38,7 @@ export function aeadOpen(key: Uint8Array, additionalData: Uint8Array, sealed: Ui
     decipher.final();
   } catch {
     plaintext.fill(0);
-    throw new CryptoError("decryption_failed");
+    throw new CryptoError('decryption_failed');
   }
   return plaintext;
 }

@@ -1,7 +1,7 @@
-import { decodeBase64url } from "./encoding.ts";
-import { CryptoError } from "./errors.ts";
-import type { TermKey } from "./keyring.ts";
-import { MAC_BYTES, termMac, timingSafeEqualBytes } from "./mac.ts";
+import { decodeBase64url } from './encoding.ts';
+import { CryptoError } from './errors.ts';
+import type { TermKey } from './keyring.ts';
+import { MAC_BYTES, termMac, timingSafeEqualBytes } from './mac.ts';
 
 const FORMAT = 1;
 const PAYLOAD_AT = 1 + MAC_BYTES;
@@ -17,14 +17,9 @@ export const MAX_CURSOR_CHARACTERS = 4096;
  * @throws TypeError for a payload whose cursor `openCursor` wouldn't accept.
  */
 export function sealCursor(termKey: TermKey, payload: object, binding: string): string {
-  const json = Buffer.from(JSON.stringify(payload), "utf8");
-  const cursor = Buffer.concat([
-    Uint8Array.of(FORMAT),
-    cursorMac(termKey, binding, json),
-    json,
-  ]).toString("base64url");
-  if (cursor.length > MAX_CURSOR_CHARACTERS)
-    throw new TypeError("The cursor's payload is too large");
+  const json = Buffer.from(JSON.stringify(payload), 'utf8');
+  const cursor = Buffer.concat([Uint8Array.of(FORMAT), cursorMac(termKey, binding, json), json]).toString('base64url');
+  if (cursor.length > MAX_CURSOR_CHARACTERS) throw new TypeError("The cursor's payload is too large");
   return cursor;
 }
 
@@ -33,18 +28,12 @@ export function sealCursor(termKey: TermKey, payload: object, binding: string): 
  *
  * @throws CryptoError `term_destroyed`; TypeError for a term whose purpose isn't `cursor`.
  */
-export function openCursor(
-  termKey: TermKey,
-  cursor: string,
-  binding: string,
-): Record<string, unknown> | null {
+export function openCursor(termKey: TermKey, cursor: string, binding: string): Record<string, unknown> | null {
   const bytes = decodeCursor(cursor);
-  if (bytes === null || bytes[0] !== FORMAT || bytes.length < PAYLOAD_AT || !binding.isWellFormed())
-    return null;
+  if (bytes === null || bytes[0] !== FORMAT || bytes.length < PAYLOAD_AT || !binding.isWellFormed()) return null;
   const json = bytes.subarray(PAYLOAD_AT);
-  if (!timingSafeEqualBytes(bytes.subarray(1, PAYLOAD_AT), cursorMac(termKey, binding, json)))
-    return null;
-  return JSON.parse(json.toString("utf8"));
+  if (!timingSafeEqualBytes(bytes.subarray(1, PAYLOAD_AT), cursorMac(termKey, binding, json))) return null;
+  return JSON.parse(json.toString('utf8'));
 }
 
 function decodeCursor(cursor: string): Buffer | null {
@@ -58,10 +47,5 @@ function decodeCursor(cursor: string): Buffer | null {
 }
 
 function cursorMac(termKey: TermKey, binding: string, json: Uint8Array): Buffer {
-  return termMac(termKey, "cursor", "strongroom/cursor/v1", [
-    termKey.installationId,
-    termKey.scopeId,
-    binding,
-    json,
-  ]);
+  return termMac(termKey, 'cursor', 'strongroom/cursor/v1', [termKey.installationId, termKey.scopeId, binding, json]);
 }

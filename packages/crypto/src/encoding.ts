@@ -1,4 +1,4 @@
-import { CryptoError } from "./errors.ts";
+import { CryptoError } from './errors.ts';
 
 /**
  * Encodes a list of fields so that no two different lists give the same bytes: each field is its length in bytes as
@@ -22,19 +22,17 @@ export function encodeFields(fields: readonly (string | number | Uint8Array)[]):
 }
 
 function fieldBytes(field: string | number | Uint8Array): Uint8Array {
-  if (typeof field === "string") {
-    if (!field.isWellFormed()) throw new TypeError("A field holds a lone surrogate");
-    return Buffer.from(field, "utf8");
+  if (typeof field === 'string') {
+    if (!field.isWellFormed()) throw new TypeError('A field holds a lone surrogate');
+    return Buffer.from(field, 'utf8');
   }
-  if (typeof field === "number") {
-    if (!Number.isSafeInteger(field) || field < 0)
-      throw new TypeError("A field is no unsigned integer");
+  if (typeof field === 'number') {
+    if (!Number.isSafeInteger(field) || field < 0) throw new TypeError('A field is no unsigned integer');
     const bytes = Buffer.alloc(8);
     bytes.writeBigUInt64BE(BigInt(field));
     return bytes;
   }
-  if (!(field instanceof Uint8Array))
-    throw new TypeError("A field is neither text, integer nor bytes");
+  if (!(field instanceof Uint8Array)) throw new TypeError('A field is neither text, integer nor bytes');
   return field;
 }
 
@@ -45,7 +43,7 @@ function fieldBytes(field: string | number | Uint8Array): Uint8Array {
  * @throws CryptoError `format_invalid`
  */
 export function decodeBase64url(text: string): Buffer {
-  return decodeCanonical(text, "base64url", text);
+  return decodeCanonical(text, 'base64url', text);
 }
 
 /**
@@ -54,19 +52,19 @@ export function decodeBase64url(text: string): Buffer {
  * @throws CryptoError `format_invalid`
  */
 export function decodeBase64NoPad(text: string): Buffer {
-  return decodeCanonical(text, "base64", text.padEnd(Math.ceil(text.length / 4) * 4, "="));
+  return decodeCanonical(text, 'base64', text.padEnd(Math.ceil(text.length / 4) * 4, '='));
 }
 
 /** Encodes standard base64 without padding. */
 export function encodeBase64NoPad(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64").replaceAll("=", "");
+  return Buffer.from(bytes).toString('base64').replaceAll('=', '');
 }
 
-function decodeCanonical(text: string, encoding: "base64" | "base64url", expected: string): Buffer {
+function decodeCanonical(text: string, encoding: 'base64' | 'base64url', expected: string): Buffer {
   const bytes = Buffer.from(text, encoding);
   if (bytes.toString(encoding) !== expected) {
     bytes.fill(0);
-    throw new CryptoError("format_invalid");
+    throw new CryptoError('format_invalid');
   }
   return bytes;
 }

@@ -1,21 +1,21 @@
 /** What went wrong, in words a program can compare. A closed set: the server maps each to its own error table. */
 export type CryptoErrorCode =
-  | "kek_invalid"
-  | "kek_mismatch"
-  | "term_unknown"
-  | "term_destroyed"
-  | "term_exhausted"
-  | "decryption_failed"
-  | "format_invalid";
+  | 'kek_invalid'
+  | 'kek_mismatch'
+  | 'term_unknown'
+  | 'term_destroyed'
+  | 'term_exhausted'
+  | 'decryption_failed'
+  | 'format_invalid';
 
 const DEFAULT_MESSAGES: Record<CryptoErrorCode, string> = {
   kek_invalid: "The key encryption key can't be used",
-  kek_mismatch: "The key was wrapped by another key encryption key",
-  term_unknown: "The ciphertext belongs to another key term",
-  term_destroyed: "The key term was destroyed",
-  term_exhausted: "The key term reached its use limit; roll over to a new term",
-  decryption_failed: "Decryption failed",
-  format_invalid: "The input is malformed",
+  kek_mismatch: 'The key was wrapped by another key encryption key',
+  term_unknown: 'The ciphertext belongs to another key term',
+  term_destroyed: 'The key term was destroyed',
+  term_exhausted: 'The key term reached its use limit; roll over to a new term',
+  decryption_failed: 'Decryption failed',
+  format_invalid: 'The input is malformed',
 };
 
 /**
@@ -28,13 +28,9 @@ const DEFAULT_MESSAGES: Record<CryptoErrorCode, string> = {
 export class CryptoError extends Error {
   readonly code: CryptoErrorCode;
 
-  constructor(
-    code: CryptoErrorCode,
-    message: string = DEFAULT_MESSAGES[code],
-    options?: ErrorOptions,
-  ) {
+  constructor(code: CryptoErrorCode, message: string = DEFAULT_MESSAGES[code], options?: ErrorOptions) {
     super(message, options);
-    this.name = "CryptoError";
+    this.name = 'CryptoError';
     this.code = code;
   }
 }

@@ -1,8 +1,8 @@
-export { auditMac, fingerprint, idempotencyMac, MAC_BYTES, timingSafeEqualBytes } from "./mac.ts";
-export { CryptoError, type CryptoErrorCode } from "./errors.ts";
-export { MAX_CURSOR_CHARACTERS, openCursor, sealCursor } from "./cursor.ts";
-export { formatKekText, Kek, kekFromBytes, kekFromText, type KeyEncryptionKey } from "./kek.ts";
-export { createKekFile, loadKekFile } from "./kek-file.ts";
+export { auditMac, fingerprint, idempotencyMac, MAC_BYTES, timingSafeEqualBytes } from './mac.ts';
+export { CryptoError, type CryptoErrorCode } from './errors.ts';
+export { MAX_CURSOR_CHARACTERS, openCursor, sealCursor } from './cursor.ts';
+export { formatKekText, Kek, kekFromBytes, kekFromText, type KeyEncryptionKey } from './kek.ts';
+export { createKekFile, loadKekFile } from './kek-file.ts';
 export {
   createTerm,
   destroyTerm,
@@ -14,21 +14,10 @@ export {
   openTerm,
   rewrapTerm,
   TermKey,
-} from "./keyring.ts";
-export {
-  burnPassword,
-  hashPassword,
-  MAX_PASSWORD_BYTES,
-  needsRehash,
-  verifyPassword,
-} from "./password.ts";
-export {
-  createRecoveryKit,
-  openRecoveryKit,
-  type RecoveryKit,
-  recoveryKitKekId,
-} from "./recovery-kit.ts";
-export { SecretValue } from "./secret-value.ts";
+} from './keyring.ts';
+export { burnPassword, hashPassword, MAX_PASSWORD_BYTES, needsRehash, verifyPassword } from './password.ts';
+export { createRecoveryKit, openRecoveryKit, type RecoveryKit, recoveryKitKekId } from './recovery-kit.ts';
+export { SecretValue } from './secret-value.ts';
 export {
   createSigningKey,
   decodePublicKeyText,
@@ -38,6 +27,6 @@ export {
   SIGNATURE_BYTES,
   SigningKey,
   verifySignature,
-} from "./signing.ts";
-export { createToken, hashToken, type ParsedToken, parseToken } from "./token.ts";
-export { envelopeTermId, openValue, sealValue, type ValueContext } from "./value-envelope.ts";
+} from './signing.ts';
+export { createToken, hashToken, type ParsedToken, parseToken } from './token.ts';
+export { envelopeTermId, openValue, sealValue, type ValueContext } from './value-envelope.ts';

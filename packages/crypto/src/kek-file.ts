@@ -1,17 +1,17 @@
-import { randomBytes } from "node:crypto";
-import { type FileHandle, link, open, unlink } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
-import { KEY_BYTES } from "./aead.ts";
-import { CryptoError } from "./errors.ts";
-import { formatKekText, type Kek, kekFromBytes, kekFromText } from "./kek.ts";
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, link, open, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { KEY_BYTES } from './aead.ts';
+import { CryptoError } from './errors.ts';
+import { formatKekText, type Kek, kekFromBytes, kekFromText } from './kek.ts';
 
 const MAX_FILE_BYTES = 1024;
 const GROUP_AND_OTHER = 0o077;
 
 /**
  * Reads a key encryption key from a file that holds its text form (`kekFromText`). A symbolic link is followed, as
- * mounted secrets are links; what it leads to must be a regular file or a pipe (`/dev/fd/3`), at most 1 KiB, and closed to group and other (0600 or stricter; not
- * checked on Windows, which has no such modes).
+ * mounted secrets are links. What it leads to must be a regular file or a pipe (`/dev/fd/3`), at most 1 KiB, and closed
+ * to group and other (0600 or stricter; not checked on Windows, which has no such modes).
  *
  * @param options.create make the file with a fresh random key when there is none. Only right for a new installation:
  *   over existing data a fresh key opens nothing, and `openTerm` says `kek_mismatch`.
@@ -20,12 +20,12 @@ const GROUP_AND_OTHER = 0o077;
 export async function loadKekFile(path: string, options: { create: boolean }): Promise<Kek> {
   const existing = await readKekText(path);
   if (existing !== null) return kekFromText(existing);
-  if (!options.create) throw new CryptoError("kek_invalid", `The key file ${path} doesn't exist`);
+  if (!options.create) throw new CryptoError('kek_invalid', `The key file ${path} doesn't exist`);
   const bytes = randomBytes(KEY_BYTES);
   try {
     if (await linkKekFile(path, bytes)) return kekFromBytes(bytes);
   } catch (cause) {
-    throw new CryptoError("kek_invalid", `The key file ${path} can't be created`, { cause });
+    throw new CryptoError('kek_invalid', `The key file ${path} can't be created`, { cause });
   } finally {
     bytes.fill(0);
   }
@@ -45,31 +45,27 @@ export async function createKekFile(path: string, bytes: Uint8Array): Promise<vo
   try {
     isCreated = await linkKekFile(path, bytes);
   } catch (cause) {
-    throw new CryptoError("kek_invalid", `The key file ${path} can't be created`, { cause });
+    throw new CryptoError('kek_invalid', `The key file ${path} can't be created`, { cause });
   }
-  if (!isCreated)
-    throw new CryptoError("kek_invalid", `The key file ${path} exists and isn't overwritten`);
+  if (!isCreated) throw new CryptoError('kek_invalid', `The key file ${path} exists and isn't overwritten`);
 }
 
 async function readKekText(path: string): Promise<string | null> {
   try {
-    await using file = await open(path, "r");
+    await using file = await open(path, 'r');
     const stats = await file.stat();
     if (!stats.isFile() && !stats.isFIFO()) {
-      throw new CryptoError("kek_invalid", `The key file ${path} is neither a file nor a pipe`);
+      throw new CryptoError('kek_invalid', `The key file ${path} is neither a file nor a pipe`);
     }
-    if (process.platform !== "win32" && (stats.mode & GROUP_AND_OTHER) !== 0) {
+    if (process.platform !== 'win32' && (stats.mode & GROUP_AND_OTHER) !== 0) {
       const mode = (stats.mode & 0o777).toString(8);
-      throw new CryptoError(
-        "kek_invalid",
-        `The key file ${path} is open to group or other (${mode}); set it to 600`,
-      );
+      throw new CryptoError('kek_invalid', `The key file ${path} is open to group or other (${mode}); set it to 600`);
     }
     return await readBounded(file, path);
   } catch (cause) {
     if (cause instanceof CryptoError) throw cause;
-    if (hasCode(cause, "ENOENT")) return null;
-    throw new CryptoError("kek_invalid", `The key file ${path} can't be read`, { cause });
+    if (hasCode(cause, 'ENOENT')) return null;
+    throw new CryptoError('kek_invalid', `The key file ${path} can't be read`, { cause });
   }
 }
 
@@ -81,9 +77,8 @@ async function readBounded(file: FileHandle, path: string): Promise<string> {
     if (bytesRead === 0) break;
     length += bytesRead;
   }
-  if (length > MAX_FILE_BYTES)
-    throw new CryptoError("kek_invalid", `The key file ${path} is too large`);
-  const text = buffer.toString("latin1", 0, length);
+  if (length > MAX_FILE_BYTES) throw new CryptoError('kek_invalid', `The key file ${path} is too large`);
+  const text = buffer.toString('latin1', 0, length);
   buffer.fill(0);
   return text;
 }
@@ -93,8 +88,8 @@ async function readBounded(file: FileHandle, path: string): Promise<string> {
  * a key; so it is written under another name and linked, which never replaces a file.
  */
 async function linkKekFile(path: string, bytes: Uint8Array): Promise<boolean> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString("hex")}.tmp`);
-  const file = await open(temporary, "wx", 0o600);
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.tmp`);
+  const file = await open(temporary, 'wx', 0o600);
   try {
     try {
       await file.writeFile(formatKekText(bytes));
@@ -104,7 +99,7 @@ async function linkKekFile(path: string, bytes: Uint8Array): Promise<boolean> {
     }
     await link(temporary, path);
   } catch (error) {
-    if (hasCode(error, "EEXIST")) return false;
+    if (hasCode(error, 'EEXIST')) return false;
     throw error;
   } finally {
     await unlink(temporary);
@@ -114,11 +109,11 @@ async function linkKekFile(path: string, bytes: Uint8Array): Promise<boolean> {
 }
 
 function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
+  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === "win32") return;
-  await using directory = await open(path, "r");
+  if (process.platform === 'win32') return;
+  await using directory = await open(path, 'r');
   await directory.sync();
 }

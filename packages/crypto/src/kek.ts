@@ -1,8 +1,8 @@
-import { createHmac } from "node:crypto";
-import { inspect } from "node:util";
-import { aeadOpen, aeadSeal, KEY_BYTES } from "./aead.ts";
-import { decodeBase64url } from "./encoding.ts";
-import { CryptoError } from "./errors.ts";
+import { createHmac } from 'node:crypto';
+import { inspect } from 'node:util';
+import { aeadOpen, aeadSeal, KEY_BYTES } from './aead.ts';
+import { decodeBase64url } from './encoding.ts';
+import { CryptoError } from './errors.ts';
 
 /**
  * The key that wraps the keyring's terms. Asynchronous, so that one held by a key management service fits.
@@ -19,7 +19,7 @@ export interface KeyEncryptionKey {
 }
 
 const WRAP_FORMAT = 1;
-const KEK_TEXT_PREFIX = "strongroom-kek-v1:";
+const KEK_TEXT_PREFIX = 'strongroom-kek-v1:';
 
 /**
  * A key encryption key held in memory: 32 bytes. A wrapped key is a format byte (1), a nonce (12 bytes), the
@@ -34,15 +34,11 @@ export class Kek implements KeyEncryptionKey {
   /** Takes a copy. Use `kekFromBytes`. */
   constructor(bytes: Uint8Array) {
     if (!(bytes instanceof Uint8Array) || bytes.length !== KEY_BYTES) {
-      throw new CryptoError("kek_invalid", `The key encryption key must have ${KEY_BYTES} bytes`);
+      throw new CryptoError('kek_invalid', `The key encryption key must have ${KEY_BYTES} bytes`);
     }
-    if (bytes.every((byte) => byte === 0))
-      throw new CryptoError("kek_invalid", "The key encryption key is all zero");
+    if (bytes.every((byte) => byte === 0)) throw new CryptoError('kek_invalid', 'The key encryption key is all zero');
     this.#key = Uint8Array.from(bytes);
-    this.id = createHmac("sha256", this.#key)
-      .update("strongroom kek id")
-      .digest()
-      .toString("hex", 0, 16);
+    this.id = createHmac('sha256', this.#key).update('strongroom kek id').digest().toString('hex', 0, 16);
   }
 
   async wrap(key: Uint8Array, additionalData: Uint8Array): Promise<Uint8Array> {
@@ -52,7 +48,7 @@ export class Kek implements KeyEncryptionKey {
 
   async unwrap(wrapped: Uint8Array, additionalData: Uint8Array): Promise<Uint8Array> {
     this.#assertAlive();
-    if (wrapped[0] !== WRAP_FORMAT) throw new CryptoError("decryption_failed");
+    if (wrapped[0] !== WRAP_FORMAT) throw new CryptoError('decryption_failed');
     return aeadOpen(this.#key, additionalData, wrapped.subarray(1));
   }
 
@@ -77,8 +73,7 @@ export class Kek implements KeyEncryptionKey {
   }
 
   #assertAlive(): void {
-    if (this.#isDestroyed)
-      throw new CryptoError("kek_invalid", "The key encryption key was destroyed");
+    if (this.#isDestroyed) throw new CryptoError('kek_invalid', 'The key encryption key was destroyed');
   }
 }
 
@@ -97,12 +92,9 @@ export function kekFromBytes(bytes: Uint8Array): Kek {
  * @throws CryptoError `kek_invalid`
  */
 export function kekFromText(text: string): Kek {
-  const line = text.replace(/\r?\n$/, "");
+  const line = text.replace(/\r?\n$/, '');
   if (!line.startsWith(KEK_TEXT_PREFIX)) {
-    throw new CryptoError(
-      "kek_invalid",
-      `The key encryption key's text doesn't start with ${KEK_TEXT_PREFIX}`,
-    );
+    throw new CryptoError('kek_invalid', `The key encryption key's text doesn't start with ${KEK_TEXT_PREFIX}`);
   }
   const bytes = kekTextBytes(line.slice(KEK_TEXT_PREFIX.length));
   try {
@@ -116,11 +108,11 @@ function kekTextBytes(encoded: string): Buffer {
   try {
     return decodeBase64url(encoded);
   } catch {
-    throw new CryptoError("kek_invalid", "The key encryption key's text isn't base64url");
+    throw new CryptoError('kek_invalid', "The key encryption key's text isn't base64url");
   }
 }
 
 /** The text form of a key encryption key's bytes, with its line end. */
 export function formatKekText(bytes: Uint8Array): string {
-  return `${KEK_TEXT_PREFIX}${Buffer.from(bytes).toString("base64url")}\n`;
+  return `${KEK_TEXT_PREFIX}${Buffer.from(bytes).toString('base64url')}\n`;
 }

@@ -1,19 +1,19 @@
-import { randomBytes } from "node:crypto";
-import { inspect } from "node:util";
-import { KEY_BYTES } from "./aead.ts";
-import { encodeFields } from "./encoding.ts";
-import { CryptoError } from "./errors.ts";
-import type { KeyEncryptionKey } from "./kek.ts";
+import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
+import { KEY_BYTES } from './aead.ts';
+import { encodeFields } from './encoding.ts';
+import { CryptoError } from './errors.ts';
+import type { KeyEncryptionKey } from './kek.ts';
 
 /** What a term's key is for. A key is never used for a purpose that isn't its own. */
 export const KEY_PURPOSES = [
-  "value",
-  "fingerprint",
-  "token",
-  "audit-mac",
-  "audit-sign",
-  "cursor",
-  "idempotency",
+  'value',
+  'fingerprint',
+  'token',
+  'audit-mac',
+  'audit-sign',
+  'cursor',
+  'idempotency',
 ] as const;
 export type KeyPurpose = (typeof KEY_PURPOSES)[number];
 
@@ -35,7 +35,7 @@ export interface KeyTerm {
   wrapped: Uint8Array;
   kekId: string;
   uses: number;
-  state: "active" | "retired" | "destroyed";
+  state: 'active' | 'retired' | 'destroyed';
 }
 
 /** What a new term is for. */
@@ -65,7 +65,7 @@ export class TermKey {
     this.scopeId = term.scopeId;
     this.purpose = term.purpose;
     this.number = term.number;
-    this.isActive = term.state === "active";
+    this.isActive = term.state === 'active';
     this.#uses = term.uses;
     this.#key = key;
   }
@@ -85,7 +85,7 @@ export class TermKey {
     if (this.purpose !== purpose) {
       throw new TypeError(`A key term for ${this.purpose} can't be used for ${purpose}`);
     }
-    if (this.#isDestroyed) throw new CryptoError("term_destroyed");
+    if (this.#isDestroyed) throw new CryptoError('term_destroyed');
     return use(this.#key);
   }
 
@@ -97,7 +97,7 @@ export class TermKey {
    */
   countUse(): void {
     if (!this.isActive) throw new TypeError("A retired key term can't seal");
-    if (this.#uses >= MAX_TERM_USES) throw new CryptoError("term_exhausted");
+    if (this.#uses >= MAX_TERM_USES) throw new CryptoError('term_exhausted');
     this.#uses += 1;
   }
 
@@ -134,12 +134,9 @@ export async function wrapTerm(
   options: KeyTermOptions,
   key: Uint8Array,
 ): Promise<{ term: KeyTerm; key: TermKey }> {
-  const id = randomBytes(16).toString("hex");
+  const id = randomBytes(16).toString('hex');
   const { installationId, scopeId, purpose, number } = options;
-  const wrapped = await kek.wrap(
-    key,
-    termAdditionalData(installationId, { id, scopeId, purpose, number }),
-  );
+  const wrapped = await kek.wrap(key, termAdditionalData(installationId, { id, scopeId, purpose, number }));
   const term: KeyTerm = {
     id,
     scopeId,
@@ -148,7 +145,7 @@ export async function wrapTerm(
     wrapped,
     kekId: kek.id,
     uses: 0,
-    state: "active",
+    state: 'active',
   };
   return { term, key: new TermKey(installationId, term, key) };
 }
@@ -159,11 +156,7 @@ export async function wrapTerm(
  * @throws CryptoError `term_destroyed`; `kek_mismatch` when another KEK wrapped it; `decryption_failed` when the record
  *   was changed or belongs to another installation.
  */
-export async function openTerm(
-  kek: KeyEncryptionKey,
-  installationId: string,
-  term: KeyTerm,
-): Promise<TermKey> {
+export async function openTerm(kek: KeyEncryptionKey, installationId: string, term: KeyTerm): Promise<TermKey> {
   return new TermKey(installationId, term, await unwrapTerm(kek, installationId, term));
 }
 
@@ -190,34 +183,23 @@ export async function rewrapTerm(
 
 /** The record that replaces a term when what it protects is purged: the wrapped key is gone for good. */
 export function destroyTerm(term: KeyTerm): KeyTerm {
-  return { ...term, wrapped: new Uint8Array(0), state: "destroyed" };
+  return { ...term, wrapped: new Uint8Array(0), state: 'destroyed' };
 }
 
-async function unwrapTerm(
-  kek: KeyEncryptionKey,
-  installationId: string,
-  term: KeyTerm,
-): Promise<Uint8Array> {
-  if (term.state === "destroyed") throw new CryptoError("term_destroyed");
-  if (term.kekId !== kek.id) throw new CryptoError("kek_mismatch");
+async function unwrapTerm(kek: KeyEncryptionKey, installationId: string, term: KeyTerm): Promise<Uint8Array> {
+  if (term.state === 'destroyed') throw new CryptoError('term_destroyed');
+  if (term.kekId !== kek.id) throw new CryptoError('kek_mismatch');
   const key = await kek.unwrap(term.wrapped, termAdditionalData(installationId, term));
   if (key.length !== KEY_BYTES) {
     key.fill(0);
-    throw new CryptoError("decryption_failed");
+    throw new CryptoError('decryption_failed');
   }
   return key;
 }
 
 function termAdditionalData(
   installationId: string,
-  term: Pick<KeyTerm, "id" | "scopeId" | "purpose" | "number">,
+  term: Pick<KeyTerm, 'id' | 'scopeId' | 'purpose' | 'number'>,
 ): Uint8Array {
-  return encodeFields([
-    "strongroom/term/v1",
-    installationId,
-    term.scopeId,
-    term.purpose,
-    term.number,
-    term.id,
-  ]);
+  return encodeFields(['strongroom/term/v1', installationId, term.scopeId, term.purpose, term.number, term.id]);
 }

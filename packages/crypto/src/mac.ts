@@ -1,7 +1,7 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
-import { encodeFields } from "./encoding.ts";
-import type { KeyPurpose, TermKey } from "./keyring.ts";
-import type { SecretValue } from "./secret-value.ts";
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { encodeFields } from './encoding.ts';
+import type { KeyPurpose, TermKey } from './keyring.ts';
+import type { SecretValue } from './secret-value.ts';
 
 /** Length in bytes of every MAC made here. */
 export const MAC_BYTES = 32;
@@ -20,7 +20,7 @@ export function termMac(
 ): Buffer {
   const message = encodeFields([label, ...fields]);
   try {
-    return termKey.withKey(purpose, (key) => createHmac("sha256", key).update(message).digest());
+    return termKey.withKey(purpose, (key) => createHmac('sha256', key).update(message).digest());
   } finally {
     // The message of a fingerprint holds the value.
     message.fill(0);
@@ -36,7 +36,7 @@ export function termMac(
 export function fingerprint(termKey: TermKey, value: SecretValue): Uint8Array {
   const plaintext = value.reveal();
   try {
-    return termMac(termKey, "fingerprint", "strongroom/fingerprint/v1", [
+    return termMac(termKey, 'fingerprint', 'strongroom/fingerprint/v1', [
       termKey.installationId,
       termKey.scopeId,
       plaintext,
@@ -52,11 +52,7 @@ export function fingerprint(termKey: TermKey, value: SecretValue): Uint8Array {
  * @throws TypeError for a term whose purpose isn't `audit-mac`; CryptoError `term_destroyed`.
  */
 export function auditMac(termKey: TermKey, ...parts: readonly Uint8Array[]): Uint8Array {
-  return termMac(termKey, "audit-mac", "strongroom/audit/v1", [
-    termKey.installationId,
-    termKey.scopeId,
-    ...parts,
-  ]);
+  return termMac(termKey, 'audit-mac', 'strongroom/audit/v1', [termKey.installationId, termKey.scopeId, ...parts]);
 }
 
 /**
@@ -66,11 +62,7 @@ export function auditMac(termKey: TermKey, ...parts: readonly Uint8Array[]): Uin
  * @throws TypeError for a term whose purpose isn't `idempotency`; CryptoError `term_destroyed`.
  */
 export function idempotencyMac(termKey: TermKey, body: Uint8Array): Uint8Array {
-  return termMac(termKey, "idempotency", "strongroom/idempotency/v1", [
-    termKey.installationId,
-    termKey.scopeId,
-    body,
-  ]);
+  return termMac(termKey, 'idempotency', 'strongroom/idempotency/v1', [termKey.installationId, termKey.scopeId, body]);
 }
 
 /** Compares MACs, digests or other bytes of public length; false for unequal lengths, where Node's own throws. */

@@ -1,7 +1,7 @@
-import { argon2, randomBytes, timingSafeEqual } from "node:crypto";
-import { promisify } from "node:util";
-import { decodeBase64NoPad, encodeBase64NoPad } from "./encoding.ts";
-import { CryptoError } from "./errors.ts";
+import { argon2, randomBytes, timingSafeEqual } from 'node:crypto';
+import { promisify } from 'node:util';
+import { decodeBase64NoPad, encodeBase64NoPad } from './encoding.ts';
+import { CryptoError } from './errors.ts';
 
 const argon2Async = promisify(argon2);
 
@@ -39,10 +39,7 @@ const PHC =
 export async function hashPassword(text: string): Promise<string> {
   const message = passwordBytes(text);
   if (message === null) {
-    throw new CryptoError(
-      "format_invalid",
-      `A password has 1 to ${MAX_PASSWORD_BYTES} bytes of valid text`,
-    );
+    throw new CryptoError('format_invalid', `A password has 1 to ${MAX_PASSWORD_BYTES} bytes of valid text`);
   }
   const salt = randomBytes(SALT_BYTES);
   const hash = await derive(message, CURRENT, salt, HASH_BYTES);
@@ -67,13 +64,8 @@ export async function verifyPassword(text: string, encoded: string): Promise<boo
 /**
  * Does the work of `verifyPassword` for an account that doesn't exist, so that the time of the answer doesn't tell.
  */
-export async function burnPassword(text = ""): Promise<void> {
-  await derive(
-    passwordBytes(text) ?? Buffer.alloc(0),
-    CURRENT,
-    randomBytes(SALT_BYTES),
-    HASH_BYTES,
-  );
+export async function burnPassword(text = ''): Promise<void> {
+  await derive(passwordBytes(text) ?? Buffer.alloc(0), CURRENT, randomBytes(SALT_BYTES), HASH_BYTES);
 }
 
 /**
@@ -95,20 +87,20 @@ export function needsRehash(encoded: string): boolean {
 function passwordBytes(text: string): Buffer | null {
   // The first bound keeps an endless text from being measured.
   if (text.length === 0 || text.length > MAX_PASSWORD_BYTES || !text.isWellFormed()) return null;
-  if (Buffer.byteLength(text, "utf8") > MAX_PASSWORD_BYTES) return null;
-  return Buffer.from(text.normalize("NFKC"), "utf8");
+  if (Buffer.byteLength(text, 'utf8') > MAX_PASSWORD_BYTES) return null;
+  return Buffer.from(text.normalize('NFKC'), 'utf8');
 }
 
 function parsePhc(encoded: string): { parameters: Parameters; salt: Buffer; hash: Buffer } {
   const match = encoded.length > MAX_PHC_CHARACTERS ? null : PHC.exec(encoded);
-  const [, memory = "", passes = "", parallelism = "", salt = "", hash = ""] = match ?? [];
+  const [, memory = '', passes = '', parallelism = '', salt = '', hash = ''] = match ?? [];
   const parameters = {
     memoryKib: Number(memory),
     passes: Number(passes),
     parallelism: Number(parallelism),
   };
   if (match === null || !isWithinBounds(parameters)) {
-    throw new CryptoError("format_invalid", "The stored password hash is malformed");
+    throw new CryptoError('format_invalid', 'The stored password hash is malformed');
   }
   return { parameters, salt: decodeBase64NoPad(salt), hash: decodeBase64NoPad(hash) };
 }
@@ -123,15 +115,10 @@ function isWithinBounds({ memoryKib, passes, parallelism }: Parameters): boolean
 }
 
 /** Zeroes `message` when done. */
-async function derive(
-  message: Buffer,
-  parameters: Parameters,
-  nonce: Buffer,
-  tagLength: number,
-): Promise<Buffer> {
+async function derive(message: Buffer, parameters: Parameters, nonce: Buffer, tagLength: number): Promise<Buffer> {
   const { memoryKib: memory, passes, parallelism } = parameters;
   try {
-    return await argon2Async("argon2id", {
+    return await argon2Async('argon2id', {
       message,
       nonce,
       parallelism,

@@ -1,11 +1,11 @@
-import { createHash, hkdfSync, randomBytes } from "node:crypto";
-import { aeadOpen, aeadSeal, KEY_BYTES } from "./aead.ts";
-import { decodeBase64url, encodeFields } from "./encoding.ts";
-import { CryptoError } from "./errors.ts";
-import { kekFromBytes } from "./kek.ts";
+import { createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { aeadOpen, aeadSeal, KEY_BYTES } from './aead.ts';
+import { decodeBase64url, encodeFields } from './encoding.ts';
+import { CryptoError } from './errors.ts';
+import { kekFromBytes } from './kek.ts';
 
 // Crockford's base32: no I, L, O, U.
-const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const KEY_LENGTH_BYTES = 20;
 const KEY_CHARACTERS = 32;
 const CHECKSUM_CHARACTERS = 4;
@@ -45,14 +45,14 @@ export function createRecoveryKit(kekBytes: Uint8Array): RecoveryKit {
   wrappingKey.fill(0);
   recoveryBytes.fill(0);
   const kit = [
-    "# Strongroom recovery kit. With the recovery key it gives back the key encryption key.",
+    '# Strongroom recovery kit. With the recovery key it gives back the key encryption key.',
     "# Keep it apart from the recovery key and from the database's backups.",
-    "strongroom-recovery-kit-v1",
+    'strongroom-recovery-kit-v1',
     `kek-id: ${kek.id}`,
-    `salt: ${salt.toString("base64url")}`,
-    `wrapped-kek: ${wrapped.toString("base64url")}`,
-    "",
-  ].join("\n");
+    `salt: ${salt.toString('base64url')}`,
+    `wrapped-kek: ${wrapped.toString('base64url')}`,
+    '',
+  ].join('\n');
   return { recoveryKey, kit };
 }
 
@@ -64,9 +64,8 @@ export function createRecoveryKit(kekBytes: Uint8Array): RecoveryKit {
  */
 export function openRecoveryKit(kit: string, recoveryKey: string): Uint8Array {
   const match = kit.length > MAX_KIT_CHARACTERS ? null : KIT.exec(kit);
-  const [, kekId = "", saltText = "", wrappedText = ""] = match ?? [];
-  if (match === null)
-    throw new CryptoError("format_invalid", "The text is no recovery kit of version 1");
+  const [, kekId = '', saltText = '', wrappedText = ''] = match ?? [];
+  if (match === null) throw new CryptoError('format_invalid', 'The text is no recovery kit of version 1');
   const salt = decodeBase64url(saltText);
   const wrapped = decodeBase64url(wrappedText);
   const recoveryBytes = parseRecoveryKey(recoveryKey);
@@ -82,55 +81,48 @@ export function openRecoveryKit(kit: string, recoveryKey: string): Uint8Array {
 /** The KEK that a kit holds, by `Kek.id`. @throws CryptoError `format_invalid` */
 export function recoveryKitKekId(kit: string): string {
   const kekId = kit.length > MAX_KIT_CHARACTERS ? undefined : KIT.exec(kit)?.[1];
-  if (kekId === undefined)
-    throw new CryptoError("format_invalid", "The text is no recovery kit of version 1");
+  if (kekId === undefined) throw new CryptoError('format_invalid', 'The text is no recovery kit of version 1');
   return kekId;
 }
 
 function deriveWrappingKey(recoveryBytes: Uint8Array, salt: Uint8Array): Buffer {
-  return Buffer.from(
-    hkdfSync("sha256", recoveryBytes, salt, "strongroom/recovery-kit/v1", KEY_BYTES),
-  );
+  return Buffer.from(hkdfSync('sha256', recoveryBytes, salt, 'strongroom/recovery-kit/v1', KEY_BYTES));
 }
 
 function kitAdditionalData(kekId: string, salt: Uint8Array): Uint8Array {
-  return encodeFields(["strongroom/recovery-kit/v1", kekId, salt]);
+  return encodeFields(['strongroom/recovery-kit/v1', kekId, salt]);
 }
 
 function formatRecoveryKey(bytes: Uint8Array): string {
   const text = encodeBase32(bytes) + checksum(bytes);
   const groups: string[] = [];
-  for (let at = 0; at < text.length; at += GROUP_CHARACTERS)
-    groups.push(text.slice(at, at + GROUP_CHARACTERS));
-  return groups.join("-");
+  for (let at = 0; at < text.length; at += GROUP_CHARACTERS) groups.push(text.slice(at, at + GROUP_CHARACTERS));
+  return groups.join('-');
 }
 
 function parseRecoveryKey(text: string): Buffer {
-  const mistyped = "The recovery key is mistyped";
-  if (text.length > 128) throw new CryptoError("format_invalid", mistyped);
-  const compact = text
-    .toUpperCase()
-    .replace(/[\s-]/g, "")
-    .replace(/[IL]/g, "1")
-    .replaceAll("O", "0");
-  if (!/^[0-9A-HJKMNP-TV-Z]{36}$/.test(compact)) throw new CryptoError("format_invalid", mistyped);
+  const mistyped = 'The recovery key is mistyped';
+  if (text.length > 128) throw new CryptoError('format_invalid', mistyped);
+  const typed = text.replace(/[\s-]/g, '');
+  // Before upper-casing, which turns a few other letters into ASCII ones.
+  if (!/^[0-9A-TV-Za-tv-z]{36}$/.test(typed)) throw new CryptoError('format_invalid', mistyped);
+  const compact = typed.toUpperCase().replace(/[IL]/g, '1').replaceAll('O', '0');
   const bytes = decodeBase32(compact.slice(0, KEY_CHARACTERS));
-  if (checksum(bytes) !== compact.slice(KEY_CHARACTERS))
-    throw new CryptoError("format_invalid", mistyped);
+  if (checksum(bytes) !== compact.slice(KEY_CHARACTERS)) throw new CryptoError('format_invalid', mistyped);
   return bytes;
 }
 
 /** The first 20 bits of a hash of the key: it finds typing errors and is no secret from who holds the key. */
 function checksum(bytes: Uint8Array): string {
-  const digest = createHash("sha256")
-    .update(encodeFields(["strongroom/recovery-key/v1", bytes]))
+  const digest = createHash('sha256')
+    .update(encodeFields(['strongroom/recovery-key/v1', bytes]))
     .digest();
   return encodeBase32(digest).slice(0, CHECKSUM_CHARACTERS);
 }
 
 /** Big-endian, five bits a character; the last one is filled up with zero bits. */
 function encodeBase32(bytes: Uint8Array): string {
-  let text = "";
+  let text = '';
   for (let bit = 0; bit < bytes.length * 8; bit += 5) {
     const pair = ((bytes[bit >> 3] ?? 0) << 8) | (bytes[(bit >> 3) + 1] ?? 0);
     text += ALPHABET.charAt((pair >> (11 - (bit & 7))) & 31);
@@ -140,8 +132,8 @@ function encodeBase32(bytes: Uint8Array): string {
 
 function decodeBase32(text: string): Buffer {
   const bytes = Buffer.alloc((text.length * 5) / 8);
-  for (const [index, character] of [...text].entries()) {
-    const shifted = ALPHABET.indexOf(character) << (11 - ((index * 5) & 7));
+  for (let index = 0; index < text.length; index += 1) {
+    const shifted = ALPHABET.indexOf(text.charAt(index)) << (11 - ((index * 5) & 7));
     const at = (index * 5) >> 3;
     bytes[at] = (bytes[at] ?? 0) | (shifted >> 8);
     if (at + 1 < bytes.length) bytes[at + 1] = (bytes[at + 1] ?? 0) | (shifted & 0xff);

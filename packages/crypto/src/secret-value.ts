@@ -1,8 +1,8 @@
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import { inspect } from "node:util";
-import { CryptoError } from "./errors.ts";
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { inspect } from 'node:util';
+import { CryptoError } from './errors.ts';
 
-const REDACTED = "[secret]";
+const REDACTED = '[secret]';
 
 /**
  * A plaintext secret on its way through the program. It prints as `[secret]` wherever text is made of it (string
@@ -31,8 +31,7 @@ export class SecretValue {
    * @throws CryptoError `format_invalid` for a lone surrogate, which UTF-8 can't represent.
    */
   static fromText(text: string): SecretValue {
-    if (!text.isWellFormed())
-      throw new CryptoError("format_invalid", "The text holds a lone surrogate");
+    if (!text.isWellFormed()) throw new CryptoError('format_invalid', 'The text holds a lone surrogate');
     return new SecretValue(new TextEncoder().encode(text));
   }
 
@@ -56,9 +55,9 @@ export class SecretValue {
   revealText(): string {
     this.#assertAlive();
     try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(this.#bytes);
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(this.#bytes);
     } catch {
-      throw new CryptoError("format_invalid", "The value isn't UTF-8 text");
+      throw new CryptoError('format_invalid', "The value isn't UTF-8 text");
     }
   }
 
@@ -67,7 +66,7 @@ export class SecretValue {
     this.#assertAlive();
     other.#assertAlive();
     const key = randomBytes(32);
-    const digest = (value: SecretValue) => createHmac("sha256", key).update(value.#bytes).digest();
+    const digest = (value: SecretValue) => createHmac('sha256', key).update(value.#bytes).digest();
     return timingSafeEqual(digest(this), digest(other));
   }
 
@@ -90,6 +89,6 @@ export class SecretValue {
   }
 
   #assertAlive(): void {
-    if (this.#isDestroyed) throw new TypeError("The secret value was destroyed");
+    if (this.#isDestroyed) throw new TypeError('The secret value was destroyed');
   }
 }

@@ -1,27 +1,20 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  type KeyObject,
-  randomBytes,
-  sign,
-  verify,
-} from "node:crypto";
-import { inspect } from "node:util";
-import { KEY_BYTES } from "./aead.ts";
-import { decodeBase64url } from "./encoding.ts";
-import { CryptoError } from "./errors.ts";
-import type { KeyEncryptionKey } from "./kek.ts";
-import { type KeyTerm, type KeyTermOptions, openTerm, wrapTerm } from "./keyring.ts";
+import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
+import { inspect } from 'node:util';
+import { KEY_BYTES } from './aead.ts';
+import { decodeBase64url } from './encoding.ts';
+import { CryptoError } from './errors.ts';
+import type { KeyEncryptionKey } from './kek.ts';
+import { type KeyTerm, type KeyTermOptions, openTerm, wrapTerm } from './keyring.ts';
 
 /** Length in bytes of a raw Ed25519 public key. */
 export const PUBLIC_KEY_BYTES = 32;
 /** Length in bytes of an Ed25519 signature. */
 export const SIGNATURE_BYTES = 64;
 
-const PUBLIC_KEY_TEXT_PREFIX = "strongroom-audit-v1:";
+const PUBLIC_KEY_TEXT_PREFIX = 'strongroom-audit-v1:';
 // RFC 8410: everything before the 32 key bytes in PKCS #8 and in SubjectPublicKeyInfo.
-const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
-const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
+const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 
 /** An Ed25519 key (RFC 8032) that signs audit checkpoints. */
 export class SigningKey {
@@ -33,16 +26,16 @@ export class SigningKey {
   /** Owns `seed` (the 32-byte private key) from now on. */
   constructor(seed: Uint8Array) {
     const der = Buffer.concat([PKCS8_PREFIX, seed]);
-    this.#privateKey = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+    this.#privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
     der.fill(0);
     this.#seed = seed;
-    const spki = createPublicKey(this.#privateKey).export({ format: "der", type: "spki" });
+    const spki = createPublicKey(this.#privateKey).export({ format: 'der', type: 'spki' });
     this.publicKey = Uint8Array.from(spki.subarray(SPKI_PREFIX.length));
   }
 
   /** The signature, 64 bytes, over exactly these bytes. @throws CryptoError `term_destroyed` after `destroy`. */
   sign(message: Uint8Array): Uint8Array {
-    if (this.#privateKey === null) throw new CryptoError("term_destroyed");
+    if (this.#privateKey === null) throw new CryptoError('term_destroyed');
     return sign(null, message, this.#privateKey);
   }
 
@@ -51,13 +44,9 @@ export class SigningKey {
    *
    * @throws CryptoError `term_destroyed` after `destroy`.
    */
-  async wrap(kek: KeyEncryptionKey, options: Omit<KeyTermOptions, "purpose">): Promise<KeyTerm> {
-    if (this.#privateKey === null) throw new CryptoError("term_destroyed");
-    const { term, key } = await wrapTerm(
-      kek,
-      { ...options, purpose: "audit-sign" },
-      Uint8Array.from(this.#seed),
-    );
+  async wrap(kek: KeyEncryptionKey, options: Omit<KeyTermOptions, 'purpose'>): Promise<KeyTerm> {
+    if (this.#privateKey === null) throw new CryptoError('term_destroyed');
+    const { term, key } = await wrapTerm(kek, { ...options, purpose: 'audit-sign' }, Uint8Array.from(this.#seed));
     key.destroy();
     return term;
   }
@@ -94,38 +83,33 @@ export async function openSigningKey(
 ): Promise<SigningKey> {
   const termKey = await openTerm(kek, installationId, term);
   try {
-    return termKey.withKey("audit-sign", (key) => new SigningKey(Uint8Array.from(key)));
+    return termKey.withKey('audit-sign', (key) => new SigningKey(Uint8Array.from(key)));
   } finally {
     termKey.destroy();
   }
 }
 
 /** False for any signature that isn't the key's over these bytes, and for keys or signatures of a wrong length. */
-export function verifySignature(
-  publicKey: Uint8Array,
-  message: Uint8Array,
-  signature: Uint8Array,
-): boolean {
+export function verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== PUBLIC_KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false;
   const key = createPublicKey({
     key: Buffer.concat([SPKI_PREFIX, publicKey]),
-    format: "der",
-    type: "spki",
+    format: 'der',
+    type: 'spki',
   });
   return verify(null, message, key, signature);
 }
 
 /** A public key as text: `strongroom-audit-v1:` and the base64url of its 32 bytes. */
 export function encodePublicKeyText(publicKey: Uint8Array): string {
-  if (publicKey.length !== PUBLIC_KEY_BYTES)
-    throw new TypeError("An Ed25519 public key has 32 bytes");
-  return PUBLIC_KEY_TEXT_PREFIX + Buffer.from(publicKey).toString("base64url");
+  if (publicKey.length !== PUBLIC_KEY_BYTES) throw new TypeError('An Ed25519 public key has 32 bytes');
+  return PUBLIC_KEY_TEXT_PREFIX + Buffer.from(publicKey).toString('base64url');
 }
 
 /** The inverse of `encodePublicKeyText`. @throws CryptoError `format_invalid` */
 export function decodePublicKeyText(text: string): Uint8Array {
-  if (!text.startsWith(PUBLIC_KEY_TEXT_PREFIX)) throw new CryptoError("format_invalid");
+  if (!text.startsWith(PUBLIC_KEY_TEXT_PREFIX)) throw new CryptoError('format_invalid');
   const publicKey = decodeBase64url(text.slice(PUBLIC_KEY_TEXT_PREFIX.length));
-  if (publicKey.length !== PUBLIC_KEY_BYTES) throw new CryptoError("format_invalid");
+  if (publicKey.length !== PUBLIC_KEY_BYTES) throw new CryptoError('format_invalid');
   return publicKey;
 }

@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
-import { crc32 } from "node:zlib";
-import { CryptoError } from "./errors.ts";
-import type { TermKey } from "./keyring.ts";
-import { termMac } from "./mac.ts";
+import { randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { CryptoError } from './errors.ts';
+import type { TermKey } from './keyring.ts';
+import { termMac } from './mac.ts';
 
-const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const BODY_CHARACTERS = 43;
 const CHECKSUM_CHARACTERS = 6;
 const PREFIX = /^[a-z]{2,8}_$/;
@@ -27,9 +27,8 @@ export interface ParsedToken {
  *
  * @param prefix two to eight lower-case letters and an underscore.
  */
-export function createToken(prefix = "srt_"): string {
-  if (!PREFIX.test(prefix))
-    throw new TypeError("A token's prefix is two to eight letters and an underscore");
+export function createToken(prefix = 'srt_'): string {
+  if (!PREFIX.test(prefix)) throw new TypeError("A token's prefix is two to eight letters and an underscore");
   const text = prefix + randomBase62(BODY_CHARACTERS);
   return text + checksum(text);
 }
@@ -51,21 +50,16 @@ export function parseToken(text: string): ParsedToken | null {
  * @throws TypeError for a term whose purpose isn't `token`.
  */
 export function hashToken(termKey: TermKey, token: string): Uint8Array {
-  if (parseToken(token) === null) throw new CryptoError("format_invalid");
-  return termMac(termKey, "token", "strongroom/token/v1", [
-    termKey.installationId,
-    termKey.scopeId,
-    token,
-  ]);
+  if (parseToken(token) === null) throw new CryptoError('format_invalid');
+  return termMac(termKey, 'token', 'strongroom/token/v1', [termKey.installationId, termKey.scopeId, token]);
 }
 
 function randomBase62(count: number): string {
-  let text = "";
+  let text = '';
   while (text.length < count) {
     const bytes = randomBytes(count);
     for (const byte of bytes) {
-      if (byte < UNBIASED_BELOW && text.length < count)
-        text += ALPHABET.charAt(byte % ALPHABET.length);
+      if (byte < UNBIASED_BELOW && text.length < count) text += ALPHABET.charAt(byte % ALPHABET.length);
     }
     bytes.fill(0);
   }
@@ -74,7 +68,7 @@ function randomBase62(count: number): string {
 
 function checksum(text: string): string {
   let rest = crc32(text);
-  let digits = "";
+  let digits = '';
   for (let index = 0; index < CHECKSUM_CHARACTERS; index += 1) {
     digits = ALPHABET.charAt(rest % ALPHABET.length) + digits;
     rest = Math.floor(rest / ALPHABET.length);

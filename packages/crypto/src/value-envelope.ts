@@ -1,8 +1,8 @@
-import { aeadOpen, aeadSeal, NONCE_BYTES, TAG_BYTES } from "./aead.ts";
-import { encodeFields } from "./encoding.ts";
-import { CryptoError } from "./errors.ts";
-import type { TermKey } from "./keyring.ts";
-import { SecretValue } from "./secret-value.ts";
+import { aeadOpen, aeadSeal, NONCE_BYTES, TAG_BYTES } from './aead.ts';
+import { encodeFields } from './encoding.ts';
+import { CryptoError } from './errors.ts';
+import type { TermKey } from './keyring.ts';
+import { SecretValue } from './secret-value.ts';
 
 /** The place of a value: an envelope opens nowhere else. */
 export interface ValueContext {
@@ -40,19 +40,18 @@ const MIN_ENVELOPE_BYTES = SEALED_AT + NONCE_BYTES + MIN_PADDED_BYTES + TAG_BYTE
  * @throws TypeError for a term of another scope, installation or purpose, or a retired one.
  */
 export function sealValue(termKey: TermKey, context: ValueContext, value: SecretValue): Uint8Array {
-  if (!isTermOf(termKey, context))
-    throw new TypeError("The key term belongs to another scope or installation");
+  if (!isTermOf(termKey, context)) throw new TypeError('The key term belongs to another scope or installation');
   const additionalData = valueAdditionalData(termKey.id, context);
   const plaintext = value.reveal();
   const padded = Buffer.alloc(paddedLength(LENGTH_BYTES + plaintext.length));
   try {
     padded.writeUInt32BE(plaintext.length);
     padded.set(plaintext, LENGTH_BYTES);
-    const sealed = termKey.withKey("value", (key) => {
+    const sealed = termKey.withKey('value', (key) => {
       termKey.countUse();
       return aeadSeal(key, additionalData, padded);
     });
-    return Buffer.concat([MAGIC_AND_FORMAT, Buffer.from(termKey.id, "hex"), sealed]);
+    return Buffer.concat([MAGIC_AND_FORMAT, Buffer.from(termKey.id, 'hex'), sealed]);
   } finally {
     plaintext.fill(0);
     padded.fill(0);
@@ -62,25 +61,18 @@ export function sealValue(termKey: TermKey, context: ValueContext, value: Secret
 /**
  * Opens what `sealValue` made. Find the term with `envelopeTermId`.
  *
- * @throws CryptoError `format_invalid` for bytes that are no envelope, or too few; `term_unknown` for another term than the
- *   envelope names; `term_destroyed`; `decryption_failed` for everything else: a changed byte, a cut tag, another
+ * @throws CryptoError `format_invalid` for bytes that are no envelope, or too few; `term_unknown` for another term than
+ *   the envelope names; `term_destroyed`; `decryption_failed` for everything else: a changed byte, a cut tag, another
  *   secret's, version's, scope's or installation's row.
  */
-export function openValue(
-  termKey: TermKey,
-  context: ValueContext,
-  envelope: Uint8Array,
-): SecretValue {
-  if (envelopeTermId(envelope) !== termKey.id) throw new CryptoError("term_unknown");
-  if (!isTermOf(termKey, context)) throw new CryptoError("decryption_failed");
+export function openValue(termKey: TermKey, context: ValueContext, envelope: Uint8Array): SecretValue {
+  if (envelopeTermId(envelope) !== termKey.id) throw new CryptoError('term_unknown');
+  if (!isTermOf(termKey, context)) throw new CryptoError('decryption_failed');
   const additionalData = valueAdditionalData(termKey.id, context);
-  const padded = termKey.withKey("value", (key) =>
-    aeadOpen(key, additionalData, envelope.subarray(SEALED_AT)),
-  );
+  const padded = termKey.withKey('value', (key) => aeadOpen(key, additionalData, envelope.subarray(SEALED_AT)));
   try {
     const length = padded.readUInt32BE();
-    if (padded.length !== paddedLength(LENGTH_BYTES + length))
-      throw new CryptoError("decryption_failed");
+    if (padded.length !== paddedLength(LENGTH_BYTES + length)) throw new CryptoError('decryption_failed');
     return SecretValue.fromBytes(padded.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
   } finally {
     padded.fill(0);
@@ -94,13 +86,13 @@ export function openValue(
  */
 export function envelopeTermId(envelope: Uint8Array): string {
   const hasHeader = MAGIC_AND_FORMAT.every((byte, index) => envelope[index] === byte);
-  if (!hasHeader || envelope.length < MIN_ENVELOPE_BYTES) throw new CryptoError("format_invalid");
-  return Buffer.from(envelope.subarray(MAGIC_AND_FORMAT.length, SEALED_AT)).toString("hex");
+  if (!hasHeader || envelope.length < MIN_ENVELOPE_BYTES) throw new CryptoError('format_invalid');
+  return Buffer.from(envelope.subarray(MAGIC_AND_FORMAT.length, SEALED_AT)).toString('hex');
 }
 
 /**
- * `length` rounded up to a multiple of max(64, an eighth of the power of two at or below it): at most 12.5 % more beyond
- * 512 bytes, never under 64.
+ * `length` rounded up to a multiple of max(64, an eighth of the power of two at or below it): at least 64, and beyond
+ * 512 bytes at most 12.5 % more.
  */
 function paddedLength(length: number): number {
   const step = Math.max(MIN_PADDED_BYTES, 2 ** (Math.floor(Math.log2(length)) - 3));
@@ -114,8 +106,8 @@ function isTermOf(termKey: TermKey, context: ValueContext): boolean {
 function valueAdditionalData(termId: string, context: ValueContext): Uint8Array {
   const { installationId, scopeId, secretId, version } = context;
   return encodeFields([
-    "strongroom/value/v1",
-    "value",
+    'strongroom/value/v1',
+    'value',
     installationId,
     scopeId,
     secretId,
