@@ -4,6 +4,10 @@ import { groupRoutes, userRoutes } from './identities.ts';
 import { keyRoutes } from './keys.ts';
 import { domainServiceAccountRoutes, serviceAccountRoutes } from './service-accounts.ts';
 import { operationRoutes } from './operation.ts';
+import { launchRoutes } from './launches.ts';
+import { runRoutes } from './runs.ts';
+import { sparkJobRoutes } from './surfaces.ts';
+import { secretRoutes } from './secrets.ts';
 
 /** Every route of the API: the server registers these, the OpenAPI document and the client are made from them. */
 export const routes = [
@@ -13,5 +17,9 @@ export const routes = [
   ...serviceAccountRoutes,
   ...domainServiceAccountRoutes,
   ...keyRoutes,
+  ...secretRoutes,
   ...operationRoutes,
+  ...sparkJobRoutes,
+  ...runRoutes,
+  ...launchRoutes,
 ] as const satisfies readonly RouteDeclaration[];
