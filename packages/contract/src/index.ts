@@ -10,3 +10,8 @@ export { routes } from './routes/index.ts';
 export { authRoutes, type SessionTransport, tabTokenHeader } from './routes/auth.ts';
 export { groupRoutes, userRoutes } from './routes/identities.ts';
 export { domainServiceAccountRoutes, serviceAccountRoutes } from './routes/service-accounts.ts';
+export { type EphemeralJwk, launchRoutes } from './routes/launches.ts';
+export { type ResolveOutcome, resolveOutcomes, runRoutes, runStates } from './routes/runs.ts';
+export { sparkJobRoutes } from './routes/surfaces.ts';
+export * from './surfaces/fields.ts';
+export * from './surfaces/spark-job.ts';

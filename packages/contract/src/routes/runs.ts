@@ -1,0 +1,141 @@
+import { Type } from 'typebox';
+import { Id, Label, Time } from '../names.ts';
+import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
+
+export const runStates = ['queued', 'running', 'succeeded', 'failed', 'stopped'] as const;
+
+/** Why a reference resolved or not; closed. */
+export const resolveOutcomes = [
+  'resolved',
+  'missing',
+  'deleted',
+  'field-missing',
+  'use-missing',
+  'authoriser-gone',
+  'not-yours',
+  'source-unknown',
+  'source-changed',
+  'source-unavailable',
+  'key-unavailable',
+  'invalid-value',
+  'feature-disabled',
+  'deadline',
+  'withheld',
+] as const;
+export type ResolveOutcome = (typeof resolveOutcomes)[number];
+
+const RunState = Type.Union(runStates.map((state) => Type.Literal(state)));
+const Outcome = Type.Union(
+  resolveOutcomes.map((outcome) => Type.Literal(outcome)),
+  { description: 'withheld: it resolved, but another reference did not, so nothing was delivered' },
+);
+
+const runFields = {
+  id: Id,
+  job: Closed({ id: Id, name: Type.String(), surface: Type.String() }),
+  state: RunState,
+  startedBy: Type.String(),
+  runner: Type.String(),
+  createdAt: Time,
+  startedAt: Type.Optional(Time),
+  endedAt: Type.Optional(Time),
+  durationMilliseconds: Type.Optional(Type.Integer()),
+  exitCode: Type.Optional(Type.Integer()),
+  signal: Type.Optional(Type.String()),
+  failure: Type.Optional(Closed({ code: Type.String(), detail: Type.String() })),
+};
+
+/** What a launch recorded about one variable; never a value. */
+export const VariableReceipt = Closed({
+  name: Type.String(),
+  pointer: Type.String(),
+  reference: Type.String(),
+  source: Type.String(),
+  version: Type.Optional(Type.String()),
+  outcome: Outcome,
+  milliseconds: Type.Integer({ description: 'How long its source took' }),
+  unmasked: Type.Optional(Type.String({ description: 'Why the log does not mask it' })),
+});
+
+export const RunSummary = Closed(runFields);
+export const Run = Closed({
+  ...runFields,
+  variables: Type.Array(VariableReceipt),
+  log: Closed({ bytes: Type.Integer(), cut: Type.Boolean({ description: 'The middle of the log was cut' }) }),
+  actions: ActionsField,
+});
+
+export const RunAccepted = Closed({ id: Id, state: RunState });
+
+export const PreflightReference = Closed({
+  name: Type.String(),
+  pointer: Type.String(),
+  reference: Type.String(),
+  source: Type.String(),
+  version: Type.Optional(Type.String()),
+  outcome: Outcome,
+  cause: Type.Optional(Type.String()),
+  fixableBy: Type.Optional(Type.Array(Type.String())),
+});
+
+export const Preflight = Closed({
+  ok: Type.Boolean(),
+  references: Type.Array(PreflightReference),
+  problems: Type.Array(Type.String(), { description: 'What else would stop the launch' }),
+});
+
+const runParams = Closed({ domain: Label, id: Id });
+const reason = { kind: 'scope', action: 'domain.view' } as const;
+
+export const runRoutes = [
+  route({
+    id: 'listRuns',
+    method: 'GET',
+    path: '/v1/domains/{domain}/runs',
+    summary: 'Runs of the jobs the caller may see, newest first',
+    tag: 'runs',
+    access: reason,
+    params: Closed({ domain: Label }),
+    query: Closed({ limit: pageQuery.limit, cursor: pageQuery.cursor, state: Type.Optional(RunState) }),
+    status: 200,
+    response: Page(RunSummary),
+    errors: ['cursor_invalid'],
+  }),
+  route({
+    id: 'getRun',
+    method: 'GET',
+    path: '/v1/domains/{domain}/runs/{id}',
+    summary: 'One run: state, variables with reference, source, version and outcome',
+    tag: 'runs',
+    access: reason,
+    params: runParams,
+    status: 200,
+    response: Run,
+    errors: ['not_found'],
+  }),
+  route({
+    id: 'getRunLog',
+    method: 'GET',
+    path: '/v1/domains/{domain}/runs/{id}/log',
+    summary: 'The redacted output of a run; with follow=true until it ends',
+    tag: 'runs',
+    access: reason,
+    params: runParams,
+    query: Closed({ follow: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])) }),
+    status: 200,
+    raw: { mediaType: 'text/plain; charset=utf-8', description: 'stdout and stderr as they came, values masked' },
+    errors: ['not_found', 'state_conflict'],
+  }),
+  route({
+    id: 'stopRun',
+    method: 'POST',
+    path: '/v1/domains/{domain}/runs/{id}/stop',
+    summary: 'Stop a run: SIGTERM to its process group, SIGKILL ten seconds later',
+    tag: 'runs',
+    access: reason,
+    params: runParams,
+    status: 202,
+    response: RunAccepted,
+    errors: ['not_found', 'permission_missing', 'state_conflict'],
+  }),
+] as const;
