@@ -1,0 +1,162 @@
+import { StrongroomError } from '@strongroom/contract';
+import { SigningKey } from '@strongroom/crypto';
+import type { Kysely } from 'kysely';
+import type { AuditKeyMaterial } from '../keys/keyring.ts';
+import { newId } from '../store/ids.ts';
+import type { Tables } from '../store/tables.ts';
+import { type AnchorSinks, AnchorWriter } from './anchor.ts';
+import type { AuditEvent } from './event.ts';
+import {
+  type ChainHead,
+  createRecordHash,
+  encodeRecord,
+  type Genesis,
+  noPreviousHash,
+  recordMac,
+  sha256Hex,
+  signingKeyId,
+} from './record.ts';
+
+export type AuditRow = Tables['audit_records'];
+
+/** Where a chain stands; made by `position`, taken by `reset`. */
+export interface ChainPosition {
+  readonly sequence: number;
+  readonly hash: Uint8Array;
+}
+
+/**
+ * The chain of one writer. It only hashes, signs and appends to the anchor; the writer stores the rows in the same
+ * transaction as the change and keeps `audit_chains` in step.
+ *
+ * When the outcome of a COMMIT is unknown the chain is unusable: the writer opens a new one, whose first record links to
+ * what the database then holds.
+ */
+export interface AuditChain {
+  readonly chainId: string;
+  /** Take it before a savepoint, to `reset` when the savepoint or the transaction is rolled back. */
+  position(): ChainPosition;
+  reset(position: ChainPosition): void;
+  /** The next record, ready to insert. Touches nothing outside. @param now milliseconds since 1970 */
+  append(event: AuditEvent, now: number): AuditRow;
+  /**
+   * After COMMIT and before any answer: the head goes into the anchor, one line per batch, none when nothing was appended.
+   * @throws StrongroomError `audit_unavailable` when a sink did not take the line; nothing of the batch may be released.
+   * The next batch makes up for it.
+   */
+  committed(): void;
+}
+
+/** Plain data: may cross into a worker. */
+export interface AuditChainSettings {
+  readonly keys: AuditKeyMaterial;
+  readonly epoch: number;
+  readonly anchor: AnchorSinks;
+}
+
+/** What the database held when the chain was opened: {@link readChainOpening}. */
+export interface ChainOpening {
+  readonly checkpoint: { readonly id: string; readonly digest: string } | null;
+  readonly heads: readonly ChainHead[];
+}
+
+export interface AuditChainOptions extends AuditChainSettings {
+  readonly opening: ChainOpening;
+}
+
+/**
+ * A new chain. Its first record, whatever it is about, carries the genesis; writers append `server.start` first.
+ *
+ * @throws the file system's error when the anchor cannot be opened
+ */
+export function createAuditChain(options: AuditChainOptions): AuditChain {
+  const { keys, epoch, opening } = options;
+  const chainId = newId('chain');
+  const hashRecord = createRecordHash(chainId);
+  const signingKey = new SigningKey(Uint8Array.from(keys.signingSeed));
+  const anchor = new AnchorWriter(options.anchor, signingKey);
+  const genesis: Genesis = {
+    installation: keys.installationId,
+    epoch,
+    macTerm: keys.macTermId,
+    signingKey: signingKeyId(signingKey.publicKey),
+    checkpoint: opening.checkpoint,
+    heads: opening.heads,
+    anchor: anchor.position,
+  };
+  let head: ChainPosition = { sequence: 0, hash: noPreviousHash };
+  let headAt = 0;
+  let anchored = 0;
+
+  return {
+    chainId,
+    position: () => head,
+    reset(position) {
+      head = position;
+    },
+    append(event, now) {
+      const sequence = head.sequence + 1;
+      const record = encodeRecord(event, now, sequence === 1 ? genesis : undefined);
+      const hash = hashRecord(sequence, head.hash, record);
+      head = { sequence, hash };
+      headAt = now;
+      return {
+        chain_id: chainId,
+        sequence,
+        at: now,
+        record,
+        hash,
+        mac: recordMac(keys.macKey, hash),
+        scope_id: event.scope?.id ?? null,
+        principal_id: event.principal,
+        action: event.action,
+        outcome: event.outcome,
+      };
+    },
+    committed() {
+      if (head.sequence === anchored) return;
+      try {
+        anchor.append({
+          chain: chainId,
+          sequence: head.sequence,
+          hash: Buffer.from(head.hash).toString('hex'),
+          at: headAt,
+          epoch,
+        });
+      } catch (cause) {
+        throw new StrongroomError('audit_unavailable', { detail: 'The audit anchor could not be written.', cause });
+      }
+      anchored = head.sequence;
+    },
+  };
+}
+
+/** What a new chain links to. Read by the writer before it opens its chain. */
+export async function readChainOpening(db: Kysely<Tables>): Promise<ChainOpening> {
+  const checkpoint = await db
+    .selectFrom('audit_checkpoints')
+    .select(['id', 'document'])
+    .orderBy('at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return {
+    checkpoint: checkpoint === undefined ? null : { id: checkpoint.id, digest: sha256Hex(checkpoint.document) },
+    heads: await readMovedHeads(db),
+  };
+}
+
+/** Heads of chains that no checkpoint covers, by chain id. */
+export async function readMovedHeads(db: Kysely<Tables>): Promise<readonly ChainHead[]> {
+  const rows = await db
+    .selectFrom('audit_chains')
+    .select(['id', 'head_sequence', 'head_hash'])
+    .whereRef('head_sequence', '>', 'checkpointed_sequence')
+    .orderBy('id')
+    .execute();
+  return rows.map((row) => ({
+    chain: row.id,
+    sequence: row.head_sequence,
+    hash: Buffer.from(row.head_hash).toString('hex'),
+  }));
+}

@@ -1,0 +1,151 @@
+import { createHmac, hash } from 'node:crypto';
+import type { AuditEvent } from './event.ts';
+
+/** Names the hash's input; a change of the record's form or of the input is a new label. */
+const recordFormat = 'strongroom/audit-record/v1';
+/** SHA-256. */
+export const hashBytes = 32;
+/** What the first record of a chain has as its previous hash. */
+export const noPreviousHash: Uint8Array = new Uint8Array(hashBytes);
+
+/** Longest text kept, in UTF-16 code units; the rest is cut and the record says so. */
+const maxTextLength = 2048;
+/** Entries kept of `because` and of `detail`. */
+const maxEntries = 64;
+
+/** A position in a chain with what it hashes to (lower-case hex). */
+export interface ChainHead {
+  readonly chain: string;
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+/** A line of an anchor series: SHA-256 of the line's bytes without its newline, lower-case hex. */
+export interface AnchorPosition {
+  readonly series: string;
+  readonly line: number;
+  readonly hash: string;
+}
+
+/** What the first record of a chain says beside its event; ties the chain to all that was before it. */
+export interface Genesis {
+  readonly installation: string;
+  readonly epoch: number;
+  /** Term of the MAC key. */
+  readonly macTerm: string;
+  /** Id of the key that signs this chain's anchor lines. */
+  readonly signingKey: string;
+  /** The newest checkpoint at that time; it covers every head that is not in `heads`. */
+  readonly checkpoint: { readonly id: string; readonly digest: string } | null;
+  /** Heads of chains that have moved since that checkpoint. */
+  readonly heads: readonly ChainHead[];
+  /** The last line of the anchor file before this chain; null when there was none. */
+  readonly anchor: AnchorPosition | null;
+}
+
+/**
+ * The exact bytes of a record: UTF-8 JSON on one line, fields in a fixed order, absent ones left out, keys of `detail`
+ * sorted. Control characters, line and paragraph separators, invisible and bidirectional formatting characters and lone
+ * surrogates are `\u` escapes, so that no name can start a line, end a line or reorder one on a terminal.
+ *
+ * @param now milliseconds since 1970
+ */
+export function encodeRecord(event: AuditEvent, now: number, genesis?: Genesis): Buffer {
+  const cut = { isCut: false };
+  const text = (value: string | undefined): string | undefined =>
+    value === undefined ? undefined : cutText(value, cut);
+  const record = {
+    v: 1,
+    at: new Date(now).toISOString(),
+    principal: { id: text(event.principal), name: text(event.principalName) },
+    action: event.action,
+    outcome: event.outcome,
+    scope: event.scope && { id: text(event.scope.id), name: text(event.scope.name) },
+    object: event.object && { type: text(event.object.type), id: text(event.object.id), name: text(event.object.name) },
+    requestId: text(event.requestId),
+    network: text(event.network),
+    launch: text(event.launch),
+    reference: text(event.reference),
+    source: text(event.source),
+    version: text(event.version),
+    because: event.because && cutEntries(event.because, cut).map((reason) => cutText(reason, cut)),
+    detail: event.detail && encodeDetail(event.detail, cut),
+    cut: undefined as true | undefined,
+    genesis,
+  };
+  if (cut.isCut) record.cut = true;
+  return Buffer.from(escapeText(JSON.stringify(record)), 'utf8');
+}
+
+function encodeDetail(detail: NonNullable<AuditEvent['detail']>, cut: { isCut: boolean }): Record<string, unknown> {
+  const sorted: Record<string, unknown> = Object.create(null);
+  for (const key of cutEntries(Object.keys(detail).sort(), cut)) {
+    const value = detail[key];
+    sorted[cutText(key, cut)] = typeof value === 'string' ? cutText(value, cut) : value;
+  }
+  return sorted;
+}
+
+function cutText(text: string, cut: { isCut: boolean }): string {
+  if (text.length <= maxTextLength) return text;
+  cut.isCut = true;
+  return text.slice(0, maxTextLength);
+}
+
+function cutEntries<Entry>(entries: readonly Entry[], cut: { isCut: boolean }): readonly Entry[] {
+  if (entries.length <= maxEntries) return entries;
+  cut.isCut = true;
+  return entries.slice(0, maxEntries);
+}
+
+// C0 controls, quotes and lone surrogates are JSON.stringify's own; these it leaves as they are.
+const unsafeCharacters = /[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+/** JSON text with every character escaped that could be taken for layout. */
+export function escapeText(json: string): string {
+  return json.replace(unsafeCharacters, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/**
+ * SHA-256 over the length-prefixed list (format, chain id, sequence, previous hash, record). Lengths are 4 bytes, the
+ * sequence 8 bytes, both big-endian.
+ */
+export function createRecordHash(
+  chain: string,
+): (sequence: number, previous: Uint8Array, record: Uint8Array) => Buffer {
+  const label = Buffer.concat([lengthPrefixed(Buffer.from(recordFormat)), lengthPrefixed(Buffer.from(chain))]);
+  const previousAt = label.length + 4 + 8 + 4;
+  const recordAt = previousAt + hashBytes + 4;
+  return (sequence, previous, record) => {
+    const input = Buffer.allocUnsafe(recordAt + record.length);
+    label.copy(input);
+    input.writeUInt32BE(8, label.length);
+    input.writeBigUInt64BE(BigInt(sequence), label.length + 4);
+    input.writeUInt32BE(hashBytes, previousAt - 4);
+    input.set(previous, previousAt);
+    input.writeUInt32BE(record.length, recordAt - 4);
+    input.set(record, recordAt);
+    return hash('sha256', input, 'buffer');
+  };
+}
+
+function lengthPrefixed(bytes: Uint8Array): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
+}
+
+/** HMAC-SHA-256 (RFC 2104) of a record's hash: it covers the stored bytes, the position and all that came before. */
+export function recordMac(macKey: Uint8Array, recordHash: Uint8Array): Buffer {
+  return createHmac('sha256', macKey).update(recordHash).digest();
+}
+
+/** SHA-256, lower-case hex. */
+export function sha256Hex(bytes: Uint8Array | string): string {
+  return hash('sha256', bytes, 'hex');
+}
+
+/** Names a signing key in anchor lines and checkpoints: 16 hex digits of its public key's SHA-256. */
+export function signingKeyId(publicKey: Uint8Array): string {
+  return sha256Hex(publicKey).slice(0, 16);
+}
