@@ -10,8 +10,8 @@ const GROUP_AND_OTHER = 0o077;
 
 /**
  * Reads a key encryption key from a file that holds its text form (`kekFromText`). A symbolic link is followed, as
- * mounted secrets are links. What it leads to must be a regular file or a pipe (`/dev/fd/3`), at most 1 KiB, and closed
- * to group and other (0600 or stricter; not checked on Windows, which has no such modes).
+ * mounted secrets are links. What it leads to must be a regular file or a pipe (`/dev/fd/3`), and closed to group and
+ * other (0600 or stricter; not checked on Windows, which has no such modes).
  *
  * @param options.create make the file with a fresh random key when there is none. Only right for a new installation:
  *   over existing data a fresh key opens nothing, and `openTerm` says `kek_mismatch`.
@@ -61,7 +61,7 @@ async function readKekText(path: string): Promise<string | null> {
       const mode = (stats.mode & 0o777).toString(8);
       throw new CryptoError('kek_invalid', `The key file ${path} is open to group or other (${mode}); set it to 600`);
     }
-    return await readBounded(file, path);
+    return await readBounded(file);
   } catch (cause) {
     if (cause instanceof CryptoError) throw cause;
     if (hasCode(cause, 'ENOENT')) return null;
@@ -69,15 +69,15 @@ async function readKekText(path: string): Promise<string | null> {
   }
 }
 
-async function readBounded(file: FileHandle, path: string): Promise<string> {
-  const buffer = Buffer.alloc(MAX_FILE_BYTES + 1);
+/** The first kilobyte, far more than a key's text has: what is longer is refused as malformed, whatever its size. */
+async function readBounded(file: FileHandle): Promise<string> {
+  const buffer = Buffer.alloc(MAX_FILE_BYTES);
   let length = 0;
   while (length < buffer.length) {
     const { bytesRead } = await file.read(buffer, length, buffer.length - length);
     if (bytesRead === 0) break;
     length += bytesRead;
   }
-  if (length > MAX_FILE_BYTES) throw new CryptoError('kek_invalid', `The key file ${path} is too large`);
   const text = buffer.toString('latin1', 0, length);
   buffer.fill(0);
   return text;

@@ -5,7 +5,7 @@ import { kekFromBytes } from './kek.ts';
 import { createTerm, destroyTerm, KEY_PURPOSES, type KeyPurpose, MAX_TERM_USES, openTerm, TermKey } from './keyring.ts';
 import { auditMac, fingerprint, idempotencyMac, timingSafeEqualBytes } from './mac.ts';
 import { SecretValue } from './secret-value.ts';
-import { createSigningKey, openSigningKey } from './signing.ts';
+import { createSigningKey, openSigningKey, SigningKey } from './signing.ts';
 import { createToken, hashToken } from './token.ts';
 import { openValue, sealValue, type ValueContext } from './value-envelope.ts';
 
@@ -127,6 +127,10 @@ it('zeroes keys in memory on destroy', async () => {
   signingKey.destroy();
   expect(() => signingKey.sign(Uint8Array.of(1))).toThrow(coded('term_destroyed'));
   await expect(signingKey.wrap(kek, options('audit-sign'))).rejects.toEqual(coded('term_destroyed'));
+});
+
+it.each([0, 31, 33])('refuses a signing key of %d bytes', (length) => {
+  expect(() => new SigningKey(new Uint8Array(length))).toThrow(TypeError);
 });
 
 it('prints no key material', async () => {

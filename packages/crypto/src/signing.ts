@@ -23,8 +23,9 @@ export class SigningKey {
   readonly #seed: Uint8Array;
   #privateKey: KeyObject | null;
 
-  /** Owns `seed` (the 32-byte private key) from now on. */
+  /** Owns `seed` (the 32-byte private key) from now on. @throws TypeError for another length. */
   constructor(seed: Uint8Array) {
+    if (seed.length !== KEY_BYTES) throw new TypeError(`An Ed25519 private key has ${KEY_BYTES} bytes`);
     const der = Buffer.concat([PKCS8_PREFIX, seed]);
     this.#privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
     der.fill(0);

@@ -40,7 +40,9 @@ const MIN_ENVELOPE_BYTES = SEALED_AT + NONCE_BYTES + MIN_PADDED_BYTES + TAG_BYTE
  * @throws TypeError for a term of another scope, installation or purpose, or a retired one.
  */
 export function sealValue(termKey: TermKey, context: ValueContext, value: SecretValue): Uint8Array {
-  if (!isTermOf(termKey, context)) throw new TypeError('The key term belongs to another scope or installation');
+  if (termKey.scopeId !== context.scopeId || termKey.installationId !== context.installationId) {
+    throw new TypeError('The key term belongs to another scope or installation');
+  }
   const additionalData = valueAdditionalData(termKey.id, context);
   const plaintext = value.reveal();
   const padded = Buffer.alloc(paddedLength(LENGTH_BYTES + plaintext.length));
@@ -67,7 +69,6 @@ export function sealValue(termKey: TermKey, context: ValueContext, value: Secret
  */
 export function openValue(termKey: TermKey, context: ValueContext, envelope: Uint8Array): SecretValue {
   if (envelopeTermId(envelope) !== termKey.id) throw new CryptoError('term_unknown');
-  if (!isTermOf(termKey, context)) throw new CryptoError('decryption_failed');
   const additionalData = valueAdditionalData(termKey.id, context);
   const padded = termKey.withKey('value', (key) => aeadOpen(key, additionalData, envelope.subarray(SEALED_AT)));
   try {
@@ -97,10 +98,6 @@ export function envelopeTermId(envelope: Uint8Array): string {
 function paddedLength(length: number): number {
   const step = Math.max(MIN_PADDED_BYTES, 2 ** (Math.floor(Math.log2(length)) - 3));
   return Math.ceil(length / step) * step;
-}
-
-function isTermOf(termKey: TermKey, context: ValueContext): boolean {
-  return termKey.scopeId === context.scopeId && termKey.installationId === context.installationId;
 }
 
 function valueAdditionalData(termId: string, context: ValueContext): Uint8Array {
