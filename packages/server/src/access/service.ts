@@ -1,0 +1,163 @@
+import { StrongroomError, type Action, type AssetType, type ScopeKind } from '@strongroom/contract';
+import type { AuditEvent } from '../audit/event.ts';
+import { adminScopeId, globalScopeId } from '../store/ids.ts';
+import type { Store } from '../store/store.ts';
+import { decide, sees } from './decide.ts';
+import { defaultBundleIdOf } from './default-bundle.ts';
+import { refusalText } from './refusal.ts';
+import { createRevisionCache } from './revision-cache.ts';
+import { createSelectorIndex, type SelectorIndex } from './selectors.ts';
+import { buildSnapshot } from './snapshot.ts';
+import { assignmentsOf, configurationByName, domainByName } from './statements.ts';
+import type { Access, AccessSnapshot, AssetRef, Caller, Decision, Resource, ScopeRef } from './types.ts';
+
+/** Snapshots kept: one per principal that was active lately, a few kilobytes each. */
+const maxSnapshots = 5000;
+const maxSelectorIndexes = 500;
+/** How often a change is decided anew while others keep changing access at the same time. */
+const maxDecisions = 6;
+
+export interface SecretTarget {
+  /** Where the secret itself lives. */
+  readonly scope: 'domain' | 'global';
+  readonly secretId: string;
+  readonly key: string;
+}
+
+/** {@link Access}, and what the server's services use besides. */
+export interface AccessService extends Access {
+  /** {@link Access.secretAsset} of many secrets, in their order. */
+  secretAssets(domain: ScopeRef, targets: readonly SecretTarget[]): Promise<readonly AssetRef[]>;
+  /**
+   * Records the refusal and throws: `not_found` for what the caller may not see, else `permission_missing`.
+   * @throws StrongroomError `audit_unavailable` when it can't be recorded
+   */
+  refuse(caller: Caller, action: Action, resource: Resource, decision: Decision): Promise<never>;
+  /** For a scope that {@link Access.findScope} did not find, absent or not the caller's alike: recorded, then `not_found`. */
+  refuseAbsent(caller: Caller, action: Action, scopeName: string): Promise<never>;
+  /**
+   * Runs a change with a caller whose snapshot is current. The change passes `snapshot.revision` to the store as
+   * `expectAuthorisationRevision`; when access changed in between, it is decided and run again.
+   */
+  decided<Result>(caller: Caller, change: (current: Caller) => Promise<Result>): Promise<Result>;
+}
+
+/** The one implementation of {@link Access}, over the store. */
+export function createAccess(store: Store): AccessService {
+  const snapshots = createRevisionCache<AccessSnapshot>(maxSnapshots);
+  const selectorIndexes = createRevisionCache<SelectorIndex & { readonly revision: number }>(maxSelectorIndexes);
+
+  async function snapshot(principalId: string): Promise<AccessSnapshot | null> {
+    const revision = await store.authorisationRevision();
+    return snapshots.get(principalId, revision, async () =>
+      buildSnapshot(principalId, await store.query('access.snapshot', { principalId })),
+    );
+  }
+
+  async function selectorsOf(scopeId: string): Promise<SelectorIndex | null> {
+    const revision = await store.authorisationRevision();
+    return selectorIndexes.get(scopeId, revision, async () => {
+      const read = await store.query('access.selectors', { scopeId });
+      return { revision: read.revision, ...createSelectorIndex(read.selectors) };
+    });
+  }
+
+  async function secretAssets(domain: ScopeRef, targets: readonly SecretTarget[]): Promise<readonly AssetRef[]> {
+    const index = domain.kind === 'domain' ? await selectorsOf(domain.id) : null;
+    return Promise.all(
+      targets.map(async ({ scope, secretId, key }): Promise<AssetRef> => {
+        const asset = { type: 'secret', id: secretId, name: key, scope: domain } as const;
+        if (domain.kind !== 'domain') return { ...asset, bundleIds: [] };
+        const matching = index?.bundlesOf(scope, key) ?? [];
+        const bundleIds = matching.length > 0 ? matching : [defaultBundleIdOf(domain.id)];
+        return scope === 'global'
+          ? { ...asset, bundleIds, isAssigned: await isAssigned(domain, secretId) }
+          : { ...asset, bundleIds };
+      }),
+    );
+  }
+
+  async function isAssigned(domain: ScopeRef, secretId: string): Promise<boolean> {
+    const row = await store.first(assignmentsOf, [domain.id, secretId]);
+    return row === undefined || Number(row.assigned) === 0 || Number(row.mine) > 0;
+  }
+
+  async function findScope(snapshot: AccessSnapshot, kind: ScopeKind, name: string): Promise<ScopeRef | null> {
+    const scope = await lookUp(kind, name);
+    return scope !== null && sees(snapshot, { kind: 'scope', scope }) ? scope : null;
+  }
+
+  async function lookUp(kind: ScopeKind, name: string): Promise<ScopeRef | null> {
+    if (kind === 'admin') return { id: adminScopeId, kind, name: 'admin' };
+    if (kind === 'global') return { id: globalScopeId, kind, name: 'global' };
+    const row = await store.first(domainByName, [name]);
+    return row === undefined ? null : { id: row.id, kind, name: row.name };
+  }
+
+  async function refuse(caller: Caller, action: Action, resource: Resource, decision: Decision): Promise<never> {
+    await store.execute('access.record', undefined, { audit: [denial(caller, action, resource, decision)] });
+    if (!sees(caller.snapshot, resource)) throw new StrongroomError('not_found');
+    throw new StrongroomError('permission_missing', { detail: `${refusalText(decision, resource)}.` });
+  }
+
+  return {
+    snapshot,
+    decide,
+    findScope,
+    secretAssets,
+    refuse,
+    async require(caller, action, resource) {
+      const decision = decide(caller.snapshot, action, resource);
+      return decision.allow ? decision : refuse(caller, action, resource, decision);
+    },
+    async refuseAbsent(caller, action, scopeName) {
+      const event: AuditEvent = {
+        ...denialBy(caller, action, ['no-standing']),
+        object: { type: 'scope', id: '', name: scopeName },
+      };
+      await store.execute('access.record', undefined, { audit: [event] });
+      throw new StrongroomError('not_found');
+    },
+    async secretAsset(domain, target) {
+      const [asset] = await secretAssets(domain, [target]);
+      if (asset === undefined) throw new StrongroomError('internal');
+      return asset;
+    },
+    async configurationAsset(domain: ScopeRef, type: AssetType, name: string): Promise<AssetRef | null> {
+      const row = await store.first(configurationByName, [domain.id, type, name]);
+      return row === undefined ? null : { type, id: row.id, name, scope: domain, bundleIds: [row.bundle_id] };
+    },
+    async decided(caller, change) {
+      for (let attempt = 1; ; attempt += 1) {
+        const current = await snapshot(caller.id);
+        if (current === null) throw new StrongroomError('unauthenticated');
+        try {
+          return await change({ ...caller, snapshot: current });
+        } catch (error) {
+          const isOvertaken = error instanceof StrongroomError && error.code === 'version_conflict';
+          if (!isOvertaken || attempt === maxDecisions) throw error;
+        }
+      }
+    },
+  };
+}
+
+function denial(caller: Caller, action: Action, resource: Resource, decision: Decision): AuditEvent {
+  const event = denialBy(caller, action, decision.because);
+  if (resource.kind === 'platform') return event;
+  if (resource.kind === 'scope') return { ...event, scope: { id: resource.scope.id, name: resource.scope.name } };
+  const { type, id, name, scope } = resource.asset;
+  return { ...event, scope: { id: scope.id, name: scope.name }, object: { type, id, name } };
+}
+
+function denialBy(caller: Caller, action: Action, because: readonly string[]): AuditEvent {
+  return {
+    principal: caller.id,
+    principalName: caller.name,
+    action,
+    outcome: 'denied',
+    requestId: caller.requestId,
+    network: caller.network,
+    because,
+  };
+}
