@@ -138,7 +138,7 @@ export const ImportResult = Closed({
   items: Type.Array(
     Closed({
       key: Type.String(),
-      outcome: Type.Enum(['created', 'rotated', 'unchanged', 'skipped', 'refused']),
+      outcome: Type.Enum(['created', 'rotated', 'skipped', 'refused']),
       reason: Type.Optional(Type.String()),
     }),
   ),

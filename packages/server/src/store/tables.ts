@@ -1,3 +1,4 @@
+import type { Generated } from 'kysely';
 import type { AssetType, DomainPermission, PlatformRole, Preset, ScopeKind } from '@strongroom/contract';
 
 /**
@@ -48,8 +49,7 @@ export interface Tables {
     route: string;
     key: string;
     body_hmac: Uint8Array;
-    status: number;
-    /** JSON of the answer; a shown-once credential is never in it, only the id. */
+    /** JSON of the command's result; of a shown-once credential only the id. */
     response: string;
     expires_at: number;
   };
@@ -220,6 +220,10 @@ export interface Tables {
     deleted_by: string | null;
     purge_after: number | null;
   };
+  /** What the search finds a secret by; indexed by trigrams on both databases. */
+  secret_documents: { document_id: Generated<number>; secret_id: string; scope_id: string; text: string };
+  /** Secrets held per scope, deleted ones included: the limit is checked without counting rows. */
+  secret_counts: { scope_id: string; secrets: number };
   secret_tags: { secret_id: string; scope_id: string; tag: string };
   secret_versions: {
     secret_id: string;

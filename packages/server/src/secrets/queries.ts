@@ -1,0 +1,335 @@
+import { type SelectQueryBuilder, sql } from 'kysely';
+import type { QueryContext } from '../store/store.ts';
+import type { Tables } from '../store/tables.ts';
+import { prefixEnd, secretSearches, shortestIndexedText } from './search.ts';
+
+export type SecretState = 'stale' | 'expired' | 'expiring' | 'unused' | 'shared-value' | 'deleted';
+
+export interface SecretFilter {
+  readonly scopeId: string;
+  /** Only Global secrets assigned to all domains or to one of these; null: all. */
+  readonly assignedTo: readonly string[] | null;
+  /** Count uses in these domains only; null: everywhere. */
+  readonly usesIn: readonly string[] | null;
+  readonly q?: string;
+  readonly folder?: string;
+  readonly tag?: string;
+  readonly state?: SecretState;
+  readonly expiringWithinDays?: number;
+  readonly now: number;
+  readonly after?: { readonly foldedKey: string; readonly id: string };
+  readonly limit: number;
+}
+
+export type SecretRow = Tables['secrets'];
+export type ListedSecret = SecretRow & { readonly tags: readonly string[]; readonly uses: number };
+
+/** Above this many hits a search scans in key order instead: hits are dense then, and a page is found soon. */
+const maxCandidates = 2000;
+/** A value counts as shared only some time after it was set, so that setting one is no way to test a guess. */
+const sharedAfterMilliseconds = 60 * 60 * 1000;
+const dayMilliseconds = 86_400_000;
+
+type SecretQuery = SelectQueryBuilder<Tables, 'secrets', object>;
+
+/** One page by (folded key, id); the caller asks for one more than it shows. */
+async function list(context: QueryContext, args: SecretFilter): Promise<ListedSecret[]> {
+  let query: SecretQuery = context.db.selectFrom('secrets').where('secrets.scope_id', '=', args.scopeId);
+  query =
+    args.state === 'deleted'
+      ? query.where('secrets.deleted_at', 'is not', null)
+      : query.where('secrets.deleted_at', 'is', null);
+  if (args.folder !== undefined) query = inFolder(query, args.folder);
+  if (args.tag !== undefined) query = withTag(query, args.scopeId, args.tag);
+  if (args.assignedTo !== null) query = assigned(query, args.assignedTo);
+  if (args.state !== undefined && args.state !== 'deleted') query = inState(query, args.state, args);
+  if (args.q !== undefined && args.q !== '') query = await matching(context, query, args.q.toLowerCase(), args.scopeId);
+  const { after } = args;
+  if (after !== undefined)
+    query = query.where(sql<boolean>`(secrets.folded_key, secrets.id) > (${after.foldedKey}, ${after.id})`);
+  const rows = await query
+    .selectAll('secrets')
+    .orderBy('secrets.folded_key')
+    .orderBy('secrets.id')
+    .limit(args.limit)
+    .execute();
+  return decorate(context, rows, args.usesIn);
+}
+
+function inFolder(query: SecretQuery, folder: string): SecretQuery {
+  if (folder === '') return query;
+  return query.where((column) =>
+    column.or([
+      column('secrets.folder', '=', folder),
+      column.and([column('secrets.folder', '>', `${folder}/`), column('secrets.folder', '<', prefixEnd(`${folder}/`))]),
+    ]),
+  );
+}
+
+function withTag(query: SecretQuery, scopeId: string, tag: string): SecretQuery {
+  return query.where('secrets.id', 'in', (column) =>
+    column.selectFrom('secret_tags').select('secret_id').where('scope_id', '=', scopeId).where('tag', '=', tag),
+  );
+}
+
+function assigned(query: SecretQuery, domains: readonly string[]): SecretQuery {
+  return query.where((column) => {
+    const any = column
+      .selectFrom('secret_assignments')
+      .select('secret_id')
+      .whereRef('secret_assignments.secret_id', '=', 'secrets.id');
+    const unassigned = column.not(column.exists(any));
+    return domains.length === 0
+      ? unassigned
+      : column.or([unassigned, column.exists(any.where('secret_assignments.scope_id', 'in', domains))]);
+  });
+}
+
+function inState(
+  query: SecretQuery,
+  state: Exclude<SecretState, 'deleted'>,
+  args: Pick<SecretFilter, 'now' | 'expiringWithinDays'>,
+): SecretQuery {
+  const { now } = args;
+  switch (state) {
+    case 'stale':
+      return query
+        .where('secrets.rotate_every_days', 'is not', null)
+        .where(sql<boolean>`secrets.rotated_at + secrets.rotate_every_days * ${dayMilliseconds} < ${now}`);
+    case 'expired':
+      return query.where('secrets.expires_at', '<=', now);
+    case 'expiring':
+      return query
+        .where('secrets.expires_at', '>', now)
+        .where('secrets.expires_at', '<=', now + (args.expiringWithinDays ?? 30) * dayMilliseconds);
+    case 'unused':
+      return query
+        .where('secrets.last_launched_at', 'is', null)
+        .where((column) =>
+          column.not(
+            column.exists(column.selectFrom('uses').select('secret_id').whereRef('uses.secret_id', '=', 'secrets.id')),
+          ),
+        );
+    case 'shared-value':
+      return query.where((column) =>
+        column.exists(
+          column
+            .selectFrom('secret_versions as mine')
+            .innerJoin('secret_versions as other', (join) =>
+              join
+                .onRef('other.fingerprint_term_id', '=', 'mine.fingerprint_term_id')
+                .onRef('other.fingerprint', '=', 'mine.fingerprint'),
+            )
+            .innerJoin('secrets as holder', (join) =>
+              join
+                .onRef('holder.id', '=', 'other.secret_id')
+                .onRef('holder.current_epoch', '=', 'other.epoch')
+                .onRef('holder.current_version', '=', 'other.version'),
+            )
+            .select('mine.secret_id')
+            .whereRef('mine.secret_id', '=', 'secrets.id')
+            .whereRef('mine.epoch', '=', 'secrets.current_epoch')
+            .whereRef('mine.version', '=', 'secrets.current_version')
+            .where('mine.is_comparable', '=', 1)
+            .where('other.is_comparable', '=', 1)
+            .where('mine.created_at', '<', now - sharedAfterMilliseconds)
+            .where('other.created_at', '<', now - sharedAfterMilliseconds)
+            .where('holder.deleted_at', 'is', null)
+            .whereRef('holder.scope_id', '=', 'secrets.scope_id')
+            .whereRef('holder.id', '!=', 'secrets.id'),
+        ),
+      );
+  }
+}
+
+async function matching(
+  context: QueryContext,
+  query: SecretQuery,
+  text: string,
+  scopeId: string,
+): Promise<SecretQuery> {
+  if (text.length < shortestIndexedText)
+    return query.where('secrets.folded_key', '>=', text).where('secrets.folded_key', '<', prefixEnd(text));
+  const search = secretSearches[context.dialect];
+  const found = await sql<{ secret_id: string }>`${search.candidates(text, scopeId, maxCandidates + 1)}`.execute(
+    context.db,
+  );
+  if (found.rows.length > maxCandidates) return query.where((column) => search.contains(column, text));
+  const ids = found.rows.map((row) => row.secret_id);
+  return ids.length === 0 ? query.where(sql<boolean>`1 = 0`) : query.where('secrets.id', 'in', ids);
+}
+
+async function decorate(
+  context: QueryContext,
+  rows: readonly SecretRow[],
+  usesIn: readonly string[] | null,
+): Promise<ListedSecret[]> {
+  if (rows.length === 0) return [];
+  const ids = rows.map((row) => row.id);
+  const tags = await context.db
+    .selectFrom('secret_tags')
+    .select(['secret_id', 'tag'])
+    .where('secret_id', 'in', ids)
+    .orderBy('tag')
+    .execute();
+  let counting = context.db
+    .selectFrom('uses')
+    .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')
+    .select((column) => ['uses.secret_id', column.fn.countAll<number>().as('count')])
+    .where('uses.secret_id', 'in', ids)
+    .where('configurations.deleted_at', 'is', null)
+    .groupBy('uses.secret_id');
+  if (usesIn !== null) counting = counting.where('uses.scope_id', 'in', usesIn.length === 0 ? [''] : usesIn);
+  const counts = new Map((await counting.execute()).map((row) => [row.secret_id, Number(row.count)]));
+  return rows.map((row) => ({
+    ...row,
+    tags: tags.filter((tag) => tag.secret_id === row.id).map(({ tag }) => tag),
+    uses: counts.get(row.id) ?? 0,
+  }));
+}
+
+export interface UseRow {
+  readonly configuration_id: string;
+  readonly surface: string;
+  readonly configuration: string;
+  readonly domain: string;
+  readonly scope_id: string;
+  readonly pointer: string;
+  readonly name: string;
+  readonly reference: string;
+  readonly kind: 'reference' | 'placeholder';
+  readonly authorised_by: string;
+}
+
+/** Fields of live configurations that refer to the secret, by configuration and field. */
+async function usedBy(
+  context: QueryContext,
+  args: {
+    readonly secretId: string;
+    readonly usesIn: readonly string[] | null;
+    readonly after?: { readonly configurationId: string; readonly pointer: string };
+    readonly limit: number;
+  },
+): Promise<UseRow[]> {
+  let query = useRows(context).where('uses.secret_id', '=', args.secretId);
+  if (args.usesIn !== null) query = query.where('uses.scope_id', 'in', args.usesIn.length === 0 ? [''] : args.usesIn);
+  if (args.after !== undefined)
+    query = query.where(
+      sql<boolean>`(uses.configuration_id, uses.pointer) > (${args.after.configurationId}, ${args.after.pointer})`,
+    );
+  return query.orderBy('uses.configuration_id').orderBy('uses.pointer').limit(args.limit).execute();
+}
+
+/** Uses in a scope's managed store whose secret is deleted or was never there. */
+async function usedButMissing(
+  context: QueryContext,
+  args: { readonly scopeId: string; readonly limit: number },
+): Promise<UseRow[]> {
+  return useRows(context)
+    .leftJoin('secrets', 'secrets.id', 'uses.secret_id')
+    .where('uses.target_scope_id', '=', args.scopeId)
+    .where((column) => column.or([column('secrets.id', 'is', null), column('secrets.deleted_at', 'is not', null)]))
+    .orderBy('uses.configuration_id')
+    .orderBy('uses.pointer')
+    .limit(args.limit)
+    .execute();
+}
+
+function useRows(context: QueryContext) {
+  return context.db
+    .selectFrom('uses')
+    .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')
+    .innerJoin('scopes', 'scopes.id', 'uses.scope_id')
+    .leftJoin('principals', 'principals.id', 'uses.authorised_by')
+    .select((column) => [
+      'uses.configuration_id',
+      'configurations.surface',
+      'configurations.name as configuration',
+      'scopes.name as domain',
+      'uses.scope_id',
+      'uses.pointer',
+      'uses.name',
+      'uses.reference',
+      'uses.kind',
+      column.fn
+        .coalesce(sql<string>`principals.kind || ':' || principals.name`, 'uses.authorised_by')
+        .as('authorised_by'),
+    ])
+    .where('configurations.deleted_at', 'is', null);
+}
+
+async function folders(
+  context: QueryContext,
+  args: { readonly scopeId: string },
+): Promise<{ readonly folder: string; readonly secrets: number }[]> {
+  const rows = await context.db
+    .selectFrom('secrets')
+    .select((column) => ['folder', column.fn.countAll<number>().as('count')])
+    .where('scope_id', '=', args.scopeId)
+    .where('deleted_at', 'is', null)
+    .groupBy('folder')
+    .orderBy('folder')
+    .limit(1000)
+    .execute();
+  return rows.map((row) => ({ folder: row.folder, secrets: Number(row.count) }));
+}
+
+/** Groups of keys of one scope with the same current value. */
+async function duplicates(
+  context: QueryContext,
+  args: { readonly scopeId: string; readonly now: number; readonly limit: number },
+): Promise<{ readonly keys: readonly string[] }[]> {
+  const current = context.db
+    .selectFrom('secrets')
+    .innerJoin('secret_versions', (join) =>
+      join
+        .onRef('secret_versions.secret_id', '=', 'secrets.id')
+        .onRef('secret_versions.epoch', '=', 'secrets.current_epoch')
+        .onRef('secret_versions.version', '=', 'secrets.current_version'),
+    )
+    .where('secrets.scope_id', '=', args.scopeId)
+    .where('secrets.deleted_at', 'is', null)
+    .where('secret_versions.is_comparable', '=', 1)
+    .where('secret_versions.created_at', '<', args.now - sharedAfterMilliseconds);
+  const shared = await current
+    .select(['secret_versions.fingerprint', 'secret_versions.fingerprint_term_id'])
+    .groupBy(['secret_versions.fingerprint_term_id', 'secret_versions.fingerprint'])
+    .having((column) => column.fn.countAll(), '>', 1)
+    .limit(args.limit)
+    .execute();
+  const groups: { readonly keys: readonly string[] }[] = [];
+  for (const value of shared) {
+    const rows = await current
+      .select('secrets.key')
+      .where('secret_versions.fingerprint_term_id', '=', value.fingerprint_term_id)
+      .where('secret_versions.fingerprint', '=', value.fingerprint)
+      .orderBy('secrets.folded_key')
+      .limit(args.limit)
+      .execute();
+    groups.push({ keys: rows.map(({ key }) => key) });
+  }
+  return groups;
+}
+
+/** Deleted secrets whose retention is over. */
+async function purgeable(
+  context: QueryContext,
+  args: { readonly now: number; readonly limit: number },
+): Promise<{ readonly id: string; readonly key: string; readonly scope_id: string }[]> {
+  return context.db
+    .selectFrom('secrets')
+    .select(['id', 'key', 'scope_id'])
+    .where('purge_after', '<=', args.now)
+    .orderBy('purge_after')
+    .limit(args.limit)
+    .execute();
+}
+
+export const secretQueries = {
+  'secret.list': list,
+  'secret.usedBy': usedBy,
+  'secret.usedButMissing': usedButMissing,
+  'secret.folders': folders,
+  'secret.duplicates': duplicates,
+  'secret.purgeable': purgeable,
+};

@@ -1,0 +1,128 @@
+import { oneOf, type TableSpec } from './table-spec.ts';
+
+/** The installation, its keys, background work and the audit. */
+export const systemTables: readonly TableSpec[] = [
+  {
+    name: 'installation',
+    columns: {
+      id: 'text',
+      epoch: 'integer',
+      created_at: 'integer',
+      kek_id: 'text',
+      kek_check: 'bytes',
+      recovery_confirmed_at: 'integer?',
+      authorisation_revision: 'integer',
+    },
+    primaryKey: ['id'],
+    checks: { epoch: 'epoch >= 1' },
+  },
+  {
+    name: 'settings',
+    columns: { key: 'text', value: 'text', revision: 'integer', updated_at: 'integer', updated_by: 'text' },
+    primaryKey: ['key'],
+  },
+  {
+    name: 'key_terms',
+    columns: {
+      id: 'text',
+      scope_id: 'text',
+      purpose: 'text',
+      number: 'integer',
+      kek_id: 'text',
+      wrapped: 'bytes?',
+      uses: 'integer',
+      state: 'text',
+      created_at: 'integer',
+      destroyed_at: 'integer?',
+    },
+    primaryKey: ['id'],
+    indexes: {
+      number: { columns: ['scope_id', 'purpose', 'number'], isUnique: true },
+      active: { columns: ['scope_id', 'purpose'], isUnique: true, where: "state = 'active'" },
+      state: { columns: ['state', 'purpose'] },
+    },
+    checks: { state: oneOf('state', 'active', 'retired', 'destroyed'), uses: 'uses >= 0' },
+  },
+  {
+    name: 'leases',
+    columns: { name: 'text', holder: 'text', epoch: 'integer', expires_at: 'integer' },
+    primaryKey: ['name'],
+    isKeyed: true,
+  },
+  {
+    name: 'background_jobs',
+    columns: {
+      name: 'text',
+      state: 'text',
+      cursor: 'text?',
+      detail: 'text',
+      epoch: 'integer',
+      updated_at: 'integer',
+    },
+    primaryKey: ['name'],
+  },
+  {
+    name: 'idempotency',
+    columns: {
+      subject: 'text',
+      route: 'text',
+      key: 'text',
+      body_hmac: 'bytes',
+      response: 'text',
+      expires_at: 'integer',
+    },
+    primaryKey: ['subject', 'route', 'key'],
+    isKeyed: true,
+    indexes: { expiry: { columns: ['expires_at'] } },
+  },
+  {
+    name: 'audit_chains',
+    columns: {
+      id: 'text',
+      started_at: 'integer',
+      head_sequence: 'integer',
+      head_hash: 'bytes',
+      checkpointed_sequence: 'integer',
+    },
+    primaryKey: ['id'],
+  },
+  {
+    name: 'audit_records',
+    columns: {
+      chain_id: 'text',
+      sequence: 'integer',
+      at: 'integer',
+      record: 'bytes',
+      hash: 'bytes',
+      mac: 'bytes',
+      scope_id: 'text?',
+      principal_id: 'text?',
+      action: 'text',
+      outcome: 'text',
+    },
+    primaryKey: ['chain_id', 'sequence'],
+    isKeyed: true,
+    indexes: {
+      time: { columns: ['at desc', 'chain_id desc', 'sequence desc'] },
+      scope: { columns: ['scope_id', 'at desc', 'chain_id desc', 'sequence desc'], where: 'scope_id is not null' },
+      principal: {
+        columns: ['principal_id', 'at desc', 'chain_id desc', 'sequence desc'],
+        where: 'principal_id is not null',
+      },
+      action: { columns: ['action', 'at desc', 'chain_id desc', 'sequence desc'] },
+    },
+    checks: { outcome: oneOf('outcome', 'allowed', 'denied', 'failed') },
+  },
+  {
+    name: 'audit_checkpoints',
+    columns: { id: 'text', at: 'integer', document: 'bytes', signature: 'bytes', key_id: 'text' },
+    primaryKey: ['id'],
+    indexes: { time: { columns: ['at'] } },
+  },
+  {
+    name: 'denial_counts',
+    columns: { minute: 'integer', action: 'text', count: 'integer' },
+    primaryKey: ['minute', 'action'],
+    isKeyed: true,
+  },
+];

@@ -1,0 +1,13 @@
+import type { Kysely } from 'kysely';
+import type { ColumnTypes } from './column-types.ts';
+import { initial } from './0001-initial.ts';
+import { secretSearch } from './0002-secret-search.ts';
+
+/** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
+export interface Migration {
+  readonly name: string;
+  up(db: Kysely<unknown>, types: ColumnTypes, now: number): Promise<void>;
+}
+
+/** In order; a migration's number is its position, from 1. */
+export const migrations: readonly Migration[] = [initial, secretSearch];
