@@ -1,8 +1,12 @@
 import type { CompiledQuery, Kysely } from 'kysely';
+import type { AuditChainSettings } from '../audit/chain.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import type { Commands } from './commands.ts';
 import type { Queries } from './queries.ts';
 import type { Tables } from './tables.ts';
+
+/** The store as every folder sees it. */
+export type Store = StoreOf<Commands, Queries>;
 
 /**
  * Everything Strongroom keeps. Two implementations, `openSqliteStore` and `openPostgresStore`, one contract suite.
@@ -10,26 +14,47 @@ import type { Tables } from './tables.ts';
  * Reads by key happen on the calling thread (`db`, `first`). Anything that may read many rows is a named query and runs on
  * the reader worker. Every write is a named command with plain arguments on the one write lane: commands are batched into
  * one durable transaction with a savepoint each, and a promise resolves only after the commit is on disk and the audit
- * anchor is written. A rejected command has changed nothing.
+ * anchor is written. A rejected command has changed nothing; only after `audit_unavailable` and `storage_unavailable` the
+ * outcome can be unknown, and repeating with the same idempotency key is safe.
  */
-export interface Store {
+export interface StoreOf<C extends CommandMap, Q extends QueryMap> {
   readonly dialect: 'sqlite' | 'postgres';
-  /** Keyed reads, on this thread. Never used for writing: the connection is read-only on SQLite. */
+  /** Keyed reads, on this thread. The connection is read-only: a write through it fails. */
   readonly db: Kysely<Tables>;
   /** The first row of a statement compiled once (about 5 µs on SQLite); for the hot paths. */
   first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Promise<Row | undefined>;
-  /** A named query on the reader worker (SQLite) or the pool (PostgreSQL). */
-  query<Name extends keyof Queries>(name: Name, args: Parameters<Queries[Name]>[1]): ReturnType<Queries[Name]>;
+  /**
+   * A named query on the reader worker (SQLite) or the pool (PostgreSQL).
+   * @throws StrongroomError the query's own; `storage_unavailable`
+   */
+  query<Name extends keyof Q>(name: Name, args: Parameters<Q[Name]>[1]): ReturnType<Q[Name]>;
   /**
    * Runs a command on the write lane.
    * @throws StrongroomError the command's own; `audit_unavailable` when it could not be made durable within the deadline;
-   * `version_conflict` when `expectAuthorisationRevision` is no longer current (the caller decides again);
-   * `idempotency_mismatch`.
+   * `version_conflict` when `expectAuthorisationRevision` is no longer current (the caller decides again), or when two
+   * writes met at a unique index and the command does not say otherwise; `idempotency_mismatch`; `replayed_issue`;
+   * `storage_full`; `storage_unavailable`; `shutting_down`.
    */
-  execute<Name extends keyof Commands>(name: Name, args: Parameters<Commands[Name]>[1], options?: ExecuteOptions): ReturnType<Commands[Name]>;
-  /** The current authorisation revision; snapshots of principals are valid while it does not move. */
+  execute<Name extends keyof C>(
+    name: Name,
+    args: Parameters<C[Name]>[1],
+    options?: ExecuteOptions,
+  ): ReturnType<C[Name]>;
+  /** The current authorisation revision; snapshots of principals are valid while it does not move. 0 before the installation exists. */
   authorisationRevision(): Promise<number>;
+  /** Refuses new work, finishes what is queued, stops the threads and closes the connections. */
   close(): Promise<void>;
+}
+
+/** A store and its life, for the one who opened it. */
+export interface OpenStore<C extends CommandMap = Commands, Q extends QueryMap = Queries> extends StoreOf<C, Q> {
+  /**
+   * Starts this process's audit chain; once, after the keys were read from this store. Until then a command that audits is
+   * refused with `audit_unavailable` and changes nothing.
+   */
+  startAudit(settings: AuditChainSettings): Promise<void>;
+  /** Settles when the store has stopped: `undefined` after `close`, else why it can't go on; the server should then exit. */
+  readonly closed: Promise<Error | undefined>;
 }
 
 export type SqlValue = string | number | bigint | Uint8Array | null;
@@ -40,12 +65,17 @@ export interface HotStatement<Row> {
   readonly build: (db: Kysely<Tables>) => CompiledQuery<Row>;
 }
 
+/**
+ * Declares a statement for the hot paths, once per module. `name` is unique and at most 63 characters. `build` runs once per
+ * connection; every value it was built with is a placeholder, taken in order by the caller's parameters (constants are
+ * written as `sql.lit`). A wrong number of parameters throws.
+ */
 export function hotStatement<Row>(name: string, build: (db: Kysely<Tables>) => CompiledQuery<Row>): HotStatement<Row> {
   return { name, build };
 }
 
 export interface ExecuteOptions {
-  /** Records appended in the same transaction, before anything is released. */
+  /** Records appended in the same transaction, before anything is released. A replayed idempotent command adds none. */
   readonly audit?: readonly AuditEvent[];
   /** Refuses with `version_conflict` when roles, groups or grants changed since the decision. */
   readonly expectAuthorisationRevision?: number;
@@ -54,20 +84,25 @@ export interface ExecuteOptions {
   readonly deadlineMilliseconds?: number;
 }
 
-/** `(subject, route, key)` with a keyed hash of the body; the row lives 24 h and is written in the command's transaction. */
+/**
+ * `(subject, route, key)` with a keyed hash of the body; the row lives 24 h and is written in the command's transaction. A
+ * repeat gets the stored result, which therefore is plain JSON.
+ */
 export interface IdempotencyKey {
   readonly subject: string;
   readonly route: string;
   readonly key: string;
   readonly bodyHmac: Uint8Array;
+  /** The answer holds a credential that is shown once: a repeat is `replayed_issue`, naming the result's `id`. */
+  readonly shownOnce?: boolean;
 }
 
 /** What a command sees: the open transaction and the audit chain. */
 export interface CommandContext {
   readonly db: Kysely<Tables>;
-  /** Milliseconds since 1970, the same for the whole command. */
+  /** Milliseconds since 1970, the same for the whole command; of the database's clock on PostgreSQL. */
   readonly now: number;
-  /** The installation's epoch. */
+  /** The installation's epoch; 1 before the installation exists. */
   readonly epoch: number;
   /** Appends a record in this command's savepoint. */
   audit(event: AuditEvent): void;
@@ -80,7 +115,9 @@ export interface CommandContext {
 
 /**
  * A write: a pure function of its transaction and plain, structured-cloneable arguments (no value, no closure). It throws
- * StrongroomError to refuse; its savepoint is rolled back and the rest of the batch goes on.
+ * StrongroomError to refuse; its savepoint is rolled back and the rest of the batch goes on. It may run more than once
+ * before it is answered, so it does nothing but read and write through its context. After a statement failed it can only
+ * throw (PostgreSQL goes no further): write `ON CONFLICT DO NOTHING`, or map the error with `isUniqueViolation`.
  */
 export type Command<Args, Result> = (context: CommandContext, args: Args) => Promise<Result>;
 
@@ -91,3 +128,6 @@ export interface QueryContext {
   readonly db: Kysely<Tables>;
   readonly dialect: 'sqlite' | 'postgres';
 }
+
+export type CommandMap = Readonly<Record<string, Command<never, unknown>>>;
+export type QueryMap = Readonly<Record<string, Query<never, unknown>>>;

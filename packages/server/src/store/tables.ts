@@ -198,6 +198,8 @@ export interface Tables {
     folder: string;
     description: string;
     owner: string;
+    /** JSON array, sorted; `secret_tags` has them for filtering. */
+    tags: string;
     /** `text`, `binary` or `fields`: how the current value was given; never its length. */
     shape: 'text' | 'binary' | 'fields';
     /** Names of the fields of a multi-field value, JSON array; null otherwise. */

@@ -21,6 +21,7 @@ export const catalogueTables: readonly TableSpec[] = [
       folder: 'text',
       description: 'text',
       owner: 'text',
+      tags: 'text',
       shape: 'text',
       field_names: 'text?',
       destinations: 'text?',

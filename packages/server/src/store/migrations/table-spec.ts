@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import { type CreateTableBuilder, type Kysely, sql } from 'kysely';
 import type { ColumnTypes } from './column-types.ts';
 
 type Kind = 'text' | 'integer' | 'bytes';
@@ -28,7 +28,7 @@ interface IndexSpec {
 
 /** Makes the table, its constraints and its indexes. */
 export async function createTable(db: Kysely<unknown>, types: ColumnTypes, spec: TableSpec): Promise<void> {
-  let table = db.schema.createTable(spec.name);
+  let table: CreateTableBuilder<string, string> = db.schema.createTable(spec.name);
   for (const [name, kind] of Object.entries(spec.columns)) {
     const isNullable = kind.endsWith('?');
     const type = types[kind.replace('?', '') as Kind];

@@ -1,0 +1,182 @@
+import { StrongroomError } from '@strongroom/contract';
+import type { AuditChain, AuditRow } from '../audit/chain.ts';
+import type { AuditEvent } from '../audit/event.ts';
+import { asStrongroomError } from './errors.ts';
+import { claimIdempotencyKey, storeIdempotentResult } from './idempotency.ts';
+import type { LaneConnection } from './lane-connection.ts';
+import type { LaneOutcome, LaneRequest } from './lane-protocol.ts';
+import type { Command, CommandContext, CommandMap } from './store.ts';
+
+/** Reruns of a command whose transaction another lane's got in the way of (deadlock, serialisation). */
+const maxAttempts = 5;
+
+/** What the whole batch shares while its transaction is open. */
+interface OpenBatch {
+  readonly now: number;
+  readonly epoch: number;
+  readonly rows: AuditRow[];
+  /** Read and locked by the first command that expects one; undefined before. */
+  revision: number | undefined;
+}
+
+/** A failure that is not one command's own: nothing of the transaction stays. */
+class BatchFailure extends Error {
+  readonly outcome: 'retry' | StrongroomError;
+
+  constructor(outcome: 'retry' | StrongroomError) {
+    super('The batch failed', { cause: outcome });
+    this.outcome = outcome;
+  }
+}
+
+/**
+ * Runs commands on one writing connection: a transaction per batch, a savepoint per command. The same for both databases;
+ * everything that differs is behind {@link LaneConnection}.
+ */
+export class BatchRunner {
+  readonly #connection: LaneConnection;
+  readonly #commands: ReadonlyMap<string, Command<unknown, unknown>>;
+  #chain: AuditChain | undefined;
+
+  constructor(connection: LaneConnection, commands: CommandMap) {
+    this.#connection = connection;
+    // Arguments were checked against the command's own type where `execute` was called.
+    this.#commands = new Map(Object.entries(commands as Record<string, Command<unknown, unknown>>));
+  }
+
+  /** From now on commands can audit. After a COMMIT with an unknown outcome it is called again with a fresh chain. */
+  useChain(chain: AuditChain | undefined): void {
+    this.#chain = chain;
+  }
+
+  /** Answers in the order of the requests; never rejects. */
+  async run(requests: readonly LaneRequest[]): Promise<LaneOutcome<StrongroomError>[]> {
+    const outcomes = await this.#attempt(requests);
+    if (outcomes instanceof StrongroomError) return requests.map(() => ({ ok: false, error: outcomes }));
+    if (outcomes !== 'retry') return outcomes;
+    const alone: LaneOutcome<StrongroomError>[] = [];
+    for (const request of requests) alone.push(await this.#runAlone(request));
+    return alone;
+  }
+
+  async #runAlone(request: LaneRequest): Promise<LaneOutcome<StrongroomError>> {
+    for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
+      const outcomes = await this.#attempt([request]);
+      if (outcomes instanceof StrongroomError) return { ok: false, error: outcomes };
+      if (outcomes !== 'retry' && outcomes[0] !== undefined) return outcomes[0];
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
+    }
+    return {
+      ok: false,
+      error: new StrongroomError('version_conflict', { detail: 'Other writes kept getting in the way.' }),
+    };
+  }
+
+  async #attempt(
+    requests: readonly LaneRequest[],
+  ): Promise<LaneOutcome<StrongroomError>[] | 'retry' | StrongroomError> {
+    const start = this.#chain?.position();
+    try {
+      return await this.#transaction(requests);
+    } catch (error) {
+      if (start !== undefined) this.#chain?.reset(start);
+      await this.#connection.rollback();
+      if (error instanceof BatchFailure) return error.outcome;
+      return this.#connection.batchFailure(error) ?? asStrongroomError(error);
+    }
+  }
+
+  async #transaction(requests: readonly LaneRequest[]): Promise<LaneOutcome<StrongroomError>[]> {
+    const state = await this.#connection.begin();
+    const batch: OpenBatch = { ...state, rows: [], revision: undefined };
+    const outcomes: LaneOutcome<StrongroomError>[] = [];
+    const isAudited: boolean[] = [];
+    for (const [index, request] of requests.entries()) {
+      if (index > 0) await this.#connection.nextSavepoint();
+      const before = batch.rows.length;
+      outcomes.push(await this.#inSavepoint(request, batch));
+      isAudited.push(batch.rows.length > before);
+    }
+    if (batch.rows.length > 0) await this.#connection.insertAuditRows(batch.rows);
+    await this.#connection.commit();
+    return this.#anchored(outcomes, isAudited);
+  }
+
+  async #inSavepoint(request: LaneRequest, batch: OpenBatch): Promise<LaneOutcome<StrongroomError>> {
+    const { revision } = batch;
+    const rowCount = batch.rows.length;
+    const position = this.#chain?.position();
+    try {
+      const result = await this.#command(request, batch);
+      const swallowed = this.#connection.transactionFailure();
+      if (swallowed !== undefined) throw new BatchFailure(swallowed);
+      return { ok: true, result };
+    } catch (error) {
+      if (error instanceof BatchFailure) throw error;
+      const failure = this.#connection.batchFailure(error) ?? this.#connection.transactionFailure();
+      if (failure !== undefined) throw new BatchFailure(failure);
+      batch.revision = revision;
+      batch.rows.length = rowCount;
+      if (position !== undefined) this.#chain?.reset(position);
+      await this.#connection.rollbackToSavepoint();
+      return { ok: false, error: asStrongroomError(error) };
+    }
+  }
+
+  async #command(request: LaneRequest, batch: OpenBatch): Promise<unknown> {
+    const command = this.#commands.get(request.name);
+    if (command === undefined) throw new TypeError(`There is no command ${request.name}`);
+    const context = this.#context(batch);
+    if (request.idempotency !== undefined) {
+      const replay = await claimIdempotencyKey(context, request.idempotency);
+      if (replay !== undefined) return replay.result;
+    }
+    if (request.expectAuthorisationRevision !== undefined) {
+      batch.revision ??= await this.#connection.lockAuthorisationRevision();
+      if (batch.revision !== request.expectAuthorisationRevision) {
+        throw new StrongroomError('version_conflict', { detail: 'Access was changed since it was decided.' });
+      }
+    }
+    const result = await command(context, request.args);
+    for (const event of request.audit) context.audit(event);
+    if (request.idempotency !== undefined) await storeIdempotentResult(context, request.idempotency, result);
+    return result;
+  }
+
+  #context(batch: OpenBatch): CommandContext {
+    const connection = this.#connection;
+    return {
+      db: connection.db,
+      now: batch.now,
+      epoch: batch.epoch,
+      audit: (event: AuditEvent) => {
+        if (this.#chain === undefined) {
+          throw new StrongroomError('audit_unavailable', { detail: 'The audit chain is not open.' });
+        }
+        batch.rows.push(this.#chain.append(event, batch.now));
+      },
+      bumpAuthorisation: async () => {
+        batch.revision = await connection.bumpAuthorisationRevision();
+      },
+      run: (statement, parameters) => connection.run(statement, parameters),
+      first: (statement, parameters) => connection.first(statement, parameters),
+    };
+  }
+
+  /** The batch is on disk. Without its anchor line nothing that audits is answered as done. */
+  #anchored(outcomes: LaneOutcome<StrongroomError>[], isAudited: readonly boolean[]): LaneOutcome<StrongroomError>[] {
+    if (this.#chain === undefined) return outcomes;
+    try {
+      this.#chain.committed();
+      return outcomes;
+    } catch (cause) {
+      const error =
+        cause instanceof StrongroomError
+          ? cause
+          : new StrongroomError('audit_unavailable', { detail: 'The audit anchor could not be written.', cause });
+      return outcomes.map((outcome, index) =>
+        outcome.ok && isAudited[index] === true ? { ok: false as const, error } : outcome,
+      );
+    }
+  }
+}

@@ -1,0 +1,16 @@
+import type { AuditEvent } from '../audit/event.ts';
+import type { IdempotencyKey } from './store.ts';
+
+/** A command on its way to the lane: plain data, so that it can go to the writer thread. */
+export interface LaneRequest {
+  readonly name: string;
+  readonly args: unknown;
+  readonly audit: readonly AuditEvent[];
+  readonly expectAuthorisationRevision: number | undefined;
+  readonly idempotency: IdempotencyKey | undefined;
+}
+
+/** What became of it. `error` is a StrongroomError, or its record where it crossed a thread. */
+export type LaneOutcome<Failure> =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly error: Failure };

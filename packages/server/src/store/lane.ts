@@ -1,0 +1,143 @@
+import { StrongroomError } from '@strongroom/contract';
+import type { LaneOutcome, LaneRequest } from './lane-protocol.ts';
+import type { ExecuteOptions } from './store.ts';
+
+const defaultDeadlineMilliseconds = 5_000;
+/** Commands in one transaction: bounds how long the first of them waits for the others. */
+const maxBatch = 256;
+/** Commands waiting; more are refused at once, because they could not be done within their deadline. */
+const maxQueued = 20_000;
+
+interface Pending {
+  readonly request: LaneRequest;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: StrongroomError) => void;
+  readonly timer: NodeJS.Timeout;
+  isSettled: boolean;
+}
+
+/** Runs a batch and answers in its order. Rejects when nothing is known of the whole batch. */
+export type BatchExecutor = (requests: readonly LaneRequest[]) => Promise<readonly LaneOutcome<StrongroomError>[]>;
+
+/**
+ * The queue before the one writer. Commands that arrive while a batch is being written go together into the next one, so the
+ * cost of a durable commit is shared by as many as are waiting.
+ */
+export class WriteLane {
+  readonly #execute: BatchExecutor;
+  #queue: Pending[] = [];
+  #inFlight: readonly Pending[] = [];
+  #isScheduled = false;
+  #stopped: StrongroomError | undefined;
+  readonly #idle = Promise.withResolvers<void>();
+
+  constructor(execute: BatchExecutor) {
+    this.#execute = execute;
+  }
+
+  /** @throws StrongroomError as `Store.execute` */
+  submit(name: string, args: unknown, options: ExecuteOptions = {}): Promise<unknown> {
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
+    if (this.#queue.length >= maxQueued) {
+      return Promise.reject(new StrongroomError('storage_unavailable', { detail: 'Too many writes are waiting.' }));
+    }
+    const request: LaneRequest = {
+      name,
+      args,
+      audit: options.audit ?? [],
+      expectAuthorisationRevision: options.expectAuthorisationRevision,
+      idempotency: options.idempotency,
+    };
+    return new Promise((resolve, reject) => {
+      const deadline = options.deadlineMilliseconds ?? defaultDeadlineMilliseconds;
+      const timer = setTimeout(() => this.#expire(pending), deadline);
+      const pending: Pending = { request, resolve, reject, timer, isSettled: false };
+      this.#queue.push(pending);
+      this.#schedule();
+    });
+  }
+
+  /** Refuses what comes from now on; resolves when everything accepted is answered. */
+  async close(): Promise<void> {
+    this.#stopped ??= new StrongroomError('shutting_down');
+    this.#settleIdle();
+    await this.#idle.promise;
+  }
+
+  /** The writer is gone: nothing waiting can be done, and nothing more is accepted. */
+  fail(error: StrongroomError): void {
+    this.#stopped = error;
+    const all = [...this.#inFlight, ...this.#queue];
+    this.#inFlight = [];
+    this.#queue = [];
+    for (const pending of all) settle(pending, { ok: false, error: unavailable(pending.request, error) });
+    this.#settleIdle();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#inFlight.length > 0) return;
+    this.#isScheduled = true;
+    // Not at once: whatever this turn of the event loop still submits belongs to the same batch.
+    setImmediate(() => {
+      this.#isScheduled = false;
+      void this.#pump();
+    });
+  }
+
+  async #pump(): Promise<void> {
+    while (this.#queue.length > 0 && this.#inFlight.length === 0) {
+      const batch = this.#queue.splice(0, maxBatch).filter((pending) => !pending.isSettled);
+      if (batch.length === 0) continue;
+      this.#inFlight = batch;
+      const outcomes = await this.#outcomes(batch);
+      if (this.#inFlight !== batch) return;
+      this.#inFlight = [];
+      for (const [index, pending] of batch.entries()) {
+        settle(pending, outcomes[index] ?? { ok: false, error: new StrongroomError('internal') });
+      }
+    }
+    this.#settleIdle();
+  }
+
+  async #outcomes(batch: readonly Pending[]): Promise<readonly LaneOutcome<StrongroomError>[]> {
+    try {
+      return await this.#execute(batch.map((pending) => pending.request));
+    } catch (cause) {
+      // Arguments that can't be cloned spoil a batch before it is sent; only their own command is to blame.
+      if (batch.length > 1 && isCloneFailure(cause)) {
+        const outcomes = [];
+        for (const pending of batch) outcomes.push(...(await this.#outcomes([pending])));
+        return outcomes;
+      }
+      const error = cause instanceof StrongroomError ? cause : new StrongroomError('internal', { cause });
+      return batch.map((pending) => ({ ok: false, error: unavailable(pending.request, error) }));
+    }
+  }
+
+  #expire(pending: Pending): void {
+    const detail = 'The write could not be made durable in time.';
+    settle(pending, { ok: false, error: new StrongroomError('audit_unavailable', { detail }) });
+  }
+
+  #settleIdle(): void {
+    if (this.#stopped !== undefined && this.#queue.length === 0 && this.#inFlight.length === 0) this.#idle.resolve();
+  }
+}
+
+function settle(pending: Pending, outcome: LaneOutcome<StrongroomError>): void {
+  if (pending.isSettled) return;
+  pending.isSettled = true;
+  clearTimeout(pending.timer);
+  if (outcome.ok) pending.resolve(outcome.result);
+  else pending.reject(outcome.error);
+}
+
+/** Where the store failed, a command that should have audited says so. */
+function unavailable(request: LaneRequest, error: StrongroomError): StrongroomError {
+  if (error.code !== 'storage_unavailable' || request.audit.length === 0) return error;
+  return new StrongroomError('audit_unavailable', { detail: error.message, cause: error });
+}
+
+function isCloneFailure(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'DataCloneError';
+}

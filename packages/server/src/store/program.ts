@@ -1,0 +1,4 @@
+/** What the writer and reader threads load: every command, every query, and the audit chain. */
+export { createAuditChain } from '../audit/chain.ts';
+export { commands } from './commands.ts';
+export { queries } from './queries.ts';

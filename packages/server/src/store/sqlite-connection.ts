@@ -1,0 +1,119 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { StrongroomError, type ErrorCode } from '@strongroom/contract';
+import { Kysely, SqliteDialect, type CompiledQuery } from 'kysely';
+import type { HotStatement, SqlValue } from './store.ts';
+import type { Tables } from './tables.ts';
+
+const busyTimeoutMilliseconds = 5_000;
+const maxCachedStatements = 512;
+
+/** One SQLite connection: Kysely over it, and statements compiled once. Synchronous underneath. */
+export class SqliteConnection {
+  readonly database: DatabaseSync;
+  readonly db: Kysely<Tables>;
+  readonly #hot = new Map<HotStatement<unknown>, HotEntry>();
+  readonly #cached = new Map<string, StatementSync>();
+
+  constructor(path: string, mode: 'read' | 'write') {
+    this.database = new DatabaseSync(path, {
+      readOnly: mode === 'read',
+      timeout: busyTimeoutMilliseconds,
+      enableForeignKeyConstraints: true,
+      defensive: true,
+    });
+    this.database.exec('pragma trusted_schema = off');
+    if (mode === 'write') {
+      // Deleted content is overwritten: a destroyed key must not stay in a free page.
+      this.database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on');
+    }
+    this.db = new Kysely<Tables>({
+      dialect: new SqliteDialect({
+        database: { close: () => this.database.close(), prepare: (sql) => this.#adapt(this.#prepare(sql)) },
+      }),
+    });
+  }
+
+  /** The first row, or undefined. */
+  first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Row | undefined {
+    return this.#hotStatement(statement, parameters).get(...parameters) as Row | undefined;
+  }
+
+  run(statement: HotStatement<unknown>, parameters: readonly SqlValue[]): void {
+    this.#hotStatement(statement, parameters).run(...parameters);
+  }
+
+  close(): void {
+    if (this.database.isOpen) this.database.close();
+  }
+
+  #hotStatement(statement: HotStatement<unknown>, parameters: readonly SqlValue[]): StatementSync {
+    let entry = this.#hot.get(statement);
+    if (entry === undefined) {
+      const compiled: CompiledQuery = statement.build(this.db);
+      entry = { prepared: this.database.prepare(compiled.sql), count: compiled.parameters.length };
+      this.#hot.set(statement, entry);
+    }
+    assertParameterCount(statement, entry.count, parameters);
+    return entry.prepared;
+  }
+
+  #prepare(sql: string): StatementSync {
+    const cached = this.#cached.get(sql);
+    if (cached !== undefined) return cached;
+    if (this.#cached.size >= maxCachedStatements) {
+      const [oldest] = this.#cached.keys();
+      if (oldest !== undefined) this.#cached.delete(oldest);
+    }
+    const prepared = this.database.prepare(sql);
+    this.#cached.set(sql, prepared);
+    return prepared;
+  }
+
+  /** Kysely's dialect speaks better-sqlite3's interface: parameters come as one array, and `reader` tells rows from none. */
+  #adapt(prepared: StatementSync) {
+    const spread = (parameters: readonly unknown[]) => parameters as SqlValue[];
+    return {
+      reader: prepared.columns().length > 0,
+      all: (parameters: readonly unknown[]) => prepared.all(...spread(parameters)),
+      run: (parameters: readonly unknown[]) => prepared.run(...spread(parameters)),
+      iterate: (parameters: readonly unknown[]) => prepared.iterate(...spread(parameters)),
+    };
+  }
+}
+
+interface HotEntry {
+  readonly prepared: StatementSync;
+  readonly count: number;
+}
+
+/** @throws TypeError when a hot statement gets more or fewer parameters than it has placeholders */
+export function assertParameterCount(
+  statement: HotStatement<unknown>,
+  expected: number,
+  parameters: readonly SqlValue[],
+): void {
+  if (parameters.length === expected) return;
+  throw new TypeError(`The statement ${statement.name} takes ${expected} parameters, not ${parameters.length}`);
+}
+
+/** Primary result codes (https://www.sqlite.org/rescode.html) that concern the store and not the statement. */
+const storageCodes: ReadonlyMap<number, { readonly code: ErrorCode; readonly detail: string }> = new Map([
+  [5, { code: 'storage_unavailable', detail: 'The database file is locked by another process.' }],
+  [6, { code: 'storage_unavailable', detail: 'A table of the database is locked.' }],
+  [7, { code: 'storage_unavailable', detail: 'There is not enough memory.' }],
+  [8, { code: 'storage_unavailable', detail: 'The database file is read-only.' }],
+  [10, { code: 'storage_unavailable', detail: 'The disk reported an error.' }],
+  [11, { code: 'storage_unavailable', detail: 'The database file is damaged.' }],
+  [13, { code: 'storage_full', detail: 'The disk that holds the database is full.' }],
+  [14, { code: 'storage_unavailable', detail: 'The database file could not be opened.' }],
+  [26, { code: 'storage_unavailable', detail: 'The database file is not a database.' }],
+]);
+
+/** What a SQLite error says about the store; undefined when it concerns only the statement that failed. */
+export function sqliteStorageFailure(error: unknown): StrongroomError | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
+  if (code !== 'ERR_SQLITE_ERROR' || typeof errcode !== 'number') return undefined;
+  const known = storageCodes.get(errcode & 0xff);
+  return known && new StrongroomError(known.code, { detail: known.detail, cause: error });
+}

@@ -1,0 +1,148 @@
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { StrongroomError } from '@strongroom/contract';
+import type { AuditChainSettings } from '../audit/chain.ts';
+import type { Commands } from './commands.ts';
+import {
+  type DataFiles,
+  dataFiles,
+  type DirectoryLock,
+  lockDataDirectory,
+  prepareDataDirectory,
+} from './data-directory.ts';
+import { type ErrorRecord, fromErrorRecord } from './errors.ts';
+import { WriteLane } from './lane.ts';
+import type { LaneOutcome, LaneRequest } from './lane-protocol.ts';
+import { installationState } from './lane-statements.ts';
+import type { Queries } from './queries.ts';
+import { SqliteConnection } from './sqlite-connection.ts';
+import { migrateSqlite } from './sqlite-migrate.ts';
+import type { CommandMap, ExecuteOptions, HotStatement, OpenStore, QueryMap, SqlValue } from './store.ts';
+import type { StoreThreadData } from './store-thread.ts';
+import { Thread } from './thread.ts';
+
+export interface SqliteStoreOptions {
+  /** The data directory; made when it is missing. One process at a time. */
+  readonly directory: string;
+  /** A module like `program.ts` with other commands and queries; default: all of Strongroom's. */
+  readonly program?: URL;
+}
+
+/** This folder's `program` as it runs: `.ts` from the sources, `.js` from the published build. */
+export const defaultProgram = new URL(`./program${extname(fileURLToPath(import.meta.url))}`, import.meta.url);
+
+/**
+ * Opens the embedded store: finishes an interrupted restore, migrates the schema (an existing file is copied first), and
+ * starts the writer thread.
+ *
+ * @throws StrongroomError `state_conflict` when the directory is in use or the schema is newer; `storage_unavailable`,
+ * `storage_full`
+ */
+export async function openSqliteStore<C extends CommandMap = Commands, Q extends QueryMap = Queries>(
+  options: SqliteStoreOptions,
+): Promise<OpenStore<C, Q>> {
+  const files = dataFiles(options.directory);
+  const lock = lockDataDirectory(files);
+  try {
+    prepareDataDirectory(files);
+    await migrateSqlite(files);
+    const store = new SqliteStore(files, lock, (options.program ?? defaultProgram).href);
+    await store.start();
+    // `StoreOf` ties each name to its command's types; the implementation is the same for all of them.
+    return store as unknown as OpenStore<C, Q>;
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+class SqliteStore {
+  readonly dialect = 'sqlite';
+  readonly closed: Promise<Error | undefined>;
+  readonly #lock: DirectoryLock;
+  readonly #threadData: StoreThreadData;
+  readonly #connection: SqliteConnection;
+  readonly #writer: Thread;
+  #reader: Thread | undefined;
+  readonly #lane: WriteLane;
+  readonly #closed = Promise.withResolvers<Error | undefined>();
+  #closing: Promise<void> | undefined;
+  #hasAudit = false;
+
+  constructor(files: DataFiles, lock: DirectoryLock, program: string) {
+    this.closed = this.#closed.promise;
+    this.#lock = lock;
+    this.#threadData = { database: files.database, program };
+    this.#connection = new SqliteConnection(files.database, 'read');
+    this.#writer = new Thread('writer', this.#threadData, (error) => this.#fail(error));
+    this.#lane = new WriteLane((requests) => this.#write(requests));
+  }
+
+  get db() {
+    return this.#connection.db;
+  }
+
+  /** Resolves when the writer thread runs. */
+  async start(): Promise<void> {
+    await this.#writer.call('ready', null);
+  }
+
+  async startAudit(settings: AuditChainSettings): Promise<void> {
+    if (this.#hasAudit) throw new StrongroomError('state_conflict', { detail: 'The audit chain is already open.' });
+    this.#hasAudit = true;
+    await this.#writer.call('startAudit', settings);
+  }
+
+  async first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Promise<Row | undefined> {
+    return this.#connection.first(statement, parameters);
+  }
+
+  async query(name: string, args: unknown): Promise<unknown> {
+    if (this.#closing !== undefined) throw new StrongroomError('shutting_down');
+    this.#reader ??= new Thread('reader', this.#threadData, () => {
+      // The next query starts another one; the calls this one had are rejected.
+      this.#reader = undefined;
+    });
+    return this.#reader.call('query', { name, args });
+  }
+
+  execute(name: string, args: unknown, options?: ExecuteOptions): Promise<unknown> {
+    return this.#lane.submit(name, args, options);
+  }
+
+  async authorisationRevision(): Promise<number> {
+    return this.#connection.first(installationState, [])?.authorisation_revision ?? 0;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#lane.close();
+    await this.#reader?.end();
+    this.#connection.close();
+    // The last connection to close writes the log back into the database file.
+    await this.#writer.call('close', null).catch(ignoreEnded);
+    await this.#writer.end();
+    this.#lock.release();
+    this.#closed.resolve(undefined);
+  }
+
+  async #write(requests: readonly LaneRequest[]): Promise<LaneOutcome<StrongroomError>[]> {
+    const outcomes = (await this.#writer.call('batch', requests)) as LaneOutcome<ErrorRecord>[];
+    return outcomes.map((outcome) => (outcome.ok ? outcome : { ok: false, error: fromErrorRecord(outcome.error) }));
+  }
+
+  /** The writer ended on its own. Reads could go on, but a store that can't audit can't release anything either. */
+  #fail(error: StrongroomError): void {
+    this.#lane.fail(error);
+    this.#closed.resolve(error);
+  }
+}
+
+/** A thread that already ended has closed its connection. */
+function ignoreEnded(error: unknown): void {
+  if (!(error instanceof StrongroomError && error.code === 'storage_unavailable')) throw error;
+}

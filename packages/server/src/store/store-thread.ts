@@ -1,0 +1,23 @@
+import type { AuditChain, AuditChainOptions } from '../audit/chain.ts';
+import type { CommandMap, QueryMap } from './store.ts';
+
+/** What a thread of the embedded store is started with. */
+export interface StoreThreadData {
+  /** Path of the database file. */
+  readonly database: string;
+  /** URL of a module like `program.ts`. */
+  readonly program: string;
+}
+
+/** What `program.ts` exports; a contract suite brings a program of its own. */
+export interface Program {
+  readonly commands: CommandMap;
+  readonly queries: QueryMap;
+  readonly createAuditChain: (options: AuditChainOptions) => AuditChain;
+}
+
+/** Imported by URL, so that the threads and the calling thread run the same program. */
+export async function loadProgram(url: string): Promise<Program> {
+  const program: Program = await import(url);
+  return program;
+}

@@ -1,0 +1,134 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { kekFromBytes, type KeyEncryptionKey } from '@strongroom/crypto';
+import { afterAll, describe } from 'vitest';
+import { type Keyring, openKeyring } from '../src/keys/keyring.ts';
+import type { Commands } from '../src/store/commands.ts';
+import { dataFiles } from '../src/store/data-directory.ts';
+import type { Queries } from '../src/store/queries.ts';
+import { openSqliteStore } from '../src/store/sqlite.ts';
+import type { CommandMap, OpenStore, QueryMap } from '../src/store/store.ts';
+
+/**
+ * Real stores for tests: a temporary directory, a fresh key-encryption key, the real keyring, an open audit chain.
+ *
+ * ```ts
+ * const test = await openTestStore();
+ * await test.store.execute(…);
+ * await test.close();
+ * ```
+ */
+export async function openTestStore<C extends CommandMap = Commands, Q extends QueryMap = Queries>(
+  options: TestStoreOptions = {},
+): Promise<TestStore<C, Q>> {
+  const database = options.database ?? sqliteDatabase();
+  const place = await database.create();
+  const kek = options.kek ?? kekFromBytes(randomBytes(32));
+  const open = async () => {
+    const store = await place.open(options.program);
+    // Every program has the keys' commands; a suite's own program adds to them.
+    const keys = await openKeyring(store as unknown as OpenStore, kek);
+    if (options.hasAudit !== false) {
+      const installation = await store.db.selectFrom('installation').select('epoch').executeTakeFirstOrThrow();
+      await store.startAudit({
+        keys: await keys.auditKeys(),
+        epoch: installation.epoch,
+        anchor: { path: dataFiles(place.directory).anchor, isOnStdout: false },
+      });
+    }
+    return { store: store as unknown as OpenStore<C, Q>, keys };
+  };
+  let opened = await open();
+  return {
+    get store() {
+      return opened.store;
+    },
+    get keys() {
+      return opened.keys;
+    },
+    kek,
+    directory: place.directory,
+    async reopen() {
+      await opened.store.close();
+      opened = await open();
+    },
+    async close() {
+      await opened.store.close();
+      await place.remove();
+    },
+  };
+}
+
+export interface TestStoreOptions {
+  /** Default: SQLite. */
+  readonly database?: TestDatabase;
+  /** Default: all of Strongroom's commands and queries. Another program contains at least the keys' commands. */
+  readonly program?: URL;
+  readonly kek?: KeyEncryptionKey;
+  /** False leaves the audit chain closed. */
+  readonly hasAudit?: boolean;
+}
+
+export interface TestStore<C extends CommandMap = Commands, Q extends QueryMap = Queries> {
+  /** The store as it is opened now. */
+  readonly store: OpenStore<C, Q>;
+  readonly keys: Keyring;
+  readonly kek: KeyEncryptionKey;
+  /** Holds the anchor, and on SQLite the database. */
+  readonly directory: string;
+  /** Closes the store and opens the same database again, as a restart does. */
+  reopen(): Promise<void>;
+  /** Closes the store and removes its database and directory. */
+  close(): Promise<void>;
+}
+
+/** One kind of database a suite runs on. */
+export interface TestDatabase {
+  readonly name: string;
+  /** A fresh, empty one. */
+  create(): Promise<TestPlace>;
+}
+
+export interface TestPlace {
+  readonly directory: string;
+  open(program?: URL): Promise<OpenStore>;
+  remove(): Promise<void>;
+}
+
+export function sqliteDatabase(): TestDatabase {
+  return {
+    name: 'SQLite',
+    async create() {
+      const directory = mkdtempSync(join(tmpdir(), 'strongroom-test-'));
+      return {
+        directory,
+        open: (program) => openSqliteStore({ directory, ...(program !== undefined && { program }) }),
+        remove: async () => rmSync(directory, { recursive: true, force: true }),
+      };
+    },
+  };
+}
+
+/** Opens a store of the suite's database; it is closed after the suite. */
+export type OpenStoreForTest = <C extends CommandMap = Commands, Q extends QueryMap = Queries>(
+  options?: Omit<TestStoreOptions, 'database'>,
+) => Promise<TestStore<C, Q>>;
+
+/** Declares the same tests once per kind of database; the name of each run says which. */
+export function describeEachStore(name: string, declare: (openStore: OpenStoreForTest) => void): void {
+  for (const database of [sqliteDatabase()]) {
+    describe(`${name} on ${database.name}`, () => {
+      const opened: TestStore<CommandMap, QueryMap>[] = [];
+      afterAll(async () => {
+        for (const store of opened) await store.close();
+      });
+      declare(async <C extends CommandMap, Q extends QueryMap>(options: Omit<TestStoreOptions, 'database'> = {}) => {
+        const store = await openTestStore<C, Q>({ ...options, database });
+        opened.push(store as unknown as TestStore<CommandMap, QueryMap>);
+        return store;
+      });
+    });
+  }
+}
