@@ -31,6 +31,8 @@ const maxStdoutWaitMilliseconds = 2_000;
  * A line that a sink did not take stays pending and goes first the next time, so no sink ever misses a line of its series.
  */
 export class AnchorWriter {
+  /** The last line that was there before, signed by the same key; null when there was none. */
+  readonly opening: AnchorPosition | null;
   readonly #sinks: AnchorSinks;
   readonly #key: { readonly id: string; readonly signing: SigningKey };
   readonly #series: string;
@@ -44,22 +46,19 @@ export class AnchorWriter {
   } | null = null;
 
   /** @throws the file system's error when the file cannot be opened for appending */
-  constructor(sinks: AnchorSinks, signing: SigningKey) {
+  constructor(sinks: AnchorSinks, signing: SigningKey, epoch: number) {
     if (sinks.path === null && !sinks.isOnStdout) throw new TypeError('An anchor needs a file or the standard output');
     this.#sinks = sinks;
     this.#key = { id: signingKeyId(signing.publicKey), signing };
     this.#file = sinks.path === null ? null : new AnchorFile(sinks.path);
     // A last line that this key did not sign is left for the verifier to find: linking to it would vouch for it.
     const tail = sinks.path === null ? null : readAnchorTail(sinks.path);
-    const isContinued = tail !== null && tail.keyId === this.#key.id && isSignedBy(signing.publicKey, tail);
-    this.#last = isContinued ? positionOf(tail) : null;
+    const isOurs = tail !== null && tail.keyId === this.#key.id && isSignedBy(signing.publicKey, tail);
+    this.opening = isOurs ? positionOf(tail) : null;
+    // A restored anchor may end earlier than the one it replaces: a new epoch never reuses line numbers.
+    this.#last = isOurs && tail.epoch === epoch ? this.opening : null;
     this.#series = this.#last?.series ?? randomBytes(16).toString('hex');
     this.#file?.flush();
-  }
-
-  /** The last line written; null before the first of a series. */
-  get position(): AnchorPosition | null {
-    return this.#last;
   }
 
   /** Returns when every sink has the line. @throws the error of the sink that did not take it */

@@ -46,7 +46,13 @@ describe('the chain', () => {
     const second = hashRecord(2, first, rows[1]!.record);
     expect(rows.map((row) => row.hash)).toEqual([first, second]);
     expect(rows[1]!.mac).toEqual(recordMac(new Uint8Array(32).fill(7), second));
-    expect(rows[1]).toMatchObject({ sequence: 2, at: 2000, principal_id: 'usr_1', scope_id: null, action: 'secret.list' });
+    expect(rows[1]).toMatchObject({
+      sequence: 2,
+      at: 2000,
+      principal_id: 'usr_1',
+      scope_id: null,
+      action: 'secret.list',
+    });
   });
 
   it('puts what it links to into the first record, again after that one was rolled back', () => {
@@ -57,7 +63,12 @@ describe('the chain', () => {
     const [first, second] = [chain.append(event, 2000), chain.append(event, 3000)];
     expect(first).toMatchObject({ sequence: 1 });
     const record = JSON.parse(Buffer.from(first.record).toString());
-    expect(record.genesis).toMatchObject({ installation: 'ins_1', epoch: 1, anchor: null, heads: [{ chain: 'chn_old', sequence: 4, hash: 'ab' }] });
+    expect(record.genesis).toMatchObject({
+      installation: 'ins_1',
+      epoch: 1,
+      anchor: null,
+      heads: [{ chain: 'chn_old', sequence: 4, hash: 'ab' }],
+    });
     expect(Buffer.from(second.record).includes('genesis')).toBe(false);
   });
 
@@ -89,8 +100,15 @@ describe('the anchor', () => {
     const next = createAuditChain(options);
     const genesis = JSON.parse(Buffer.from(next.append(event, 4000).record).toString()).genesis;
     next.committed();
-    const lines = readFileSync(path, 'utf8').trimEnd().split('\n').map((text) => parseAnchorLine(text)!);
-    expect(lines.map((line) => [line.line, line.chain, line.sequence])).toEqual([[1, chain.chainId, 2], [2, chain.chainId, 3], [3, next.chainId, 1]]);
+    const lines = readFileSync(path, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((text) => parseAnchorLine(text)!);
+    expect(lines.map((line) => [line.line, line.chain, line.sequence])).toEqual([
+      [1, chain.chainId, 2],
+      [2, chain.chainId, 3],
+      [3, next.chainId, 1],
+    ]);
     expect(lines[1]!.hash).toBe(Buffer.from(last.hash).toString('hex'));
     expect(genesis.anchor).toEqual({ series: lines[1]!.series, line: 2, hash: lines[1]!.lineHash });
     expect(isLinked(lines[0]!, lines[1]!) && isLinked(lines[1]!, lines[2]!)).toBe(true);

@@ -74,7 +74,7 @@ export function createAuditChain(options: AuditChainOptions): AuditChain {
   const chainId = newId('chain');
   const hashRecord = createRecordHash(chainId);
   const signingKey = new SigningKey(Uint8Array.from(keys.signingSeed));
-  const anchor = new AnchorWriter(options.anchor, signingKey);
+  const anchor = new AnchorWriter(options.anchor, signingKey, epoch);
   const genesis: Genesis = {
     installation: keys.installationId,
     epoch,
@@ -82,7 +82,7 @@ export function createAuditChain(options: AuditChainOptions): AuditChain {
     signingKey: signingKeyId(signingKey.publicKey),
     checkpoint: opening.checkpoint,
     heads: opening.heads,
-    anchor: anchor.position,
+    anchor: anchor.opening,
   };
   let head: ChainPosition = { sequence: 0, hash: noPreviousHash };
   let headAt = 0;

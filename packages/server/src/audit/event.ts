@@ -49,4 +49,6 @@ export type AuditVerb =
   | 'server.start'
   | 'server.stop'
   | 'denials.anonymous'
+  | 'audit.checkpoint'
+  | 'audit.export'
   | 'alarm';

@@ -1,0 +1,166 @@
+import { timingSafeEqual } from 'node:crypto';
+import { type Claim, describeClaim } from './claims.ts';
+import { createRecordHash, type Genesis, noPreviousHash, recordMac } from './record.ts';
+import type { StoredRecord } from './source.ts';
+import type { Findings } from './verify-report.ts';
+
+/** A record's JSON, as far as the verifier reads it. */
+export interface RecordContent {
+  readonly at: string;
+  readonly principal: { readonly id: string };
+  readonly action: string;
+  readonly outcome: string;
+  readonly scope?: { readonly id: string };
+  readonly detail?: Readonly<Record<string, unknown>>;
+  readonly genesis?: Genesis;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+const checkpointMark = Buffer.from('"action":"audit.checkpoint"');
+
+/** `null` for what is no record; a signed or hashed one always is. */
+export function parseRecord(bytes: Uint8Array): RecordContent | null {
+  try {
+    const content: unknown = JSON.parse(utf8.decode(bytes));
+    return typeof content === 'object' && content !== null && 'principal' in content
+      ? (content as RecordContent)
+      : null;
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return null;
+    throw error;
+  }
+}
+
+/** What every chain's check uses. */
+export interface ChainContext {
+  readonly findings: Findings;
+  /** Digests of the checkpoints there are, by id. */
+  readonly checkpoints: ReadonlyMap<string, string>;
+  /** By term. */
+  readonly macKeys: ReadonlyMap<string, Uint8Array>;
+}
+
+/** Follows one chain, record by record, beside what is claimed about it. */
+export class ChainCheck {
+  readonly chain: string;
+  readonly #context: ChainContext;
+  readonly #claims: readonly Claim[];
+  readonly #hashRecord: ReturnType<typeof createRecordHash>;
+  readonly #macKey: Uint8Array | undefined;
+  #nextClaim = 0;
+  #expected = 1;
+  /** Null after a gap: the next record's hash cannot be judged. */
+  #previous: Uint8Array | null = noPreviousHash;
+  /** The last sequence that something signed confirms. */
+  signedTo = 0;
+  /** The last claim of a genesis that the chain confirms. */
+  linked: Claim | null = null;
+
+  constructor(chain: string, claims: readonly Claim[], macTerm: string | undefined, context: ChainContext) {
+    this.chain = chain;
+    this.#claims = claims;
+    this.#context = context;
+    this.#hashRecord = createRecordHash(chain);
+    this.#macKey = macTerm === undefined ? undefined : context.macKeys.get(macTerm);
+  }
+
+  get hasMacKey(): boolean {
+    return this.#macKey !== undefined;
+  }
+
+  /** The last sequence read. */
+  get head(): number {
+    return this.#expected - 1;
+  }
+
+  get headHash(): string {
+    return this.#previous === null ? '' : Buffer.from(this.#previous).toString('hex');
+  }
+
+  /** Claims about sequences after the last. */
+  get unmet(): readonly Claim[] {
+    return this.#claims.filter((claim) => claim.sequence > this.head);
+  }
+
+  read(stored: StoredRecord): void {
+    const { sequence } = stored;
+    if (sequence < this.#expected) {
+      this.#bad(sequence, 'it is out of order or there twice');
+      return;
+    }
+    if (sequence > this.#expected) {
+      const last = sequence - 1;
+      this.#bad(this.#expected, last === this.#expected ? 'it is missing' : `it is missing, as is all up to ${last}`);
+      this.#previous = null;
+    }
+    this.#checkHash(stored);
+    this.#checkContent(stored);
+    this.#checkClaims(stored);
+    this.#previous = stored.hash;
+    this.#expected = sequence + 1;
+  }
+
+  #checkHash(stored: StoredRecord): void {
+    const { sequence, hash } = stored;
+    if (this.#previous !== null && !isEqual(this.#hashRecord(sequence, this.#previous, stored.record), hash)) {
+      this.#bad(sequence, 'the record, its place or its hash was changed');
+    }
+    if (this.#macKey !== undefined && !isEqual(recordMac(this.#macKey, hash), stored.mac)) {
+      this.#bad(sequence, 'its MAC is not valid');
+    }
+  }
+
+  #checkContent(stored: StoredRecord): void {
+    const { columns, record, sequence } = stored;
+    const isCheckpoint = Buffer.from(record.buffer, record.byteOffset, record.byteLength).includes(checkpointMark);
+    if (columns === undefined && !isCheckpoint && sequence > 1) return;
+    const content = parseRecord(record);
+    if (content === null) {
+      this.#bad(sequence, 'it is not readable as a record');
+      return;
+    }
+    if (sequence === 1 && content.genesis === undefined) this.#bad(1, 'it does not say what the chain links to');
+    if (
+      columns !== undefined &&
+      (columns.at !== Date.parse(content.at) ||
+        columns.scopeId !== (content.scope?.id ?? null) ||
+        columns.principalId !== content.principal.id ||
+        columns.action !== content.action ||
+        columns.outcome !== content.outcome)
+    ) {
+      this.#bad(sequence, 'the columns for filtering say something else than the record');
+    }
+    if (content.action === 'audit.checkpoint') {
+      const { checkpoint, digest } = content.detail ?? {};
+      if (this.#context.checkpoints.get(String(checkpoint)) !== digest)
+        this.#bad(sequence, `it tells of checkpoint ${String(checkpoint)}, which is missing or another`);
+    }
+  }
+
+  #checkClaims(stored: StoredRecord): void {
+    const hash = Buffer.from(stored.hash).toString('hex');
+    for (let claim = this.#claims[this.#nextClaim]; claim !== undefined && claim.sequence <= stored.sequence;) {
+      if (claim.sequence === stored.sequence) {
+        if (claim.hash !== hash) {
+          const from = this.signedTo + 1;
+          const span = from < claim.sequence ? ` (rewritten somewhere from ${from} on)` : '';
+          this.#bad(claim.sequence, `its hash is not the one that ${describeClaim(claim)} names${span}`);
+        } else if (claim.kind === 'genesis') {
+          this.linked = claim;
+        } else {
+          this.signedTo = claim.sequence;
+        }
+      }
+      this.#nextClaim += 1;
+      claim = this.#claims[this.#nextClaim];
+    }
+  }
+
+  #bad(sequence: number, why: string): void {
+    this.#context.findings.add(this.chain, sequence, why);
+  }
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
