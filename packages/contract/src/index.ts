@@ -12,6 +12,14 @@ export { groupRoutes, userRoutes } from './routes/identities.ts';
 export { domainServiceAccountRoutes, serviceAccountRoutes } from './routes/service-accounts.ts';
 export { type EphemeralJwk, launchRoutes } from './routes/launches.ts';
 export { type ResolveOutcome, resolveOutcomes, runRoutes, runStates } from './routes/runs.ts';
+export { keyRoutes } from './routes/keys.ts';
+export {
+  adminSecretRoutes,
+  assignmentRoutes,
+  domainSecretRoutes,
+  globalSecretRoutes,
+  SecretMetadata,
+} from './routes/secrets.ts';
 export { sparkJobRoutes } from './routes/surfaces.ts';
 export * from './surfaces/fields.ts';
 export * from './surfaces/spark-job.ts';

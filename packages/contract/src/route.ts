@@ -71,11 +71,14 @@ export interface RouteDeclaration<
 
 /** Declares a route; the types of its parts are kept for handlers and for the client. */
 export function route<
+  const Id extends string,
   const Params extends TObject,
   const Query extends TObject,
   const Body extends TSchema,
   const Response extends TSchema,
->(declaration: RouteDeclaration<Params, Query, Body, Response>): RouteDeclaration<Params, Query, Body, Response> {
+>(
+  declaration: RouteDeclaration<Params, Query, Body, Response> & { readonly id: Id },
+): RouteDeclaration<Params, Query, Body, Response> & { readonly id: Id } {
   return declaration;
 }
 

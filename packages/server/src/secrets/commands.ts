@@ -67,6 +67,7 @@ async function create(context: CommandContext, args: NewSecret): Promise<{ reado
       folder: args.folder,
       description: args.description,
       owner: args.owner,
+      tags: JSON.stringify(args.tags.toSorted()),
       shape: sealed.shape,
       field_names: sealed.fieldNames,
       destinations: args.destinations,
@@ -177,16 +178,10 @@ async function replaceTags(
 async function indexDocument(context: CommandContext, secretId: string): Promise<void> {
   const row = await context.db
     .selectFrom('secrets')
-    .select(['scope_id', 'key', 'folder', 'description'])
+    .select(['scope_id', 'key', 'folder', 'tags', 'description'])
     .where('id', '=', secretId)
     .executeTakeFirstOrThrow();
-  const tags = await context.db
-    .selectFrom('secret_tags')
-    .select('tag')
-    .where('secret_id', '=', secretId)
-    .orderBy('tag')
-    .execute();
-  const text = [row.key, row.folder, ...tags.map(({ tag }) => tag), row.description].join('\n').toLowerCase();
+  const text = [row.key, row.folder, ...(JSON.parse(row.tags) as string[]), row.description].join('\n').toLowerCase();
   await context.db
     .insertInto('secret_documents')
     .values({ secret_id: secretId, scope_id: row.scope_id, text })
@@ -290,6 +285,7 @@ async function update(
       ...(changes.description === undefined ? {} : { description: changes.description }),
       ...(changes.folder === undefined ? {} : { folder: changes.folder }),
       ...(changes.owner === undefined ? {} : { owner: changes.owner }),
+      ...(changes.tags === undefined ? {} : { tags: JSON.stringify(changes.tags.toSorted()) }),
       ...(changes.expiresAt === undefined ? {} : { expires_at: changes.expiresAt }),
       ...(changes.rotateEveryDays === undefined ? {} : { rotate_every_days: changes.rotateEveryDays }),
       ...(changes.destinations === undefined ? {} : { destinations: changes.destinations }),

@@ -22,7 +22,7 @@ export interface SecretFilter {
 }
 
 export type SecretRow = Tables['secrets'];
-export type ListedSecret = SecretRow & { readonly tags: readonly string[]; readonly uses: number };
+export type ListedSecret = SecretRow & { readonly uses: number };
 
 /** Above this many hits a search scans in key order instead: hits are dense then, and a page is found soon. */
 const maxCandidates = 2000;
@@ -166,12 +166,6 @@ async function decorate(
 ): Promise<ListedSecret[]> {
   if (rows.length === 0) return [];
   const ids = rows.map((row) => row.id);
-  const tags = await context.db
-    .selectFrom('secret_tags')
-    .select(['secret_id', 'tag'])
-    .where('secret_id', 'in', ids)
-    .orderBy('tag')
-    .execute();
   let counting = context.db
     .selectFrom('uses')
     .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')
@@ -180,12 +174,8 @@ async function decorate(
     .where('configurations.deleted_at', 'is', null)
     .groupBy('uses.secret_id');
   if (usesIn !== null) counting = counting.where('uses.scope_id', 'in', usesIn.length === 0 ? [''] : usesIn);
-  const counts = new Map((await counting.execute()).map((row) => [row.secret_id, Number(row.count)]));
-  return rows.map((row) => ({
-    ...row,
-    tags: tags.filter((tag) => tag.secret_id === row.id).map(({ tag }) => tag),
-    uses: counts.get(row.id) ?? 0,
-  }));
+  const counts = new Map((await counting.execute()).map((row) => [row.secret_id, row.count]));
+  return rows.map((row) => ({ ...row, uses: counts.get(row.id) ?? 0 }));
 }
 
 export interface UseRow {
@@ -223,9 +213,11 @@ async function usedBy(
 /** Uses in a scope's managed store whose secret is deleted or was never there. */
 async function usedButMissing(
   context: QueryContext,
-  args: { readonly scopeId: string; readonly limit: number },
+  args: { readonly scopeId: string; readonly usesIn: readonly string[] | null; readonly limit: number },
 ): Promise<UseRow[]> {
-  return useRows(context)
+  let query = useRows(context);
+  if (args.usesIn !== null) query = query.where('uses.scope_id', 'in', args.usesIn.length === 0 ? [''] : args.usesIn);
+  return query
     .leftJoin('secrets', 'secrets.id', 'uses.secret_id')
     .where('uses.target_scope_id', '=', args.scopeId)
     .where((column) => column.or([column('secrets.id', 'is', null), column('secrets.deleted_at', 'is not', null)]))
@@ -271,7 +263,7 @@ async function folders(
     .orderBy('folder')
     .limit(1000)
     .execute();
-  return rows.map((row) => ({ folder: row.folder, secrets: Number(row.count) }));
+  return rows.map((row) => ({ folder: row.folder, secrets: row.count }));
 }
 
 /** Groups of keys of one scope with the same current value. */

@@ -1,0 +1,159 @@
+import { foldKey, maxFieldLength, secretKeyPattern, StrongroomError } from '@strongroom/contract';
+import { parse as parseJson } from 'lossless-json';
+import { parseEnv } from 'node:util';
+import { parseAllDocuments } from 'yaml';
+import type { ValueInput } from './values.ts';
+
+export type ImportFormat = 'env' | 'json' | 'kubernetes';
+
+/** One entry of a file: a key and its value, or why it can't be taken. */
+export type ImportEntry =
+  | { readonly key: string; readonly input: ValueInput; readonly refusal?: undefined }
+  | { readonly key: string; readonly refusal: string };
+
+/** Entries of one file. */
+const maxEntries = 1000;
+const secretKey = new RegExp(secretKeyPattern);
+
+/**
+ * Reads a file of secrets. Every entry is judged before anything is written.
+ *
+ * - `env`: `NAME=value` lines as Node's `util.parseEnv` reads them; a line it would skip silently is an error here.
+ * - `json`: one object; a text is a value, an object of texts a multi-field value.
+ * - `kubernetes`: one or more `v1` `Secret` manifests in YAML; `data` in base64, `stringData` as text (which wins, as in
+ *   Kubernetes).
+ *
+ * @throws StrongroomError `validation_failed` naming the line; never its content.
+ */
+export function readImport(format: ImportFormat, content: string, prefix: string): ImportEntry[] {
+  const entries = readers[format](content).map((entry) => judge({ ...entry, key: `${prefix}${entry.key}` }));
+  if (entries.length === 0) throw invalid('the file holds no secret');
+  if (entries.length > maxEntries)
+    throw new StrongroomError('limit_exceeded', {
+      detail: `The file holds more than ${maxEntries} secrets.`,
+      hint: 'Split the file.',
+    });
+  const seen = new Map<string, string>();
+  return entries.map((entry) => {
+    const other = seen.get(foldKey(entry.key));
+    seen.set(foldKey(entry.key), entry.key);
+    return other === undefined
+      ? entry
+      : { key: entry.key, refusal: `the file has ${other} as well, and keys are unique after case folding` };
+  });
+}
+
+function judge(entry: ImportEntry): ImportEntry {
+  if (entry.refusal !== undefined || secretKey.test(entry.key)) return entry;
+  return {
+    key: entry.key.slice(0, maxFieldLength),
+    refusal: 'not a key: 1 to 253 letters, digits, dots, underscores and hyphens, beginning with a letter or digit',
+  };
+}
+
+const readers: Readonly<Record<ImportFormat, (content: string) => ImportEntry[]>> = {
+  env: readEnv,
+  json: readJson,
+  kubernetes: readKubernetes,
+};
+
+function readEnv(content: string): ImportEntry[] {
+  checkEnvLines(content);
+  return Object.entries(parseEnv(content)).map(([key, value]) => ({ key, input: { value: value ?? '' } }));
+}
+
+/** parseEnv skips what it does not understand and lets the last of two equal names win; neither may happen to a secret. */
+function checkEnvLines(content: string): void {
+  const names = new Set<string>();
+  let openQuote: string | undefined;
+  for (const [index, line] of content.split(/\r?\n/).entries()) {
+    if (openQuote !== undefined) {
+      if (line.includes(openQuote)) openQuote = undefined;
+      continue;
+    }
+    const text = line.trim();
+    if (text === '' || text.startsWith('#')) continue;
+    const match = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*)$/.exec(text);
+    const [, name = '', rest = ''] = match ?? [];
+    if (match === null) throw invalid(`line ${index + 1} is not NAME=value`);
+    if (names.has(name)) throw invalid(`line ${index + 1} sets a name that an earlier line sets`);
+    names.add(name);
+    const quote = rest[0];
+    if (quote !== undefined && `"'\``.includes(quote) && !rest.slice(1).includes(quote)) openQuote = quote;
+  }
+  if (openQuote !== undefined) throw invalid('the last quoted value is not closed');
+}
+
+function readJson(content: string): ImportEntry[] {
+  let document: unknown;
+  try {
+    document = parseJson(content);
+  } catch {
+    // The parser's message quotes its input.
+    throw invalid('not one JSON document without duplicate keys');
+  }
+  if (!isRecord(document)) throw invalid('not a JSON object');
+  return Object.entries(document).map(([key, value]) => {
+    if (typeof value === 'string') return { key, input: { value } };
+    if (isRecord(value) && Object.values(value).every((field) => typeof field === 'string')) {
+      return { key, input: { fields: value as Record<string, string> } };
+    }
+    return { key, refusal: 'not a text or an object of texts' };
+  });
+}
+
+function readKubernetes(content: string): ImportEntry[] {
+  const documents = parseAllDocuments(content, { uniqueKeys: true, schema: 'core' });
+  const entries: ImportEntry[] = [];
+  for (const document of Array.isArray(documents) ? documents : []) {
+    const [error] = document.errors;
+    if (error !== undefined) throw invalid(`the YAML has an error in line ${error.linePos?.[0].line ?? 1}`);
+    let manifest: unknown;
+    try {
+      manifest = document.toJS({ maxAliasCount: 0 });
+    } catch {
+      throw invalid('the YAML has aliases');
+    }
+    if (manifest === null) continue;
+    if (!isRecord(manifest) || manifest['kind'] !== 'Secret' || manifest['apiVersion'] !== 'v1')
+      throw invalid('a document is not a v1 Secret');
+    entries.push(...manifestEntries(manifest));
+  }
+  return entries;
+}
+
+function manifestEntries(manifest: Readonly<Record<string, unknown>>): ImportEntry[] {
+  const data = isRecord(manifest['data']) ? manifest['data'] : {};
+  const stringData = isRecord(manifest['stringData']) ? manifest['stringData'] : {};
+  const keys = new Set([...Object.keys(data), ...Object.keys(stringData)]);
+  return [...keys].map((key) => {
+    const text = stringData[key];
+    if (typeof text === 'string') return { key, input: { value: text } };
+    const base64 = data[key];
+    if (text !== undefined || typeof base64 !== 'string') return { key, refusal: 'data and stringData hold texts' };
+    return { key, input: kubernetesValue(base64) };
+  });
+}
+
+/** Bytes that are UTF-8 become a text, so that a form shows the same kind of secret however it came in. */
+function kubernetesValue(base64: string): ValueInput {
+  const compact = base64.replace(/\s/g, '');
+  const bytes = Buffer.from(compact, 'base64');
+  if (bytes.toString('base64') !== compact) return { valueBase64: compact };
+  try {
+    return { value: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) };
+  } catch {
+    return { valueBase64: compact };
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(message: string): StrongroomError {
+  return new StrongroomError('validation_failed', {
+    detail: `The file could not be read: ${message}.`,
+    errors: [{ pointer: '/content', message }],
+  });
+}

@@ -1,0 +1,68 @@
+import { formatReference, type SecretMetadata } from '@strongroom/contract';
+import type { Static } from 'typebox';
+import type { ActionAnswer } from '../access/refusal.ts';
+import type { ScopeRef } from '../access/types.ts';
+import type { SecretRow } from './queries.ts';
+
+export type SecretView = Static<typeof SecretMetadata>;
+
+const dayMilliseconds = 86_400_000;
+
+/** `epoch.n`, as receipts, drift and people write it. */
+export function formatVersion(epoch: number, version: number): string {
+  return `${epoch}.${version}`;
+}
+
+/** What may be shown of a secret. Nothing here is derived from its value, not even a length. */
+export function secretView(
+  scope: ScopeRef,
+  row: SecretRow & { readonly uses: number },
+  actions: readonly ActionAnswer[],
+  now: number,
+): SecretView {
+  return {
+    id: row.id,
+    key: row.key,
+    reference: formatReference({ scope: scope.kind, source: 'managed', key: row.key }),
+    scope: scope.kind,
+    ...(scope.kind === 'domain' ? { domain: scope.name } : {}),
+    source: 'managed',
+    sourceType: 'DATABASE',
+    shape: row.shape,
+    ...(row.field_names === null ? {} : { fields: JSON.parse(row.field_names) as string[] }),
+    description: row.description,
+    folder: row.folder,
+    tags: JSON.parse(row.tags) as string[],
+    owner: row.owner,
+    expiresAt: timeOrNull(row.expires_at),
+    isExpired: row.expires_at !== null && row.expires_at <= now,
+    rotateEveryDays: row.rotate_every_days,
+    rotation: rotationState(row, now),
+    destinations: row.destinations === null ? null : (JSON.parse(row.destinations) as SecretView['destinations']),
+    version: formatVersion(row.current_epoch, row.current_version),
+    usedBy: row.uses,
+    rotatedAt: time(row.rotated_at),
+    createdAt: time(row.created_at),
+    createdBy: row.created_by,
+    updatedAt: time(row.updated_at),
+    updatedBy: row.updated_by,
+    lastLaunchedAt: timeOrNull(row.last_launched_at),
+    deletedAt: timeOrNull(row.deleted_at),
+    purgeAfter: timeOrNull(row.purge_after),
+    revision: row.revision,
+    actions: [...actions],
+  };
+}
+
+function rotationState(row: SecretRow, now: number): SecretView['rotation'] {
+  if (row.rotate_every_days === null) return 'none';
+  return row.rotated_at + row.rotate_every_days * dayMilliseconds < now ? 'due' : 'fresh';
+}
+
+export function time(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+export function timeOrNull(milliseconds: number | null): string | null {
+  return milliseconds === null ? null : time(milliseconds);
+}

@@ -1,0 +1,116 @@
+import type {
+  adminSecretRoutes,
+  assignmentRoutes,
+  domainSecretRoutes,
+  globalSecretRoutes,
+  ResponseOf,
+} from '@strongroom/contract';
+import type { Caller, ScopeRef } from '../access/types.ts';
+import type { HandlersOf } from '../http/handler.ts';
+import type { Secrets } from './service.ts';
+
+type DomainRoute<Id extends string> = Extract<(typeof domainSecretRoutes)[number], { readonly id: Id }>;
+
+/** What other folders know about a secret. */
+export interface SecretKnowledge {
+  /** Launches that got another version than the current one. */
+  drift(
+    caller: Caller,
+    scope: ScopeRef,
+    secretId: string,
+    includeEnded: boolean,
+  ): Promise<ResponseOf<DomainRoute<'domainSecretDrift'>>>;
+  /** Who may use or manage it, and why. */
+  access(
+    caller: Caller,
+    scope: ScopeRef,
+    secret: { readonly id: string; readonly key: string },
+  ): Promise<ResponseOf<DomainRoute<'domainSecretAccess'>>>;
+}
+
+type DomainHandlers = HandlersOf<typeof domainSecretRoutes>;
+type AllHandlers = DomainHandlers &
+  HandlersOf<typeof adminSecretRoutes> &
+  HandlersOf<typeof globalSecretRoutes> &
+  HandlersOf<typeof assignmentRoutes>;
+
+/** One set of handlers serves all three scopes: the guard has put the scope of the path into the request. */
+export function secretHandlers(secrets: Secrets, knowledge: SecretKnowledge): AllHandlers {
+  const handlers: DomainHandlers = {
+    async domainSecretCreate({ caller, scope, body, idempotency }) {
+      return withEtag(await secrets.create(caller, scope, body, idempotency));
+    },
+    async domainSecretList({ caller, scope, query }) {
+      return { body: await secrets.list(caller, scope, query) };
+    },
+    async domainSecretGet({ caller, scope, params }) {
+      return withEtag(await secrets.get(caller, scope, params.key));
+    },
+    async domainSecretUpdate({ caller, scope, params, body, ifMatch }) {
+      return withEtag(await secrets.update(caller, scope, params.key, body, ifMatch));
+    },
+    async domainSecretRotate({ caller, scope, params, body, ifMatch, idempotency }) {
+      return withEtag(await secrets.rotate(caller, scope, params.key, body, ifMatch, idempotency));
+    },
+    async domainSecretVersions({ caller, scope, params }) {
+      return { body: { items: await secrets.versions(caller, scope, params.key) } };
+    },
+    async domainSecretRollback({ caller, scope, params, body, ifMatch }) {
+      return withEtag(await secrets.rollback(caller, scope, params.key, body.version, ifMatch));
+    },
+    async domainSecretDelete({ caller, scope, params, query, ifMatch }) {
+      return { body: await secrets.delete(caller, scope, params.key, { force: query.force ?? false, ifMatch }) };
+    },
+    async domainSecretRestore({ caller, scope, params }) {
+      return withEtag(await secrets.restore(caller, scope, params.key));
+    },
+    async domainSecretPurge({ caller, scope, params }) {
+      await secrets.purge(caller, scope, params.key);
+      return {};
+    },
+    async domainSecretUsedBy({ caller, scope, params, query }) {
+      return { body: await secrets.usedBy(caller, scope, params.key, query) };
+    },
+    async domainSecretDrift({ caller, scope, params, query }) {
+      const secret = await secrets.get(caller, scope, params.key);
+      return { body: await knowledge.drift(caller, scope, secret.id, query.include === 'ended') };
+    },
+    async domainSecretAccess({ caller, scope, params }) {
+      const secret = await secrets.get(caller, scope, params.key);
+      return { body: await knowledge.access(caller, scope, secret) };
+    },
+    async domainSecretImport({ caller, scope, body }) {
+      return { body: await secrets.import(caller, scope, body) };
+    },
+    async domainFolderList({ scope }) {
+      return { body: { items: await secrets.folders(scope) } };
+    },
+    async domainInventory({ caller, scope, query }) {
+      return { body: await secrets.inventory(caller, scope, query.expiringWithinDays ?? 30) };
+    },
+  };
+  return {
+    ...handlers,
+    ...renamed(handlers, 'admin'),
+    ...renamed(handlers, 'global'),
+    async assignmentGet({ caller, scope, params }) {
+      return { body: await secrets.assignments(caller, scope, params.key) };
+    },
+    async assignmentPut({ caller, scope, params, body }) {
+      return { body: await secrets.assign(caller, scope, params.key, body) };
+    },
+  };
+}
+
+/** `domainSecretGet` → `adminSecretGet`: same code, the request carries another scope. */
+function renamed<Prefix extends 'admin' | 'global'>(
+  handlers: DomainHandlers,
+  prefix: Prefix,
+): Pick<AllHandlers, Extract<keyof AllHandlers, `${Prefix}${string}`>> {
+  const entries = Object.entries(handlers).map(([id, handler]) => [id.replace(/^domain/, prefix), handler]);
+  return Object.fromEntries(entries) as Pick<AllHandlers, Extract<keyof AllHandlers, `${Prefix}${string}`>>;
+}
+
+function withEtag<View extends { readonly revision: number }>(view: View): { body: View; etag: number } {
+  return { body: view, etag: view.revision };
+}
