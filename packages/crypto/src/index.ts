@@ -28,5 +28,5 @@ export {
   SigningKey,
   verifySignature,
 } from './signing.ts';
-export { createToken, hashToken, type ParsedToken, parseToken } from './token.ts';
+export { createToken, hashChosenToken, hashToken, isChosenToken, type ParsedToken, parseToken } from './token.ts';
 export { envelopeTermId, openValue, sealValue, type ValueContext } from './value-envelope.ts';

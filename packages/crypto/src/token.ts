@@ -9,6 +9,7 @@ const BODY_CHARACTERS = 43;
 const CHECKSUM_CHARACTERS = 6;
 const PREFIX = /^[a-z]{2,8}_$/;
 const TOKEN = /^([a-z]{2,8}_)([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/;
+const CHOSEN_TOKEN = /^srt_[0-9A-Za-z_-]{32,200}$/;
 // The largest multiple of 62 in a byte: larger bytes are drawn again, else some characters were likelier.
 const UNBIASED_BELOW = 248;
 
@@ -52,6 +53,24 @@ export function parseToken(text: string): ParsedToken | null {
 export function hashToken(termKey: TermKey, token: string): Uint8Array {
   if (parseToken(token) === null) throw new CryptoError('format_invalid');
   return termMac(termKey, 'token', 'strongroom/token/v1', [termKey.installationId, termKey.scopeId, token]);
+}
+
+/**
+ * Whether it can be a token that an operator made with other means, for a first start without a person: `srt_` and 32 to
+ * 200 characters of base64url, at least eight different ones. A text that `parseToken` reads is none.
+ */
+export function isChosenToken(text: string): boolean {
+  return CHOSEN_TOKEN.test(text) && new Set(text.slice('srt_'.length)).size >= 8 && parseToken(text) === null;
+}
+
+/**
+ * As `hashToken`, for a token that `isChosenToken` accepts.
+ *
+ * @throws CryptoError `format_invalid`, `term_destroyed`; TypeError for a term whose purpose isn't `token`.
+ */
+export function hashChosenToken(termKey: TermKey, token: string): Uint8Array {
+  if (!isChosenToken(token)) throw new CryptoError('format_invalid');
+  return termMac(termKey, 'token', 'strongroom/chosen-token/v1', [termKey.installationId, termKey.scopeId, token]);
 }
 
 function randomBase62(count: number): string {

@@ -5,8 +5,10 @@ import {
   CryptoError,
   envelopeTermId,
   fingerprint,
+  hashChosenToken,
   hashToken,
   idempotencyMac,
+  isChosenToken,
   type KeyEncryptionKey,
   type KeyPurpose,
   type KeyTerm,
@@ -21,6 +23,7 @@ import {
   type SecretValue,
   type TermKey,
 } from '@strongroom/crypto';
+import type { AuditEvent } from '../audit/event.ts';
 import { newId } from '../store/ids.ts';
 import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
@@ -207,8 +210,9 @@ export class Keyring implements Keys {
   }
 
   tokenHashes(token: string): readonly { readonly hmac: Uint8Array; readonly termId: string }[] {
-    if (parseToken(token) === null) return [];
-    return this.#installationTerms('token').map((key) => ({ hmac: hashToken(key, token), termId: key.id }));
+    const hash = parseToken(token) !== null ? hashToken : isChosenToken(token) ? hashChosenToken : undefined;
+    if (hash === undefined) return [];
+    return this.#installationTerms('token').map((key) => ({ hmac: hash(key, token), termId: key.id }));
   }
 
   sealCursor(payload: object, binding: string): string {
@@ -254,10 +258,10 @@ export class Keyring implements Keys {
     }
   }
 
-  /** Makes the next value term of a scope; what older terms sealed stays readable. Returns the retired terms' ids. */
-  async rotateValueTerm(scopeId: string): Promise<void> {
+  /** Makes the next value term of a scope; what older terms sealed stays readable. */
+  async rotateValueTerm(scopeId: string, audit?: AuditEvent): Promise<void> {
     const current = await this.#activeTerm('value', scopeId);
-    await this.#addTerm('value', scopeId, current.key.number + 1);
+    await this.#addTerm('value', scopeId, current.key.number + 1, audit);
     this.#active.delete(`value ${scopeId}`);
   }
 
@@ -367,7 +371,12 @@ export class Keyring implements Keys {
       .executeTakeFirst();
   }
 
-  async #addTerm(purpose: 'value' | 'fingerprint', scopeId: string, number: number): Promise<Tables['key_terms']> {
+  async #addTerm(
+    purpose: 'value' | 'fingerprint',
+    scopeId: string,
+    number: number,
+    audit?: AuditEvent,
+  ): Promise<Tables['key_terms']> {
     const { term, key } = await createTerm(this.#kek, {
       installationId: this.installationId,
       scopeId,
@@ -375,7 +384,7 @@ export class Keyring implements Keys {
       number,
     });
     key.destroy();
-    await this.#store.execute('keys.addTerms', { terms: [term] });
+    await this.#store.execute('keys.addTerms', { terms: [term] }, audit === undefined ? {} : { audit: [audit] });
     const row = await this.#readActive(purpose, scopeId);
     if (row === undefined)
       throw new StrongroomError('storage_unavailable', { detail: 'A key term could not be stored.' });

@@ -1,12 +1,16 @@
 import { accessQueries } from '../access/queries.ts';
+import { identityQueries } from '../identities/queries.ts';
 import { keyQueries } from '../keys/queries.ts';
 import { secretQueries } from '../secrets/queries.ts';
+import { surfaceQueries } from '../surfaces/queries.ts';
 
 /** Every read of many rows, by name: one literal map, one line per folder. */
 export const queries = {
   ...accessQueries,
+  ...identityQueries,
   ...keyQueries,
   ...secretQueries,
+  ...surfaceQueries,
 };
 
 export type Queries = typeof queries;

@@ -1,0 +1,197 @@
+import { StrongroomError } from '@strongroom/contract';
+import { timingSafeEqualBytes } from '@strongroom/crypto';
+import type { Access, Caller } from '../access/types.ts';
+import type { Keys } from '../keys/keys.ts';
+import { type HotStatement, hotStatement, type Store } from '../store/store.ts';
+import type { CredentialActivity } from './activity.ts';
+import { principalLabel } from './actor.ts';
+import { sessionIdleMilliseconds, tokenPrefixes } from './credentials.ts';
+
+/** The call that presents a credential. */
+export interface AuthenticationContext {
+  readonly requestId: string;
+  /** Address it comes from, as the transport knows it. */
+  readonly network: string;
+}
+
+/**
+ * Who is calling. `null` for a credential that is unknown, malformed, expired or revoked, or whose principal is disabled or
+ * deleted: the caller of this answers all of them the same (`unauthenticated`).
+ */
+export interface Authentication {
+  /** A service account's token or a session token of the command line, without `Bearer `. */
+  byBearer(token: string, context: AuthenticationContext): Promise<Caller | null>;
+  /**
+   * A console's session.
+   * @param tabToken the header `X-Strongroom-Tab`, which only our own page can send
+   * @throws StrongroomError `csrf_failed` when the session is good and the tab token is missing or another's
+   */
+  byCookie(cookie: string, tabToken: string | undefined, context: AuthenticationContext): Promise<Caller | null>;
+}
+
+interface HolderRow {
+  readonly credential_id: string;
+  readonly principal_id: string;
+  readonly kind: 'user' | 'group' | 'service-account';
+  readonly name: string;
+  readonly domain: string | null;
+  readonly domain_deleted_at: number | null;
+  readonly expires_at: number | null;
+  readonly revoked_at: number | null;
+  readonly disabled_at: number | null;
+  readonly deleted_at: number | null;
+}
+
+interface TokenRow extends HolderRow {
+  readonly last_used_at: number | null;
+}
+
+interface SessionRow extends HolderRow {
+  readonly transport: 'cookie' | 'bearer';
+  readonly tab_hmac: Uint8Array;
+  readonly last_seen_at: number;
+}
+
+const placeholder = new Uint8Array(0);
+
+const tokenByHmac = hotStatement<TokenRow>('identities.token_by_hmac', (db) =>
+  db
+    .selectFrom('tokens')
+    .innerJoin('principals', 'principals.id', 'tokens.principal_id')
+    .leftJoin('scopes', 'scopes.id', 'principals.scope_id')
+    .select([
+      'tokens.id as credential_id',
+      'tokens.principal_id',
+      'principals.kind',
+      'principals.name',
+      'scopes.name as domain',
+      'scopes.deleted_at as domain_deleted_at',
+      'tokens.expires_at',
+      'tokens.revoked_at',
+      'tokens.last_used_at',
+      'principals.disabled_at',
+      'principals.deleted_at',
+    ])
+    .where('tokens.hmac', '=', placeholder)
+    .compile(),
+);
+
+const sessionByHmac = hotStatement<SessionRow>('identities.session_by_hmac', (db) =>
+  db
+    .selectFrom('sessions')
+    .innerJoin('principals', 'principals.id', 'sessions.principal_id')
+    .leftJoin('scopes', 'scopes.id', 'principals.scope_id')
+    .select([
+      'sessions.id as credential_id',
+      'sessions.principal_id',
+      'principals.kind',
+      'principals.name',
+      'scopes.name as domain',
+      'scopes.deleted_at as domain_deleted_at',
+      'sessions.expires_at',
+      'sessions.revoked_at',
+      'sessions.transport',
+      'sessions.tab_hmac',
+      'sessions.last_seen_at',
+      'principals.disabled_at',
+      'principals.deleted_at',
+    ])
+    .where('sessions.hmac', '=', placeholder)
+    .compile(),
+);
+
+/**
+ * Looks credentials up by their keyed hash, on every call: a revoked one stops at the next. The store is read, never
+ * written; uses are noted in `activity`.
+ */
+export function createAuthentication(
+  store: Store,
+  keys: Keys,
+  access: Access,
+  activity: CredentialActivity,
+  clock: () => number = Date.now,
+): Authentication {
+  async function find<Row>(statement: HotStatement<Row>, text: string): Promise<Row | undefined> {
+    for (const { hmac } of keys.tokenHashes(text)) {
+      const row = await store.first(statement, [hmac]);
+      if (row !== undefined) return row;
+    }
+    return undefined;
+  }
+
+  async function callerOf(
+    row: HolderRow,
+    type: 'session' | 'token',
+    context: AuthenticationContext,
+  ): Promise<Caller | null> {
+    if (row.kind === 'group') return null;
+    const snapshot = await access.snapshot(row.principal_id);
+    if (snapshot === null || snapshot.principal.isDisabled) return null;
+    return {
+      id: row.principal_id,
+      kind: row.kind,
+      name: principalLabel(row),
+      snapshot,
+      requestId: context.requestId,
+      network: context.network,
+      credential: { type, id: row.credential_id },
+    };
+  }
+
+  async function byToken(text: string, context: AuthenticationContext): Promise<Caller | null> {
+    const row = await find(tokenByHmac, text);
+    const now = clock();
+    if (row === undefined || !isGood(row, now)) return null;
+    const caller = await callerOf(row, 'token', context);
+    if (caller !== null) activity.tokenUsed(row.credential_id, now, row.last_used_at);
+    return caller;
+  }
+
+  async function bySession(
+    text: string,
+    transport: 'cookie' | 'bearer',
+    tabToken: string | undefined,
+    context: AuthenticationContext,
+  ): Promise<Caller | null> {
+    const row = await find(sessionByHmac, text);
+    const now = clock();
+    if (row === undefined || row.transport !== transport || !isGood(row, now)) return null;
+    if (now - activity.sessionLastSeen(row.credential_id, row.last_seen_at) >= sessionIdleMilliseconds) return null;
+    if (transport === 'cookie' && !isTabOf(row, tabToken)) throw new StrongroomError('csrf_failed');
+    const caller = await callerOf(row, 'session', context);
+    if (caller !== null) activity.sessionSeen(row.credential_id, now, row.last_seen_at);
+    return caller;
+  }
+
+  function isTabOf(row: SessionRow, tabToken: string | undefined): boolean {
+    if (tabToken === undefined || !tabToken.startsWith(tokenPrefixes.tab)) return false;
+    return keys.tokenHashes(tabToken).some(({ hmac }) => timingSafeEqualBytes(hmac, row.tab_hmac));
+  }
+
+  function counted(caller: Caller | null): Caller | null {
+    if (caller === null) activity.credentialRefused();
+    return caller;
+  }
+
+  return {
+    async byBearer(token, context) {
+      if (token.startsWith(tokenPrefixes.token)) return counted(await byToken(token, context));
+      if (token.startsWith(tokenPrefixes.session)) return counted(await bySession(token, 'bearer', undefined, context));
+      return counted(null);
+    },
+    async byCookie(cookie, tabToken, context) {
+      if (!cookie.startsWith(tokenPrefixes.session)) return counted(null);
+      return counted(await bySession(cookie, 'cookie', tabToken, context));
+    },
+  };
+}
+
+function isGood(row: HolderRow, now: number): boolean {
+  return (
+    row.revoked_at === null &&
+    row.deleted_at === null &&
+    row.disabled_at === null &&
+    row.domain_deleted_at === null &&
+    (row.expires_at === null || row.expires_at > now)
+  );
+}

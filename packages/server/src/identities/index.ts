@@ -1,0 +1,60 @@
+import type {
+  authRoutes,
+  domainServiceAccountRoutes,
+  groupRoutes,
+  serviceAccountRoutes,
+  userRoutes,
+} from '@strongroom/contract';
+import type { Access } from '../access/types.ts';
+import type { HandlersOf } from '../http/handler.ts';
+import type { Keys } from '../keys/keys.ts';
+import type { Store } from '../store/store.ts';
+import { CredentialActivity } from './activity.ts';
+import { type Authentication, createAuthentication } from './authentication.ts';
+import { GroupService } from './groups.ts';
+import { createAuthHandlers, createGroupHandlers, createServiceAccountHandlers, createUserHandlers } from './routes.ts';
+import { ServiceAccountService } from './service-accounts.ts';
+import { SignInService } from './sign-in.ts';
+import { UserService } from './users.ts';
+
+export type { Authentication, AuthenticationContext } from './authentication.ts';
+export { bootstrapIdentities, type BootstrapResult, createOperatorLink } from './bootstrap.ts';
+export { type SignInLink, signInLinkText } from './credentials.ts';
+
+export type IdentityHandlers = HandlersOf<typeof authRoutes> &
+  HandlersOf<typeof userRoutes> &
+  HandlersOf<typeof groupRoutes> &
+  HandlersOf<typeof serviceAccountRoutes> &
+  HandlersOf<typeof domainServiceAccountRoutes>;
+
+export interface IdentityOptions {
+  /** Told when last uses could not be written, or the hourly sweep failed; both are tried again. */
+  readonly onError: (error: unknown) => void;
+  readonly clock?: () => number;
+}
+
+/** Everything of this folder that a running server uses. */
+export interface Identities {
+  readonly authentication: Authentication;
+  readonly handlers: IdentityHandlers;
+  /** Writes last uses now instead of within half a minute. */
+  flush(): Promise<void>;
+  /** Stops the timers and writes last uses; before the store is closed. */
+  close(): Promise<void>;
+}
+
+export function openIdentities(store: Store, keys: Keys, access: Access, options: IdentityOptions): Identities {
+  const clock = options.clock ?? Date.now;
+  const activity = new CredentialActivity(store, options.onError);
+  return {
+    authentication: createAuthentication(store, keys, access, activity, clock),
+    handlers: {
+      ...createAuthHandlers(new SignInService(store, keys, activity, clock), store),
+      ...createUserHandlers(new UserService(store, keys, clock)),
+      ...createGroupHandlers(new GroupService(store, keys)),
+      ...createServiceAccountHandlers(new ServiceAccountService(store, keys, clock)),
+    },
+    flush: () => activity.flush(),
+    close: () => activity.close(),
+  };
+}

@@ -1,0 +1,165 @@
+import type { PlatformRole } from '@strongroom/contract';
+import type { Caller, ScopeRef } from '../access/types.ts';
+import type { Keys } from '../keys/keys.ts';
+import { newId } from '../store/ids.ts';
+import type { IdempotencyKey, Store } from '../store/store.ts';
+import { actorOf } from './actor.ts';
+import { createCredential } from './credentials.ts';
+import { type ListPage, type ListRequest, readPage } from './lists.ts';
+import type { PrincipalRecord } from './principals.ts';
+import type { TokenRecord } from './service-account-commands.ts';
+import { type PrincipalChange, readPrincipal, sentFields } from './users.ts';
+
+const dayMilliseconds = 24 * 60 * 60_000;
+export const defaultTokenDays = 90;
+
+export interface NewServiceAccount {
+  readonly name: string;
+  readonly displayName?: string | undefined;
+  /** A domain's name; only administrators of the platform say one. */
+  readonly domain?: string | undefined;
+  readonly roles?: readonly PlatformRole[] | undefined;
+}
+
+export interface NewToken {
+  readonly description?: string | undefined;
+  /** 1–365; null: never expires. */
+  readonly expiresInDays?: number | null | undefined;
+}
+
+/**
+ * Service accounts and their tokens. With a `scope` only that domain's accounts exist: those who manage access in a domain
+ * manage its accounts and see no others.
+ */
+export class ServiceAccountService {
+  readonly #store: Store;
+  readonly #keys: Keys;
+  readonly #clock: () => number;
+
+  constructor(store: Store, keys: Keys, clock: () => number = Date.now) {
+    this.#store = store;
+    this.#keys = keys;
+    this.#clock = clock;
+  }
+
+  /** @throws StrongroomError `already_exists`, `not_found`, `state_conflict` */
+  async create(
+    caller: Caller,
+    account: NewServiceAccount,
+    scope?: ScopeRef,
+    idempotency?: IdempotencyKey,
+  ): Promise<PrincipalRecord> {
+    return this.#store.execute(
+      'identities.createServiceAccount',
+      {
+        actor: actorOf(caller),
+        id: newId('serviceAccount'),
+        name: account.name,
+        displayName: account.displayName ?? account.name,
+        roles: account.roles ?? [],
+        ...(account.domain === undefined ? {} : { domain: account.domain }),
+        ...scopeArgument(scope),
+      },
+      idempotency === undefined ? {} : { idempotency },
+    );
+  }
+
+  async list(caller: Caller, request: ListRequest, scope?: ScopeRef): Promise<ListPage<PrincipalRecord>> {
+    return readPage(this.#keys, caller.id, ['service-accounts', scope?.id ?? ''], request, (args) =>
+      this.#store.query('identities.listPrincipals', {
+        kind: 'service-account',
+        ...args,
+        ...(scope === undefined ? {} : { scopeId: scope.id }),
+      }),
+    );
+  }
+
+  /** @throws StrongroomError `not_found` */
+  async get(id: string, scope?: ScopeRef): Promise<PrincipalRecord> {
+    return readPrincipal(this.#store, 'service-account', id, scope?.id);
+  }
+
+  /** @throws StrongroomError `not_found`, `revision_mismatch`, `last_admin`, `state_conflict` */
+  async change(
+    caller: Caller,
+    id: string,
+    change: PrincipalChange,
+    scope?: ScopeRef,
+    ifMatch?: number,
+  ): Promise<PrincipalRecord> {
+    return this.#store.execute('identities.changePrincipal', {
+      actor: actorOf(caller),
+      kind: 'service-account',
+      id,
+      ...sentFields(change),
+      ...scopeArgument(scope),
+      ...(ifMatch === undefined ? {} : { expectedRevision: ifMatch }),
+    });
+  }
+
+  /** @throws StrongroomError `not_found`, `revision_mismatch`, `last_admin` */
+  async delete(caller: Caller, id: string, scope?: ScopeRef, ifMatch?: number): Promise<void> {
+    await this.#store.execute('identities.deletePrincipal', {
+      actor: actorOf(caller),
+      kind: 'service-account',
+      id,
+      ...scopeArgument(scope),
+      ...(ifMatch === undefined ? {} : { expectedRevision: ifMatch }),
+    });
+  }
+
+  /**
+   * The token's text is in the answer and nowhere else.
+   * @throws StrongroomError `not_found`, `state_conflict`, `limit_exceeded`, `replayed_issue`
+   */
+  async issueToken(
+    caller: Caller,
+    accountId: string,
+    request: NewToken,
+    scope?: ScopeRef,
+    idempotency?: IdempotencyKey,
+  ): Promise<TokenRecord & { readonly token: string }> {
+    const { text, hmac, termId } = createCredential(this.#keys, 'token');
+    const days = request.expiresInDays === undefined ? defaultTokenDays : request.expiresInDays;
+    const issued = await this.#store.execute(
+      'identities.issueToken',
+      {
+        actor: actorOf(caller),
+        serviceAccountId: accountId,
+        ...scopeArgument(scope),
+        token: {
+          id: newId('token'),
+          hmac,
+          termId,
+          lastFour: text.slice(-4),
+          description: request.description ?? '',
+          expiresAt: days === null ? null : this.#clock() + days * dayMilliseconds,
+        },
+      },
+      idempotency === undefined ? {} : { idempotency: { ...idempotency, shownOnce: true } },
+    );
+    return { ...issued, token: text };
+  }
+
+  /** @throws StrongroomError `not_found` */
+  async listTokens(accountId: string, scope?: ScopeRef): Promise<readonly TokenRecord[]> {
+    await this.get(accountId, scope);
+    return this.#store.query('identities.listTokens', { principalId: accountId });
+  }
+
+  /** @throws StrongroomError `not_found` */
+  async revokeToken(caller: Caller, accountId: string, tokenId: string, scope?: ScopeRef): Promise<void> {
+    await this.#store.execute('identities.revokeToken', {
+      actor: actorOf(caller),
+      serviceAccountId: accountId,
+      tokenId,
+      ...scopeArgument(scope),
+    });
+  }
+}
+
+function scopeArgument(scope: ScopeRef | undefined): {
+  readonly scope?: { readonly id: string; readonly name: string };
+} {
+  return scope === undefined ? {} : { scope: { id: scope.id, name: scope.name } };
+}

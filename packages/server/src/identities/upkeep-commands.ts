@@ -1,0 +1,80 @@
+import type { CommandContext } from '../store/store.ts';
+import { familiarMilliseconds } from './throttle.ts';
+
+const minute = 60_000;
+const day = 24 * 60 * minute;
+/** Ended sessions and dead tokens stay visible this long; the audit keeps what happened. */
+const keepEndedMilliseconds = 90 * day;
+
+/** Adds to the count of this minute's anonymous denials. */
+export async function countDenials(context: CommandContext, action: string, count: number): Promise<void> {
+  await context.db
+    .insertInto('denial_counts')
+    .values({ minute: Math.floor(context.now / minute), action, count })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['minute', 'action'])
+        .doUpdateSet((column) => ({ count: column('denial_counts.count', '+', count) })),
+    )
+    .execute();
+}
+
+export interface RecordActivityArgs {
+  readonly tokens: readonly { readonly id: string; readonly at: number }[];
+  readonly sessions: readonly { readonly id: string; readonly at: number }[];
+  /** Refused credentials since the last time. */
+  readonly denials: number;
+}
+
+/** Last uses, gathered off the hot path. Times only move forward. */
+async function recordActivity(context: CommandContext, args: RecordActivityArgs): Promise<void> {
+  for (const { id, at } of args.tokens) {
+    await context.db
+      .updateTable('tokens')
+      .set({ last_used_at: at })
+      .where('id', '=', id)
+      .where((where) => where.or([where('last_used_at', 'is', null), where('last_used_at', '<', at)]))
+      .execute();
+  }
+  for (const { id, at } of args.sessions) {
+    await context.db
+      .updateTable('sessions')
+      .set({ last_seen_at: at })
+      .where('id', '=', id)
+      .where('last_seen_at', '<', at)
+      .execute();
+  }
+  if (args.denials > 0) await countDenials(context, 'authenticate', args.denials);
+}
+
+/** Removes what is long over: throttles, links, ended sessions, dead tokens. */
+async function sweep(context: CommandContext): Promise<void> {
+  const { db, now } = context;
+  await db
+    .deleteFrom('throttles')
+    .where((where) =>
+      where.or([
+        where('window_start', '<', now - familiarMilliseconds),
+        where.and([where('window_start', '<', now - day), where('failures', '>', 0)]),
+      ]),
+    )
+    .execute();
+  await db
+    .deleteFrom('sign_in_links')
+    .where('expires_at', '<', now - day)
+    .execute();
+  const ended = now - keepEndedMilliseconds;
+  await db
+    .deleteFrom('sessions')
+    .where((where) => where.or([where('expires_at', '<', ended), where('revoked_at', '<', ended)]))
+    .execute();
+  await db
+    .deleteFrom('tokens')
+    .where((where) => where.or([where('expires_at', '<', ended), where('revoked_at', '<', ended)]))
+    .execute();
+}
+
+export const upkeepCommands = {
+  'identities.recordActivity': recordActivity,
+  'identities.sweep': sweep,
+};
