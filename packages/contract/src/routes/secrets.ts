@@ -157,7 +157,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
   const onKey = Closed({ ...scope, key: SecretKey });
   const list = { kind: 'scope', action: 'secret.list' } as const;
   const manage = { kind: 'scope', action: 'secret.manage' } as const;
-  const id = <const Name extends string>(name: Name) => `${prefix}${name}` as `${Prefix}${Name}`;
+  const id = <const Name extends string>(name: Name) => `${prefix}${name}` as const;
   const tag = 'secrets';
   return [
     route({

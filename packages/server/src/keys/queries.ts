@@ -61,7 +61,7 @@ async function retiredCount(context: QueryContext): Promise<number> {
     .where('key_terms.purpose', '=', 'value')
     .where('key_terms.state', '=', 'retired')
     .executeTakeFirstOrThrow();
-  return Number(row.count);
+  return row.count;
 }
 
 export const keyQueries = {

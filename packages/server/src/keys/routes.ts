@@ -1,0 +1,93 @@
+import { type keyRoutes, type ResponseOf, StrongroomError } from '@strongroom/contract';
+import type { Access, Caller, ScopeRef } from '../access/types.ts';
+import type { AuditEvent } from '../audit/event.ts';
+import type { HandlersOf } from '../http/handler.ts';
+import type { Store } from '../store/store.ts';
+import { installationScopeId, type Keyring } from './keyring.ts';
+import { rotateKekFile } from './rotation.ts';
+
+type Status = ResponseOf<Extract<(typeof keyRoutes)[number], { readonly id: 'keyStatus' }>>;
+
+/** Where the key-encryption key comes from. */
+export type KekSource = { readonly kind: 'file'; readonly path: string };
+
+export function keyHandlers(
+  store: Store,
+  keyring: Keyring,
+  access: Access,
+  source: KekSource,
+): HandlersOf<typeof keyRoutes> {
+  return {
+    async keyStatus() {
+      return { body: await status(store, keyring, source) };
+    },
+    async keyRotate({ caller, body }) {
+      if (body.what === 'kek') await rotateKekFile(store, keyring, source.path, rotationEvent(caller, 'kek'));
+      else await rotateTerms(store, keyring, caller, await scopesToRotate(store, access, caller, body));
+      return { body: await status(store, keyring, source) };
+    },
+  };
+}
+
+async function status(store: Store, keyring: Keyring, source: KekSource): Promise<Status> {
+  const installation = await store.db
+    .selectFrom('installation')
+    .select(['id', 'recovery_confirmed_at'])
+    .executeTakeFirstOrThrow();
+  const names = new Map(
+    (await store.db.selectFrom('scopes').select(['id', 'name']).execute()).map(({ id, name }) => [id, name]),
+  );
+  const terms = await store.query('keys.summary', undefined);
+  return {
+    installation: installation.id,
+    keyEncryptionKey: { id: keyring.kek.id, source: source.kind },
+    recoveryConfirmed: installation.recovery_confirmed_at !== null,
+    terms: terms.map(({ scope_id, ...term }) => ({ scope: names.get(scope_id) ?? installationScopeId, ...term })),
+    valuesToReseal: await store.query('keys.retiredCount', undefined),
+  };
+}
+
+async function scopesToRotate(
+  store: Store,
+  access: Access,
+  caller: Caller,
+  body: { readonly scope?: 'admin' | 'global' | 'domain'; readonly domain?: string },
+): Promise<ScopeRef[]> {
+  if ((body.scope === 'domain') !== (body.domain !== undefined)) {
+    throw new StrongroomError('validation_failed', {
+      errors: [{ pointer: '/domain', message: 'goes with scope: domain' }],
+    });
+  }
+  if (body.scope !== undefined) {
+    const scope = await access.findScope(caller.snapshot, body.scope, body.domain ?? body.scope);
+    if (scope === null) throw new StrongroomError('not_found');
+    return [scope];
+  }
+  return store.db.selectFrom('scopes').select(['id', 'kind', 'name']).where('deleted_at', 'is', null).execute();
+}
+
+/** New values are sealed under the new terms at once; the old ones are sealed anew in the background. */
+async function rotateTerms(store: Store, keyring: Keyring, caller: Caller, scopes: readonly ScopeRef[]): Promise<void> {
+  for (const scope of scopes) {
+    const hasTerm = await store.db
+      .selectFrom('key_terms')
+      .select('id')
+      .where('scope_id', '=', scope.id)
+      .where('purpose', '=', 'value')
+      .executeTakeFirst();
+    if (hasTerm !== undefined) await keyring.rotateValueTerm(scope.id, rotationEvent(caller, 'terms', scope));
+  }
+}
+
+function rotationEvent(caller: Caller, what: 'kek' | 'terms', scope?: ScopeRef): AuditEvent {
+  return {
+    principal: caller.id,
+    principalName: caller.name,
+    action: 'keys.rotate',
+    outcome: 'allowed',
+    requestId: caller.requestId,
+    network: caller.network,
+    ...(scope === undefined ? {} : { scope: { id: scope.id, name: scope.name } }),
+    detail: { what },
+  };
+}
