@@ -1,0 +1,278 @@
+import { type RouteDeclaration, StrongroomError } from '@strongroom/contract';
+import type { FastifyInstance, FastifyReply, HTTPMethods } from 'fastify';
+import type { Access } from '../access/types.ts';
+import type { Keys } from '../keys/keys.ts';
+import { describeError, type Log } from '../operation/log.ts';
+import { type Authentication, sessionCookie, sessionCookieName } from './authentication.ts';
+import { declarationProblems } from './declarations.ts';
+import { createGuard, type GuardParts } from './guard.ts';
+import type { HandlerReply } from './handler.ts';
+import { createFastify, httpTimeouts } from './fastify-instance.ts';
+import { apiHeaders, refuseRepeatedHeaders } from './headers.ts';
+import { HostList } from './hosts.ts';
+import { InFlight } from './in-flight.ts';
+import { type Page, registerPages } from './pages.ts';
+import { logFailure, sendProblem, toStrongroomError } from './problem.ts';
+import { RateLimit } from './rate-limit.ts';
+import { checkBodyHeaders, isEmptyBody, readBody } from './request-body.ts';
+import { type AnyHandler, RouteRequest } from './route-request.ts';
+import { createValidatorCompiler } from './validation.ts';
+
+export interface HttpSettings {
+  /** Host names served besides the loopback ones, without port. */
+  readonly hosts: readonly string[];
+  /** Address people use, when it isn't the one listened on (behind a proxy). */
+  readonly publicUrl: string | undefined;
+  /** Addresses or networks (CIDR) whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+  /** PEM; absent: plain HTTP. */
+  readonly tls: { readonly certificate: Uint8Array; readonly key: Uint8Array } | undefined;
+  /** Milliseconds, when not the defaults. */
+  readonly timeouts?: {
+    readonly headersMilliseconds: number;
+    readonly requestMilliseconds: number;
+    readonly checkMilliseconds: number;
+  };
+  readonly limits: {
+    readonly bodyBytes: number;
+    readonly connections: number;
+    readonly requestsPerMinute: number;
+    readonly anonymousRequestsPerMinute: number;
+  };
+}
+
+/** Where finished requests are counted. */
+export interface RequestMetrics {
+  observe(routeId: string, status: number, milliseconds: number): void;
+}
+
+export interface AppParts {
+  readonly routes: readonly RouteDeclaration[];
+  readonly handlers: Readonly<Record<string, AnyHandler>>;
+  readonly authentication: Authentication;
+  readonly access: Pick<Access, 'findScope' | 'configurationAsset' | 'require'>;
+  readonly keys: Pick<Keys, 'bodyHmac'>;
+  readonly features: GuardParts['features'];
+  readonly settings: HttpSettings;
+  readonly log: Log;
+  readonly metrics: RequestMetrics;
+  readonly pages?: readonly Page[];
+}
+
+export interface App {
+  readonly fastify: FastifyInstance;
+  /** Requests under way. */
+  readonly inFlight: InFlight;
+  /** Takes no new request, gives those under way `graceMilliseconds`, then closes. */
+  stop(graceMilliseconds: number): Promise<void>;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    routeRequest: RouteRequest | null;
+  }
+}
+
+const slowMilliseconds = 2_000;
+/** A body left unread that's larger is not worth reading for the sake of the connection. */
+const maxUnreadBytes = 64 * 1024;
+
+/**
+ * The HTTP side of the server: exactly the declared routes, each with its guard and its handler.
+ *
+ * @throws TypeError naming every route without access, without a handler, or declared in a way that can't be decided
+ */
+export function createApp(parts: AppParts): App {
+  const { settings, log } = parts;
+  const problems = declarationProblems(parts.routes, parts.handlers);
+  if (problems.length > 0) throw new TypeError(`The routes are not fit to start with:\n  ${problems.join('\n  ')}`);
+
+  const isHttps = settings.tls !== undefined || settings.publicUrl?.startsWith('https:') === true;
+  const hosts = new HostList(settings.hosts, settings.publicUrl);
+  const guardParts: GuardParts = {
+    authentication: parts.authentication,
+    access: parts.access,
+    features: parts.features,
+    hosts,
+    rateLimit: new RateLimit(),
+    limits: settings.limits,
+    cookieName: sessionCookieName(isHttps),
+  };
+  const fastify = createFastify(settings);
+  const inFlight = new InFlight(httpTimeouts.handlerMilliseconds, (routeRequest, error) =>
+    fail(routeRequest.reply, error),
+  );
+
+  fastify.decorateRequest('routeRequest', null);
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      done(null, readBody(request, Buffer.isBuffer(body) ? body : Buffer.from(body), parts.keys));
+    } catch (error) {
+      done(toStrongroomError(error));
+    }
+  });
+  const compile = createValidatorCompiler();
+  fastify.setValidatorCompiler(({ schema, httpPart }) =>
+    compile(httpPart === 'params' || httpPart === 'querystring' ? httpPart : 'body', schema as object),
+  );
+
+  const fail = (reply: FastifyReply, cause: unknown): void => {
+    const error = toStrongroomError(cause);
+    logFailure(log, reply.request, error);
+    const length = Number(reply.request.headers['content-length'] ?? 0);
+    if (length > maxUnreadBytes || reply.request.headers['transfer-encoding'] !== undefined)
+      reply.header('connection', 'close');
+    sendProblem(reply, error);
+  };
+  fastify.setErrorHandler((error, _request, reply) => fail(reply, error));
+  fastify.setNotFoundHandler((_request, reply) => fail(reply, new StrongroomError('not_found')));
+
+  const fixedHeaders = apiHeaders(isHttps);
+  fastify.addHook('onRequest', (request, reply, done) => {
+    reply.headers(fixedHeaders).header('x-request-id', request.id);
+    const { raw } = request;
+    try {
+      refuseRepeatedHeaders(raw.rawHeaders);
+      hosts.check(raw.headers.host, raw.socket.localAddress);
+      if (inFlight.isStopping) {
+        reply.header('connection', 'close');
+        throw new StrongroomError('shutting_down');
+      }
+      // SQL text can't hold it, and no name has it.
+      if (raw.url?.includes('%00') === true)
+        throw new StrongroomError('validation_failed', { detail: 'The address holds NUL.' });
+      done();
+    } catch (error) {
+      done(toStrongroomError(error));
+    }
+  });
+
+  for (const route of parts.routes) registerRoute(route);
+  registerOtherMethods(fastify, parts.routes, fail);
+  registerPages(fastify, parts.pages ?? [], isHttps);
+
+  function registerRoute(route: RouteDeclaration): void {
+    const guard = createGuard(route, guardParts);
+    const handler = parts.handlers[route.id];
+    if (handler === undefined) throw new TypeError(`${route.id}: no handler`);
+    fastify.route({
+      method: route.method,
+      url: fastifyPath(route.path),
+      bodyLimit: route.bodyLimitBytes ?? settings.limits.bodyBytes,
+      schema: {
+        ...(route.params === undefined ? {} : { params: route.params }),
+        querystring: route.query ?? { type: 'object', properties: {}, additionalProperties: false },
+        ...(route.body === undefined ? {} : { body: route.body }),
+        ...(route.response === undefined ? {} : { response: { [route.status]: route.response } }),
+      },
+      onRequest: async (request, reply) => {
+        const routeRequest = new RouteRequest(route, request, reply, performance.now());
+        request.routeRequest = routeRequest;
+        watch(routeRequest, reply);
+        await guard(request, routeRequest);
+        checkBodyHeaders(request, parts.keys);
+      },
+      preHandler: (request, _reply, done) => {
+        // A route without a declared body takes none; an empty object is how some clients say so.
+        if (route.body === undefined && request.body !== undefined && !isEmptyBody(request.body))
+          done(
+            new StrongroomError('validation_failed', {
+              errors: [{ pointer: '', message: 'this request takes no body' }],
+            }),
+          );
+        else done();
+      },
+      handler: (request, reply) => {
+        const { routeRequest } = request;
+        if (routeRequest === null) throw new TypeError('The request has not passed its guard');
+        handler(routeRequest).then(
+          (answer) => {
+            if (!reply.sent) sendAnswer(reply, route, answer);
+          },
+          (error: unknown) => {
+            if (!reply.sent) fail(reply, error);
+            else log.debug({ requestId: request.id, error: describeError(error) }, 'failed after its answer');
+          },
+        );
+      },
+    });
+  }
+
+  function sendAnswer(reply: FastifyReply, route: RouteDeclaration, answer: HandlerReply<RouteDeclaration>): void {
+    reply.code(route.status);
+    if (answer.etag !== undefined) reply.header('etag', `"${answer.etag}"`);
+    if (answer.headers !== undefined) reply.headers(answer.headers);
+    if (answer.sessionCookie !== undefined) reply.header('set-cookie', sessionCookie(isHttps, answer.sessionCookie));
+    if (route.raw !== undefined)
+      reply.header('content-type', answer.headers?.['content-type'] ?? route.raw.mediaType).send(answer.stream);
+    else if (route.response === undefined) reply.send();
+    else reply.send(answer.body);
+  }
+
+  /** From here until its connection lets go of it the request counts as under way. */
+  function watch(routeRequest: RouteRequest, reply: FastifyReply): void {
+    inFlight.add(routeRequest);
+    reply.raw.once('close', () => {
+      inFlight.delete(routeRequest);
+      if (!reply.raw.writableFinished)
+        routeRequest.abort(new StrongroomError('request_malformed', { detail: 'The client went away.' }));
+      const milliseconds = performance.now() - routeRequest.startedAt;
+      const { route } = routeRequest;
+      parts.metrics.observe(route.id, reply.statusCode, milliseconds);
+      if (milliseconds > slowMilliseconds && route.raw === undefined)
+        log.warn(
+          {
+            requestId: routeRequest.requestId,
+            route: route.id,
+            status: reply.statusCode,
+            milliseconds: Math.round(milliseconds),
+          },
+          'slow request',
+        );
+      else if (log.isLevelEnabled('debug'))
+        log.debug(
+          { requestId: routeRequest.requestId, route: route.id, status: reply.statusCode, milliseconds },
+          'request',
+        );
+    });
+  }
+
+  return {
+    fastify,
+    inFlight,
+    stop: async (graceMilliseconds) => {
+      await inFlight.stop(graceMilliseconds);
+      const closed = fastify.close();
+      fastify.server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** A known path with a method it doesn't have: 405 and the methods it has (RFC 9110 §15.5.6). */
+function registerOtherMethods(
+  fastify: FastifyInstance,
+  routes: readonly RouteDeclaration[],
+  fail: (reply: FastifyReply, error: StrongroomError) => void,
+): void {
+  const methods: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'];
+  const byPath = Map.groupBy(routes, (route) => fastifyPath(route.path).replaceAll(/:[^/]+/g, ':_'));
+  for (const group of byPath.values()) {
+    const [first] = group;
+    if (first === undefined) continue;
+    const known = new Set<HTTPMethods>(group.map((route) => route.method));
+    if (known.has('GET')) known.add('HEAD');
+    const allow = [...known].sort().join(', ');
+    fastify.route({
+      method: methods.filter((method) => !known.has(method)),
+      url: fastifyPath(first.path),
+      onRequest: (_request, reply) => fail(reply.header('allow', allow), new StrongroomError('method_not_allowed')),
+      handler: () => undefined,
+    });
+  }
+}
+
+function fastifyPath(path: string): string {
+  return path.replaceAll(/\{([^}]*)\}/g, ':$1');
+}

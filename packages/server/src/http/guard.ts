@@ -1,0 +1,141 @@
+import {
+  actionTable,
+  type AssetType,
+  type RouteDeclaration,
+  type ScopeKind,
+  StrongroomError,
+} from '@strongroom/contract';
+import type { FastifyRequest } from 'fastify';
+import type { Access, Caller, Decision } from '../access/types.ts';
+import { networkOf } from '../identities/network.ts';
+import { type Authentication, readCredential } from './authentication.ts';
+import type { HostList } from './hosts.ts';
+import type { RateLimit } from './rate-limit.ts';
+import type { RouteRequest } from './route-request.ts';
+
+export interface GuardParts {
+  readonly authentication: Authentication;
+  readonly access: Pick<Access, 'findScope' | 'configurationAsset' | 'require'>;
+  readonly features: { isEnabled(name: NonNullable<RouteDeclaration['feature']>): Promise<boolean> };
+  readonly hosts: HostList;
+  readonly rateLimit: RateLimit;
+  readonly limits: { readonly requestsPerMinute: number; readonly anonymousRequestsPerMinute: number };
+  readonly cookieName: string;
+}
+
+/** Decides before anything of the body is read whether a request goes on: nobody learns from a body's errors what exists. */
+export type Guard = (request: FastifyRequest, routeRequest: RouteRequest) => Promise<void>;
+
+const authenticatedDecision: Decision = { allow: true, because: ['authenticated'] };
+
+/** Makes the guard of one route; what depends on the declaration alone is found out once. */
+export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
+  const { authentication, access, features, hosts, rateLimit, limits, cookieName } = parts;
+  const place = route.access.kind === 'scope' || route.access.kind === 'asset' ? scopeOfPath(route) : undefined;
+  const assetType = route.access.kind === 'asset' ? assetTypeOf(route) : undefined;
+
+  const count = (key: string, perMinute: number): void => {
+    if (route.rateLimitPerMinute === Infinity) return;
+    rateLimit.count(key, perMinute);
+    if (route.rateLimitPerMinute !== undefined) rateLimit.count(`${route.id} ${key}`, route.rateLimitPerMinute);
+  };
+
+  const authenticate = async (request: FastifyRequest): Promise<Caller> => {
+    const context = { requestId: request.id, network: request.ip };
+    try {
+      const credential = readCredential(request.headers, cookieName);
+      if (credential.type === 'bearer') return await authentication.byBearer(credential.token, context);
+      // The browser adds the cookie whoever's page makes the call.
+      if (!hosts.isSameOrigin(request.headers)) throw new StrongroomError('csrf_failed');
+      return await authentication.byCookie(credential.cookie, credential.tabToken, context);
+    } catch (error) {
+      rateLimit.count(networkOf(context.network), limits.anonymousRequestsPerMinute);
+      throw error;
+    }
+  };
+
+  const findAsset = async (
+    request: FastifyRequest,
+    caller: Caller,
+    name: string,
+  ): ReturnType<Access['configurationAsset']> => {
+    if (assetType === undefined) return null;
+    const scope = await access.findScope(caller.snapshot, 'domain', name);
+    if (scope === null) return null;
+    return access.configurationAsset(
+      scope,
+      assetType,
+      parameter(request, route.access.kind === 'asset' ? route.access.parameter : ''),
+    );
+  };
+
+  return async (request, routeRequest) => {
+    const { access: declared } = route;
+    if (declared.kind === 'public') {
+      if (route.method !== 'GET' && !hosts.isSameOrigin(request.headers)) throw new StrongroomError('csrf_failed');
+      count(networkOf(request.ip), limits.anonymousRequestsPerMinute);
+      return;
+    }
+    const caller = await authenticate(request);
+    count(caller.id, limits.requestsPerMinute);
+    switch (declared.kind) {
+      case 'authenticated':
+        routeRequest.admitted = { caller, decision: authenticatedDecision };
+        break;
+      case 'platform':
+        routeRequest.admitted = {
+          caller,
+          decision: await access.require(caller, declared.action, { kind: 'platform' }),
+        };
+        break;
+      case 'scope': {
+        const scope = await access.findScope(
+          caller.snapshot,
+          place?.kind ?? 'domain',
+          place?.name ?? parameter(request, 'domain'),
+        );
+        if (scope === null) throw new StrongroomError('not_found');
+        const decision = await access.require(caller, declared.action, { kind: 'scope', scope });
+        routeRequest.admitted = { caller, decision, scope };
+        break;
+      }
+      case 'asset': {
+        const asset = await findAsset(request, caller, parameter(request, 'domain'));
+        if (asset === null) throw new StrongroomError('not_found');
+        const decision = await access.require(caller, declared.action, { kind: 'asset', asset });
+        routeRequest.admitted = { caller, decision, scope: asset.scope, asset };
+        break;
+      }
+    }
+    if (route.feature !== undefined && !(await features.isEnabled(route.feature)))
+      throw new StrongroomError('feature_disabled');
+  };
+}
+
+/** A parameter of the path, decoded; the schema has not seen it yet. */
+function parameter(request: FastifyRequest, name: string): string {
+  return (request.params as Readonly<Record<string, string | undefined>>)[name] ?? '';
+}
+
+/**
+ * The scope a path is about: fixed for the installation's own, `undefined` when it is the domain named by `{domain}`.
+ *
+ * @throws TypeError when the path names none: nothing could be decided
+ */
+export function scopeOfPath(route: RouteDeclaration): { readonly kind: ScopeKind; readonly name: string } | undefined {
+  const [, , first, second] = route.path.split('/');
+  if (first === 'admin' || first === 'global') return { kind: first, name: first };
+  if (first === 'platform') return { kind: 'admin', name: 'admin' };
+  if (first === 'domains' && second === '{domain}') return undefined;
+  throw new TypeError(`${route.id}: no scope in ${route.path}`);
+}
+
+/** @throws TypeError for what isn't a configuration of a domain: a secret's uses are decided where its id is known */
+function assetTypeOf(route: RouteDeclaration): Exclude<AssetType, 'secret'> {
+  if (route.access.kind !== 'asset') throw new TypeError(`${route.id} is not about one asset`);
+  const type: AssetType = actionTable[route.access.action].type;
+  if (type === 'secret') throw new TypeError(`${route.id}: the use of a secret is not a route's own action`);
+  if (!route.path.includes(`{${route.access.parameter}}`))
+    throw new TypeError(`${route.id}: no {${route.access.parameter}} in ${route.path}`);
+  return type;
+}

@@ -1,0 +1,68 @@
+import { StrongroomError } from '@strongroom/contract';
+import type { RouteRequest } from './route-request.ts';
+
+const sweepMilliseconds = 1_000;
+
+/** The requests under way: their deadline, and the end of all of them when the server stops. */
+export class InFlight {
+  readonly #requests = new Set<RouteRequest>();
+  readonly #deadlineMilliseconds: number;
+  readonly #fail: (request: RouteRequest, error: StrongroomError) => void;
+  #sweeper: NodeJS.Timeout | undefined;
+  #isStopping = false;
+  #onEmpty: (() => void) | undefined;
+
+  /** @param fail answers a request that has no answer yet */
+  constructor(deadlineMilliseconds: number, fail: (request: RouteRequest, error: StrongroomError) => void) {
+    this.#deadlineMilliseconds = deadlineMilliseconds;
+    this.#fail = fail;
+  }
+
+  get size(): number {
+    return this.#requests.size;
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
+  add(request: RouteRequest): void {
+    this.#requests.add(request);
+    // One timer for all instead of one each.
+    this.#sweeper ??= setInterval(() => this.#expire(), sweepMilliseconds).unref();
+  }
+
+  delete(request: RouteRequest): void {
+    this.#requests.delete(request);
+    if (this.#requests.size === 0) this.#onEmpty?.();
+  }
+
+  /** Refuses new requests, ends streams at once, and resolves when the others are answered or the time is over. */
+  async stop(graceMilliseconds: number): Promise<void> {
+    this.#isStopping = true;
+    for (const request of this.#requests) if (request.reply.sent) request.abort(new StrongroomError('shutting_down'));
+    if (this.#requests.size > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, graceMilliseconds);
+      this.#onEmpty = resolve;
+      await promise;
+      clearTimeout(timer);
+    }
+    clearInterval(this.#sweeper);
+    for (const request of this.#requests) this.#end(request, new StrongroomError('shutting_down'));
+  }
+
+  #expire(): void {
+    const latest = performance.now() - this.#deadlineMilliseconds;
+    for (const request of this.#requests) {
+      // In order of arrival: the rest is younger.
+      if (request.startedAt > latest) return;
+      if (!request.reply.sent) this.#end(request, new StrongroomError('deadline_exceeded'));
+    }
+  }
+
+  #end(request: RouteRequest, error: StrongroomError): void {
+    request.abort(error);
+    if (!request.reply.sent) this.#fail(request, error);
+  }
+}

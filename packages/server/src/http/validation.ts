@@ -1,0 +1,130 @@
+import { type FieldError, StrongroomError } from '@strongroom/contract';
+import { Ajv, type AnySchema, type ErrorObject, type ValidateFunction } from 'ajv';
+import addFormats from 'ajv-formats';
+import { escapePointer } from './json-body.ts';
+
+/** What Fastify expects of a compiled validator: the value to use, or the error to answer. */
+export type Validator = (data: unknown) => { value: unknown } | { error: StrongroomError };
+
+type Part = 'params' | 'querystring' | 'body';
+
+/** Field errors named in one answer. */
+const maxFieldErrors = 20;
+
+/**
+ * Compiles the schemas of all routes, strictly: nothing is removed, nothing is coerced, defaults are filled in. Only a
+ * query's integers, booleans and lists of one, which have no other way to be written, are read as such first.
+ */
+export function createValidatorCompiler(): (part: Part, schema: AnySchema) => Validator {
+  const ajv = strictAjv(false);
+  const ajvAllErrors = strictAjv(true);
+
+  return (part, schema) => {
+    const validate = ajv.compile(schema);
+    let validateAll: ValidateFunction | undefined;
+    const coerce = part === 'querystring' ? queryCoercion(schema) : undefined;
+    return (data) => {
+      coerce?.(data);
+      if (validate(data)) return { value: data };
+      // The first error is found cheaply; all of them only once it's known that there are any.
+      validateAll ??= ajvAllErrors.compile(schema);
+      validateAll(data);
+      return {
+        error: new StrongroomError('validation_failed', {
+          errors: fieldErrors(part, validateAll.errors ?? validate.errors ?? []),
+        }),
+      };
+    };
+  };
+}
+
+function strictAjv(allErrors: boolean): Ajv {
+  const ajv = new Ajv({
+    allErrors,
+    removeAdditional: false,
+    coerceTypes: false,
+    useDefaults: true,
+    strict: true,
+    // A union of types is how nullable fields are declared.
+    allowUnionTypes: true,
+    // Branches of a union name properties that only another branch requires.
+    strictRequired: false,
+    strictTypes: false,
+    // Errors hold no data: they become answers.
+    verbose: false,
+  });
+  addFormats.default(ajv);
+  return ajv;
+}
+
+/** Reads `"5"` as 5 and `"true"` as true where the schema of a query says integer and boolean, and in no other spelling. */
+function queryCoercion(schema: AnySchema): (query: unknown) => void {
+  const integers: string[] = [];
+  const booleans: string[] = [];
+  const lists: string[] = [];
+  if (typeof schema === 'object' && isRecord(schema['properties'])) {
+    for (const [name, property] of Object.entries(schema['properties'])) {
+      if (!isRecord(property)) continue;
+      if (property['type'] === 'integer') integers.push(name);
+      else if (property['type'] === 'boolean') booleans.push(name);
+      else if (property['type'] === 'array') lists.push(name);
+    }
+  }
+  return (query) => {
+    if (!isRecord(query)) return;
+    for (const name of integers) {
+      const text = query[name];
+      if (typeof text === 'string' && /^-?(?:0|[1-9]\d{0,14})$/.test(text)) query[name] = Number(text);
+    }
+    for (const name of booleans) {
+      const text = query[name];
+      if (text === 'true' || text === 'false') query[name] = text === 'true';
+    }
+    for (const name of lists) {
+      const text = query[name];
+      if (typeof text === 'string') query[name] = [text];
+    }
+  };
+}
+
+function fieldErrors(part: Part, errors: readonly ErrorObject[]): FieldError[] {
+  const byPointer = new Map<string, Set<string>>();
+  for (const error of errors) {
+    // Says only that one of the branches failed; their own errors say which.
+    if (error.keyword === 'anyOf' || error.keyword === 'oneOf' || error.keyword === 'if') continue;
+    const pointer = pointerOf(part, error);
+    const messages = byPointer.get(pointer) ?? new Set();
+    messages.add(messageOf(error));
+    byPointer.set(pointer, messages);
+    if (byPointer.size === maxFieldErrors) break;
+  }
+  return [...byPointer].map(([pointer, messages]) => ({ pointer, message: [...messages].join(', or ') }));
+}
+
+function pointerOf(part: Part, error: ErrorObject): string {
+  const added = error.params['missingProperty'] ?? error.params['additionalProperty'];
+  const pointer =
+    added === undefined ? error.instancePath : `${error.instancePath}/${escapePointer(String(added)).slice(0, 100)}`;
+  // A parameter is known by its name alone.
+  return part === 'body' ? pointer : pointer.slice(1);
+}
+
+/** Ajv's messages speak of the schema; they hold nothing of the data. */
+function messageOf(error: ErrorObject): string {
+  switch (error.keyword) {
+    case 'required':
+      return 'is required';
+    case 'additionalProperties':
+      return 'is not a field of this request';
+    case 'enum':
+      return `must be one of ${JSON.stringify(error.params['allowedValues']).slice(1, -1).replaceAll('"', '')}`;
+    case 'const':
+      return `must be ${JSON.stringify(error.params['allowedValue'])}`;
+    default:
+      return error.message ?? 'is not valid';
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
