@@ -99,7 +99,7 @@ export const launchRoutes = [
       'deadline_exceeded',
       'validation_failed',
     ],
-    rateLimitPerMinute: 600_000,
+    rateLimitPerMinute: Infinity,
   }),
   route({
     id: 'renewLaunch',

@@ -3,6 +3,8 @@ import { identityCommands } from '../identities/commands.ts';
 import { keyCommands } from '../keys/commands.ts';
 import { secretCommands } from '../secrets/commands.ts';
 import { surfaceCommands } from '../surfaces/commands.ts';
+import { launchCommands } from '../launches/commands.ts';
+import { runCommands } from '../runs/commands.ts';
 
 /** Every write there is, by name: one literal map, one line per folder. */
 export const commands = {
@@ -11,6 +13,8 @@ export const commands = {
   ...keyCommands,
   ...secretCommands,
   ...surfaceCommands,
+  ...launchCommands,
+  ...runCommands,
 };
 
 export type Commands = typeof commands;

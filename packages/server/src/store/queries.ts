@@ -3,6 +3,8 @@ import { identityQueries } from '../identities/queries.ts';
 import { keyQueries } from '../keys/queries.ts';
 import { secretQueries } from '../secrets/queries.ts';
 import { surfaceQueries } from '../surfaces/queries.ts';
+import { launchQueries } from '../launches/queries.ts';
+import { runQueries } from '../runs/queries.ts';
 
 /** Every read of many rows, by name: one literal map, one line per folder. */
 export const queries = {
@@ -11,6 +13,8 @@ export const queries = {
   ...keyQueries,
   ...secretQueries,
   ...surfaceQueries,
+  ...launchQueries,
+  ...runQueries,
 };
 
 export type Queries = typeof queries;

@@ -1,0 +1,99 @@
+import { sql } from 'kysely';
+import type { QueryContext } from '../store/store.ts';
+
+export interface DriftFilter {
+  /** The domain whose workloads are looked at; absent: all domains. */
+  readonly scopeId?: string;
+  /** Only secrets of this scope; absent: all. */
+  readonly targetScopeId?: string;
+  readonly secretId?: string;
+  /** Also launches that have ended. */
+  readonly includesEnded: boolean;
+  readonly before?: { readonly createdAt: number; readonly launchId: string; readonly pointer: string };
+  readonly limit: number;
+}
+
+/** A delivered value that is not the current one. */
+export interface DriftRow {
+  readonly launch_id: string;
+  readonly kind: 'run' | 'workload';
+  readonly scope_id: string;
+  readonly domain_name: string;
+  readonly created_at: number;
+  readonly heartbeat_until: number | null;
+  readonly ended_at: number | null;
+  readonly subject_kind: string | null;
+  readonly subject_name: string | null;
+  readonly configuration_name: string | null;
+  readonly surface: string | null;
+  readonly bundle_id: string | null;
+  readonly name: string;
+  readonly pointer: string;
+  readonly reference: string;
+  readonly source_name: string | null;
+  readonly version: string;
+  readonly current_version: string | null;
+  readonly delivered_at: number;
+}
+
+/**
+ * Receipts whose version is not the secret's current one, newest launch first. Versions are `epoch.n`; a deleted or purged
+ * secret has no current version.
+ */
+async function drift({ db }: QueryContext, args: DriftFilter): Promise<DriftRow[]> {
+  const current = sql<
+    string | null
+  >`case when secrets.id is null or secrets.deleted_at is not null then null else cast(secrets.current_epoch as text) || '.' || cast(secrets.current_version as text) end`;
+  let query = db
+    .selectFrom('launches')
+    .innerJoin('receipts', 'receipts.launch_id', 'launches.id')
+    .innerJoin('scopes', 'scopes.id', 'launches.scope_id')
+    .leftJoin('secrets', 'secrets.id', 'receipts.secret_id')
+    .leftJoin('sources', 'sources.id', 'receipts.source_id')
+    .leftJoin('principals', 'principals.id', 'launches.subject_id')
+    .leftJoin('configurations', 'configurations.id', 'launches.configuration_id')
+    .select([
+      'launches.id as launch_id',
+      'launches.kind',
+      'launches.scope_id',
+      'scopes.name as domain_name',
+      'launches.created_at',
+      'launches.heartbeat_until',
+      'launches.ended_at',
+      'principals.kind as subject_kind',
+      'principals.name as subject_name',
+      'configurations.name as configuration_name',
+      'configurations.surface',
+      'configurations.bundle_id',
+      'receipts.name',
+      'receipts.pointer',
+      'receipts.reference',
+      'sources.name as source_name',
+      sql<string>`receipts.version`.as('version'),
+      current.as('current_version'),
+      sql<number>`receipts.delivered_at`.as('delivered_at'),
+    ])
+    .where('receipts.delivered_at', 'is not', null)
+    .where('receipts.version', 'is not', null)
+    .where('receipts.secret_id', 'is not', null)
+    .where(sql<boolean>`(${current} is null or ${current} <> receipts.version)`);
+  if (args.scopeId !== undefined) query = query.where('launches.scope_id', '=', args.scopeId);
+  if (args.targetScopeId !== undefined) query = query.where('secrets.scope_id', '=', args.targetScopeId);
+  if (args.secretId !== undefined) query = query.where('receipts.secret_id', '=', args.secretId);
+  if (!args.includesEnded) query = query.where('launches.ended_at', 'is', null);
+  const { before } = args;
+  if (before !== undefined)
+    query = query.where(
+      sql<boolean>`(launches.created_at, launches.id, receipts.pointer) < (${before.createdAt}, ${before.launchId}, ${before.pointer})`,
+    );
+  return query
+    .orderBy('launches.created_at', 'desc')
+    .orderBy('launches.id', 'desc')
+    .orderBy('receipts.pointer', 'desc')
+    .limit(args.limit)
+    .execute();
+}
+
+export const launchQueries = {
+  'launches.drift': drift,
+};

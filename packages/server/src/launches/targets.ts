@@ -1,0 +1,139 @@
+import type { Reference } from '@strongroom/contract';
+import { foldKey } from '@strongroom/contract';
+import { sees } from '../access/decide.ts';
+import type { Access, AccessSnapshot, ScopeRef } from '../access/types.ts';
+import { globalScopeId } from '../store/ids.ts';
+import { hotStatement, type Store } from '../store/store.ts';
+import type { Tables } from '../store/tables.ts';
+import type { Failure } from './outcomes.ts';
+
+/** What a reference points to at this moment. */
+export interface Target {
+  readonly scopeId: string;
+  readonly scope: 'domain' | 'global';
+  readonly source: TargetSource | null;
+  readonly secret: TargetSecret | null;
+}
+
+export interface TargetSource {
+  readonly id: string;
+  readonly name: string;
+  readonly type: Tables['sources']['type'];
+}
+
+/** The catalogue's row of a managed secret; what is deleted is still there. */
+export interface TargetSecret {
+  readonly id: string;
+  readonly key: string;
+  readonly isDeleted: boolean;
+  readonly epoch: number;
+  readonly version: number;
+  readonly shape: 'text' | 'binary' | 'fields';
+  readonly fieldNames: readonly string[] | null;
+}
+
+interface SecretRow {
+  readonly id: string;
+  readonly key: string;
+  readonly deleted_at: number | null;
+  readonly current_epoch: number;
+  readonly current_version: number;
+  readonly shape: 'text' | 'binary' | 'fields';
+  readonly field_names: string | null;
+  readonly source_id: string;
+  readonly source_name: string;
+  readonly source_type: Tables['sources']['type'];
+}
+
+const secretByKey = hotStatement<SecretRow>('launches.secretByKey', (db) =>
+  db
+    .selectFrom('secrets')
+    .innerJoin('sources', 'sources.id', 'secrets.source_id')
+    .select([
+      'secrets.id',
+      'secrets.key',
+      'secrets.deleted_at',
+      'secrets.current_epoch',
+      'secrets.current_version',
+      'secrets.shape',
+      'secrets.field_names',
+      'secrets.source_id',
+      'sources.name as source_name',
+      'sources.type as source_type',
+    ])
+    .where('sources.scope_id', '=', '')
+    .where('sources.name', '=', '')
+    .where('secrets.scope_id', '=', '')
+    .where('secrets.folded_key', '=', '')
+    .compile(),
+);
+
+const sourceByName = hotStatement<TargetSource>('launches.sourceByName', (db) =>
+  db.selectFrom('sources').select(['id', 'name', 'type']).where('scope_id', '=', '').where('name', '=', '').compile(),
+);
+
+/** Looks up what a reference in a configuration of `domain` points to. Two keyed reads at most. */
+export async function findTarget(store: Store, domain: ScopeRef, reference: Reference): Promise<Target> {
+  const scope = reference.scope === 'global' ? 'global' : 'domain';
+  const scopeId = scope === 'global' ? globalScopeId : domain.id;
+  const row = await store.first(secretByKey, [scopeId, reference.source, scopeId, foldKey(reference.key)]);
+  // Keys are unique after folding, yet a reference names one exactly.
+  if (row !== undefined && row.key === reference.key) {
+    return {
+      scopeId,
+      scope,
+      source: { id: row.source_id, name: row.source_name, type: row.source_type },
+      secret: {
+        id: row.id,
+        key: row.key,
+        isDeleted: row.deleted_at !== null,
+        epoch: row.current_epoch,
+        version: row.current_version,
+        shape: row.shape,
+        fieldNames: row.field_names === null ? null : (JSON.parse(row.field_names) as string[]),
+      },
+    };
+  }
+  const source = await store.first(sourceByName, [scopeId, reference.source]);
+  return { scopeId, scope, source: source ?? null, secret: null };
+}
+
+export interface UseDecision {
+  /** `null`: it may be used. */
+  readonly failure: Failure | null;
+  readonly because: readonly string[];
+}
+
+/**
+ * Whether a principal may use what a reference points to. What it may not see and what is not there give the same
+ * failure.
+ */
+export async function decideUse(
+  access: Access,
+  snapshot: AccessSnapshot,
+  domain: ScopeRef,
+  reference: Reference,
+  target: Target,
+): Promise<UseDecision> {
+  if (snapshot.principal.isDisabled) return { failure: 'authoriser-gone', because: ['disabled'] };
+  const listing = access.decide(snapshot, 'secret.list', { kind: 'scope', scope: domain });
+  const { secret } = target;
+  if (secret === null) {
+    if (!listing.allow) return { failure: 'not-yours', because: listing.because };
+    return { failure: reference.source === 'managed' ? 'missing' : 'source-unknown', because: ['absent'] };
+  }
+  const asset = await access.secretAsset(domain, { scope: target.scope, secretId: secret.id, key: secret.key });
+  const decision = access.decide(snapshot, 'secret.use', { kind: 'asset', asset });
+  if (!decision.allow) {
+    if (asset.isAssigned === false)
+      return { failure: listing.allow ? 'missing' : 'not-yours', because: decision.because };
+    return {
+      failure: sees(snapshot, { kind: 'asset', asset }) ? 'use-missing' : 'not-yours',
+      because: decision.because,
+    };
+  }
+  if (secret.isDeleted) return { failure: 'deleted', because: ['deleted'] };
+  if (reference.field !== undefined && !(secret.fieldNames ?? []).includes(reference.field))
+    return { failure: 'field-missing', because: ['field'] };
+  return { failure: null, because: decision.because };
+}

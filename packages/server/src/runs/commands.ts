@@ -1,0 +1,260 @@
+import { StrongroomError } from '@strongroom/contract';
+import { requireLivingSecrets, writeReceipts } from '../launches/commands.ts';
+import type { ReceiptDraft } from '../launches/resolve.ts';
+import type { CommandContext } from '../store/store.ts';
+import type { Tables } from '../store/tables.ts';
+
+export type RunRow = Tables['runs'];
+
+export interface NewRun {
+  /** The run's and its launch's id. */
+  readonly id: string;
+  readonly scopeId: string;
+  readonly configurationId: string;
+  readonly configurationName: string;
+  readonly configurationRevision: number;
+  readonly surface: RunRow['surface'];
+  readonly subjectId: string;
+  readonly runner: string;
+  /** The server process that will start it. */
+  readonly holder: string;
+  readonly bootId: string | null;
+  readonly maxUnfinished: number;
+}
+
+/** @throws StrongroomError `limit_exceeded` when the domain has too many unfinished runs */
+async function create(context: CommandContext, args: NewRun): Promise<{ readonly id: string }> {
+  const { count } = await context.db
+    .selectFrom('runs')
+    .select((column) => column.fn.countAll<number>().as('count'))
+    .where('state', 'in', ['queued', 'running'])
+    .where('scope_id', '=', args.scopeId)
+    .executeTakeFirstOrThrow();
+  if (Number(count) >= args.maxUnfinished)
+    throw new StrongroomError('limit_exceeded', {
+      detail: `The domain has ${args.maxUnfinished} unfinished runs, which is the limit.`,
+    });
+  await context.db
+    .insertInto('launches')
+    .values({
+      id: args.id,
+      scope_id: args.scopeId,
+      kind: 'run',
+      configuration_id: args.configurationId,
+      configuration_revision: args.configurationRevision,
+      subject_id: args.subjectId,
+      requested: '[]',
+      created_at: context.now,
+      expires_at: context.now,
+      jwk_thumbprint: null,
+      bound_at: null,
+      heartbeat_until: null,
+      ended_at: null,
+    })
+    .execute();
+  await context.db
+    .insertInto('runs')
+    .values({
+      id: args.id,
+      scope_id: args.scopeId,
+      configuration_id: args.configurationId,
+      configuration_name: args.configurationName,
+      surface: args.surface,
+      state: 'queued',
+      subject_id: args.subjectId,
+      runner: args.runner,
+      holder: args.holder,
+      boot_id: args.bootId,
+      pid: null,
+      pid_started: null,
+      exit_code: null,
+      signal: null,
+      failure_code: null,
+      failure_detail: null,
+      created_at: context.now,
+      started_at: null,
+      ended_at: null,
+      log_bytes: 0,
+      log_cut: 0,
+      revision: 1,
+    })
+    .execute();
+  return { id: args.id };
+}
+
+export interface Held {
+  readonly id: string;
+  readonly holder: string;
+}
+
+export interface RunRelease extends Held {
+  readonly scopeId: string;
+  readonly configurationRevision: number;
+  readonly receipts: readonly ReceiptDraft[];
+  readonly secretIds: readonly string[];
+}
+
+/**
+ * Step 4 of a run's launch: receipts and `running`, before the process exists.
+ * @throws StrongroomError `version_conflict` when a secret was deleted meanwhile; `state_conflict` when it isn't queued
+ */
+async function release(context: CommandContext, args: RunRelease): Promise<void> {
+  await requireLivingSecrets(context, args.secretIds);
+  await step(context, args, ['queued'], { state: 'running', started_at: context.now });
+  await context.db
+    .updateTable('launches')
+    .set({ configuration_revision: args.configurationRevision })
+    .where('id', '=', args.id)
+    .execute();
+  await writeReceipts(context, args, args.receipts, true);
+}
+
+/** The process that has it: by this an orphan is known. */
+async function started(
+  context: CommandContext,
+  args: Held & { readonly bootId: string | null; readonly pid: number; readonly pidStarted: string | null },
+): Promise<void> {
+  await step(context, args, ['running'], { boot_id: args.bootId, pid: args.pid, pid_started: args.pidStarted });
+}
+
+export interface RunEnd extends Held {
+  readonly scopeId: string;
+  readonly state: 'succeeded' | 'failed' | 'stopped';
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly failureCode: string | null;
+  readonly failureDetail: string | null;
+  readonly logBytes: number;
+  readonly isLogCut: boolean;
+  /** Of a launch that was refused. */
+  readonly receipts: readonly ReceiptDraft[];
+}
+
+/** @throws StrongroomError `state_conflict` when it has ended already */
+async function end(context: CommandContext, args: RunEnd): Promise<void> {
+  await step(context, args, ['queued', 'running'], {
+    state: args.state,
+    ended_at: context.now,
+    exit_code: args.exitCode,
+    signal: args.signal,
+    failure_code: args.failureCode,
+    failure_detail: args.failureDetail,
+    log_bytes: args.logBytes,
+    log_cut: args.isLogCut ? 1 : 0,
+  });
+  await context.db.updateTable('launches').set({ ended_at: context.now }).where('id', '=', args.id).execute();
+  if (args.receipts.length > 0) await writeReceipts(context, args, args.receipts, false);
+}
+
+async function step(
+  context: CommandContext,
+  args: Held,
+  from: readonly RunRow['state'][],
+  change: Partial<RunRow>,
+): Promise<void> {
+  const updated = await context.db
+    .updateTable('runs')
+    .set((column) => ({ ...change, revision: column('revision', '+', 1) }))
+    .where('id', '=', args.id)
+    .where('holder', '=', args.holder)
+    .where('state', 'in', [...from])
+    .returning('id')
+    .executeTakeFirst();
+  if (updated === undefined)
+    throw new StrongroomError('state_conflict', { detail: 'The run is in another state, or another server has it.' });
+}
+
+/** Another server takes over an unfinished run whose holder is gone. `false`: somebody else was quicker. */
+async function takeOver(
+  context: CommandContext,
+  args: { readonly id: string; readonly from: string | null; readonly holder: string },
+): Promise<{ readonly isTaken: boolean }> {
+  const updated = await context.db
+    .updateTable('runs')
+    .set((column) => ({ holder: args.holder, revision: column('revision', '+', 1) }))
+    .where('id', '=', args.id)
+    .where('state', 'in', ['queued', 'running'])
+    .where('holder', args.from === null ? 'is' : '=', args.from)
+    .returning('id')
+    .executeTakeFirst();
+  return { isTaken: updated !== undefined };
+}
+
+/** Says that this server process lives; past it others may take its runs over. */
+async function renewHolder(
+  context: CommandContext,
+  args: { readonly holder: string; readonly leaseMilliseconds: number },
+): Promise<void> {
+  const name = holderLease(args.holder);
+  const expiresAt = context.now + args.leaseMilliseconds;
+  await context.db
+    .insertInto('leases')
+    .values({ name, holder: args.holder, epoch: 1, expires_at: expiresAt })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet({ expires_at: expiresAt }))
+    .execute();
+  await context.db
+    .deleteFrom('leases')
+    .where('name', '>', holderLease(''))
+    .where('name', '<', holderLease('~'))
+    .where('expires_at', '<', context.now - 86_400_000)
+    .execute();
+}
+
+/** Name of the lease of a server process that holds runs. */
+export function holderLease(holder: string): string {
+  return `runner:${holder}`;
+}
+
+const jobUserPrefix = 'runner.process.uid.';
+
+/**
+ * The uid of a domain's jobs, chosen once and never given to another domain, deleted ones included.
+ * @throws StrongroomError `runner_unavailable` when the range is used up
+ */
+async function jobUser(
+  context: CommandContext,
+  args: { readonly scopeId: string; readonly firstUid: number; readonly count: number },
+): Promise<{ readonly uid: number }> {
+  const key = `${jobUserPrefix}${args.scopeId}`;
+  const rows = await context.db
+    .selectFrom('settings')
+    .select(['key', 'value'])
+    .where('key', '>=', jobUserPrefix)
+    .where('key', '<', `${jobUserPrefix}~`)
+    .execute();
+  const inRange = (uid: number): boolean => uid >= args.firstUid && uid < args.firstUid + args.count;
+  const own = rows.find((row) => row.key === key);
+  if (own !== undefined && inRange(Number(own.value))) return { uid: Number(own.value) };
+  const taken = new Set(rows.map((row) => Number(row.value)));
+  for (let uid = args.firstUid; uid < args.firstUid + args.count; uid += 1) {
+    if (taken.has(uid)) continue;
+    const row = { key, value: String(uid), revision: 1, updated_at: context.now, updated_by: 'system' };
+    await context.db
+      .insertInto('settings')
+      .values(row)
+      .onConflict((conflict) => conflict.column('key').doUpdateSet({ value: row.value, updated_at: row.updated_at }))
+      .execute();
+    return { uid };
+  }
+  throw new StrongroomError('runner_unavailable', {
+    detail: `All ${args.count} users for jobs are given to other domains.`,
+    hint: 'Widen the range of job users in the server’s settings; two domains never share one.',
+  });
+}
+
+/** A finished run whose log was deleted for age or quota. */
+async function logDeleted(context: CommandContext, args: { readonly ids: readonly string[] }): Promise<void> {
+  if (args.ids.length === 0) return;
+  await context.db.updateTable('runs').set({ log_bytes: 0, log_cut: 1 }).where('id', 'in', args.ids).execute();
+}
+
+export const runCommands = {
+  'runs.create': create,
+  'runs.release': release,
+  'runs.started': started,
+  'runs.end': end,
+  'runs.takeOver': takeOver,
+  'runs.renewHolder': renewHolder,
+  'runs.jobUser': jobUser,
+  'runs.logDeleted': logDeleted,
+};

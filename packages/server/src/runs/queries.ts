@@ -1,0 +1,75 @@
+import { sql } from 'kysely';
+import type { QueryContext } from '../store/store.ts';
+import type { RunRow } from './commands.ts';
+
+export type ListedRun = RunRow & { readonly subject_name: string | null; readonly subject_kind: string | null };
+
+export interface RunFilter {
+  readonly scopeId: string;
+  readonly configurationId?: string;
+  /** Only runs of configurations in these bundles; absent: decided already. */
+  readonly bundleIds?: readonly string[];
+  readonly state?: RunRow['state'];
+  readonly before?: { readonly createdAt: number; readonly id: string };
+  readonly limit: number;
+}
+
+/** One page, newest first; the caller asks for one more than it shows. */
+async function list({ db }: QueryContext, args: RunFilter): Promise<ListedRun[]> {
+  let query = db
+    .selectFrom('runs')
+    .leftJoin('principals', 'principals.id', 'runs.subject_id')
+    .selectAll('runs')
+    .select(['principals.name as subject_name', 'principals.kind as subject_kind'])
+    .where('runs.scope_id', '=', args.scopeId);
+  if (args.configurationId !== undefined) query = query.where('runs.configuration_id', '=', args.configurationId);
+  const { bundleIds, before } = args;
+  if (bundleIds !== undefined) {
+    if (bundleIds.length === 0) return [];
+    query = query.where('runs.configuration_id', 'in', (column) =>
+      column
+        .selectFrom('configurations')
+        .select('id')
+        .where('scope_id', '=', args.scopeId)
+        .where('bundle_id', 'in', bundleIds),
+    );
+  }
+  if (args.state !== undefined) query = query.where('runs.state', '=', args.state);
+  if (before !== undefined)
+    query = query.where(sql<boolean>`(runs.created_at, runs.id) < (${before.createdAt}, ${before.id})`);
+  return query.orderBy('runs.created_at', 'desc').orderBy('runs.id', 'desc').limit(args.limit).execute();
+}
+
+/** Unfinished runs with the lease of who has them. */
+async function unfinished({ db }: QueryContext): Promise<(RunRow & { readonly lease_expires_at: number | null })[]> {
+  return db
+    .selectFrom('runs')
+    .leftJoin('leases', (join) => join.on(sql`leases.name`, '=', sql`'runner:' || runs.holder`))
+    .selectAll('runs')
+    .select('leases.expires_at as lease_expires_at')
+    .where('runs.state', 'in', ['queued', 'running'])
+    .orderBy('runs.created_at')
+    .execute();
+}
+
+/** Finished runs with a log, oldest first. */
+async function withLogs(
+  { db }: QueryContext,
+  args: { readonly limit: number },
+): Promise<{ readonly id: string; readonly ended_at: number; readonly log_bytes: number }[]> {
+  const rows = await db
+    .selectFrom('runs')
+    .select(['id', 'ended_at', 'log_bytes'])
+    .where('ended_at', 'is not', null)
+    .where('log_bytes', '>', 0)
+    .orderBy('ended_at')
+    .limit(args.limit)
+    .execute();
+  return rows.map((row) => ({ ...row, ended_at: row.ended_at ?? 0 }));
+}
+
+export const runQueries = {
+  'runs.list': list,
+  'runs.unfinished': unfinished,
+  'runs.withLogs': withLogs,
+};

@@ -1,0 +1,147 @@
+import { sql } from 'kysely';
+import type { QueryContext } from '../store/store.ts';
+import type { ConfigurationRow, UseRow } from './rows.ts';
+
+export interface ConfigurationFilter {
+  readonly scopeId: string;
+  readonly surface: ConfigurationRow['surface'];
+  /** Only configurations of these bundles: those the caller may see. */
+  readonly bundleIds: readonly string[];
+  readonly q?: string;
+  readonly after?: string;
+  readonly limit: number;
+}
+
+export type ListedConfiguration = ConfigurationRow & { readonly references: number; readonly bundle_name: string };
+
+/** One page by name; the caller asks for one more than it shows. */
+async function list({ db }: QueryContext, args: ConfigurationFilter): Promise<ListedConfiguration[]> {
+  if (args.bundleIds.length === 0) return [];
+  let query = db
+    .selectFrom('configurations')
+    .innerJoin('bundles', 'bundles.id', 'configurations.bundle_id')
+    .selectAll('configurations')
+    .select('bundles.name as bundle_name')
+    .select((column) =>
+      column
+        .selectFrom('uses')
+        .select((inner) => inner.fn.countAll<number>().as('count'))
+        .whereRef('uses.configuration_id', '=', 'configurations.id')
+        .as('references'),
+    )
+    .where('configurations.scope_id', '=', args.scopeId)
+    .where('configurations.surface', '=', args.surface)
+    .where('configurations.deleted_at', 'is', null)
+    .where('configurations.bundle_id', 'in', args.bundleIds);
+  if (args.after !== undefined) query = query.where('configurations.name', '>', args.after);
+  if (args.q !== undefined && args.q !== '')
+    query = query.where(sql<boolean>`configurations.name like ${`%${escapeLike(args.q.toLowerCase())}%`} escape '!'`);
+  const rows = await query.orderBy('configurations.name').limit(args.limit).execute();
+  return rows.map((row) => ({ ...row, references: Number(row.references) }));
+}
+
+function escapeLike(text: string): string {
+  return text.replaceAll(/[!%_]/g, (character) => `!${character}`);
+}
+
+/** The bundles of a domain; few. */
+async function bundles(
+  { db }: QueryContext,
+  args: { readonly scopeId: string },
+): Promise<{ readonly id: string; readonly name: string }[]> {
+  return db.selectFrom('bundles').select(['id', 'name']).where('scope_id', '=', args.scopeId).orderBy('name').execute();
+}
+
+export interface UseTarget {
+  readonly scopeId: string;
+  readonly sourceId: string;
+  readonly key: string;
+  /** Only the uses of one field. */
+  readonly field?: string;
+  /** Only in this domain: what a domain is told about a Global secret. */
+  readonly usedIn?: string;
+  readonly after?: { readonly configurationId: string; readonly pointer: string };
+  readonly limit: number;
+}
+
+export type FoundUse = UseRow & {
+  readonly configuration_name: string;
+  readonly surface: ConfigurationRow['surface'];
+  readonly domain_name: string;
+  readonly bundle_id: string;
+  readonly is_suspended: number;
+};
+
+/** Where a secret is used, down to the field, by (configuration, pointer). */
+async function usesOf({ db }: QueryContext, args: UseTarget): Promise<FoundUse[]> {
+  let query = db
+    .selectFrom('uses')
+    .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')
+    .innerJoin('scopes', 'scopes.id', 'uses.scope_id')
+    .selectAll('uses')
+    .select([
+      'configurations.name as configuration_name',
+      'configurations.surface',
+      'configurations.bundle_id',
+      'configurations.is_suspended',
+      'scopes.name as domain_name',
+    ])
+    .where('uses.target_scope_id', '=', args.scopeId)
+    .where('uses.target_source_id', '=', args.sourceId)
+    .where('uses.target_key', '=', args.key)
+    .where('configurations.deleted_at', 'is', null)
+    .where('scopes.deleted_at', 'is', null);
+  if (args.field !== undefined) query = query.where('uses.target_field', '=', args.field);
+  if (args.usedIn !== undefined) query = query.where('uses.scope_id', '=', args.usedIn);
+  const { after } = args;
+  if (after !== undefined)
+    query = query.where(
+      sql<boolean>`(uses.configuration_id, uses.pointer) > (${after.configurationId}, ${after.pointer})`,
+    );
+  return query
+    .orderBy('uses.configuration_id')
+    .orderBy('uses.pointer')
+    .orderBy('uses.reference')
+    .limit(args.limit)
+    .execute();
+}
+
+/** References of a domain that no longer resolve because their secret is missing or deleted: the inventory's used-but-missing. */
+async function unresolvedUses(
+  { db }: QueryContext,
+  args: { readonly scopeId: string; readonly limit: number },
+): Promise<(FoundUse & { readonly is_deleted: boolean })[]> {
+  const rows = await db
+    .selectFrom('uses')
+    .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')
+    .innerJoin('scopes', 'scopes.id', 'uses.scope_id')
+    .leftJoin('secrets', 'secrets.id', 'uses.secret_id')
+    .selectAll('uses')
+    .select([
+      'configurations.name as configuration_name',
+      'configurations.surface',
+      'configurations.bundle_id',
+      'configurations.is_suspended',
+      'scopes.name as domain_name',
+      'secrets.id as found_id',
+      'secrets.deleted_at as secret_deleted_at',
+    ])
+    .where('uses.scope_id', '=', args.scopeId)
+    .where('configurations.deleted_at', 'is', null)
+    .where((column) => column.or([column('secrets.id', 'is', null), column('secrets.deleted_at', 'is not', null)]))
+    .orderBy('uses.configuration_id')
+    .orderBy('uses.pointer')
+    .limit(args.limit)
+    .execute();
+  return rows.map(({ found_id: found, secret_deleted_at: deletedAt, ...row }) => ({
+    ...row,
+    is_deleted: found !== null && deletedAt !== null,
+  }));
+}
+
+export const surfaceQueries = {
+  'surfaces.list': list,
+  'surfaces.bundles': bundles,
+  'surfaces.usesOf': usesOf,
+  'surfaces.unresolvedUses': unresolvedUses,
+};

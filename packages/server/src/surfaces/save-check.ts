@@ -1,0 +1,145 @@
+import { type FieldError, StrongroomError } from '@strongroom/contract';
+import type { AccessSnapshot, Caller, ScopeRef } from '../access/types.ts';
+import type { AccessService } from '../access/service.ts';
+import type { AuditEvent } from '../audit/event.ts';
+import type { Failure } from '../launches/outcomes.ts';
+import { referenceError } from '../launches/outcomes.ts';
+import { decideUse, findTarget, type Target } from '../launches/targets.ts';
+import type { Wanted } from '../launches/wanted.ts';
+import type { Store } from '../store/store.ts';
+import type { NewUse } from './commands.ts';
+import type { SaveWarning } from './definition.ts';
+import type { UseRow } from './rows.ts';
+
+export interface SaveCheck {
+  readonly domain: ScopeRef;
+  readonly snapshot: AccessSnapshot;
+  readonly wanted: readonly Wanted[];
+  /** What the configuration holds so far. */
+  readonly held: readonly UseRow[];
+  /** Something that can redirect a value changes: USE on everything held is needed. */
+  readonly changesAuthority: boolean;
+  readonly origins: ReadonlyMap<string, string>;
+}
+
+export interface CheckedSave {
+  readonly uses: readonly NewUse[];
+  readonly warnings: readonly SaveWarning[];
+  /** References that the saver authorises with this save. */
+  readonly authorised: readonly Wanted[];
+  readonly problems: readonly SaveProblem[];
+}
+
+export interface SaveProblem {
+  readonly failure: Failure;
+  readonly wanted: Wanted;
+  readonly error: FieldError;
+  readonly because: readonly string[];
+}
+
+/** Decides every reference of a save; writes nothing. */
+export async function checkSave(store: Store, access: AccessService, check: SaveCheck): Promise<CheckedSave> {
+  const { domain, snapshot } = check;
+  const held = new Map(check.held.map((use) => [useIdentity(use), use]));
+  const uses: NewUse[] = [];
+  const warnings: SaveWarning[] = [];
+  const problems: SaveProblem[] = [];
+  const authorised: Wanted[] = [];
+  for (const wanted of check.wanted) {
+    const target = await findTarget(store, domain, wanted.reference);
+    const before = held.get(useIdentity({ ...wanted, reference: wanted.text }));
+    const keptFrom = before !== undefined && isSameSource(before, target) ? before : undefined;
+    if (keptFrom !== undefined && !check.changesAuthority) {
+      uses.push(newUse(wanted, target, keptFrom.authorised_by));
+      continue;
+    }
+    const { failure, because } = await decideUse(access, snapshot, domain, wanted.reference, target);
+    const isUnknownPlaceholder = wanted.kind === 'placeholder' && (failure === 'missing' || failure === 'deleted');
+    if (isUnknownPlaceholder) {
+      warnings.push({
+        pointer: wanted.pointer,
+        code: 'unknown-placeholder',
+        message: `Global has no secret ${wanted.reference.key}; a launch will fail until it has.`,
+      });
+    } else if (failure !== null) {
+      const pointer = check.origins.get(wanted.pointer) ?? wanted.pointer;
+      problems.push({
+        failure,
+        wanted,
+        because,
+        error: referenceError(failure, { ...wanted, pointer, domain: domain.name }),
+      });
+      continue;
+    }
+    if (keptFrom === undefined) authorised.push(wanted);
+    uses.push(newUse(wanted, target, keptFrom?.authorised_by ?? snapshot.principal.id));
+  }
+  return { uses, warnings, authorised, problems };
+}
+
+/** The same reference in the same variable is the same use, wherever in its list it stands. */
+function useIdentity(use: {
+  readonly pointer: string;
+  readonly name: string;
+  readonly reference: string;
+  readonly kind: string;
+}): string {
+  return JSON.stringify([use.pointer.split('/')[1], use.name, use.reference, use.kind]);
+}
+
+/** A source made anew under the old name does not inherit. */
+function isSameSource(before: UseRow, target: Target): boolean {
+  return target.source === null || target.source.id === before.target_source_id || before.target_source_id === '';
+}
+
+function newUse(wanted: Wanted, target: Target, authorisedBy: string): NewUse {
+  return {
+    pointer: wanted.pointer,
+    name: wanted.name,
+    reference: wanted.text,
+    target_scope_id: target.scopeId,
+    target_source_id: target.source?.id ?? '',
+    target_key: wanted.reference.key,
+    target_field: wanted.reference.field ?? null,
+    secret_id: target.secret?.id ?? null,
+    kind: wanted.kind,
+    authorised_by: authorisedBy,
+  };
+}
+
+/**
+ * Records what was refused and throws: `permission_missing` when USE is all that is missing of something the caller sees,
+ * else `reference_unresolved`; both name every field.
+ */
+export async function refuseSave(
+  store: Store,
+  caller: Caller,
+  domain: ScopeRef,
+  problems: readonly SaveProblem[],
+): Promise<never> {
+  const denied = problems.filter(
+    ({ failure }) => failure === 'use-missing' || failure === 'not-yours' || failure === 'authoriser-gone',
+  );
+  const audit: AuditEvent[] = denied.map(({ wanted, because }) => ({
+    principal: caller.id,
+    principalName: caller.name,
+    action: 'secret.use',
+    outcome: 'denied',
+    scope: { id: domain.id, name: domain.name },
+    object: { type: 'secret', id: '', name: wanted.reference.key },
+    requestId: caller.requestId,
+    network: caller.network,
+    reference: wanted.text,
+    because,
+  }));
+  if (audit.length > 0) await store.execute('access.record', undefined, { audit });
+  const errors = problems.map(({ error }) => error);
+  if (problems.every(({ failure }) => failure === 'use-missing')) {
+    const names = problems.map(({ wanted }) => wanted.text).join(', ');
+    throw new StrongroomError('permission_missing', { detail: `It needs USE on ${names}.`, errors });
+  }
+  throw new StrongroomError('reference_unresolved', {
+    detail: `${errors.length} of the references do not resolve.`,
+    errors,
+  });
+}

@@ -1,0 +1,54 @@
+import {
+  type Reference,
+  type SparkJobCreate,
+  type SparkJobUpdate,
+  referenceFromObject,
+  type ReferenceObject,
+} from '@strongroom/contract';
+import type { Static } from 'typebox';
+
+/** A Spark job as it is saved: one shape, references as objects. */
+export interface SparkJobDocument {
+  readonly description?: string;
+  readonly command?: readonly string[];
+  readonly spark?: SparkApplication;
+  readonly environment: readonly NamedField[];
+  readonly sparkConfig: readonly NamedField[];
+  readonly files: readonly FileField[];
+  readonly storageConfigs?: readonly string[];
+  readonly runner?: 'process' | 'kubernetes';
+  readonly image?: string;
+  readonly sizes?: SparkSizes;
+  readonly timeoutSeconds?: number;
+  readonly workingDirectory?: string;
+}
+
+export type SparkJobInput = Static<typeof SparkJobCreate> | Static<typeof SparkJobUpdate>;
+export type SparkApplication = NonNullable<Static<typeof SparkJobCreate>['spark']>;
+export type SparkSizes = NonNullable<Static<typeof SparkJobCreate>['sizes']>;
+
+export interface NamedField {
+  readonly name: string;
+  readonly value?: string;
+  readonly secret?: ReferenceObject;
+}
+
+export interface FileField {
+  readonly name: string;
+  readonly content?: string;
+  readonly secret?: ReferenceObject;
+  readonly template?: boolean;
+}
+
+/** The lists whose entries take references. */
+export const fieldLists = ['environment', 'sparkConfig', 'files'] as const;
+
+/** A reference as documents hold it. */
+export function toReferenceObject(reference: Reference): ReferenceObject {
+  const { scope, source, key, field } = reference;
+  return field === undefined ? { scope, source, key } : { scope, source, key, field };
+}
+
+export function fromReferenceObject(object: ReferenceObject): Reference {
+  return referenceFromObject(object);
+}

@@ -1,0 +1,225 @@
+import { StrongroomError } from '@strongroom/contract';
+import type { ScopeRef } from '../../access/types.ts';
+import { FieldProblems, type Normalised, type SaveWarning } from '../definition.ts';
+import { checkBareText, checkPlainText } from '../plain-text.ts';
+import { parseText } from '../placeholders.ts';
+import { type IometeSecret, readIometeSecret, readReference, type SecretInput } from '../reference-input.ts';
+import {
+  type FileField,
+  type NamedField,
+  type SparkJobDocument,
+  type SparkJobInput,
+  toReferenceObject,
+} from './document.ts';
+
+/** Name under which the properties file is found in the working folder. */
+export const propertiesFileName = 'spark.properties';
+
+/** Every accepted shape of a Spark job to the one that is saved; all bad fields in one error. */
+export function normaliseSparkJob(input: SparkJobInput, domain: ScopeRef): Normalised<SparkJobDocument> {
+  const problems = new FieldProblems();
+  const warnings: SaveWarning[] = [];
+  const origins = new Map<string, string>();
+  checkCommand(input, problems);
+  const reader: ListReader = { domain, problems, origins };
+  const environment = readList(reader, 'environment', input.environment ?? [], 'envSecrets', input.envSecrets ?? []);
+  const sparkConfig = readList(
+    reader,
+    'sparkConfig',
+    input.sparkConfig ?? [],
+    'sparkConfSecrets',
+    input.sparkConfSecrets ?? [],
+  );
+  const files = readFiles(reader, input.files ?? [], new Set(environment.map((entry) => entry.name)));
+  if (input.image !== undefined) {
+    checkBareText(input.image, '/image', problems);
+    if (input.runner !== 'kubernetes')
+      warnings.push({
+        pointer: '/image',
+        code: 'ignored-here',
+        message: 'The process runner starts no image; it is kept for the Kubernetes runner.',
+      });
+  }
+  if (input.workingDirectory !== undefined) {
+    checkBareText(input.workingDirectory, '/workingDirectory', problems);
+    if (input.runner === 'kubernetes')
+      problems.add('/workingDirectory', 'A working folder can be set with the process runner only.');
+  }
+  if (input.storageConfigs !== undefined && input.storageConfigs.length > 0)
+    problems.add(
+      '/storageConfigs',
+      'There are no storage configurations in this version; use spark.hadoop.fs.s3a.* properties with references.',
+    );
+  if (problems.errors.length > 0)
+    throw new StrongroomError('validation_failed', { detail: 'The Spark job is not valid.', errors: problems.errors });
+  return { document: { ...scalars(input), environment, sparkConfig, files }, warnings, origins };
+}
+
+function scalars(input: SparkJobInput): Partial<SparkJobDocument> {
+  const { description, command, spark, runner, image, sizes, timeoutSeconds, workingDirectory } = input;
+  const kept = { description, command, spark, runner, image, sizes, timeoutSeconds, workingDirectory };
+  return Object.fromEntries(Object.entries(kept).filter(([, value]) => value !== undefined));
+}
+
+function checkCommand(input: SparkJobInput, problems: FieldProblems): void {
+  const { command, spark } = input;
+  if ((command === undefined) === (spark === undefined))
+    problems.add('/command', 'Give either "command" (an argument vector) or "spark", not both and not neither.');
+  for (const [index, argument] of (command ?? []).entries()) checkBareText(argument, `/command/${index}`, problems);
+  if (command?.[0] === '') problems.add('/command/0', 'The executable has a name or a path.');
+  if (spark === undefined) return;
+  if ((spark.mainFile === undefined) === (spark.mainClass === undefined && spark.jar === undefined))
+    problems.add('/spark', 'Give either "mainFile", or "mainClass" with "jar".');
+  if ((spark.mainClass === undefined) !== (spark.jar === undefined))
+    problems.add('/spark', '"mainClass" and "jar" belong together.');
+  for (const name of ['mainFile', 'jar'] as const) {
+    const text = spark[name];
+    if (text === undefined) continue;
+    checkBareText(text, `/spark/${name}`, problems);
+    // spark-submit reads the first bare word as the application; one with a hyphen would be an option.
+    if (text.startsWith('-')) problems.add(`/spark/${name}`, 'It can not begin with a hyphen.');
+  }
+  if (spark.javaOptions !== undefined) checkBareText(spark.javaOptions, '/spark/javaOptions', problems);
+  for (const [index, argument] of (spark.arguments ?? []).entries())
+    checkBareText(argument, `/spark/arguments/${index}`, problems);
+  for (const [kind, items] of Object.entries(spark.dependencies ?? {}))
+    for (const [index, item] of items.entries()) {
+      checkBareText(item, `/spark/dependencies/${kind}/${index}`, problems);
+      if (item.includes(',') || item.startsWith('-'))
+        problems.add(
+          `/spark/dependencies/${kind}/${index}`,
+          'One item each, without a comma, not beginning with a hyphen.',
+        );
+    }
+}
+
+interface ListReader {
+  readonly domain: ScopeRef;
+  readonly problems: FieldProblems;
+  readonly origins: Map<string, string>;
+}
+
+interface NamedInput {
+  readonly name: string;
+  readonly value?: string;
+  readonly secret?: SecretInput;
+}
+
+function readList(
+  reader: ListReader,
+  list: 'environment' | 'sparkConfig',
+  entries: readonly NamedInput[],
+  iometeList: string,
+  iometeEntries: readonly IometeSecret[],
+): NamedField[] {
+  const { problems } = reader;
+  const result: NamedField[] = [];
+  const names = new Set<string>();
+  const isNew = (name: string, pointer: string): void => {
+    if (names.has(name)) problems.add(pointer, 'The name is there twice.');
+    names.add(name);
+  };
+  for (const [index, entry] of entries.entries()) {
+    const pointer = `/${list}/${index}`;
+    isNew(entry.name, `${pointer}/name`);
+    const field = readEntry(reader, entry, pointer);
+    if (field !== undefined) result.push(field);
+  }
+  for (const [index, entry] of iometeEntries.entries()) {
+    const pointer = `/${iometeList}/${index}`;
+    isNew(entry.key, `${pointer}/key`);
+    checkIometeName(list, entry.key, `${pointer}/key`, problems);
+    const reference = readIometeSecret(entry.secretObject, `${pointer}/secretObject`, reader.domain, problems);
+    if (reference === undefined) continue;
+    reader.origins.set(`/${list}/${result.length}/secret`, `${pointer}/secretObject`);
+    result.push({ name: entry.key, secret: toReferenceObject(reference) });
+  }
+  return result;
+}
+
+function readEntry(reader: ListReader, entry: NamedInput, pointer: string): NamedField | undefined {
+  const { problems } = reader;
+  if ((entry.value === undefined) === (entry.secret === undefined)) {
+    problems.add(pointer, 'Give either "value" or "secret".');
+    return undefined;
+  }
+  if (entry.secret !== undefined) {
+    const reference = readReference(entry.secret, `${pointer}/secret`, problems);
+    return reference === undefined ? undefined : { name: entry.name, secret: toReferenceObject(reference) };
+  }
+  const value = entry.value ?? '';
+  checkPlainText(value, `${pointer}/value`, problems);
+  return { name: entry.name, value };
+}
+
+const variableName = /^(?!STRONGROOM_)[A-Za-z_][A-Za-z0-9_]{0,254}$/;
+const sparkProperty = /^spark\.[A-Za-z0-9._-]{1,248}$/;
+
+/** The schema checks the names of the other lists; IOMETE's has one shape for both. */
+function checkIometeName(
+  list: 'environment' | 'sparkConfig',
+  name: string,
+  pointer: string,
+  problems: FieldProblems,
+): void {
+  if (list === 'environment' && !variableName.test(name))
+    problems.add(pointer, 'A variable is letters, digits and underscores, and does not begin with STRONGROOM_.');
+  if (list === 'sparkConfig' && !sparkProperty.test(name)) problems.add(pointer, 'A property begins with spark.');
+}
+
+interface FileInput {
+  readonly name: string;
+  readonly content?: string;
+  readonly secret?: SecretInput;
+  readonly template?: boolean;
+}
+
+function readFiles(reader: ListReader, entries: readonly FileInput[], variables: ReadonlySet<string>): FileField[] {
+  const { problems } = reader;
+  const result: FileField[] = [];
+  for (const [index, entry] of entries.entries()) {
+    const pointer = `/files/${index}`;
+    checkFileName(entry.name, `${pointer}/name`, entries.slice(0, index), problems);
+    if ((entry.content === undefined) === (entry.secret === undefined)) {
+      problems.add(pointer, 'Give either "content" or "secret".');
+      continue;
+    }
+    if (entry.secret !== undefined) {
+      if (entry.template === true)
+        problems.add(`${pointer}/template`, 'Only "content" can be a template; a secret is written as it is.');
+      const reference = readReference(entry.secret, `${pointer}/secret`, problems);
+      if (reference !== undefined) result.push({ name: entry.name, secret: toReferenceObject(reference) });
+      continue;
+    }
+    const content = entry.content ?? '';
+    checkPlainText(content, `${pointer}/content`, problems);
+    if (entry.template === true) checkTemplate(content, `${pointer}/content`, variables, problems);
+    result.push({ name: entry.name, content, ...(entry.template === true ? { template: true } : {}) });
+  }
+  return result;
+}
+
+function checkFileName(name: string, pointer: string, earlier: readonly FileInput[], problems: FieldProblems): void {
+  if (name === propertiesFileName) problems.add(pointer, `${propertiesFileName} is written from sparkConfig.`);
+  for (const other of earlier) {
+    // A folder can't be a file, and file systems that fold case would write one over the other.
+    const [a, b] = [name.toLowerCase(), other.name.toLowerCase()];
+    if (a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`))
+      problems.add(pointer, 'Another file has this name or is in its way.');
+  }
+}
+
+function checkTemplate(
+  content: string,
+  pointer: string,
+  variables: ReadonlySet<string>,
+  problems: FieldProblems,
+): void {
+  for (const part of parseText(content, true).parts) {
+    if (part.kind === 'variable' && !variables.has(part.name))
+      problems.add(
+        pointer,
+        `The template names ${part.name}, which is not in the environment; write $\${${part.name}} for the text itself.`,
+      );
+  }
+}
