@@ -58,30 +58,53 @@ const readers: Readonly<Record<ImportFormat, (content: string) => ImportEntry[]>
 };
 
 function readEnv(content: string): ImportEntry[] {
-  checkEnvLines(content);
-  return Object.entries(parseEnv(content)).map(([key, value]) => ({ key, input: { value: value ?? '' } }));
+  const names = checkEnvLines(content);
+  const values = parseEnv(content);
+  return names.map((key) => ({ key, input: { value: values[key] ?? '' } }));
 }
 
-/** parseEnv skips what it does not understand and lets the last of two equal names win; neither may happen to a secret. */
-function checkEnvLines(content: string): void {
+/**
+ * parseEnv skips lines it does not understand, lets the last of two equal names win, cuts a value at a `#` and drops what
+ * follows a closing quote; none of that may happen to a secret. Returns the names in the order of the file.
+ */
+function checkEnvLines(content: string): string[] {
   const names = new Set<string>();
   let openQuote: string | undefined;
   for (const [index, line] of content.split(/\r?\n/).entries()) {
+    const text = line.trim();
     if (openQuote !== undefined) {
-      if (line.includes(openQuote)) openQuote = undefined;
+      const end = line.indexOf(openQuote);
+      if (end !== -1 && !isOnlyComment(line.slice(end + 1)))
+        throw invalid(`line ${index + 1} goes on after its closing quote`);
+      if (end !== -1) openQuote = undefined;
       continue;
     }
-    const text = line.trim();
     if (text === '' || text.startsWith('#')) continue;
     const match = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*)$/.exec(text);
     const [, name = '', rest = ''] = match ?? [];
     if (match === null) throw invalid(`line ${index + 1} is not NAME=value`);
     if (names.has(name)) throw invalid(`line ${index + 1} sets a name that an earlier line sets`);
     names.add(name);
-    const quote = rest[0];
-    if (quote !== undefined && `"'\``.includes(quote) && !rest.slice(1).includes(quote)) openQuote = quote;
+    openQuote = quoteLeftOpen(rest, index + 1);
   }
   if (openQuote !== undefined) throw invalid('the last quoted value is not closed');
+  return [...names];
+}
+
+function quoteLeftOpen(rest: string, line: number): string | undefined {
+  const quote = rest[0];
+  if (quote === undefined || !`"'\``.includes(quote)) {
+    if (rest.includes('#')) throw invalid(`line ${line} has a # in its value; put the value in quotes`);
+    return undefined;
+  }
+  const end = rest.indexOf(quote, 1);
+  if (end === -1) return quote;
+  if (!isOnlyComment(rest.slice(end + 1))) throw invalid(`line ${line} goes on after its closing quote`);
+  return undefined;
+}
+
+function isOnlyComment(text: string): boolean {
+  return /^\s*(?:#.*)?$/.test(text);
 }
 
 function readJson(content: string): ImportEntry[] {

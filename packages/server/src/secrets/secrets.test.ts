@@ -1,0 +1,317 @@
+import { StrongroomError, type ErrorCode } from '@strongroom/contract';
+import fc from 'fast-check';
+import { beforeAll, expect, it } from 'vitest';
+import { Canaries } from '../../testing/canaries.ts';
+import { describeEachStore, type TestStore } from '../../testing/stores.ts';
+import { createAccess } from '../access/service.ts';
+import type { Caller, ScopeRef } from '../access/types.ts';
+import { adminScopeId, globalScopeId } from '../store/ids.ts';
+import { Secrets } from './service.ts';
+import type { ValueInput } from './values.ts';
+
+const global: ScopeRef = { id: globalScopeId, kind: 'global', name: 'global' };
+const admin: ScopeRef = { id: adminScopeId, kind: 'admin', name: 'admin' };
+const caller: Caller = {
+  id: 'usr_test',
+  kind: 'user',
+  name: 'user:ann',
+  requestId: 'request',
+  network: '127.0.0.1',
+  credential: { type: 'token', id: 'tok_test' },
+  snapshot: {
+    revision: 1,
+    principal: { id: 'usr_test', kind: 'user', isDisabled: false },
+    roles: new Set(['PLATFORM_ADMIN', 'SECRETS_ADMIN', 'DOMAIN_MANAGER']),
+    actorIds: new Set(['usr_test']),
+    domains: new Map(),
+  },
+};
+const limits = { valueBytes: 4096, keysPerScope: 1000, keptVersions: 3, retentionDays: 30 };
+
+async function codeOf(work: Promise<unknown>): Promise<ErrorCode> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof StrongroomError) return error.code;
+    throw error;
+  }
+  throw new Error('It was not refused');
+}
+
+describeEachStore('secrets', (openStore) => {
+  let test: TestStore;
+  let secrets: Secrets;
+  const canaries = new Canaries();
+
+  beforeAll(async () => {
+    test = await openStore();
+    secrets = new Secrets(test.store, test.keys, createAccess(test.store), limits);
+  });
+
+  /** Opens what is stored as a launch would. */
+  async function stored(scope: ScopeRef, key: string): Promise<Uint8Array> {
+    const row = await test.store.db
+      .selectFrom('secrets')
+      .innerJoin('secret_versions', (join) =>
+        join
+          .onRef('secret_versions.secret_id', '=', 'secrets.id')
+          .onRef('secret_versions.version', '=', 'secrets.current_version'),
+      )
+      .select(['secrets.id', 'secret_versions.epoch', 'secret_versions.version', 'secret_versions.envelope'])
+      .where('secrets.scope_id', '=', scope.id)
+      .where('secrets.key', '=', key)
+      .executeTakeFirstOrThrow();
+    const place = { scopeId: scope.id, secretId: row.id, epoch: row.epoch, version: row.version };
+    const value = await test.keys.open(place, row.envelope);
+    return value.reveal();
+  }
+
+  it('creates, shows and never tells the value', async () => {
+    const value = canaries.text('created');
+    const view = await secrets.create(caller, global, {
+      key: 'finance-db',
+      value,
+      description: 'reporting',
+      tags: ['b', 'a'],
+    });
+    expect(view).toMatchObject({
+      key: 'finance-db',
+      reference: 'secret://global/managed/finance-db',
+      version: '1.1',
+      tags: ['a', 'b'],
+      shape: 'text',
+      usedBy: 0,
+      rotation: 'none',
+    });
+    canaries.saw('view', JSON.stringify(view));
+    canaries.saw('list', JSON.stringify(await secrets.list(caller, global, {})));
+    canaries.watchDirectory(test.directory);
+    canaries.assertNoLeak();
+    expect(Buffer.from(await stored(global, 'finance-db')).toString()).toBe(value);
+  });
+
+  it.each<[string, ValueInput, Buffer]>([
+    ['empty', { value: '' }, Buffer.from('')],
+    ['null-text', { value: 'null' }, Buffer.from('null')],
+    ['mask', { value: '*********' }, Buffer.from('*********')],
+    ['blanks', { value: '  trailing \n' }, Buffer.from('  trailing \n')],
+    ['nul', { value: 'a\u0000b' }, Buffer.from('a\u0000b')],
+    ['bytes', { valueBase64: '//4A' }, Buffer.from([0xff, 0xfe, 0x00])],
+    ['fields', { fields: { user: 'u', __proto__x: 'p' } }, Buffer.from('{"user":"u","__proto__x":"p"}')],
+  ])('stores %s unaltered', async (key, input, bytes) => {
+    await secrets.create(caller, admin, { key, ...input });
+    expect(Buffer.from(await stored(admin, key)).equals(bytes)).toBe(true);
+  });
+
+  it('stores any text unaltered', async () => {
+    let n = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 50 }), async (value) => {
+        const key = `property-${(n += 1)}`;
+        await secrets.create(caller, admin, { key, value });
+        expect(Buffer.from(await stored(admin, key)).toString('utf8')).toBe(value);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it.each<[string, ValueInput, ErrorCode]>([
+    ['nothing', {}, 'validation_failed'],
+    ['two shapes', { value: 'a', valueBase64: 'YQ==' }, 'validation_failed'],
+    ['bad base64', { valueBase64: 'YQ' }, 'validation_failed'],
+    ['a lone surrogate', { value: '\ud800' }, 'validation_failed'],
+    ['one byte too many', { value: 'x'.repeat(limits.valueBytes + 1) }, 'limit_exceeded'],
+  ])('refuses %s before any write', async (_name, input, code) => {
+    expect(await codeOf(secrets.create(caller, admin, { key: 'refused', ...input }))).toBe(code);
+    expect(await codeOf(secrets.get(caller, admin, 'refused'))).toBe('not_found');
+  });
+
+  it('takes a value of exactly the limit', async () => {
+    await secrets.create(caller, admin, { key: 'largest', value: 'x'.repeat(limits.valueBytes) });
+    expect(await stored(admin, 'largest')).toHaveLength(limits.valueBytes);
+  });
+
+  it('keeps keys unique after case folding, and names the other key', async () => {
+    await secrets.create(caller, global, { key: 'Clash', value: 'a' });
+    expect(await codeOf(secrets.create(caller, global, { key: 'Clash', value: 'b' }))).toBe('already_exists');
+    await expect(secrets.create(caller, global, { key: 'clash', value: 'b' })).rejects.toMatchObject({
+      code: 'key_clash',
+      detail: expect.stringContaining('Clash'),
+    });
+    expect(await codeOf(secrets.get(caller, global, 'clash'))).toBe('not_found');
+  });
+
+  it('rotates, keeps the last versions, and rolls back unseen', async () => {
+    await secrets.create(caller, global, { key: 'rotating', value: 'first' });
+    for (const value of ['second', 'third', 'fourth'])
+      await secrets.rotate(caller, global, 'rotating', { value }, undefined);
+    const versions = await secrets.versions(caller, global, 'rotating');
+    expect(versions.map(({ version }) => version)).toEqual(['1.4', '1.3', '1.2']);
+    const view = await secrets.rollback(caller, global, 'rotating', '1.2', undefined);
+    expect(view.version).toBe('1.5');
+    expect(Buffer.from(await stored(global, 'rotating')).toString()).toBe('second');
+    expect((await secrets.versions(caller, global, 'rotating'))[0]).toMatchObject({
+      version: '1.5',
+      isCurrent: true,
+      copiedFrom: '1.2',
+    });
+    expect(await codeOf(secrets.rollback(caller, global, 'rotating', '1.1', undefined))).toBe('not_found');
+  });
+
+  it('lets concurrent rotations all survive, each with a version of its own', async () => {
+    await secrets.create(caller, global, { key: 'contended', value: '0' });
+    const rotations = await Promise.allSettled(
+      ['a', 'b', 'c', 'd'].map((value) => secrets.rotate(caller, global, 'contended', { value }, undefined)),
+    );
+    expect(rotations.filter(({ status }) => status === 'rejected')).toEqual([]);
+    expect((await secrets.get(caller, global, 'contended')).version).toBe('1.5');
+  });
+
+  it('guards against lost updates with the revision', async () => {
+    const { revision } = await secrets.create(caller, global, { key: 'guarded', value: 'a' });
+    await secrets.update(caller, global, 'guarded', { description: 'new' }, revision);
+    expect(await codeOf(secrets.update(caller, global, 'guarded', { description: 'newer' }, revision))).toBe(
+      'revision_mismatch',
+    );
+    expect(await codeOf(secrets.rotate(caller, global, 'guarded', { value: 'b' }, revision))).toBe('revision_mismatch');
+    expect((await secrets.get(caller, global, 'guarded')).description).toBe('new');
+  });
+
+  it('deletes softly, holds the key, restores and purges', async () => {
+    await secrets.create(caller, global, { key: 'leaving', value: 'kept' });
+    await secrets.delete(caller, global, 'leaving', { force: false, ifMatch: undefined });
+    expect(await codeOf(secrets.get(caller, global, 'leaving'))).toBe('not_found');
+    expect(await codeOf(secrets.create(caller, global, { key: 'leaving', value: 'x' }))).toBe('soft_deleted');
+    expect((await secrets.list(caller, global, { state: 'deleted' })).items.map(({ key }) => key)).toContain('leaving');
+    expect(await codeOf(secrets.purge(caller, global, 'finance-db'))).toBe('state_conflict');
+    await secrets.restore(caller, global, 'leaving');
+    expect(Buffer.from(await stored(global, 'leaving')).toString()).toBe('kept');
+    await secrets.delete(caller, global, 'leaving', { force: false, ifMatch: undefined });
+    await secrets.purge(caller, global, 'leaving');
+    expect(await codeOf(secrets.restore(caller, global, 'leaving'))).toBe('not_found');
+    await secrets.create(caller, global, { key: 'leaving', value: 'another secret of that name' });
+  });
+
+  it('pages by key, searches by fragment and by prefix, filters by folder and tag', async () => {
+    for (const n of [1, 2, 3, 4, 5])
+      await secrets.create(caller, admin, {
+        key: `page-${n}`,
+        value: 'v',
+        folder: n > 3 ? 'late/more' : 'early',
+        tags: [`tag-${n % 2}`],
+        description: n === 4 ? 'The 100% "odd" one' : '',
+      });
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await secrets.list(caller, admin, { q: 'page-', limit: 2, ...(cursor !== undefined && { cursor }) });
+      seen.push(...page.items.map(({ key }) => key));
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    expect(seen).toEqual(['page-1', 'page-2', 'page-3', 'page-4', 'page-5']);
+    const keys = async (filter: Parameters<Secrets['list']>[2]) =>
+      (await secrets.list(caller, admin, filter)).items.map(({ key }) => key);
+    expect(await keys({ q: 'pa' })).toEqual(seen);
+    expect(await keys({ q: '100% "ODD"' })).toEqual(['page-4']);
+    expect(await keys({ q: 'nowhere' })).toEqual([]);
+    expect(await keys({ folder: 'late' })).toEqual(['page-4', 'page-5']);
+    expect(await keys({ folder: 'lat' })).toEqual([]);
+    expect(await keys({ tag: 'tag-0' })).toEqual(['page-2', 'page-4']);
+  });
+
+  it('refuses a forged cursor, and another filter with a good one', async () => {
+    const { nextCursor = '' } = await secrets.list(caller, admin, { q: 'page-', limit: 1 });
+    expect(nextCursor).not.toBe('');
+    expect(
+      await codeOf(secrets.list(caller, admin, { q: 'page-', limit: 1, cursor: `${nextCursor.slice(0, -2)}xx` })),
+    ).toBe('cursor_invalid');
+    expect(await codeOf(secrets.list(caller, admin, { limit: 1, cursor: nextCursor }))).toBe('cursor_invalid');
+    expect(
+      await codeOf(secrets.list({ ...caller, id: 'usr_other' }, admin, { q: 'page-', limit: 1, cursor: nextCursor })),
+    ).toBe('cursor_invalid');
+  });
+
+  it('takes an inventory', async () => {
+    const past = new Date(Date.now() - 1000).toISOString();
+    const soon = new Date(Date.now() + 86_400_000).toISOString();
+    await secrets.create(caller, admin, { key: 'expired-one', value: 'v', expiresAt: past });
+    await secrets.create(caller, admin, { key: 'expiring-one', value: 'v', expiresAt: soon, rotateEveryDays: 1 });
+    const inventory = await secrets.inventory(caller, admin, 30);
+    expect(inventory.expired.map(({ key }) => key)).toEqual(['expired-one']);
+    expect(inventory.expiring.map(({ key }) => key)).toEqual(['expiring-one']);
+    expect(inventory.unused.map(({ key }) => key)).toContain('expired-one');
+    expect(inventory.stale).toEqual([]);
+    expect(inventory.duplicates).toEqual([]);
+  });
+
+  it('imports .env, JSON and a Kubernetes manifest', async () => {
+    const env = await secrets.import(caller, global, {
+      format: 'env',
+      content: '# note\nexport DB_USER=ann\nDB_PASSWORD="two\nlines"\n',
+      folder: 'imported',
+    });
+    expect(env.items).toEqual([
+      { key: 'DB_USER', outcome: 'created' },
+      { key: 'DB_PASSWORD', outcome: 'created' },
+    ]);
+    expect(Buffer.from(await stored(global, 'DB_PASSWORD')).toString()).toBe('two\nlines');
+    await secrets.import(caller, global, {
+      format: 'json',
+      content: '{"api": "k", "pair": {"user": "u", "password": "p"}}',
+      prefix: 'json-',
+    });
+    expect((await secrets.get(caller, global, 'json-pair')).fields).toEqual(['user', 'password']);
+    await secrets.import(caller, global, {
+      format: 'kubernetes',
+      content:
+        'apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\n  tls.key: aGVsbG8=\nstringData:\n  tls.crt: text\n',
+    });
+    expect(Buffer.from(await stored(global, 'tls.key')).toString()).toBe('hello');
+  });
+
+  it('imports nothing when anything is wrong, and says what without a value', async () => {
+    const value = canaries.text('imported');
+    const work = secrets.import(caller, global, {
+      format: 'json',
+      content: JSON.stringify({ fresh: value, DB_USER: value, '-bad': value }),
+    });
+    const error = await work.then(
+      () => undefined,
+      (caught: unknown) => caught,
+    );
+    expect(error).toMatchObject({
+      code: 'validation_failed',
+      errors: [{ message: 'exists' }, { pointer: '/content/-bad' }],
+    });
+    canaries.saw('import error', JSON.stringify(error));
+    for (const content of [
+      `NAME=x\n${value}`,
+      `A=1\nA=${value}`,
+      `A="${canaries.plain('open quote')}`,
+      `A="${canaries.plain('after quote')}"${canaries.plain('behind')}`,
+      `A=${canaries.plain('hash')}#${canaries.plain('cut')}`,
+    ]) {
+      const failure = await secrets.import(caller, global, { format: 'env', content }).then(
+        () => undefined,
+        (caught: unknown) => caught,
+      );
+      expect(failure).toMatchObject({ code: 'validation_failed' });
+      canaries.saw('env error', JSON.stringify(failure) + String(failure));
+    }
+    canaries.assertNoLeak();
+    expect(await codeOf(secrets.get(caller, global, 'fresh'))).toBe('not_found');
+  });
+
+  it('rotates the terms and seals anew, and everything still opens', async () => {
+    const { resealRetired } = await import('../keys/rotation.ts');
+    await test.keys.rotateValueTerm(globalScopeId);
+    await secrets.create(caller, global, { key: 'after-rotation', value: 'new' });
+    expect(Buffer.from(await stored(global, 'finance-db')).length).toBeGreaterThan(0);
+    const { isDone, resealed } = await resealRetired(test.store, test.keys, { batches: 100 });
+    expect(isDone).toBe(true);
+    expect(resealed).toBeGreaterThan(3);
+    expect(await test.store.query('keys.retiredCount', undefined)).toBe(0);
+    await test.reopen();
+    expect(Buffer.from(await stored(global, 'after-rotation')).toString()).toBe('new');
+  });
+});
