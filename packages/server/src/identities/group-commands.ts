@@ -4,7 +4,7 @@ import { type Actor, identityEvent } from './actor.ts';
 import {
   endSessions,
   insertPrincipal,
-  keepingAnAdmin,
+  requireAnAdmin,
   parseRoles,
   type PrincipalRecord,
   principalRecord,
@@ -42,6 +42,7 @@ export interface MembershipArgs {
  * @throws StrongroomError `not_found`; `state_conflict` for a service account of a domain; `limit_exceeded`
  */
 async function addGroupMember(context: CommandContext, args: MembershipArgs): Promise<void> {
+  await context.bumpAuthorisation();
   const group = await requirePrincipal(context, 'group', args.groupId);
   const member = await requireMember(context, args.principalId);
   if (member.scope_id !== null) {
@@ -68,9 +69,7 @@ async function addGroupMember(context: CommandContext, args: MembershipArgs): Pr
       added_at: context.now,
       added_by: args.actor.principal,
     })
-    .onConflict((conflict) => conflict.doNothing())
     .execute();
-  await context.bumpAuthorisation();
   if (parseRoles(group.roles).length > 0) await endSessions(context, member.id);
   const because = ['add-member', `${member.kind}:${member.name}`];
   context.audit(identityEvent(args.actor, { type: 'group', id: group.id, name: group.name }, because));
@@ -78,23 +77,18 @@ async function addGroupMember(context: CommandContext, args: MembershipArgs): Pr
 
 /** @throws StrongroomError `not_found`, `last_admin` */
 async function removeGroupMember(context: CommandContext, args: MembershipArgs): Promise<void> {
+  await context.bumpAuthorisation();
   const group = await requirePrincipal(context, 'group', args.groupId);
   const member = await requireMember(context, args.principalId);
-  if (!(await isMember(context, args))) throw new StrongroomError('not_found');
-  const remove = async (): Promise<void> => {
-    await context.db
-      .deleteFrom('group_members')
-      .where('group_id', '=', group.id)
-      .where('principal_id', '=', member.id)
-      .execute();
-  };
+  const removed = await context.db
+    .deleteFrom('group_members')
+    .where('group_id', '=', group.id)
+    .where('principal_id', '=', member.id)
+    .returning('group_id')
+    .executeTakeFirst();
+  if (removed === undefined) throw new StrongroomError('not_found');
   const roles = parseRoles(group.roles);
-  if (roles.includes('PLATFORM_ADMIN')) {
-    await keepingAnAdmin(context, remove);
-  } else {
-    await context.bumpAuthorisation();
-    await remove();
-  }
+  if (roles.includes('PLATFORM_ADMIN')) await requireAnAdmin(context);
   if (roles.length > 0) await endSessions(context, member.id);
   const because = ['remove-member', `${member.kind}:${member.name}`];
   context.audit(identityEvent(args.actor, { type: 'group', id: group.id, name: group.name }, because));

@@ -5,7 +5,7 @@ import type {
   serviceAccountRoutes,
   userRoutes,
 } from '@strongroom/contract';
-import type { Access } from '../access/types.ts';
+import type { AccessService } from '../access/service.ts';
 import type { HandlersOf } from '../http/handler.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { Store } from '../store/store.ts';
@@ -43,16 +43,16 @@ export interface Identities {
   close(): Promise<void>;
 }
 
-export function openIdentities(store: Store, keys: Keys, access: Access, options: IdentityOptions): Identities {
+export function openIdentities(store: Store, keys: Keys, access: AccessService, options: IdentityOptions): Identities {
   const clock = options.clock ?? Date.now;
   const activity = new CredentialActivity(store, options.onError);
   return {
     authentication: createAuthentication(store, keys, access, activity, clock),
     handlers: {
       ...createAuthHandlers(new SignInService(store, keys, activity, clock), store),
-      ...createUserHandlers(new UserService(store, keys, clock)),
-      ...createGroupHandlers(new GroupService(store, keys)),
-      ...createServiceAccountHandlers(new ServiceAccountService(store, keys, clock)),
+      ...createUserHandlers(new UserService(store, keys, access, clock)),
+      ...createGroupHandlers(new GroupService(store, keys, access)),
+      ...createServiceAccountHandlers(new ServiceAccountService(store, keys, access, clock)),
     },
     flush: () => activity.flush(),
     close: () => activity.close(),

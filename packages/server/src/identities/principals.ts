@@ -76,6 +76,22 @@ export function requireRevision(row: { readonly revision: number }, expected: nu
   if (expected !== undefined && row.revision !== expected) throw new StrongroomError('revision_mismatch');
 }
 
+/** Changes the row that was read. @throws StrongroomError `version_conflict` when another replica changed it meanwhile */
+export async function updatePrincipal(
+  context: CommandContext,
+  row: { readonly id: string; readonly revision: number },
+  change: Partial<Pick<Tables['principals'], 'display_name' | 'email' | 'roles' | 'disabled_at' | 'password_hash'>>,
+): Promise<void> {
+  const updated = await context.db
+    .updateTable('principals')
+    .set({ ...change, revision: row.revision + 1, updated_at: context.now })
+    .where('id', '=', row.id)
+    .where('revision', '=', row.revision)
+    .returning('id')
+    .executeTakeFirst();
+  if (updated === undefined) throw new StrongroomError('version_conflict');
+}
+
 export interface NewPrincipal {
   readonly id: string;
   readonly kind: PrincipalName['kind'];
@@ -199,13 +215,12 @@ export async function isAdmin(context: CommandContext, row: Tables['principals']
 }
 
 /**
- * Makes a change that may take PLATFORM_ADMIN from somebody. The authorisation revision moves first: its row is locked
- * until the commit, so that two replicas can't each remove "the other" administrator.
- * @throws StrongroomError `last_admin` when no enabled user or service account would be left with the role.
+ * The rule of the last administrator, after a change that took PLATFORM_ADMIN from somebody. The command moved the
+ * authorisation revision before it read anything: that row stays locked until the commit, so that two replicas can't each
+ * remove "the other" administrator.
+ * @throws StrongroomError `last_admin` when no enabled user or service account is left with the role
  */
-export async function keepingAnAdmin(context: CommandContext, change: () => Promise<void>): Promise<void> {
-  await context.bumpAuthorisation();
-  await change();
+export async function requireAnAdmin(context: CommandContext): Promise<void> {
   const admin = await context.db
     .selectFrom('principals')
     .select('principals.id')

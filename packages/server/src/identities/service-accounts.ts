@@ -2,8 +2,9 @@ import type { PlatformRole } from '@strongroom/contract';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
 import { newId } from '../store/ids.ts';
-import type { IdempotencyKey, Store } from '../store/store.ts';
+import type { ExecuteOptions, IdempotencyKey, Store } from '../store/store.ts';
 import { actorOf } from './actor.ts';
+import { type ManagingAccess, writeAsManager } from './authority.ts';
 import { createCredential } from './credentials.ts';
 import { type ListPage, type ListRequest, readPage } from './lists.ts';
 import type { PrincipalRecord } from './principals.ts';
@@ -34,11 +35,13 @@ export interface NewToken {
 export class ServiceAccountService {
   readonly #store: Store;
   readonly #keys: Keys;
+  readonly #access: ManagingAccess;
   readonly #clock: () => number;
 
-  constructor(store: Store, keys: Keys, clock: () => number = Date.now) {
+  constructor(store: Store, keys: Keys, access: ManagingAccess, clock: () => number = Date.now) {
     this.#store = store;
     this.#keys = keys;
+    this.#access = access;
     this.#clock = clock;
   }
 
@@ -49,18 +52,24 @@ export class ServiceAccountService {
     scope?: ScopeRef,
     idempotency?: IdempotencyKey,
   ): Promise<PrincipalRecord> {
-    return this.#store.execute(
-      'identities.createServiceAccount',
-      {
-        actor: actorOf(caller),
-        id: newId('serviceAccount'),
-        name: account.name,
-        displayName: account.displayName ?? account.name,
-        roles: account.roles ?? [],
-        ...(account.domain === undefined ? {} : { domain: account.domain }),
-        ...scopeArgument(scope),
-      },
-      idempotency === undefined ? {} : { idempotency },
+    return this.#write(
+      caller,
+      scope,
+      (options) =>
+        this.#store.execute(
+          'identities.createServiceAccount',
+          {
+            actor: actorOf(caller),
+            id: newId('serviceAccount'),
+            name: account.name,
+            displayName: account.displayName ?? account.name,
+            roles: account.roles ?? [],
+            ...(account.domain === undefined ? {} : { domain: account.domain }),
+            ...scopeArgument(scope),
+          },
+          options,
+        ),
+      idempotency,
     );
   }
 
@@ -87,25 +96,37 @@ export class ServiceAccountService {
     scope?: ScopeRef,
     ifMatch?: number,
   ): Promise<PrincipalRecord> {
-    return this.#store.execute('identities.changePrincipal', {
-      actor: actorOf(caller),
-      kind: 'service-account',
-      id,
-      ...sentFields(change),
-      ...scopeArgument(scope),
-      ...(ifMatch === undefined ? {} : { expectedRevision: ifMatch }),
-    });
+    return this.#write(caller, scope, (options) =>
+      this.#store.execute(
+        'identities.changePrincipal',
+        {
+          actor: actorOf(caller),
+          kind: 'service-account',
+          id,
+          ...sentFields(change),
+          ...scopeArgument(scope),
+          ...(ifMatch === undefined ? {} : { expectedRevision: ifMatch }),
+        },
+        options,
+      ),
+    );
   }
 
   /** @throws StrongroomError `not_found`, `revision_mismatch`, `last_admin` */
   async delete(caller: Caller, id: string, scope?: ScopeRef, ifMatch?: number): Promise<void> {
-    await this.#store.execute('identities.deletePrincipal', {
-      actor: actorOf(caller),
-      kind: 'service-account',
-      id,
-      ...scopeArgument(scope),
-      ...(ifMatch === undefined ? {} : { expectedRevision: ifMatch }),
-    });
+    await this.#write(caller, scope, (options) =>
+      this.#store.execute(
+        'identities.deletePrincipal',
+        {
+          actor: actorOf(caller),
+          kind: 'service-account',
+          id,
+          ...scopeArgument(scope),
+          ...(ifMatch === undefined ? {} : { expectedRevision: ifMatch }),
+        },
+        options,
+      ),
+    );
   }
 
   /**
@@ -121,22 +142,28 @@ export class ServiceAccountService {
   ): Promise<TokenRecord & { readonly token: string }> {
     const { text, hmac, termId } = createCredential(this.#keys, 'token');
     const days = request.expiresInDays === undefined ? defaultTokenDays : request.expiresInDays;
-    const issued = await this.#store.execute(
-      'identities.issueToken',
-      {
-        actor: actorOf(caller),
-        serviceAccountId: accountId,
-        ...scopeArgument(scope),
-        token: {
-          id: newId('token'),
-          hmac,
-          termId,
-          lastFour: text.slice(-4),
-          description: request.description ?? '',
-          expiresAt: days === null ? null : this.#clock() + days * dayMilliseconds,
-        },
-      },
-      idempotency === undefined ? {} : { idempotency: { ...idempotency, shownOnce: true } },
+    const issued = await this.#write(
+      caller,
+      scope,
+      (options) =>
+        this.#store.execute(
+          'identities.issueToken',
+          {
+            actor: actorOf(caller),
+            serviceAccountId: accountId,
+            ...scopeArgument(scope),
+            token: {
+              id: newId('token'),
+              hmac,
+              termId,
+              lastFour: text.slice(-4),
+              description: request.description ?? '',
+              expiresAt: days === null ? null : this.#clock() + days * dayMilliseconds,
+            },
+          },
+          options,
+        ),
+      idempotency === undefined ? undefined : { ...idempotency, shownOnce: true },
     );
     return { ...issued, token: text };
   }
@@ -149,12 +176,27 @@ export class ServiceAccountService {
 
   /** @throws StrongroomError `not_found` */
   async revokeToken(caller: Caller, accountId: string, tokenId: string, scope?: ScopeRef): Promise<void> {
-    await this.#store.execute('identities.revokeToken', {
-      actor: actorOf(caller),
-      serviceAccountId: accountId,
-      tokenId,
-      ...scopeArgument(scope),
-    });
+    await this.#write(caller, scope, (options) =>
+      this.#store.execute(
+        'identities.revokeToken',
+        {
+          actor: actorOf(caller),
+          serviceAccountId: accountId,
+          tokenId,
+          ...scopeArgument(scope),
+        },
+        options,
+      ),
+    );
+  }
+
+  #write<Result>(
+    caller: Caller,
+    scope: ScopeRef | undefined,
+    write: (options: ExecuteOptions) => Promise<Result>,
+    idempotency?: IdempotencyKey,
+  ): Promise<Result> {
+    return writeAsManager(this.#access, caller, scope, write, idempotency);
   }
 }
 

@@ -2,7 +2,7 @@ import { type SessionTransport, StrongroomError } from '@strongroom/contract';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { type Actor, principalLabel } from './actor.ts';
-import { endSessions, voidLinks } from './principals.ts';
+import { endSessions, updatePrincipal, voidLinks } from './principals.ts';
 import { countDenials } from './upkeep-commands.ts';
 import { settleAttempt, type SucceededAttempt } from './throttle.ts';
 
@@ -174,16 +174,12 @@ export interface SetPasswordArgs {
 
 /**
  * Sets a user's own password: all sessions and open links end, and one new session begins in the same transaction.
- * @throws StrongroomError `credentials_invalid` when the password was changed meanwhile
+ * @throws StrongroomError `credentials_invalid` when the password was changed meanwhile; `version_conflict`
  */
 async function setPassword(context: CommandContext, args: SetPasswordArgs): Promise<SignedInPrincipal> {
   const user = await findSignInUser(context, args.userId);
   if (user === undefined || user.password_hash !== args.verifiedHash) throw new StrongroomError('credentials_invalid');
-  await context.db
-    .updateTable('principals')
-    .set({ password_hash: args.passwordHash, revision: user.revision + 1, updated_at: context.now })
-    .where('id', '=', user.id)
-    .execute();
+  await updatePrincipal(context, user, { password_hash: args.passwordHash });
   await endSessions(context, user.id);
   await voidLinks(context, user.id);
   if (args.attempt !== null) await settleAttempt(context, args.attempt);

@@ -6,13 +6,14 @@ import {
   endSessions,
   insertPrincipal,
   isAdmin,
-  keepingAnAdmin,
+  requireAnAdmin,
   parseRoles,
   type PrincipalRecord,
   principalRecord,
   removePrincipal,
   requirePrincipal,
   requireRevision,
+  updatePrincipal,
   voidLinks,
 } from './principals.ts';
 
@@ -65,46 +66,45 @@ export interface ChangePrincipalArgs {
  * @throws StrongroomError `not_found`, `revision_mismatch`, `last_admin`, `state_conflict`
  */
 async function changePrincipal(context: CommandContext, args: ChangePrincipalArgs): Promise<PrincipalRecord> {
+  if (args.roles !== undefined || args.isDisabled !== undefined) await context.bumpAuthorisation();
   const row = await requirePrincipal(context, args.kind, args.id, args.scope?.id);
   requireRevision(row, args.expectedRevision);
-  const roles = JSON.stringify(args.roles === undefined ? parseRoles(row.roles) : canonicalRoles(args.roles));
+  const roles = args.roles === undefined ? row.roles : JSON.stringify(canonicalRoles(args.roles));
+  if (row.scope_id !== null && roles !== '[]') throw rolesInDomain();
   const next = {
     display_name: args.displayName ?? row.display_name,
     email: args.email === undefined ? row.email : args.email,
     roles,
-    disabled_at:
-      args.isDisabled === undefined ? row.disabled_at : args.isDisabled ? (row.disabled_at ?? context.now) : null,
+    disabled_at: disabledAt(row.disabled_at, args.isDisabled, context.now),
   };
-  if (row.scope_id !== null && roles !== '[]') throw rolesInDomain();
   const names = ['display_name', 'email', 'roles', 'disabled_at'] as const;
   const changed = names.filter((name) => next[name] !== row[name]);
   if (changed.length === 0) return principalRecord(row);
 
-  const update = async (): Promise<void> => {
-    await context.db
-      .updateTable('principals')
-      .set({ ...next, revision: row.revision + 1, updated_at: context.now })
-      .where('id', '=', row.id)
-      .execute();
-  };
+  const wasAdmin = await isAdmin(context, row);
+  await updatePrincipal(context, row, next);
   const changesRoles = changed.includes('roles');
   const disables = changed.includes('disabled_at') && next.disabled_at !== null;
-  if ((changesRoles || disables) && (await isAdmin(context, row))) {
-    await keepingAnAdmin(context, update);
-  } else {
-    if (changesRoles || changed.includes('disabled_at')) await context.bumpAuthorisation();
-    await update();
-  }
-  if (changesRoles || disables)
+  if (wasAdmin && (changesRoles || disables)) await requireAnAdmin(context);
+  if (changesRoles || disables) {
     await (row.kind === 'group' ? endMemberSessions(context, row.id) : endSessions(context, row.id));
+  }
   if (disables) await voidLinks(context, row.id);
 
-  const because = changed.map((name) =>
-    name === 'disabled_at' ? (disables ? 'disable' : 'enable') : name.replace('_', '-'),
-  );
+  const because: string[] = changed.map((name) => (name === 'disabled_at' ? (disables ? 'disable' : 'enable') : name));
   if (changesRoles) because.push(...parseRoles(roles).map((role) => `role:${role}`));
-  context.audit(identityEvent(args.actor, { type: row.kind, id: row.id, name: row.name }, because, args.scope));
+  context.audit(identityEvent(args.actor, { type: row.kind, id: row.id, name: row.name }, because, domainOf(row)));
   return principalRecord(await requirePrincipal(context, args.kind, args.id));
+}
+
+/** For the record of a change to a domain's service account, whoever made it. */
+function domainOf(row: { readonly scope_id: string | null; readonly domain: string | null }) {
+  return row.scope_id === null ? undefined : { id: row.scope_id, name: row.domain ?? '' };
+}
+
+function disabledAt(stored: number | null, isDisabled: boolean | undefined, now: number): number | null {
+  if (isDisabled === undefined) return stored;
+  return isDisabled ? (stored ?? now) : null;
 }
 
 export function rolesInDomain(): StrongroomError {
@@ -135,19 +135,14 @@ export interface DeletePrincipalArgs {
 
 /** @throws StrongroomError `not_found`, `revision_mismatch`, `last_admin` */
 async function deletePrincipal(context: CommandContext, args: DeletePrincipalArgs): Promise<void> {
+  await context.bumpAuthorisation();
   const row = await requirePrincipal(context, args.kind, args.id, args.scope?.id);
   requireRevision(row, args.expectedRevision);
-  const remove = async (): Promise<void> => {
-    if (row.kind === 'group') await endMemberSessions(context, row.id);
-    await removePrincipal(context, row.id);
-  };
-  if (await isAdmin(context, row)) {
-    await keepingAnAdmin(context, remove);
-  } else {
-    await context.bumpAuthorisation();
-    await remove();
-  }
-  context.audit(identityEvent(args.actor, { type: row.kind, id: row.id, name: row.name }, ['delete'], args.scope));
+  const wasAdmin = await isAdmin(context, row);
+  if (row.kind === 'group') await endMemberSessions(context, row.id);
+  await removePrincipal(context, row.id);
+  if (wasAdmin) await requireAnAdmin(context);
+  context.audit(identityEvent(args.actor, { type: row.kind, id: row.id, name: row.name }, ['delete'], domainOf(row)));
 }
 
 export interface CreateLinkArgs {
@@ -163,11 +158,7 @@ async function createSignInLink(context: CommandContext, args: CreateLinkArgs): 
   const row = await requirePrincipal(context, 'user', args.userId);
   if (row.disabled_at !== null) throw new StrongroomError('state_conflict', { detail: 'The user is disabled.' });
   if (args.resetPassword) {
-    await context.db
-      .updateTable('principals')
-      .set({ password_hash: null, revision: row.revision + 1, updated_at: context.now })
-      .where('id', '=', row.id)
-      .execute();
+    await updatePrincipal(context, row, { password_hash: null });
     await endSessions(context, row.id);
     await voidLinks(context, row.id);
   }

@@ -2,8 +2,9 @@ import { type PlatformRole, StrongroomError } from '@strongroom/contract';
 import type { Caller } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
 import { newId } from '../store/ids.ts';
-import type { IdempotencyKey, Store } from '../store/store.ts';
+import type { ExecuteOptions, IdempotencyKey, Store } from '../store/store.ts';
 import { actorOf, type PrincipalName } from './actor.ts';
+import { type ManagingAccess, writeAsManager } from './authority.ts';
 import { createLink, type SignInLink } from './credentials.ts';
 import { type ListPage, type ListRequest, readPage } from './lists.ts';
 import { type PrincipalRecord, principalRecord } from './principals.ts';
@@ -60,11 +61,13 @@ export function sentFields(change: PrincipalChange) {
 export class UserService {
   readonly #store: Store;
   readonly #keys: Keys;
+  readonly #access: ManagingAccess;
   readonly #clock: () => number;
 
-  constructor(store: Store, keys: Keys, clock: () => number = Date.now) {
+  constructor(store: Store, keys: Keys, access: ManagingAccess, clock: () => number = Date.now) {
     this.#store = store;
     this.#keys = keys;
+    this.#access = access;
     this.#clock = clock;
   }
 
@@ -80,19 +83,22 @@ export class UserService {
     }
     const passwordHash = user.password === undefined ? null : await hashNewPassword(user.password, name, '/password');
     const link = user.signInLink === true ? createLink(this.#keys, this.#clock()) : null;
-    const created = await this.#store.execute(
-      'identities.createUser',
-      {
-        actor: actorOf(caller),
-        id: newId('user'),
-        name,
-        displayName: user.displayName ?? name,
-        email: user.email ?? null,
-        roles: user.roles ?? [],
-        passwordHash,
-        link: link?.row ?? null,
-      },
-      idempotency === undefined ? {} : { idempotency: { ...idempotency, shownOnce: link !== null } },
+    const args = {
+      actor: actorOf(caller),
+      id: newId('user'),
+      name,
+      displayName: user.displayName ?? name,
+      email: user.email ?? null,
+      roles: user.roles ?? [],
+      passwordHash,
+      link: link?.row ?? null,
+    };
+    const created = await writeAsManager(
+      this.#access,
+      caller,
+      undefined,
+      (options) => this.#store.execute('identities.createUser', args, options),
+      idempotency === undefined ? undefined : { ...idempotency, shownOnce: link !== null },
     );
     return link === null ? { user: created } : { user: created, link: link.link };
   }
@@ -110,23 +116,35 @@ export class UserService {
 
   /** @throws StrongroomError `not_found`, `revision_mismatch`, `last_admin` */
   async change(caller: Caller, id: string, change: PrincipalChange, ifMatch?: number): Promise<PrincipalRecord> {
-    return this.#store.execute('identities.changePrincipal', {
-      actor: actorOf(caller),
-      kind: 'user',
-      id,
-      ...sentFields(change),
-      ...(ifMatch === undefined ? {} : { expectedRevision: ifMatch }),
-    });
+    return this.#write(caller, (options) =>
+      this.#store.execute(
+        'identities.changePrincipal',
+        {
+          actor: actorOf(caller),
+          kind: 'user',
+          id,
+          ...sentFields(change),
+          ...(ifMatch === undefined ? {} : { expectedRevision: ifMatch }),
+        },
+        options,
+      ),
+    );
   }
 
   /** @throws StrongroomError `not_found`, `revision_mismatch`, `last_admin` */
   async delete(caller: Caller, id: string, ifMatch?: number): Promise<void> {
-    await this.#store.execute('identities.deletePrincipal', {
-      actor: actorOf(caller),
-      kind: 'user',
-      id,
-      ...(ifMatch === undefined ? {} : { expectedRevision: ifMatch }),
-    });
+    await this.#write(caller, (options) =>
+      this.#store.execute(
+        'identities.deletePrincipal',
+        {
+          actor: actorOf(caller),
+          kind: 'user',
+          id,
+          ...(ifMatch === undefined ? {} : { expectedRevision: ifMatch }),
+        },
+        options,
+      ),
+    );
   }
 
   /**
@@ -136,17 +154,29 @@ export class UserService {
    */
   async createSignInLink(caller: Caller, userId: string, resetPassword: boolean): Promise<SignInLink> {
     const { link, row } = createLink(this.#keys, this.#clock());
-    await this.#store.execute('identities.createSignInLink', {
-      actor: actorOf(caller),
-      userId,
-      link: row,
-      resetPassword,
-    });
+    await this.#write(caller, (options) =>
+      this.#store.execute(
+        'identities.createSignInLink',
+        {
+          actor: actorOf(caller),
+          userId,
+          link: row,
+          resetPassword,
+        },
+        options,
+      ),
+    );
     return link;
   }
 
   /** @throws StrongroomError `not_found` */
   async revokeSessions(caller: Caller, userId: string): Promise<void> {
-    await this.#store.execute('identities.revokeUserSessions', { actor: actorOf(caller), userId });
+    await this.#write(caller, (options) =>
+      this.#store.execute('identities.revokeUserSessions', { actor: actorOf(caller), userId }, options),
+    );
+  }
+
+  #write<Result>(caller: Caller, write: (options: ExecuteOptions) => Promise<Result>): Promise<Result> {
+    return writeAsManager(this.#access, caller, undefined, write);
   }
 }

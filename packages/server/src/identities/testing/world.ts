@@ -1,0 +1,96 @@
+import type { StrongroomError } from '@strongroom/contract';
+import { type AccessService, createAccess } from '../../access/service.ts';
+import type { Caller } from '../../access/types.ts';
+import type { Keyring } from '../../keys/keyring.ts';
+import type { Store } from '../../store/store.ts';
+import type { TestStore } from '../../../testing/stores.ts';
+import { CredentialActivity } from '../activity.ts';
+import { type Authentication, createAuthentication } from '../authentication.ts';
+import { bootstrapIdentities } from '../bootstrap.ts';
+import { GroupService } from '../groups.ts';
+import { ServiceAccountService } from '../service-accounts.ts';
+import { SignInService } from '../sign-in.ts';
+import { UserService } from '../users.ts';
+
+/** A clock that tests move; the store's own clock goes on. */
+export class MovedClock {
+  offsetMilliseconds = 0;
+  readonly read = (): number => Date.now() + this.offsetMilliseconds;
+}
+
+/** The services of this folder over a real store whose first administrator is signed in. */
+export interface IdentityWorld {
+  readonly store: Store;
+  readonly keys: Keyring;
+  readonly access: AccessService;
+  readonly clock: MovedClock;
+  readonly activity: CredentialActivity;
+  readonly authentication: Authentication;
+  readonly signIn: SignInService;
+  readonly users: UserService;
+  readonly groups: GroupService;
+  readonly accounts: ServiceAccountService;
+  /** The first administrator, with a current snapshot. */
+  admin(): Promise<Caller>;
+  callerOf(token: string): Promise<Caller>;
+  close(): Promise<void>;
+}
+
+export const here = { requestId: 'req-test', network: '192.0.2.10' };
+export const goodPassword = 'correct horse battery';
+
+export async function openWorld(test: TestStore): Promise<IdentityWorld> {
+  const { store, keys } = test;
+  const clock = new MovedClock();
+  const access = createAccess(store);
+  const activity = new CredentialActivity(store, (error) => {
+    throw error;
+  });
+  const authentication = createAuthentication(store, keys, access, activity, clock.read);
+  const signIn = new SignInService(store, keys, activity, clock.read);
+  const { signInLink } = await bootstrapIdentities(store, keys);
+  if (signInLink === null) throw new Error('The first start made no link');
+  const opened = await signIn.withLink({ token: signInLink.link.token, transport: 'bearer' }, here);
+  const callerOf = async (token: string): Promise<Caller> => {
+    const caller = await authentication.byBearer(token, here);
+    if (caller === null) throw new Error('The credential was refused');
+    return caller;
+  };
+  const first = await callerOf(opened.token);
+  return {
+    store,
+    keys,
+    access,
+    clock,
+    activity,
+    authentication,
+    signIn,
+    users: new UserService(store, keys, access, clock.read),
+    groups: new GroupService(store, keys, access),
+    accounts: new ServiceAccountService(store, keys, access, clock.read),
+    async admin() {
+      const snapshot = await access.snapshot(first.id);
+      if (snapshot === null) throw new Error('The first administrator is gone');
+      return { ...first, snapshot };
+    },
+    callerOf,
+    close: () => activity.close(),
+  };
+}
+
+/** The code a promise is refused with; `undefined` when it isn't. */
+export async function codeOf(promise: Promise<unknown>): Promise<StrongroomError['code'] | undefined> {
+  try {
+    await promise;
+    return undefined;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return (error as StrongroomError).code;
+    throw error;
+  }
+}
+
+/** What audit records say, oldest first. */
+export async function auditTrail(store: Store): Promise<readonly Record<string, unknown>[]> {
+  const rows = await store.db.selectFrom('audit_records').select(['record', 'chain_id', 'sequence']).orderBy('sequence').execute();
+  return rows.map((row) => JSON.parse(Buffer.from(row.record).toString('utf8')) as Record<string, unknown>);
+}
