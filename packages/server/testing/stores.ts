@@ -8,8 +8,10 @@ import { type Keyring, openKeyring } from '../src/keys/keyring.ts';
 import type { Commands } from '../src/store/commands.ts';
 import { dataFiles } from '../src/store/data-directory.ts';
 import type { Queries } from '../src/store/queries.ts';
+import { openPostgresStore } from '../src/store/postgres.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
 import type { CommandMap, OpenStore, QueryMap } from '../src/store/store.ts';
+import { type PostgresServer, postgresUnavailable, startPostgres } from './postgres.ts';
 
 /**
  * Real stores for tests: a temporary directory, a fresh key-encryption key, the real keyring, an open audit chain.
@@ -111,24 +113,68 @@ export function sqliteDatabase(): TestDatabase {
   };
 }
 
+/** A database of its own on this file's PostgreSQL server, which starts with the first one and stops with the file. */
+export function postgresDatabase(collation: 'code-point' | 'icu' = 'code-point'): TestDatabase {
+  return {
+    name: collation === 'icu' ? 'PostgreSQL with an ICU collation' : 'PostgreSQL',
+    async create() {
+      const server = await sharedPostgres();
+      const url = await server.createDatabase(collation);
+      const directory = mkdtempSync(join(tmpdir(), 'strongroom-test-'));
+      return {
+        directory,
+        open: (program) => openPostgresStore({ url, ...(program !== undefined && { program }) }),
+        remove: async () => {
+          await server.dropDatabase(url);
+          rmSync(directory, { recursive: true, force: true });
+        },
+      };
+    },
+  };
+}
+
+let postgres: Promise<PostgresServer> | undefined;
+
+function sharedPostgres(): Promise<PostgresServer> {
+  postgres ??= startPostgres();
+  return postgres;
+}
+
 /** Opens a store of the suite's database; it is closed after the suite. */
 export type OpenStoreForTest = <C extends CommandMap = Commands, Q extends QueryMap = Queries>(
   options?: Omit<TestStoreOptions, 'database'>,
 ) => Promise<TestStore<C, Q>>;
 
-/** Declares the same tests once per kind of database; the name of each run says which. */
-export function describeEachStore(name: string, declare: (openStore: OpenStoreForTest) => void): void {
-  for (const database of [sqliteDatabase()]) {
-    describe(`${name} on ${database.name}`, () => {
-      const opened: TestStore<CommandMap, QueryMap>[] = [];
-      afterAll(async () => {
-        for (const store of opened) await store.close();
-      });
-      declare(async <C extends CommandMap, Q extends QueryMap>(options: Omit<TestStoreOptions, 'database'> = {}) => {
-        const store = await openTestStore<C, Q>({ ...options, database });
-        opened.push(store as unknown as TestStore<CommandMap, QueryMap>);
-        return store;
-      });
-    });
+/**
+ * Declares the same tests once per kind of database. The name of each run says which; a database that isn't available
+ * here is reported as skipped, with the reason.
+ */
+export function describeEachStore(
+  name: string,
+  declare: (openStore: OpenStoreForTest, database: TestDatabase) => void,
+): void {
+  const missing = postgresUnavailable();
+  for (const database of [sqliteDatabase(), postgresDatabase(), postgresDatabase('icu')]) {
+    if (missing !== undefined && database.name.startsWith('PostgreSQL')) {
+      describe.skip(`${name} on ${database.name}: ${missing}`, () => declare(() => Promise.reject(missing), database));
+      continue;
+    }
+    describe(`${name} on ${database.name}`, () => declareOn(database, declare));
   }
+}
+
+function declareOn(
+  database: TestDatabase,
+  declare: (openStore: OpenStoreForTest, database: TestDatabase) => void,
+): void {
+  const opened: TestStore<CommandMap, QueryMap>[] = [];
+  // A child process without a parent's hold on it keeps nothing alive; the server ends with this file's process.
+  afterAll(async () => {
+    for (const store of opened) await store.close();
+  });
+  declare(async <C extends CommandMap, Q extends QueryMap>(options: Omit<TestStoreOptions, 'database'> = {}) => {
+    const store = await openTestStore<C, Q>({ ...options, database });
+    opened.push(store as unknown as TestStore<CommandMap, QueryMap>);
+    return store;
+  }, database);
 }

@@ -18,7 +18,7 @@ export function dataFiles(directory: string): DataFiles {
   return {
     directory,
     database: join(directory, 'strongroom.db'),
-    anchor: join(directory, 'audit-anchor.log'),
+    anchor: join(directory, 'audit.anchor'),
     lock: join(directory, 'strongroom.lock'),
     restored: join(directory, 'restored'),
   };

@@ -45,6 +45,8 @@ export function fromErrorRecord(record: ErrorRecord): StrongroomError {
 export function asStrongroomError(error: unknown): StrongroomError {
   if (error instanceof StrongroomError) return error;
   if (isUniqueViolation(error)) return new StrongroomError('version_conflict', { cause: error });
+  // https://www.postgresql.org/docs/current/errcodes-appendix.html: query_canceled, by the statement timeout
+  if (codeOf(error) === '57014') return new StrongroomError('deadline_exceeded', { cause: error });
   return new StrongroomError('internal', { cause: error });
 }
 
@@ -56,8 +58,11 @@ const sqliteUnique: readonly unknown[] = [2067, 1555];
  * unmapped fails with `version_conflict`.
  */
 export function isUniqueViolation(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
   // https://www.postgresql.org/docs/current/errcodes-appendix.html: unique_violation
-  return code === '23505' || (code === 'ERR_SQLITE_ERROR' && sqliteUnique.includes(errcode));
+  if (codeOf(error) === '23505') return true;
+  return codeOf(error) === 'ERR_SQLITE_ERROR' && sqliteUnique.includes((error as { errcode?: unknown }).errcode);
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

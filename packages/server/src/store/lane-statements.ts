@@ -8,6 +8,11 @@ export const installationState = hotStatement('lane.installationState', (db) =>
   db.selectFrom('installation').select(['epoch', 'authorisation_revision']).compile(),
 );
 
+/** PostgreSQL: keeps other lanes from moving the revision until this transaction ends, and waits for one that is moving it. */
+export const lockedAuthorisationRevision = hotStatement('lane.lockedAuthorisationRevision', (db) =>
+  db.selectFrom('installation').select('authorisation_revision').forShare().compile(),
+);
+
 export const nextAuthorisationRevision = hotStatement('lane.nextAuthorisationRevision', (db) =>
   db
     .updateTable('installation')

@@ -1,6 +1,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { StrongroomError, type ErrorCode } from '@strongroom/contract';
 import { Kysely, SqliteDialect, type CompiledQuery } from 'kysely';
+import { assertParameterCount } from './hot-parameters.ts';
 import type { HotStatement, SqlValue } from './store.ts';
 import type { Tables } from './tables.ts';
 
@@ -28,7 +29,7 @@ export class SqliteConnection {
     }
     this.db = new Kysely<Tables>({
       dialect: new SqliteDialect({
-        database: { close: () => this.database.close(), prepare: (sql) => this.#adapt(this.#prepare(sql)) },
+        database: { close: () => this.database.close(), prepare: (sql) => adapt(this.#prepare(sql), mode) },
       }),
     });
   }
@@ -68,32 +69,31 @@ export class SqliteConnection {
     this.#cached.set(sql, prepared);
     return prepared;
   }
+}
 
-  /** Kysely's dialect speaks better-sqlite3's interface: parameters come as one array, and `reader` tells rows from none. */
-  #adapt(prepared: StatementSync) {
-    const spread = (parameters: readonly unknown[]) => parameters as SqlValue[];
-    return {
-      reader: prepared.columns().length > 0,
-      all: (parameters: readonly unknown[]) => prepared.all(...spread(parameters)),
-      run: (parameters: readonly unknown[]) => prepared.run(...spread(parameters)),
-      iterate: (parameters: readonly unknown[]) => prepared.iterate(...spread(parameters)),
-    };
-  }
+/**
+ * Kysely's dialect speaks better-sqlite3's interface: parameters come as one array, and `reader` tells rows from none. On a
+ * reading connection failures of the store come out as its own errors; on the writing one the lane judges them.
+ */
+function adapt(prepared: StatementSync, mode: 'read' | 'write') {
+  const guard = <Result>(work: () => Result): Result => {
+    try {
+      return work();
+    } catch (error) {
+      throw mode === 'read' ? (sqliteStorageFailure(error) ?? error) : error;
+    }
+  };
+  return {
+    reader: prepared.columns().length > 0,
+    all: (parameters: readonly unknown[]) => guard(() => prepared.all(...(parameters as SqlValue[]))),
+    run: (parameters: readonly unknown[]) => guard(() => prepared.run(...(parameters as SqlValue[]))),
+    iterate: (parameters: readonly unknown[]) => prepared.iterate(...(parameters as SqlValue[])),
+  };
 }
 
 interface HotEntry {
   readonly prepared: StatementSync;
   readonly count: number;
-}
-
-/** @throws TypeError when a hot statement gets more or fewer parameters than it has placeholders */
-export function assertParameterCount(
-  statement: HotStatement<unknown>,
-  expected: number,
-  parameters: readonly SqlValue[],
-): void {
-  if (parameters.length === expected) return;
-  throw new TypeError(`The statement ${statement.name} takes ${expected} parameters, not ${parameters.length}`);
 }
 
 /** Primary result codes (https://www.sqlite.org/rescode.html) that concern the store and not the statement. */

@@ -1,5 +1,3 @@
-import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { StrongroomError } from '@strongroom/contract';
 import type { AuditChainSettings } from '../audit/chain.ts';
 import type { Commands } from './commands.ts';
@@ -18,7 +16,7 @@ import type { Queries } from './queries.ts';
 import { SqliteConnection } from './sqlite-connection.ts';
 import { migrateSqlite } from './sqlite-migrate.ts';
 import type { CommandMap, ExecuteOptions, HotStatement, OpenStore, QueryMap, SqlValue } from './store.ts';
-import type { StoreThreadData } from './store-thread.ts';
+import { defaultProgram, type StoreThreadData } from './store-thread.ts';
 import { Thread } from './thread.ts';
 
 export interface SqliteStoreOptions {
@@ -27,9 +25,6 @@ export interface SqliteStoreOptions {
   /** A module like `program.ts` with other commands and queries; default: all of Strongroom's. */
   readonly program?: URL;
 }
-
-/** This folder's `program` as it runs: `.ts` from the sources, `.js` from the published build. */
-export const defaultProgram = new URL(`./program${extname(fileURLToPath(import.meta.url))}`, import.meta.url);
 
 /**
  * Opens the embedded store: finishes an interrupted restore, migrates the schema (an existing file is copied first), and

@@ -1,3 +1,5 @@
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { AuditChain, AuditChainOptions } from '../audit/chain.ts';
 import type { CommandMap, QueryMap } from './store.ts';
 
@@ -15,6 +17,9 @@ export interface Program {
   readonly queries: QueryMap;
   readonly createAuditChain: (options: AuditChainOptions) => AuditChain;
 }
+
+/** This folder's `program` as it runs: `.ts` from the sources, `.js` from the published build. */
+export const defaultProgram = new URL(`./program${extname(fileURLToPath(import.meta.url))}`, import.meta.url);
 
 /** Imported by URL, so that the threads and the calling thread run the same program. */
 export async function loadProgram(url: string): Promise<Program> {

