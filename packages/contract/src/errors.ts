@@ -287,6 +287,12 @@ export const errorTable = {
     hint: 'errors[] names each dependency that is missing; strongroom doctor says more.',
   },
   shutting_down: { status: 503, title: 'The server is stopping', retryable: true, hint: 'Try again in a moment.' },
+  server_unreachable: {
+    status: 503,
+    title: 'The server cannot be reached',
+    retryable: true,
+    hint: 'Check STRONGROOM_URL, and that the server runs there: npm start, or strongroom serve.',
+  },
   internal: {
     status: 500,
     title: 'Something went wrong on our side',
