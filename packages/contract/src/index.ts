@@ -23,3 +23,12 @@ export {
 export { sparkJobRoutes } from './routes/surfaces.ts';
 export * from './surfaces/fields.ts';
 export * from './surfaces/spark-job.ts';
+export { bundleRoutes, grantRoutes, memberRoutes, principalNamePattern } from './routes/access.ts';
+export { domainRoutes } from './routes/domains.ts';
+export {
+  type ExplainLink,
+  explainLinks,
+  type ExplainOutcome,
+  explainOutcomes,
+  explainRoutes,
+} from './routes/explain.ts';

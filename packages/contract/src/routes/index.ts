@@ -1,4 +1,7 @@
 import type { RouteDeclaration } from '../route.ts';
+import { bundleRoutes, grantRoutes, memberRoutes } from './access.ts';
+import { domainRoutes } from './domains.ts';
+import { explainRoutes } from './explain.ts';
 import { authRoutes } from './auth.ts';
 import { groupRoutes, userRoutes } from './identities.ts';
 import { keyRoutes } from './keys.ts';
@@ -11,6 +14,11 @@ import { secretRoutes } from './secrets.ts';
 
 /** Every route of the API: the server registers these, the OpenAPI document and the client are made from them. */
 export const routes = [
+  ...domainRoutes,
+  ...memberRoutes,
+  ...grantRoutes,
+  ...bundleRoutes,
+  ...explainRoutes,
   ...authRoutes,
   ...userRoutes,
   ...groupRoutes,
