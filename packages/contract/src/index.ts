@@ -7,6 +7,7 @@ export * from './roles.ts';
 export * from './route.ts';
 export * from './openapi.ts';
 export { routes } from './routes/index.ts';
+export { AuditRecord, auditRoutes } from './routes/audit.ts';
 export { authRoutes, type SessionTransport, tabTokenHeader } from './routes/auth.ts';
 export { groupRoutes, userRoutes } from './routes/identities.ts';
 export { domainServiceAccountRoutes, serviceAccountRoutes } from './routes/service-accounts.ts';

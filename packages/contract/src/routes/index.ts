@@ -2,6 +2,7 @@ import type { RouteDeclaration } from '../route.ts';
 import { bundleRoutes, grantRoutes, memberRoutes } from './access.ts';
 import { domainRoutes } from './domains.ts';
 import { explainRoutes } from './explain.ts';
+import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
 import { groupRoutes, userRoutes } from './identities.ts';
 import { keyRoutes } from './keys.ts';
@@ -26,6 +27,7 @@ export const routes = [
   ...domainServiceAccountRoutes,
   ...keyRoutes,
   ...secretRoutes,
+  ...auditRoutes,
   ...operationRoutes,
   ...sparkJobRoutes,
   ...runRoutes,

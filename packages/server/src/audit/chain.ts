@@ -16,6 +16,7 @@ import {
   sha256Hex,
   signingKeyId,
 } from './record.ts';
+import { latestCheckpoint, movedHeads } from './statements.ts';
 
 export type AuditRow = Tables['audit_records'];
 
@@ -133,30 +134,10 @@ export function createAuditChain(options: AuditChainOptions): AuditChain {
 
 /** What a new chain links to. Read by the writer before it opens its chain. */
 export async function readChainOpening(db: Kysely<Tables>): Promise<ChainOpening> {
-  const checkpoint = await db
-    .selectFrom('audit_checkpoints')
-    .select(['id', 'document'])
-    .orderBy('at', 'desc')
-    .orderBy('id', 'desc')
-    .limit(1)
-    .executeTakeFirst();
+  const checkpoint = await latestCheckpoint(db);
+  const heads = await movedHeads(db);
   return {
     checkpoint: checkpoint === undefined ? null : { id: checkpoint.id, digest: sha256Hex(checkpoint.document) },
-    heads: await readMovedHeads(db),
+    heads: heads.map(({ chain, sequence, hash }) => ({ chain, sequence, hash })),
   };
-}
-
-/** Heads of chains that no checkpoint covers, by chain id. */
-export async function readMovedHeads(db: Kysely<Tables>): Promise<readonly ChainHead[]> {
-  const rows = await db
-    .selectFrom('audit_chains')
-    .select(['id', 'head_sequence', 'head_hash'])
-    .whereRef('head_sequence', '>', 'checkpointed_sequence')
-    .orderBy('id')
-    .execute();
-  return rows.map((row) => ({
-    chain: row.id,
-    sequence: row.head_sequence,
-    hash: Buffer.from(row.head_hash).toString('hex'),
-  }));
 }

@@ -1,35 +1,11 @@
 import { timingSafeEqual } from 'node:crypto';
 import { type Claim, describeClaim } from './claims.ts';
-import { createRecordHash, type Genesis, noPreviousHash, recordMac } from './record.ts';
+import { createRecordHash, noPreviousHash, recordMac } from './record.ts';
+import { parseRecord } from './record-content.ts';
 import type { StoredRecord } from './source.ts';
 import type { Findings } from './verify-report.ts';
 
-/** A record's JSON, as far as the verifier reads it. */
-export interface RecordContent {
-  readonly at: string;
-  readonly principal: { readonly id: string };
-  readonly action: string;
-  readonly outcome: string;
-  readonly scope?: { readonly id: string };
-  readonly detail?: Readonly<Record<string, unknown>>;
-  readonly genesis?: Genesis;
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true });
 const checkpointMark = Buffer.from('"action":"audit.checkpoint"');
-
-/** `null` for what is no record; a signed or hashed one always is. */
-export function parseRecord(bytes: Uint8Array): RecordContent | null {
-  try {
-    const content: unknown = JSON.parse(utf8.decode(bytes));
-    return typeof content === 'object' && content !== null && 'principal' in content
-      ? (content as RecordContent)
-      : null;
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return null;
-    throw error;
-  }
-}
 
 /** What every chain's check uses. */
 export interface ChainContext {

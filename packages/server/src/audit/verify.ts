@@ -1,9 +1,10 @@
 import { checkpointDigest, openCheckpoint } from './checkpoint-document.ts';
 import { type Claim, Claims, describeClaim } from './claims.ts';
 import { type AnchorPosition, type Genesis, signingKeyId } from './record.ts';
+import { parseRecord } from './record-content.ts';
 import type { AnchorInput, AuditSource } from './source.ts';
 import { AnchorCheck } from './verify-anchors.ts';
-import { ChainCheck, type ChainContext, parseRecord } from './verify-chain.ts';
+import { ChainCheck, type ChainContext } from './verify-chain.ts';
 import { Findings, type Restore, type VerifyReport, type Window, Windows } from './verify-report.ts';
 
 export interface VerifyOptions {

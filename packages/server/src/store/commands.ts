@@ -1,4 +1,5 @@
 import { accessCommands } from '../access/commands.ts';
+import { auditCommands } from '../audit/commands.ts';
 import { identityCommands } from '../identities/commands.ts';
 import { keyCommands } from '../keys/commands.ts';
 import { secretCommands } from '../secrets/commands.ts';
@@ -9,6 +10,7 @@ import { runCommands } from '../runs/commands.ts';
 /** Every write there is, by name: one literal map, one line per folder. */
 export const commands = {
   ...accessCommands,
+  ...auditCommands,
   ...identityCommands,
   ...keyCommands,
   ...secretCommands,

@@ -1,4 +1,5 @@
 import { accessQueries } from '../access/queries.ts';
+import { auditQueries } from '../audit/queries.ts';
 import { identityQueries } from '../identities/queries.ts';
 import { keyQueries } from '../keys/queries.ts';
 import { secretQueries } from '../secrets/queries.ts';
@@ -9,6 +10,7 @@ import { runQueries } from '../runs/queries.ts';
 /** Every read of many rows, by name: one literal map, one line per folder. */
 export const queries = {
   ...accessQueries,
+  ...auditQueries,
   ...identityQueries,
   ...keyQueries,
   ...secretQueries,

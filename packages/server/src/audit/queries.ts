@@ -1,0 +1,165 @@
+import { sql } from 'kysely';
+import type { QueryContext } from '../store/store.ts';
+import type { SignedCheckpoint } from './checkpoint-document.ts';
+import type { ChainHead } from './record.ts';
+import { latestCheckpoint, movedHeads, type MovedHead } from './statements.ts';
+
+export interface RecordPlace {
+  readonly at: number;
+  readonly chain: string;
+  readonly sequence: number;
+}
+
+export interface RecordFilter {
+  /** Any of these; absent: all. */
+  readonly scopeIds?: readonly string[];
+  readonly principalIds?: readonly string[];
+  readonly action?: string;
+  readonly outcome?: string;
+  /** Milliseconds since 1970, inclusive. */
+  readonly from?: number;
+  /** Milliseconds since 1970, exclusive. */
+  readonly to?: number;
+}
+
+export interface RecordPage extends RecordFilter {
+  /** Older than this. */
+  readonly before?: RecordPlace;
+  readonly limit: number;
+}
+
+export interface ListedRecord {
+  readonly chain_id: string;
+  readonly sequence: number;
+  readonly at: number;
+  readonly record: Uint8Array;
+  readonly hash: Uint8Array;
+  readonly principal_id: string | null;
+  readonly scope_id: string | null;
+  readonly action: string;
+  readonly outcome: string;
+}
+
+/** Newest first. */
+async function list(context: QueryContext, args: RecordPage): Promise<ListedRecord[]> {
+  let query = context.db
+    .selectFrom('audit_records')
+    .select(['chain_id', 'sequence', 'at', 'record', 'hash', 'principal_id', 'scope_id', 'action', 'outcome']);
+  if (args.scopeIds !== undefined) query = query.where('scope_id', 'in', args.scopeIds);
+  if (args.principalIds !== undefined) query = query.where('principal_id', 'in', args.principalIds);
+  if (args.action !== undefined) query = query.where('action', '=', args.action);
+  if (args.outcome !== undefined) query = query.where('outcome', '=', args.outcome);
+  if (args.from !== undefined) query = query.where('at', '>=', args.from);
+  if (args.to !== undefined) query = query.where('at', '<', args.to);
+  const { before } = args;
+  if (before !== undefined)
+    query = query.where(sql<boolean>`(at, chain_id, sequence) < (${before.at}, ${before.chain}, ${before.sequence})`);
+  return query
+    .orderBy('at', 'desc')
+    .orderBy('chain_id', 'desc')
+    .orderBy('sequence', 'desc')
+    .limit(args.limit)
+    .execute();
+}
+
+export interface CheckpointState {
+  readonly heads: readonly MovedHead[];
+  readonly previous: { readonly id: string; readonly at: number; readonly document: Uint8Array } | null;
+  /** All that happened since is that checkpoint's own record. */
+  readonly isOnlyCheckpoint: boolean;
+}
+
+/** What the next checkpoint would cover. */
+async function checkpointState(context: QueryContext): Promise<CheckpointState> {
+  const heads = await movedHeads(context.db);
+  const previous = await latestCheckpoint(context.db);
+  const [head] = heads;
+  let isOnlyCheckpoint = false;
+  if (head !== undefined && heads.length === 1 && head.sequence === head.checkpointed + 1) {
+    const row = await context.db
+      .selectFrom('audit_records')
+      .select('action')
+      .where('chain_id', '=', head.chain)
+      .where('sequence', '=', head.sequence)
+      .executeTakeFirst();
+    isOnlyCheckpoint = row?.action === 'audit.checkpoint';
+  }
+  return { heads, previous: previous ?? null, isOnlyCheckpoint };
+}
+
+export interface ExportStart {
+  readonly chains: readonly (ChainHead & { readonly startedAt: number })[];
+  readonly lastCheckpointId: string | null;
+}
+
+/** Where an export ends: every chain's head and the last checkpoint at one moment, hence in one statement. */
+async function exportStart(context: QueryContext): Promise<ExportStart> {
+  const rows = await context.db
+    .selectFrom('audit_chains')
+    .select((column) => [
+      'id',
+      'started_at',
+      'head_sequence',
+      'head_hash',
+      column
+        .selectFrom('audit_checkpoints')
+        .select('audit_checkpoints.id')
+        .orderBy('audit_checkpoints.at', 'desc')
+        .orderBy('audit_checkpoints.id', 'desc')
+        .limit(1)
+        .as('checkpoint_id'),
+    ])
+    .orderBy('audit_chains.id')
+    .execute();
+  return {
+    chains: rows.map((row) => ({
+      chain: row.id,
+      sequence: row.head_sequence,
+      hash: Buffer.from(row.head_hash).toString('hex'),
+      startedAt: row.started_at,
+    })),
+    lastCheckpointId: rows[0]?.checkpoint_id ?? null,
+  };
+}
+
+export interface ExportedRow {
+  readonly sequence: number;
+  readonly record: Uint8Array;
+  readonly hash: Uint8Array;
+  readonly mac: Uint8Array;
+}
+
+/** Records of one chain after one sequence up to another. */
+async function exportRecords(
+  context: QueryContext,
+  args: { readonly chain: string; readonly after: number; readonly to: number; readonly limit: number },
+): Promise<ExportedRow[]> {
+  return context.db
+    .selectFrom('audit_records')
+    .select(['sequence', 'record', 'hash', 'mac'])
+    .where('chain_id', '=', args.chain)
+    .where('sequence', '>', args.after)
+    .where('sequence', '<=', args.to)
+    .orderBy('sequence')
+    .limit(args.limit)
+    .execute();
+}
+
+/** Checkpoints by (time, id), after one place. */
+async function exportCheckpoints(
+  context: QueryContext,
+  args: { readonly after: { readonly at: number; readonly id: string } | null; readonly limit: number },
+): Promise<SignedCheckpoint[]> {
+  let query = context.db.selectFrom('audit_checkpoints').selectAll();
+  if (args.after !== null) query = query.where(sql<boolean>`(at, id) > (${args.after.at}, ${args.after.id})`);
+  const rows = await query.orderBy('at').orderBy('id').limit(args.limit).execute();
+  return rows.map(({ id, at, document, signature, key_id: keyId }) => ({ id, at, document, signature, keyId }));
+}
+
+export const auditQueries = {
+  'audit.list': list,
+  'audit.checkpointState': checkpointState,
+  'audit.exportStart': exportStart,
+  'audit.exportRecords': exportRecords,
+  'audit.exportCheckpoints': exportCheckpoints,
+};
