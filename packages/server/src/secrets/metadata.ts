@@ -2,7 +2,7 @@ import { formatReference, type SecretMetadata } from '@strongroom/contract';
 import type { Static } from 'typebox';
 import type { ActionAnswer } from '../access/refusal.ts';
 import type { ScopeRef } from '../access/types.ts';
-import type { SecretRow } from './queries.ts';
+import type { SecretRow, UseRow } from './queries.ts';
 
 export type SecretView = Static<typeof SecretMetadata>;
 
@@ -65,4 +65,18 @@ export function time(milliseconds: number): string {
 
 export function timeOrNull(milliseconds: number | null): string | null {
   return milliseconds === null ? null : time(milliseconds);
+}
+
+/** One use, as people read it. */
+export function useView(row: UseRow) {
+  return {
+    surface: row.surface,
+    configuration: row.configuration,
+    domain: row.domain,
+    pointer: row.pointer,
+    name: row.name,
+    reference: row.reference,
+    kind: row.kind,
+    authorisedBy: row.authorised_by,
+  };
 }

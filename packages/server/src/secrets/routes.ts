@@ -7,7 +7,16 @@ import type {
 } from '@strongroom/contract';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { HandlersOf } from '../http/handler.ts';
+import type { SecretImporter } from './importer.ts';
+import type { SecretReader } from './reader.ts';
 import type { Secrets } from './service.ts';
+
+/** The three parts of the catalogue. */
+export interface SecretServices {
+  readonly secrets: Secrets;
+  readonly reader: SecretReader;
+  readonly importer: SecretImporter;
+}
 
 type DomainRoute<Id extends string> = Extract<(typeof domainSecretRoutes)[number], { readonly id: Id }>;
 
@@ -35,16 +44,16 @@ type AllHandlers = DomainHandlers &
   HandlersOf<typeof assignmentRoutes>;
 
 /** One set of handlers serves all three scopes: the guard has put the scope of the path into the request. */
-export function secretHandlers(secrets: Secrets, knowledge: SecretKnowledge): AllHandlers {
+export function secretHandlers({ secrets, reader, importer }: SecretServices, knowledge: SecretKnowledge): AllHandlers {
   const handlers: DomainHandlers = {
     async domainSecretCreate({ caller, scope, body, idempotency }) {
       return withEtag(await secrets.create(caller, scope, body, idempotency));
     },
     async domainSecretList({ caller, scope, query }) {
-      return { body: await secrets.list(caller, scope, query) };
+      return { body: await reader.list(caller, scope, query) };
     },
     async domainSecretGet({ caller, scope, params }) {
-      return withEtag(await secrets.get(caller, scope, params.key));
+      return withEtag(await reader.get(caller, scope, params.key));
     },
     async domainSecretUpdate({ caller, scope, params, body, ifMatch }) {
       return withEtag(await secrets.update(caller, scope, params.key, body, ifMatch));
@@ -53,7 +62,7 @@ export function secretHandlers(secrets: Secrets, knowledge: SecretKnowledge): Al
       return withEtag(await secrets.rotate(caller, scope, params.key, body, ifMatch, idempotency));
     },
     async domainSecretVersions({ caller, scope, params }) {
-      return { body: { items: await secrets.versions(caller, scope, params.key) } };
+      return { body: { items: await reader.versions(caller, scope, params.key) } };
     },
     async domainSecretRollback({ caller, scope, params, body, ifMatch }) {
       return withEtag(await secrets.rollback(caller, scope, params.key, body.version, ifMatch));
@@ -69,24 +78,24 @@ export function secretHandlers(secrets: Secrets, knowledge: SecretKnowledge): Al
       return {};
     },
     async domainSecretUsedBy({ caller, scope, params, query }) {
-      return { body: await secrets.usedBy(caller, scope, params.key, query) };
+      return { body: await reader.usedBy(caller, scope, params.key, query) };
     },
     async domainSecretDrift({ caller, scope, params, query }) {
-      const secret = await secrets.get(caller, scope, params.key);
+      const secret = await reader.get(caller, scope, params.key);
       return { body: await knowledge.drift(caller, scope, secret.id, query.include === 'ended') };
     },
     async domainSecretAccess({ caller, scope, params }) {
-      const secret = await secrets.get(caller, scope, params.key);
+      const secret = await reader.get(caller, scope, params.key);
       return { body: await knowledge.access(caller, scope, secret) };
     },
     async domainSecretImport({ caller, scope, body }) {
-      return { body: await secrets.import(caller, scope, body) };
+      return { body: await importer.import(caller, scope, body) };
     },
     async domainFolderList({ scope }) {
-      return { body: { items: await secrets.folders(scope) } };
+      return { body: { items: await reader.folders(scope) } };
     },
     async domainInventory({ caller, scope, query }) {
-      return { body: await secrets.inventory(caller, scope, query.expiringWithinDays ?? 30) };
+      return { body: await reader.inventory(caller, scope, query.expiringWithinDays ?? 30) };
     },
   };
   return {
@@ -94,7 +103,7 @@ export function secretHandlers(secrets: Secrets, knowledge: SecretKnowledge): Al
     ...renamed(handlers, 'admin'),
     ...renamed(handlers, 'global'),
     async assignmentGet({ caller, scope, params }) {
-      return { body: await secrets.assignments(caller, scope, params.key) };
+      return { body: await reader.assignments(caller, scope, params.key) };
     },
     async assignmentPut({ caller, scope, params, body }) {
       return { body: await secrets.assign(caller, scope, params.key, body) };

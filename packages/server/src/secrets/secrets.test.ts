@@ -6,6 +6,8 @@ import { describeEachStore, type TestStore } from '../../testing/stores.ts';
 import { createAccess } from '../access/service.ts';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import { adminScopeId, globalScopeId } from '../store/ids.ts';
+import { SecretImporter } from './importer.ts';
+import { SecretReader } from './reader.ts';
 import { Secrets } from './service.ts';
 import type { ValueInput } from './values.ts';
 
@@ -41,11 +43,15 @@ async function codeOf(work: Promise<unknown>): Promise<ErrorCode> {
 describeEachStore('secrets', (openStore) => {
   let test: TestStore;
   let secrets: Secrets;
+  let reader: SecretReader;
+  let importer: SecretImporter;
   const canaries = new Canaries();
 
   beforeAll(async () => {
     test = await openStore();
-    secrets = new Secrets(test.store, test.keys, createAccess(test.store), limits);
+    reader = new SecretReader(test.store, test.keys, createAccess(test.store));
+    secrets = new Secrets(test.store, test.keys, reader, limits);
+    importer = new SecretImporter(secrets, reader, limits.valueBytes);
   });
 
   /** Opens what is stored as a launch would. */
@@ -84,7 +90,7 @@ describeEachStore('secrets', (openStore) => {
       rotation: 'none',
     });
     canaries.saw('view', JSON.stringify(view));
-    canaries.saw('list', JSON.stringify(await secrets.list(caller, global, {})));
+    canaries.saw('list', JSON.stringify(await reader.list(caller, global, {})));
     canaries.watchDirectory(test.directory);
     canaries.assertNoLeak();
     expect(Buffer.from(await stored(global, 'finance-db')).toString()).toBe(value);
@@ -123,7 +129,7 @@ describeEachStore('secrets', (openStore) => {
     ['one byte too many', { value: 'x'.repeat(limits.valueBytes + 1) }, 'limit_exceeded'],
   ])('refuses %s before any write', async (_name, input, code) => {
     expect(await codeOf(secrets.create(caller, admin, { key: 'refused', ...input }))).toBe(code);
-    expect(await codeOf(secrets.get(caller, admin, 'refused'))).toBe('not_found');
+    expect(await codeOf(reader.get(caller, admin, 'refused'))).toBe('not_found');
   });
 
   it('takes a value of exactly the limit', async () => {
@@ -138,19 +144,19 @@ describeEachStore('secrets', (openStore) => {
       code: 'key_clash',
       detail: expect.stringContaining('Clash'),
     });
-    expect(await codeOf(secrets.get(caller, global, 'clash'))).toBe('not_found');
+    expect(await codeOf(reader.get(caller, global, 'clash'))).toBe('not_found');
   });
 
   it('rotates, keeps the last versions, and rolls back unseen', async () => {
     await secrets.create(caller, global, { key: 'rotating', value: 'first' });
     for (const value of ['second', 'third', 'fourth'])
       await secrets.rotate(caller, global, 'rotating', { value }, undefined);
-    const versions = await secrets.versions(caller, global, 'rotating');
+    const versions = await reader.versions(caller, global, 'rotating');
     expect(versions.map(({ version }) => version)).toEqual(['1.4', '1.3', '1.2']);
     const view = await secrets.rollback(caller, global, 'rotating', '1.2', undefined);
     expect(view.version).toBe('1.5');
     expect(Buffer.from(await stored(global, 'rotating')).toString()).toBe('second');
-    expect((await secrets.versions(caller, global, 'rotating'))[0]).toMatchObject({
+    expect((await reader.versions(caller, global, 'rotating'))[0]).toMatchObject({
       version: '1.5',
       isCurrent: true,
       copiedFrom: '1.2',
@@ -164,7 +170,7 @@ describeEachStore('secrets', (openStore) => {
       ['a', 'b', 'c', 'd'].map((value) => secrets.rotate(caller, global, 'contended', { value }, undefined)),
     );
     expect(rotations.filter(({ status }) => status === 'rejected')).toEqual([]);
-    expect((await secrets.get(caller, global, 'contended')).version).toBe('1.5');
+    expect((await reader.get(caller, global, 'contended')).version).toBe('1.5');
   });
 
   it('guards against lost updates with the revision', async () => {
@@ -174,15 +180,15 @@ describeEachStore('secrets', (openStore) => {
       'revision_mismatch',
     );
     expect(await codeOf(secrets.rotate(caller, global, 'guarded', { value: 'b' }, revision))).toBe('revision_mismatch');
-    expect((await secrets.get(caller, global, 'guarded')).description).toBe('new');
+    expect((await reader.get(caller, global, 'guarded')).description).toBe('new');
   });
 
   it('deletes softly, holds the key, restores and purges', async () => {
     await secrets.create(caller, global, { key: 'leaving', value: 'kept' });
     await secrets.delete(caller, global, 'leaving', { force: false, ifMatch: undefined });
-    expect(await codeOf(secrets.get(caller, global, 'leaving'))).toBe('not_found');
+    expect(await codeOf(reader.get(caller, global, 'leaving'))).toBe('not_found');
     expect(await codeOf(secrets.create(caller, global, { key: 'leaving', value: 'x' }))).toBe('soft_deleted');
-    expect((await secrets.list(caller, global, { state: 'deleted' })).items.map(({ key }) => key)).toContain('leaving');
+    expect((await reader.list(caller, global, { state: 'deleted' })).items.map(({ key }) => key)).toContain('leaving');
     expect(await codeOf(secrets.purge(caller, global, 'finance-db'))).toBe('state_conflict');
     await secrets.restore(caller, global, 'leaving');
     expect(Buffer.from(await stored(global, 'leaving')).toString()).toBe('kept');
@@ -204,13 +210,13 @@ describeEachStore('secrets', (openStore) => {
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await secrets.list(caller, admin, { q: 'page-', limit: 2, ...(cursor !== undefined && { cursor }) });
+      const page = await reader.list(caller, admin, { q: 'page-', limit: 2, ...(cursor !== undefined && { cursor }) });
       seen.push(...page.items.map(({ key }) => key));
       cursor = page.nextCursor;
     } while (cursor !== undefined);
     expect(seen).toEqual(['page-1', 'page-2', 'page-3', 'page-4', 'page-5']);
-    const keys = async (filter: Parameters<Secrets['list']>[2]) =>
-      (await secrets.list(caller, admin, filter)).items.map(({ key }) => key);
+    const keys = async (filter: Parameters<SecretReader['list']>[2]) =>
+      (await reader.list(caller, admin, filter)).items.map(({ key }) => key);
     expect(await keys({ q: 'pa' })).toEqual(seen);
     expect(await keys({ q: '100% "ODD"' })).toEqual(['page-4']);
     expect(await keys({ q: 'nowhere' })).toEqual([]);
@@ -220,14 +226,14 @@ describeEachStore('secrets', (openStore) => {
   });
 
   it('refuses a forged cursor, and another filter with a good one', async () => {
-    const { nextCursor = '' } = await secrets.list(caller, admin, { q: 'page-', limit: 1 });
+    const { nextCursor = '' } = await reader.list(caller, admin, { q: 'page-', limit: 1 });
     expect(nextCursor).not.toBe('');
     expect(
-      await codeOf(secrets.list(caller, admin, { q: 'page-', limit: 1, cursor: `${nextCursor.slice(0, -2)}xx` })),
+      await codeOf(reader.list(caller, admin, { q: 'page-', limit: 1, cursor: `${nextCursor.slice(0, -2)}xx` })),
     ).toBe('cursor_invalid');
-    expect(await codeOf(secrets.list(caller, admin, { limit: 1, cursor: nextCursor }))).toBe('cursor_invalid');
+    expect(await codeOf(reader.list(caller, admin, { limit: 1, cursor: nextCursor }))).toBe('cursor_invalid');
     expect(
-      await codeOf(secrets.list({ ...caller, id: 'usr_other' }, admin, { q: 'page-', limit: 1, cursor: nextCursor })),
+      await codeOf(reader.list({ ...caller, id: 'usr_other' }, admin, { q: 'page-', limit: 1, cursor: nextCursor })),
     ).toBe('cursor_invalid');
   });
 
@@ -236,7 +242,7 @@ describeEachStore('secrets', (openStore) => {
     const soon = new Date(Date.now() + 86_400_000).toISOString();
     await secrets.create(caller, admin, { key: 'expired-one', value: 'v', expiresAt: past });
     await secrets.create(caller, admin, { key: 'expiring-one', value: 'v', expiresAt: soon, rotateEveryDays: 1 });
-    const inventory = await secrets.inventory(caller, admin, 30);
+    const inventory = await reader.inventory(caller, admin, 30);
     expect(inventory.expired.map(({ key }) => key)).toEqual(['expired-one']);
     expect(inventory.expiring.map(({ key }) => key)).toEqual(['expiring-one']);
     expect(inventory.unused.map(({ key }) => key)).toContain('expired-one');
@@ -245,7 +251,7 @@ describeEachStore('secrets', (openStore) => {
   });
 
   it('imports .env, JSON and a Kubernetes manifest', async () => {
-    const env = await secrets.import(caller, global, {
+    const env = await importer.import(caller, global, {
       format: 'env',
       content: '# note\nexport DB_USER=ann\nDB_PASSWORD="two\nlines"\n',
       folder: 'imported',
@@ -255,13 +261,13 @@ describeEachStore('secrets', (openStore) => {
       { key: 'DB_PASSWORD', outcome: 'created' },
     ]);
     expect(Buffer.from(await stored(global, 'DB_PASSWORD')).toString()).toBe('two\nlines');
-    await secrets.import(caller, global, {
+    await importer.import(caller, global, {
       format: 'json',
       content: '{"api": "k", "pair": {"user": "u", "password": "p"}}',
       prefix: 'json-',
     });
-    expect((await secrets.get(caller, global, 'json-pair')).fields).toEqual(['user', 'password']);
-    await secrets.import(caller, global, {
+    expect((await reader.get(caller, global, 'json-pair')).fields).toEqual(['user', 'password']);
+    await importer.import(caller, global, {
       format: 'kubernetes',
       content:
         'apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\n  tls.key: aGVsbG8=\nstringData:\n  tls.crt: text\n',
@@ -271,7 +277,7 @@ describeEachStore('secrets', (openStore) => {
 
   it('imports nothing when anything is wrong, and says what without a value', async () => {
     const value = canaries.text('imported');
-    const work = secrets.import(caller, global, {
+    const work = importer.import(caller, global, {
       format: 'json',
       content: JSON.stringify({ fresh: value, DB_USER: value, '-bad': value }),
     });
@@ -291,7 +297,7 @@ describeEachStore('secrets', (openStore) => {
       `A="${canaries.plain('after quote')}"${canaries.plain('behind')}`,
       `A=${canaries.plain('hash')}#${canaries.plain('cut')}`,
     ]) {
-      const failure = await secrets.import(caller, global, { format: 'env', content }).then(
+      const failure = await importer.import(caller, global, { format: 'env', content }).then(
         () => undefined,
         (caught: unknown) => caught,
       );
@@ -299,7 +305,7 @@ describeEachStore('secrets', (openStore) => {
       canaries.saw('env error', JSON.stringify(failure) + String(failure));
     }
     canaries.assertNoLeak();
-    expect(await codeOf(secrets.get(caller, global, 'fresh'))).toBe('not_found');
+    expect(await codeOf(reader.get(caller, global, 'fresh'))).toBe('not_found');
   });
 
   it('rotates the terms and seals anew, and everything still opens', async () => {

@@ -1,0 +1,269 @@
+import { foldKey, StrongroomError } from '@strongroom/contract';
+import { actionsOn, type ActionAnswer } from '../access/refusal.ts';
+import type { Access, Caller, ScopeRef } from '../access/types.ts';
+import type { Keys } from '../keys/keys.ts';
+import { hotStatement, type Store } from '../store/store.ts';
+import { formatVersion, secretView, type SecretView, time, useView } from './metadata.ts';
+import type { SecretRow, SecretState, UseRow } from './queries.ts';
+
+export interface SecretListFilter {
+  readonly limit?: number;
+  readonly cursor?: string;
+  readonly q?: string;
+  readonly folder?: string;
+  readonly tag?: string;
+  readonly state?: SecretState;
+}
+
+const defaultPage = 50;
+/** Entries of a list that is no page. */
+export const listLimit = 200;
+
+export type SecretWithUses = SecretRow & { readonly uses: number };
+
+const byFoldedKey = hotStatement<SecretWithUses>('secret.byFoldedKey', (db) =>
+  db
+    .selectFrom('secrets')
+    .innerJoin('sources', 'sources.id', 'secrets.source_id')
+    .selectAll('secrets')
+    .select((column) => [
+      column
+        .selectFrom('uses')
+        .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')
+        .select((use) => use.fn.countAll<number>().as('count'))
+        .whereRef('uses.secret_id', '=', 'secrets.id')
+        .where('configurations.deleted_at', 'is', null)
+        .$asScalar()
+        .$notNull()
+        .as('uses'),
+    ])
+    .where('secrets.scope_id', '=', '')
+    .where('sources.name', '=', 'managed')
+    .where('secrets.folded_key', '=', '')
+    .compile(),
+);
+
+/** Everything that reads the catalogue: metadata, never a value. */
+export class SecretReader {
+  readonly #store: Store;
+  readonly #keys: Keys;
+  readonly #access: Access;
+
+  constructor(store: Store, keys: Keys, access: Access) {
+    this.#store = store;
+    this.#keys = keys;
+    this.#access = access;
+  }
+
+  async get(caller: Caller, scope: ScopeRef, key: string): Promise<SecretView> {
+    return this.view(caller, scope, await this.find(caller, scope, key));
+  }
+
+  async list(
+    caller: Caller,
+    scope: ScopeRef,
+    filter: SecretListFilter,
+  ): Promise<{ items: SecretView[]; nextCursor?: string }> {
+    if (filter.state === 'deleted' || filter.state === 'shared-value')
+      await this.#access.require(caller, 'secret.manage', { kind: 'scope', scope });
+    const { cursor, limit = defaultPage, ...selection } = filter;
+    const binding = JSON.stringify(['secret.list', caller.id, scope.id, selection]);
+    const after = cursor === undefined ? undefined : this.openCursor(cursor, binding);
+    const rows = await this.#store.query('secret.list', {
+      ...selection,
+      ...this.visibility(caller, scope),
+      scopeId: scope.id,
+      now: Date.now(),
+      limit: limit + 1,
+      ...(after && { after: { foldedKey: String(after['k']), id: String(after['i']) } }),
+    });
+    const page = rows.slice(0, limit);
+    const last = page.at(-1);
+    const items = await Promise.all(page.map((row) => this.view(caller, scope, row)));
+    return rows.length > limit && last !== undefined
+      ? { items, nextCursor: this.#keys.sealCursor({ k: last.folded_key, i: last.id }, binding) }
+      : { items };
+  }
+
+  async versions(caller: Caller, scope: ScopeRef, key: string) {
+    const row = await this.find(caller, scope, key);
+    const versions = await this.#store.db
+      .selectFrom('secret_versions')
+      .select(['epoch', 'version', 'shape', 'field_names', 'created_at', 'created_by', 'copied_from'])
+      .where('secret_id', '=', row.id)
+      .orderBy('version', 'desc')
+      .execute();
+    const epochOf = new Map(versions.map(({ version, epoch }) => [version, epoch]));
+    return versions.map((version) => ({
+      version: formatVersion(version.epoch, version.version),
+      isCurrent: version.version === row.current_version,
+      shape: version.shape,
+      ...(version.field_names === null ? {} : { fields: JSON.parse(version.field_names) as string[] }),
+      createdAt: time(version.created_at),
+      createdBy: version.created_by,
+      ...(version.copied_from === null
+        ? {}
+        : { copiedFrom: formatVersion(epochOf.get(version.copied_from) ?? version.epoch, version.copied_from) }),
+    }));
+  }
+
+  async usedBy(
+    caller: Caller,
+    scope: ScopeRef,
+    key: string,
+    page: { readonly limit?: number; readonly cursor?: string },
+  ) {
+    const row = await this.find(caller, scope, key);
+    const { cursor, limit = defaultPage } = page;
+    const binding = JSON.stringify(['secret.usedBy', caller.id, row.id]);
+    const after = cursor === undefined ? undefined : this.openCursor(cursor, binding);
+    const rows = await this.uses(
+      caller,
+      scope,
+      row.id,
+      limit + 1,
+      after && { configurationId: String(after['c']), pointer: String(after['p']) },
+    );
+    const items = rows.slice(0, limit);
+    const last = items.at(-1);
+    return {
+      items: items.map(useView),
+      ...(rows.length > limit && last !== undefined
+        ? { nextCursor: this.#keys.sealCursor({ c: last.configuration_id, p: last.pointer }, binding) }
+        : {}),
+    };
+  }
+
+  async folders(scope: ScopeRef) {
+    return this.#store.query('secret.folders', { scopeId: scope.id });
+  }
+
+  async inventory(caller: Caller, scope: ScopeRef, expiringWithinDays: number) {
+    const now = Date.now();
+    const select = async (state: SecretState) => {
+      const rows = await this.#store.query('secret.list', {
+        ...this.visibility(caller, scope),
+        scopeId: scope.id,
+        state,
+        expiringWithinDays,
+        now,
+        limit: listLimit + 1,
+      });
+      return Promise.all(rows.map((row) => this.view(caller, scope, row)));
+    };
+    const isManager = this.#access.decide(caller.snapshot, 'secret.manage', { kind: 'scope', scope }).allow;
+    const [stale, unused, expiring, expired] = await Promise.all([
+      select('stale'),
+      select('unused'),
+      select('expiring'),
+      select('expired'),
+    ]);
+    const duplicates = isManager
+      ? await this.#store.query('secret.duplicates', { scopeId: scope.id, now, limit: listLimit })
+      : [];
+    const missing = await this.#store.query('secret.usedButMissing', {
+      scopeId: scope.id,
+      usesIn: this.visibility(caller, scope).usesIn,
+      limit: listLimit + 1,
+    });
+    const lists = [stale, unused, expiring, expired, missing];
+    const cut = <Item>(items: readonly Item[]) => items.slice(0, listLimit);
+    return {
+      stale: cut(stale),
+      unused: cut(unused),
+      expiring: cut(expiring),
+      expired: cut(expired),
+      duplicates: duplicates.map(({ keys }) => ({ keys: [...keys] })),
+      usedButMissing: cut(missing).map(useView),
+      isComplete: lists.every((items) => items.length <= listLimit),
+    };
+  }
+
+  /** Domains a Global secret is assigned to; none: all. */
+  async assignments(caller: Caller, scope: ScopeRef, key: string): Promise<{ all: boolean; domains: string[] }> {
+    const row = await this.find(caller, scope, key);
+    const rows = await this.#store.db
+      .selectFrom('secret_assignments')
+      .innerJoin('scopes', 'scopes.id', 'secret_assignments.scope_id')
+      .select('scopes.name')
+      .where('secret_assignments.secret_id', '=', row.id)
+      .orderBy('scopes.name')
+      .execute();
+    return { all: rows.length === 0, domains: rows.map(({ name }) => name) };
+  }
+
+  /** The live secret, or the 404 that says nothing. */
+  async find(caller: Caller, scope: ScopeRef, key: string): Promise<SecretWithUses> {
+    const row = await this.findAny(caller, scope, key);
+    if (row.deleted_at !== null) throw new StrongroomError('not_found');
+    return row;
+  }
+
+  async findAny(caller: Caller, scope: ScopeRef, key: string): Promise<SecretWithUses> {
+    const row = await this.row(scope, key);
+    if (row === undefined || row.key !== key) throw new StrongroomError('not_found');
+    const { assignedTo, usesIn } = this.visibility(caller, scope);
+    if (assignedTo !== null && !(await this.#isAssigned(row.id, assignedTo))) throw new StrongroomError('not_found');
+    return usesIn === null ? row : { ...row, uses: (await this.uses(caller, scope, row.id, listLimit)).length };
+  }
+
+  async row(scope: ScopeRef, key: string): Promise<SecretWithUses | undefined> {
+    return this.#store.first(byFoldedKey, [scope.id, 'managed', foldKey(key)]);
+  }
+
+  /** In a domain everything is its own. Of Global a caller sees what is assigned to its domains, and its own domains' uses. */
+  visibility(
+    caller: Caller,
+    scope: ScopeRef,
+  ): { readonly assignedTo: readonly string[] | null; readonly usesIn: readonly string[] | null } {
+    if (scope.kind !== 'global') return { assignedTo: null, usesIn: null };
+    const { roles, domains } = caller.snapshot;
+    const seesAll = (['PLATFORM_ADMIN', 'SECRETS_ADMIN', 'DOMAIN_MANAGER', 'READ_ONLY_ADMIN', 'AUDITOR'] as const).some(
+      (role) => roles.has(role),
+    );
+    return seesAll
+      ? { assignedTo: null, usesIn: null }
+      : { assignedTo: [...domains.keys()], usesIn: [...domains.keys()] };
+  }
+
+  async uses(
+    caller: Caller,
+    scope: ScopeRef,
+    secretId: string,
+    limit: number,
+    after?: { readonly configurationId: string; readonly pointer: string },
+  ): Promise<UseRow[]> {
+    return this.#store.query('secret.usedBy', {
+      secretId,
+      usesIn: this.visibility(caller, scope).usesIn,
+      limit,
+      ...(after && { after }),
+    });
+  }
+
+  async view(caller: Caller, scope: ScopeRef, row: SecretWithUses): Promise<SecretView> {
+    return secretView(scope, row, await this.#actions(caller, scope, row), Date.now());
+  }
+
+  async #isAssigned(secretId: string, domains: readonly string[]): Promise<boolean> {
+    const rows = await this.#store.db
+      .selectFrom('secret_assignments')
+      .select('scope_id')
+      .where('secret_id', '=', secretId)
+      .execute();
+    return rows.length === 0 || rows.some((row) => domains.includes(row.scope_id));
+  }
+
+  async #actions(caller: Caller, scope: ScopeRef, row: SecretRow): Promise<ActionAnswer[]> {
+    const actions = actionsOn(caller.snapshot, ['secret.manage'], { kind: 'scope', scope });
+    if (scope.kind !== 'domain') return actions;
+    const asset = await this.#access.secretAsset(scope, { scope: 'domain', secretId: row.id, key: row.key });
+    return [...actions, ...actionsOn(caller.snapshot, ['secret.use'], { kind: 'asset', asset })];
+  }
+
+  openCursor(cursor: string, binding: string): Record<string, unknown> {
+    const payload = this.#keys.openCursor(cursor, binding);
+    if (payload === null) throw new StrongroomError('cursor_invalid');
+    return payload;
+  }
+}
