@@ -1,0 +1,182 @@
+import { Closed } from '@strongroom/contract';
+import { type Static, type TSchema, Type } from 'typebox';
+import { logLevels } from '../operation/log.ts';
+
+const mebibyte = 1024 * 1024;
+const Path = (description: string) => Type.String({ minLength: 1, maxLength: 4096, description });
+const Address = (description: string, options: { readonly default?: string } = {}) =>
+  Type.String({
+    pattern: '^(?:\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9.-]+):\\d{1,5}$',
+    description,
+    ...options,
+  });
+const List = (item: TSchema, description: string) => Type.Array(item, { maxItems: 1000, description, default: [] });
+const Limit = (minimum: number, maximum: number, byDefault: number, description: string) =>
+  Type.Integer({ minimum, maximum, default: byDefault, description });
+
+/**
+ * Every setting there is. The names here are those of the YAML file; the variable of `limits.valueBytes` is
+ * `STRONGROOM_LIMITS_VALUE_BYTES`. The guide `docs/guides/configuration.md` has the same table, made from this schema.
+ */
+export const ConfigurationSchema = Closed({
+  dataDir: Type.String({
+    minLength: 1,
+    default: 'data',
+    description: 'Folder of the database, the key file and run logs',
+  }),
+  listen: Address('Address and port to serve; port 0 takes a free one', { default: '127.0.0.1:8480' }),
+  publicUrl: Type.Optional(
+    Type.String({
+      pattern: '^https?://[A-Za-z0-9.:[\\]-]+/?$',
+      description: 'Address people use, when it is another one',
+    }),
+  ),
+  hosts: List(
+    Type.String({ pattern: '^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+\\])$' }),
+    'Host names served besides the loopback ones and that of publicUrl, without port',
+  ),
+  trustedProxies: List(Type.String(), 'Addresses or networks (CIDR) of proxies whose X-Forwarded-For is believed'),
+  behindTlsProxy: Type.Boolean({
+    default: false,
+    description: 'Says that a proxy in front ends TLS, so that plain HTTP may be served beyond loopback',
+  }),
+  tlsCertFile: Type.Optional(Path('PEM file of the certificate and its chain: serves HTTPS')),
+  tlsKeyFile: Type.Optional(Path('PEM file of the certificate’s key')),
+  databaseUrl: Type.Optional(
+    Type.String({ pattern: '^postgres(?:ql)?://.', description: 'postgres://…; without it SQLite in the data folder' }),
+  ),
+  databaseUrlFile: Type.Optional(Path('File that holds databaseUrl')),
+  kekFile: Type.Optional(
+    Path('File of the key-encryption key; by default `kek` in the data folder, made at first start'),
+  ),
+  bootstrapTokenFile: Type.Optional(
+    Path('File of a token srt_…; at first start makes the service account bootstrap, PLATFORM_ADMIN, with that token'),
+  ),
+  auditAnchor: Type.Optional(
+    Path(
+      'Where the heads of the audit chains are noted before any answer: a file, or `stdout`; by default `audit-anchor` in the data folder',
+    ),
+  ),
+  runner: Type.Union([Type.Literal('process'), Type.Literal('none')], {
+    default: 'process',
+    description: 'What runs jobs: processes on this machine, or nothing',
+  }),
+  runnerUids: Type.Optional(
+    Type.String({
+      pattern: '^[1-9]\\d{0,9}-[1-9]\\d{0,9}$',
+      description: 'User ids for jobs, one per domain, when started as root: `200000-200999`',
+    }),
+  ),
+  metricsListen: Type.Optional(Address('Address and port that serve /metrics alone, to everybody who reaches it')),
+  logLevel: Type.Union(
+    logLevels.map((level) => Type.Literal(level)),
+    { default: 'info', description: 'What goes to the log on stderr' },
+  ),
+  egress: Closed(
+    {
+      allow: List(
+        Type.String({ pattern: '^(?:\\[[0-9A-Fa-f:.]+\\](?:/\\d{1,3})?|[A-Za-z0-9._/*-]+):(?:\\d{1,5}|\\*)$' }),
+        'Private addresses that may be reached: `host-suffix:port` or `CIDR:port`',
+      ),
+      proxy: Type.Optional(
+        Type.String({
+          pattern: '^https?://.',
+          description: 'Proxy for outgoing connections; ambient proxy variables are ignored',
+        }),
+      ),
+      proxyFile: Type.Optional(Path('File that holds egress.proxy')),
+    },
+    { default: {} },
+  ),
+  features: Closed(
+    {
+      secretsV2: Closed(
+        {
+          enabled: Type.Boolean({
+            default: true,
+            description: 'Domain and admin secrets, selectors, launches; set here, the API cannot change it',
+          }),
+        },
+        { default: {} },
+      ),
+    },
+    { default: {} },
+  ),
+  limits: Closed(
+    {
+      valueBytes: Limit(1, 4 * mebibyte, mebibyte, 'Bytes of one value in the database store'),
+      keysPerScope: Limit(1, 10_000_000, 1_000_000, 'Secrets of one scope'),
+      launchesPerMinute: Limit(1, 1_000_000, 6_000, 'Launches a minute and domain'),
+      requestsPerMinute: Limit(60, 100_000_000, 600_000, 'Requests a minute and principal'),
+      anonymousRequestsPerMinute: Limit(
+        60,
+        100_000_000,
+        60_000,
+        'Requests a minute and network without a valid sign-in',
+      ),
+      bodyBytes: Limit(
+        64 * 1024,
+        64 * mebibyte,
+        mebibyte,
+        'Bytes of a request body, where a route names no other limit',
+      ),
+      connections: Limit(10, 1_000_000, 2_000, 'Open connections'),
+      runLogBytes: Limit(64 * 1024, 1024 * mebibyte, 16 * mebibyte, 'Bytes kept of one run’s log'),
+      runLogsTotalBytes: Limit(mebibyte, 1024 * 1024 * mebibyte, 4096 * mebibyte, 'Bytes kept of all runs’ logs'),
+      runLogRetentionDays: Limit(1, 3650, 30, 'Days a run’s log is kept'),
+    },
+    { default: {} },
+  ),
+});
+
+export type Configuration = Static<typeof ConfigurationSchema>;
+
+/** One setting that isn't a group of others. */
+export interface Setting {
+  /** Names in the file, outermost first. */
+  readonly path: readonly string[];
+  readonly variable: string;
+  readonly type: 'string' | 'integer' | 'boolean' | 'list';
+  readonly description: string;
+  readonly default: unknown;
+  readonly minimum: number | undefined;
+  readonly maximum: number | undefined;
+  /** Never printed, and better given by a file. */
+  readonly isSecret: boolean;
+}
+
+const secretPaths = new Set(['databaseUrl', 'egress.proxy']);
+
+/** All settings in the order of the schema. */
+export const settingsTable: readonly Setting[] = leaves(ConfigurationSchema, []);
+
+function leaves(schema: object, path: readonly string[]): Setting[] {
+  const node = schema as {
+    type?: string;
+    properties?: Record<string, object>;
+    description?: string;
+    default?: unknown;
+    minimum?: number;
+    maximum?: number;
+  };
+  if (node.properties !== undefined)
+    return Object.entries(node.properties).flatMap(([name, child]) => leaves(child, [...path, name]));
+  const { type } = node;
+  return [
+    {
+      path,
+      variable: variableOf(path),
+      type: type === 'integer' || type === 'boolean' ? type : type === 'array' ? 'list' : 'string',
+      description: node.description ?? '',
+      default: node.default,
+      minimum: node.minimum,
+      maximum: node.maximum,
+      isSecret: secretPaths.has(path.join('.')),
+    },
+  ];
+}
+
+/** `limits.valueBytes` → `STRONGROOM_LIMITS_VALUE_BYTES`; the V2 of a name stays in its word. */
+function variableOf(path: readonly string[]): string {
+  return `STRONGROOM_${path.map((name) => name.replaceAll(/([a-z0-9])([A-Z])(?=[a-z])/g, '$1_$2').toUpperCase()).join('_')}`;
+}
