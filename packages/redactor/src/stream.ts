@@ -1,0 +1,237 @@
+import { DEPTH_SHIFT, depthOf, FAIL_MASK, HAS_BRANCH, HAS_NEXT, HAS_OUTPUT, outputOf, segmentOf } from './automaton.ts';
+import { BASE64_BYTES } from './bytes.ts';
+import { BORDER_LEFT, BORDER_RIGHT } from './pattern-set.ts';
+import type { PatternIndex, RedactorStream } from './redactor.ts';
+import { mergeSpans, SpanList } from './spans.ts';
+import { findTokens } from './token-index.ts';
+import { MIN_ENCODED_BYTES } from './values.ts';
+import { blockHash, headHash } from './window-index.ts';
+
+/** Text is worked on in blocks of this size, so that it stays in the processor's cache. */
+const BLOCK_BYTES = 64 * 1024;
+const FIRST_CAPACITY = 4096;
+
+/**
+ * The text from one byte before the first undecided one is kept in one buffer; all positions are indices into it.
+ *
+ * `#state` is the automaton's state after `#text[0..#scanned)`: its depth is the length of the longest suffix that some
+ * pattern begins with, which is exactly what has to be held back.
+ */
+export class RedactingStream implements RedactorStream {
+  readonly #index: PatternIndex;
+  #text = new Uint8Array(FIRST_CAPACITY);
+  #view = new DataView(this.#text.buffer);
+  #length = 0;
+  #scanned = 0;
+  #state = 0;
+  /** Everything before this was given out or is inside a span. */
+  #released = 0;
+  /** Where the search for whole tokens goes on. */
+  #tokensFrom = 0;
+  #spans = new SpanList();
+  /** A match ended with the text, and one more base64 character would belong to it. */
+  #isBorderOpen = false;
+  #isEnded = false;
+  #output: Uint8Array[] = [];
+
+  constructor(index: PatternIndex) {
+    this.#index = index;
+  }
+
+  push(chunk: Uint8Array): Uint8Array {
+    this.#assertUsable();
+    for (let start = 0; start < chunk.length; start += BLOCK_BYTES) {
+      this.#append(chunk.subarray(start, start + BLOCK_BYTES));
+      this.#advance(false);
+    }
+    return this.#takeOutput();
+  }
+
+  end(): Uint8Array {
+    this.#assertUsable();
+    this.#isEnded = true;
+    this.#advance(true);
+    this.#text.fill(0);
+    return this.#takeOutput();
+  }
+
+  #assertUsable(): void {
+    if (this.#index.status.isDisposed) throw new Error('The redactor was disposed');
+    if (this.#isEnded) throw new Error('The stream has ended');
+  }
+
+  #append(block: Uint8Array): void {
+    if (this.#length + block.length > this.#text.length) this.#makeRoom(block.length);
+    this.#text.set(block, this.#length);
+    this.#length += block.length;
+  }
+
+  /** Drops what was released, but for one byte of left context; grows if that frees less than half: O(1) a byte. */
+  #makeRoom(byteLength: number): void {
+    const dropped = Math.max(0, this.#released - 1);
+    const kept = this.#length - dropped;
+    const capacity = this.#text.length;
+    if (kept + byteLength > capacity || dropped < capacity / 2) {
+      let grown = capacity;
+      while (grown < kept + byteLength || grown < kept * 2) grown *= 2;
+      const text = new Uint8Array(grown);
+      text.set(this.#text.subarray(dropped, this.#length));
+      this.#text.fill(0);
+      this.#text = text;
+      this.#view = new DataView(text.buffer);
+    } else this.#text.copyWithin(0, dropped, this.#length);
+    this.#length = kept;
+    this.#scanned -= dropped;
+    this.#released -= dropped;
+    this.#tokensFrom -= dropped;
+    this.#spans.shift(dropped);
+  }
+
+  #advance(isComplete: boolean): void {
+    const { automaton, tokens } = this.#index;
+    const text = this.#text;
+    if (this.#isBorderOpen && this.#scanned < this.#length) {
+      if (BASE64_BYTES[text[this.#scanned] ?? 0] === 1) this.#spans.extendLast();
+      this.#isBorderOpen = false;
+    }
+    this.#scan();
+    const depth = depthOf(automaton, this.#state);
+    if (isComplete && depth >= MIN_ENCODED_BYTES)
+      this.#addMatch(this.#length, depth, segmentOf(automaton, this.#state));
+    let hold = this.#length;
+    if (!isComplete) {
+      hold -= depth;
+      // The byte before may be the base64 character that a match shares with its left neighbour.
+      if (automaton.hasLeftBorder && hold > 0 && BASE64_BYTES[text[hold - 1] ?? 0] === 1) hold--;
+    }
+    if (tokens !== undefined) {
+      const found = new SpanList();
+      this.#tokensFrom = findTokens(tokens, text, this.#tokensFrom, this.#length, isComplete, (start, end, name) =>
+        found.add(start, end, start, end - start, name),
+      );
+      if (found.spans.length > 0) this.#spans = mergeSpans(this.#spans, found);
+      hold = Math.min(hold, this.#tokensFrom);
+    }
+    this.#release(hold, isComplete);
+  }
+
+  /** Runs the automaton to the end of the text, but over the stretches where no pattern can begin. */
+  #scan(): void {
+    const { automaton, windows } = this.#index;
+    const end = this.#length;
+    while (this.#scanned < end) {
+      const depth = (automaton.meta[this.#state] ?? 0) >> DEPTH_SHIFT;
+      if (depth < windows.windowBytes) {
+        this.#scanned = this.#nextHead(this.#scanned - depth, end);
+        this.#state = 0;
+      }
+      this.#run(end, this.#scanned <= end - windows.windowBytes);
+    }
+  }
+
+  /** The first position from `from` on where a pattern's head may be, or where less than a head of text is left. */
+  #nextHead(from: number, end: number): number {
+    const { windowBytes, shifts, shiftBits, heads, headBits } = this.#index.windows;
+    const view = this.#view;
+    const lastBlock = windowBytes - 4;
+    const last = end - windowBytes;
+    let at = from;
+    while (at <= last) {
+      const block = view.getInt32(at + lastBlock, true);
+      const shift = shifts[blockHash(block, shiftBits)] ?? 0;
+      if (shift === 0) {
+        const head = headHash(view.getInt32(at, true), block, headBits);
+        if ((((heads[head >> 3] ?? 0) >> (head & 7)) & 1) !== 0) return at;
+        at++;
+      } else at += shift;
+    }
+    return at;
+  }
+
+  /** Advances byte by byte to `end`, or until a failure leaves so little depth that skipping is possible again. */
+  #run(end: number, mayStop: boolean): void {
+    const { labels, meta, rootNext, branches } = this.#index.automaton;
+    const { windowBytes } = this.#index.windows;
+    const text = this.#text;
+    let state = this.#state;
+    let at = this.#scanned;
+    while (at < end) {
+      const byte = text[at++] ?? 0;
+      let bits = meta[state] ?? 0;
+      if ((bits & HAS_NEXT) !== 0 && labels[state + 1] === byte) state++;
+      else {
+        let target = 0;
+        let hasFailed = false;
+        while (state !== 0) {
+          if ((bits & HAS_NEXT) !== 0 && labels[state + 1] === byte) target = state + 1;
+          else if ((bits & HAS_BRANCH) !== 0) target = branches.get(state, byte);
+          if (target !== 0) break;
+          state = bits & FAIL_MASK;
+          bits = meta[state] ?? 0;
+          hasFailed = true;
+        }
+        if (target === 0) {
+          target = rootNext[byte] ?? 0;
+          hasFailed ||= target === 0;
+        }
+        state = target;
+        if (hasFailed && mayStop && (meta[state] ?? 0) >> DEPTH_SHIFT < windowBytes) break;
+      }
+      if (((meta[state] ?? 0) & HAS_OUTPUT) !== 0) this.#addOutput(at, state);
+    }
+    this.#state = state;
+    this.#scanned = at;
+  }
+
+  #addOutput(end: number, state: number): void {
+    const { automaton } = this.#index;
+    const pattern = outputOf(automaton, state);
+    this.#addMatch(end, automaton.lengths[pattern] ?? 0, pattern);
+  }
+
+  #addMatch(end: number, length: number, pattern: number): void {
+    const { automaton } = this.#index;
+    const text = this.#text;
+    const borders = automaton.borders[pattern] ?? 0;
+    const start = end - length;
+    const hasLeft = (borders & BORDER_LEFT) !== 0 && start > 0 && BASE64_BYTES[text[start - 1] ?? 0] === 1;
+    const hasRight = (borders & BORDER_RIGHT) !== 0 && end < this.#length && BASE64_BYTES[text[end] ?? 0] === 1;
+    this.#isBorderOpen = (borders & BORDER_RIGHT) !== 0 && end === this.#length;
+    const name = automaton.names[pattern] ?? 0;
+    this.#spans.add(hasLeft ? start - 1 : start, hasRight ? end + 1 : end, start, length, name);
+  }
+
+  /** Gives out the text before `hold`, and every span that nothing can join any more. */
+  #release(hold: number, isComplete: boolean): void {
+    const { spans } = this.#spans;
+    let closed = 0;
+    for (const span of spans) {
+      if (span.end > hold || (this.#isBorderOpen && !isComplete && span.end === this.#length)) break;
+      this.#emitText(span.start);
+      this.#output.push(this.#index.masks[span.name] ?? new Uint8Array());
+      this.#released = Math.max(this.#released, span.end);
+      closed++;
+    }
+    if (closed > 0) spans.splice(0, closed);
+    const open = spans[0];
+    if (open === undefined) this.#emitText(hold);
+    else {
+      this.#emitText(Math.min(open.start, hold));
+      this.#released = Math.max(this.#released, Math.min(open.end, hold));
+    }
+  }
+
+  #emitText(end: number): void {
+    if (end <= this.#released) return;
+    this.#output.push(this.#text.slice(this.#released, end));
+    this.#released = end;
+  }
+
+  #takeOutput(): Uint8Array {
+    const parts = this.#output;
+    this.#output = [];
+    const [first] = parts;
+    // A mask is shared, so it is copied like everything else when it stands alone.
+    return parts.length === 1 && first !== undefined ? first.slice() : Buffer.concat(parts);
+  }
+}
