@@ -6,7 +6,6 @@ import { kekFromBytes, type KeyEncryptionKey } from '@strongroom/crypto';
 import { afterAll, describe } from 'vitest';
 import { type Keyring, openKeyring } from '../src/keys/keyring.ts';
 import type { Commands } from '../src/store/commands.ts';
-import { dataFiles } from '../src/store/data-directory.ts';
 import type { Queries } from '../src/store/queries.ts';
 import { openPostgresStore } from '../src/store/postgres.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
@@ -28,7 +27,7 @@ export async function openTestStore<C extends CommandMap = Commands, Q extends Q
   const database = options.database ?? sqliteDatabase();
   const place = await database.create();
   const kek = options.kek ?? kekFromBytes(randomBytes(32));
-  const open = async () => {
+  const open = async (name = 'audit-anchor.log') => {
     const store = await place.open(options.program);
     // Every program has the keys' commands; a suite's own program adds to them.
     const keys = await openKeyring(store as unknown as OpenStore, kek);
@@ -37,7 +36,7 @@ export async function openTestStore<C extends CommandMap = Commands, Q extends Q
       await store.startAudit({
         keys: await keys.auditKeys(),
         epoch: installation.epoch,
-        anchor: { path: dataFiles(place.directory).anchor, isOnStdout: false },
+        anchor: { path: join(place.directory, name), isOnStdout: false },
       });
     }
     return { store: store as unknown as OpenStore<C, Q>, keys };
@@ -52,6 +51,7 @@ export async function openTestStore<C extends CommandMap = Commands, Q extends Q
     },
     kek,
     directory: place.directory,
+    openReplica: async () => (await open('replica-anchor.log')).store,
     async reopen() {
       await opened.store.close();
       opened = await open();
@@ -80,6 +80,8 @@ export interface TestStore<C extends CommandMap = Commands, Q extends QueryMap =
   readonly kek: KeyEncryptionKey;
   /** Holds the anchor, and on SQLite the database. */
   readonly directory: string;
+  /** Opens the same database a second time, as another replica does; SQLite refuses. Closed by its opener. */
+  openReplica(): Promise<OpenStore<C, Q>>;
   /** Closes the store and opens the same database again, as a restart does. */
   reopen(): Promise<void>;
   /** Closes the store and removes its database and directory. */

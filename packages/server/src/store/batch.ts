@@ -110,6 +110,7 @@ export class BatchRunner {
       const result = await this.#command(request, batch);
       const swallowed = this.#connection.transactionFailure();
       if (swallowed !== undefined) throw new BatchFailure(swallowed);
+      if (this.#connection.isAborted()) throw new TypeError(`${request.name} went on after a statement failed`);
       return { ok: true, result };
     } catch (error) {
       if (error instanceof BatchFailure) throw error;

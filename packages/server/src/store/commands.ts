@@ -6,6 +6,7 @@ import { secretCommands } from '../secrets/commands.ts';
 import { surfaceCommands } from '../surfaces/commands.ts';
 import { launchCommands } from '../launches/commands.ts';
 import { runCommands } from '../runs/commands.ts';
+import { storeCommands } from './store-commands.ts';
 
 /** Every write there is, by name: one literal map, one line per folder. */
 export const commands = {
@@ -17,6 +18,7 @@ export const commands = {
   ...surfaceCommands,
   ...launchCommands,
   ...runCommands,
+  ...storeCommands,
 };
 
 export type Commands = typeof commands;

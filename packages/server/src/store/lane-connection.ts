@@ -26,6 +26,8 @@ export interface LaneConnection {
   insertAuditRows(rows: readonly AuditRow[]): Promise<void>;
   /** What an error means for everything in the transaction; undefined when it is the command's own. */
   batchFailure(error: unknown): 'retry' | StrongroomError | undefined;
+  /** Whether a statement failed since the savepoint, after which this database takes no other one. */
+  isAborted(): boolean;
   /** What is wrong with the open transaction when a command swallowed a failure; undefined when nothing is. */
   transactionFailure(): 'retry' | StrongroomError | undefined;
 }

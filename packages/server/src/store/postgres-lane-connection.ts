@@ -54,6 +54,7 @@ export class PostgresLaneConnection implements LaneConnection {
   readonly #hot: HotStatements;
   #client: pg.Client | undefined;
   #isOpen = false;
+  #isAborted = false;
 
   constructor(url: string, onLost: () => void) {
     this.#url = url;
@@ -96,6 +97,7 @@ export class PostgresLaneConnection implements LaneConnection {
   }
 
   async begin() {
+    this.#isAborted = false;
     await this.#query('begin isolation level read committed; savepoint command');
     this.#isOpen = true;
     const result = await this.#query<{ epoch: number | null; now: number }>({
@@ -113,6 +115,7 @@ export class PostgresLaneConnection implements LaneConnection {
 
   async rollbackToSavepoint() {
     await this.#query('rollback to savepoint command');
+    this.#isAborted = false;
   }
 
   async commit() {
@@ -179,6 +182,10 @@ export class PostgresLaneConnection implements LaneConnection {
     return this.#client === undefined ? connectionFailure(error) : undefined;
   }
 
+  isAborted() {
+    return this.#isAborted;
+  }
+
   transactionFailure() {
     return this.#client === undefined ? connectionFailure(undefined) : undefined;
   }
@@ -198,6 +205,9 @@ export class PostgresLaneConnection implements LaneConnection {
     const timer = setTimeout(() => this.#abandon(client), answerTimeoutMilliseconds);
     try {
       return await client.query<Row>(query);
+    } catch (error) {
+      this.#isAborted = true;
+      throw error;
     } finally {
       clearTimeout(timer);
     }

@@ -83,6 +83,10 @@ export class SqliteLaneConnection implements LaneConnection {
     return failure;
   }
 
+  isAborted() {
+    return false;
+  }
+
   transactionFailure() {
     if (this.#connection.database.isTransaction) return undefined;
     return this.#failure ?? endedEarly();

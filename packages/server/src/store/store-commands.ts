@@ -1,0 +1,5 @@
+import { idempotencyCommands } from './idempotency.ts';
+import { leaseCommands } from './leases.ts';
+
+/** Writes of the store itself. */
+export const storeCommands = { ...idempotencyCommands, ...leaseCommands };
