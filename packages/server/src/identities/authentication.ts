@@ -1,33 +1,12 @@
 import { StrongroomError } from '@strongroom/contract';
 import { timingSafeEqualBytes } from '@strongroom/crypto';
 import type { Access, Caller } from '../access/types.ts';
+import type { Authentication, AuthenticationContext } from '../http/authentication.ts';
 import type { Keys } from '../keys/keys.ts';
 import { type HotStatement, hotStatement, type Store } from '../store/store.ts';
 import type { CredentialActivity } from './activity.ts';
 import { principalLabel } from './actor.ts';
 import { sessionIdleMilliseconds, tokenPrefixes } from './credentials.ts';
-
-/** The call that presents a credential. */
-export interface AuthenticationContext {
-  readonly requestId: string;
-  /** Address it comes from, as the transport knows it. */
-  readonly network: string;
-}
-
-/**
- * Who is calling. `null` for a credential that is unknown, malformed, expired or revoked, or whose principal is disabled or
- * deleted: the caller of this answers all of them the same (`unauthenticated`).
- */
-export interface Authentication {
-  /** A service account's token or a session token of the command line, without `Bearer `. */
-  byBearer(token: string, context: AuthenticationContext): Promise<Caller | null>;
-  /**
-   * A console's session.
-   * @param tabToken the header `X-Strongroom-Tab`, which only our own page can send
-   * @throws StrongroomError `csrf_failed` when the session is good and the tab token is missing or another's
-   */
-  byCookie(cookie: string, tabToken: string | undefined, context: AuthenticationContext): Promise<Caller | null>;
-}
 
 interface HolderRow {
   readonly credential_id: string;
@@ -102,7 +81,8 @@ const sessionByHmac = hotStatement<SessionRow>('identities.session_by_hmac', (db
 
 /**
  * Looks credentials up by their keyed hash, on every call: a revoked one stops at the next. The store is read, never
- * written; uses are noted in `activity`.
+ * written; uses are noted in `activity`. A credential that is unknown, malformed, expired or revoked, or whose principal is
+ * disabled or deleted, is the same `unauthenticated`; `csrf_failed` is for a good session without its tab's token.
  */
 export function createAuthentication(
   store: Store,
@@ -168,20 +148,22 @@ export function createAuthentication(
     return keys.tokenHashes(tabToken).some(({ hmac }) => timingSafeEqualBytes(hmac, row.tab_hmac));
   }
 
-  function counted(caller: Caller | null): Caller | null {
-    if (caller === null) activity.credentialRefused();
-    return caller;
+  function accepted(caller: Caller | null): Caller {
+    if (caller !== null) return caller;
+    activity.credentialRefused();
+    throw new StrongroomError('unauthenticated');
   }
 
   return {
     async byBearer(token, context) {
-      if (token.startsWith(tokenPrefixes.token)) return counted(await byToken(token, context));
-      if (token.startsWith(tokenPrefixes.session)) return counted(await bySession(token, 'bearer', undefined, context));
-      return counted(null);
+      if (token.startsWith(tokenPrefixes.token)) return accepted(await byToken(token, context));
+      if (token.startsWith(tokenPrefixes.session))
+        return accepted(await bySession(token, 'bearer', undefined, context));
+      return accepted(null);
     },
     async byCookie(cookie, tabToken, context) {
-      if (!cookie.startsWith(tokenPrefixes.session)) return counted(null);
-      return counted(await bySession(cookie, 'cookie', tabToken, context));
+      if (!cookie.startsWith(tokenPrefixes.session)) return accepted(null);
+      return accepted(await bySession(cookie, 'cookie', tabToken, context));
     },
   };
 }

@@ -6,18 +6,18 @@ import type {
   userRoutes,
 } from '@strongroom/contract';
 import type { AccessService } from '../access/service.ts';
+import type { Authentication } from '../http/authentication.ts';
 import type { HandlersOf } from '../http/handler.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { Store } from '../store/store.ts';
 import { CredentialActivity } from './activity.ts';
-import { type Authentication, createAuthentication } from './authentication.ts';
+import { createAuthentication } from './authentication.ts';
 import { GroupService } from './groups.ts';
 import { createAuthHandlers, createGroupHandlers, createServiceAccountHandlers, createUserHandlers } from './routes.ts';
 import { ServiceAccountService } from './service-accounts.ts';
 import { SignInService } from './sign-in.ts';
 import { UserService } from './users.ts';
 
-export type { Authentication, AuthenticationContext } from './authentication.ts';
 export { bootstrapIdentities, type BootstrapResult, createOperatorLink } from './bootstrap.ts';
 export { type SignInLink, signInLinkText } from './credentials.ts';
 

@@ -1,11 +1,15 @@
-import type { StrongroomError } from '@strongroom/contract';
+import type { SessionTransport, StrongroomError } from '@strongroom/contract';
+import { hashPassword } from '@strongroom/crypto';
 import { type AccessService, createAccess } from '../../access/service.ts';
 import type { Caller } from '../../access/types.ts';
 import type { Keyring } from '../../keys/keyring.ts';
+import { newId } from '../../store/ids.ts';
 import type { Store } from '../../store/store.ts';
 import type { TestStore } from '../../../testing/stores.ts';
 import { CredentialActivity } from '../activity.ts';
-import { type Authentication, createAuthentication } from '../authentication.ts';
+import { systemActor } from '../actor.ts';
+import type { Authentication } from '../../http/authentication.ts';
+import { createAuthentication } from '../authentication.ts';
 import { bootstrapIdentities } from '../bootstrap.ts';
 import { GroupService } from '../groups.ts';
 import { ServiceAccountService } from '../service-accounts.ts';
@@ -39,6 +43,26 @@ export interface IdentityWorld {
 export const here = { requestId: 'req-test', network: '192.0.2.10' };
 export const goodPassword = 'correct horse battery';
 
+const goodPasswordHash = hashPassword(goodPassword);
+
+/** A user with {@link goodPassword}, hashed once for all of them. */
+export async function addUser(
+  world: IdentityWorld,
+  name: string,
+): Promise<{ readonly id: string; readonly name: string }> {
+  const id = newId('user');
+  const passwordHash = await goodPasswordHash;
+  const user = { id, name, displayName: name, email: null, roles: [], passwordHash, link: null };
+  await world.store.execute('identities.createUser', { actor: systemActor, ...user });
+  return { id, name };
+}
+
+/** Signs a user in without the work of a password. */
+export async function signInByLink(world: IdentityWorld, userId: string, transport: SessionTransport = 'bearer') {
+  const { token } = await world.users.createSignInLink(await world.admin(), userId, false);
+  return world.signIn.withLink({ token, transport }, here);
+}
+
 export async function openWorld(test: TestStore): Promise<IdentityWorld> {
   const { store, keys } = test;
   const clock = new MovedClock();
@@ -51,11 +75,7 @@ export async function openWorld(test: TestStore): Promise<IdentityWorld> {
   const { signInLink } = await bootstrapIdentities(store, keys);
   if (signInLink === null) throw new Error('The first start made no link');
   const opened = await signIn.withLink({ token: signInLink.link.token, transport: 'bearer' }, here);
-  const callerOf = async (token: string): Promise<Caller> => {
-    const caller = await authentication.byBearer(token, here);
-    if (caller === null) throw new Error('The credential was refused');
-    return caller;
-  };
+  const callerOf = (token: string): Promise<Caller> => authentication.byBearer(token, here);
   const first = await callerOf(opened.token);
   return {
     store,
@@ -91,6 +111,10 @@ export async function codeOf(promise: Promise<unknown>): Promise<StrongroomError
 
 /** What audit records say, oldest first. */
 export async function auditTrail(store: Store): Promise<readonly Record<string, unknown>[]> {
-  const rows = await store.db.selectFrom('audit_records').select(['record', 'chain_id', 'sequence']).orderBy('sequence').execute();
+  const rows = await store.db
+    .selectFrom('audit_records')
+    .select(['record', 'chain_id', 'sequence'])
+    .orderBy('sequence')
+    .execute();
   return rows.map((row) => JSON.parse(Buffer.from(row.record).toString('utf8')) as Record<string, unknown>);
 }
