@@ -1,9 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { encodePublicKeyText } from '@strongroom/crypto';
-import { syncDirectory } from '../store/data-directory.ts';
 import { Checkpointer, type CheckpointerParts } from './checkpoint.ts';
 import { DenialCounter } from './denials.ts';
+import { publicKeyFile, publishPublicKey } from './public-key-file.ts';
 
 const tickMilliseconds = 5_000;
 
@@ -15,7 +12,7 @@ export interface AuditBackground {
 }
 
 /**
- * Makes the first checkpoint, then looks every five seconds whether one is due.
+ * Publishes the public key beside the anchor and makes the first checkpoint, then looks every five seconds whether one is due.
  *
  * @param onError a tick failed; the next one tries again
  * @throws StrongroomError when the first checkpoint cannot be stored
@@ -24,6 +21,7 @@ export async function startAuditBackground(
   parts: CheckpointerParts,
   onError: (error: unknown) => void,
 ): Promise<AuditBackground> {
+  if (parts.anchorPath !== null) publishPublicKey(publicKeyFile(parts.anchorPath), parts.signing.publicKey);
   const checkpointer = new Checkpointer(parts);
   const denials = new DenialCounter(parts.store);
   await denials.flush();
@@ -54,29 +52,4 @@ export async function startAuditBackground(
       await checkpointer.make();
     },
   };
-}
-
-/** The file with the public keys, one a line, oldest first; beside the anchor. */
-export function publicKeyFile(anchorPath: string): string {
-  return join(dirname(anchorPath), 'audit.pub');
-}
-
-/** Adds the key to the file when it is not there. What offline verification trusts; copy it to where it is verified. */
-export function publishPublicKey(path: string, publicKey: Uint8Array): void {
-  const line = encodePublicKeyText(publicKey);
-  const known = readIfThere(path)
-    .split('\n')
-    .filter((text) => text !== '');
-  if (known.includes(line)) return;
-  writeFileSync(path, `${[...known, line].join('\n')}\n`, { mode: 0o644, flush: true });
-  syncDirectory(dirname(path));
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
 }

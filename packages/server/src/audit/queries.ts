@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
+import type { Tables } from '../store/tables.ts';
 import type { SignedCheckpoint } from './checkpoint-document.ts';
 import type { ChainHead } from './record.ts';
 import { latestCheckpoint, movedHeads, type MovedHead } from './statements.ts';
@@ -11,9 +12,10 @@ export interface RecordPlace {
 }
 
 export interface RecordFilter {
-  /** Any of these; absent: all. */
-  readonly scopeIds?: readonly string[];
-  readonly principalIds?: readonly string[];
+  /** Id or name; a name also of scopes that are deleted. */
+  readonly scope?: string;
+  /** Id or name, with or without its kind (`user:ann`); a name also of principals that are deleted. */
+  readonly principal?: string;
   readonly action?: string;
   readonly outcome?: string;
   /** Milliseconds since 1970, inclusive. */
@@ -45,8 +47,9 @@ async function list(context: QueryContext, args: RecordPage): Promise<ListedReco
   let query = context.db
     .selectFrom('audit_records')
     .select(['chain_id', 'sequence', 'at', 'record', 'hash', 'principal_id', 'scope_id', 'action', 'outcome']);
-  if (args.scopeIds !== undefined) query = query.where('scope_id', 'in', args.scopeIds);
-  if (args.principalIds !== undefined) query = query.where('principal_id', 'in', args.principalIds);
+  if (args.scope !== undefined) query = query.where('scope_id', 'in', await scopeIds(context, args.scope));
+  if (args.principal !== undefined)
+    query = query.where('principal_id', 'in', await principalIds(context, args.principal));
   if (args.action !== undefined) query = query.where('action', '=', args.action);
   if (args.outcome !== undefined) query = query.where('outcome', '=', args.outcome);
   if (args.from !== undefined) query = query.where('at', '>=', args.from);
@@ -62,9 +65,29 @@ async function list(context: QueryContext, args: RecordPage): Promise<ListedReco
     .execute();
 }
 
+async function scopeIds(context: QueryContext, scope: string): Promise<readonly string[]> {
+  const rows = await context.db.selectFrom('scopes').select('id').where('name', '=', scope).execute();
+  return [scope, ...rows.map((row) => row.id)];
+}
+
+const principalKinds = ['user', 'group', 'service-account'] as const;
+
+async function principalIds(context: QueryContext, principal: string): Promise<readonly string[]> {
+  const kind = principalKinds.find((prefix) => principal.startsWith(`${prefix}:`));
+  const name = kind === undefined ? principal : principal.slice(kind.length + 1);
+  const rows = await context.db
+    .selectFrom('principals')
+    .select('id')
+    .where('kind', 'in', kind === undefined ? principalKinds : [kind])
+    .where('name', '=', name)
+    .execute();
+  return [principal, ...rows.map((row) => row.id)];
+}
+
 export interface CheckpointState {
   readonly heads: readonly MovedHead[];
-  readonly previous: { readonly id: string; readonly at: number; readonly document: Uint8Array } | null;
+  /** The newest checkpoint. */
+  readonly previous: Tables['audit_checkpoints'] | null;
   /** All that happened since is that checkpoint's own record. */
   readonly isOnlyCheckpoint: boolean;
 }

@@ -30,6 +30,8 @@ export interface AuditSource {
   firstRecords(): AsyncIterable<StoredRecord>;
   /** By chain, then sequence, as far as the log keeps that order. */
   records(): AsyncIterable<StoredRecord>;
+  /** What of it could not be read at all, for people; complete after `records` was. */
+  damage(): readonly string[];
   close(): Promise<void>;
 }
 

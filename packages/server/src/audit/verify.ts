@@ -32,6 +32,7 @@ export async function verifyAudit(options: VerifyOptions): Promise<VerifyReport>
     await run.readCheckpoints(source);
     await run.readGeneses(source);
     await run.readRecords(source);
+    for (const why of source.damage()) run.findings.add(null, null, why);
   } finally {
     await source.close();
   }
