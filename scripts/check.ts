@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const steps: readonly { readonly name: string; readonly command: readonly string[]; readonly hint: string }[] = [
-  { name: 'types', command: ['tsc', '-b'], hint: 'tsc -b' },
+  { name: 'types', command: ['tsc', '-b', 'tsconfig.json', 'tsconfig.tools.json'], hint: 'tsc -b' },
   { name: 'lint', command: ['oxlint', '--type-aware', '--deny-warnings'], hint: 'oxlint --type-aware --fix' },
   { name: 'format', command: ['oxfmt', '--check'], hint: 'npm run format' },
   { name: 'unused', command: ['knip'], hint: 'delete what nothing uses' },
