@@ -1,6 +1,6 @@
 // Prints ratios as a table and, with --json, as JSON. `node bench/main.ts lists` runs one part.
-import { type Bench, formatRows } from './report.ts';
-import type { BenchRow } from './row.ts';
+import type { Bench } from './report.ts';
+import { type BenchRow, printRows } from './row.ts';
 
 const parts: Readonly<Record<string, () => Promise<{ readonly run: Bench }>>> = {
   http: () => import('./http.ts'),
@@ -26,4 +26,5 @@ for (const [name, load] of Object.entries(parts)) {
   const { run } = await load();
   rows.push(...(await run()));
 }
-console.log(isJson ? JSON.stringify(rows, null, 2) : formatRows(rows));
+if (isJson) console.log(JSON.stringify(rows, null, 2));
+else printRows(rows);
