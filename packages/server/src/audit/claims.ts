@@ -10,33 +10,36 @@ export interface Claim {
   readonly where: string;
 }
 
-const maxClaims = 8192;
+const maxClaimsOfAKind = 8192;
 
 /**
- * The claims about one chain in bounded memory: when there are too many, every second is forgotten, never the one with the
- * highest sequence. The chain's own hashes bind everything before a claim, so forgetting one finds as much, only named
- * less exactly.
+ * The claims about one chain in bounded memory: when there are too many of a kind, every second is forgotten, never the one
+ * with the highest sequence. The chain's own hashes bind everything before a claim, so forgetting one finds as much, only
+ * named less exactly.
  */
 export class ChainClaims {
-  #claims: Claim[] = [];
+  readonly #kinds = new Map<Claim['kind'], Claim[]>();
 
   add(claim: Claim): void {
-    this.#claims.push(claim);
-    if (this.#claims.length <= maxClaims) return;
-    const sorted = this.sorted();
-    this.#claims = sorted.filter((_, index) => index % 2 === 0 || index === sorted.length - 1);
+    const claims = this.#kinds.get(claim.kind) ?? [];
+    claims.push(claim);
+    const isFull = claims.length > maxClaimsOfAKind;
+    this.#kinds.set(claim.kind, isFull ? thin(distinct(claims)) : claims);
   }
 
-  /** By sequence; the same claim by several witnesses counts once, a signed one before a genesis. */
+  /** By sequence; what several witnesses of a kind say counts once. */
   sorted(): Claim[] {
-    const byPlace = new Map<string, Claim>();
-    for (const claim of this.#claims) {
-      const key = `${claim.sequence} ${claim.hash}`;
-      const known = byPlace.get(key);
-      if (known === undefined || (known.kind === 'genesis' && claim.kind !== 'genesis')) byPlace.set(key, claim);
-    }
-    return [...byPlace.values()].sort((a, b) => a.sequence - b.sequence);
+    return [...this.#kinds.values()].flatMap((claims) => distinct(claims)).sort((a, b) => a.sequence - b.sequence);
   }
+}
+
+function distinct(claims: readonly Claim[]): Claim[] {
+  const byPlace = new Map(claims.map((claim) => [`${claim.sequence} ${claim.hash}`, claim]));
+  return [...byPlace.values()].sort((a, b) => a.sequence - b.sequence);
+}
+
+function thin(sorted: readonly Claim[]): Claim[] {
+  return sorted.filter((_, index) => index % 2 === 0 || index === sorted.length - 1);
 }
 
 /** Claims by chain. */

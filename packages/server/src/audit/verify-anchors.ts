@@ -23,6 +23,7 @@ interface Series {
 export class AnchorCheck {
   readonly #publicKeys: ReadonlyMap<string, Uint8Array>;
   readonly #findings: Findings;
+  readonly #windows: Windows;
   readonly keyIds = new Set<string>();
   lines = 0;
   /** How far anchors that are kept elsewhere tell of each chain. */
@@ -30,9 +31,10 @@ export class AnchorCheck {
   /** The time of their newest statement, milliseconds since 1970. */
   outsideAt: number | null = null;
 
-  constructor(publicKeys: ReadonlyMap<string, Uint8Array>, findings: Findings) {
+  constructor(publicKeys: ReadonlyMap<string, Uint8Array>, findings: Findings, windows: Windows) {
     this.#publicKeys = publicKeys;
     this.#findings = findings;
+    this.#windows = windows;
   }
 
   /** Checks one anchor and adds what it says to the claims. */
@@ -47,6 +49,13 @@ export class AnchorCheck {
         this.#endRun(input, last);
         this.#reportBreak(input, last, line);
       }
+      // Old files may be in an archive; what they said of chains is linked to by later ones.
+      if (last === undefined && line.line > 1 && input.isBesideDatabase)
+        this.#windows.add(
+          null,
+          null,
+          `the anchor ${input.name} starts at line ${line.line} of series ${line.series}; the lines before it were not given`,
+        );
       lastOfSeries.set(line.series, line);
       this.lines += 1;
       if (!input.isBesideDatabase) {
@@ -86,12 +95,7 @@ export class AnchorCheck {
    * Looks for the named lines. One that lies after the end of an anchor beside the database means that it was cut; one that
    * no given anchor can tell about leaves a window.
    */
-  async find(
-    named: readonly NamedPosition[],
-    inputs: readonly AnchorInput[],
-    windows: Windows,
-    isComplete: boolean,
-  ): Promise<void> {
+  async find(named: readonly NamedPosition[], inputs: readonly AnchorInput[], isComplete: boolean): Promise<void> {
     if (named.length === 0) return;
     const missing = new Map(named.map((position) => [`${position.series} ${position.line}`, position]));
     const known = new Map<string, Series>();
@@ -132,7 +136,7 @@ export class AnchorCheck {
       }
     }
     for (const [series, count] of unknown) {
-      windows.add(
+      this.#windows.add(
         null,
         null,
         `${count} lines named in the log are not in the anchors given (series ${series}); give the anchor files that hold them`,

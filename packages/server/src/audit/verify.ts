@@ -38,7 +38,7 @@ export async function verifyAudit(options: VerifyOptions): Promise<VerifyReport>
   }
   run.judgeUnseenChains();
   run.judgeWindows();
-  await run.anchorCheck.find(run.named, options.anchors, run.windows, options.isAnchorComplete);
+  await run.anchorCheck.find(run.named, options.anchors, options.isAnchorComplete);
   return run.report();
 }
 
@@ -69,7 +69,7 @@ class Verification {
   constructor(options: VerifyOptions) {
     this.#publicKeys = new Map(options.publicKeys.map((key) => [signingKeyId(key), key]));
     this.#macKeys = options.macKeys ?? new Map();
-    this.anchorCheck = new AnchorCheck(this.#publicKeys, this.findings);
+    this.anchorCheck = new AnchorCheck(this.#publicKeys, this.findings, this.windows);
   }
 
   async readCheckpoints(source: AuditSource): Promise<void> {

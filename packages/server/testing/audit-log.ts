@@ -1,0 +1,232 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SigningKey } from '@strongroom/crypto';
+import { readAnchorTail } from '../src/audit/anchor.ts';
+import { type AuditChain, type AuditRow, createAuditChain } from '../src/audit/chain.ts';
+import { checkpointDigest, signCheckpoint, type SignedCheckpoint } from '../src/audit/checkpoint-document.ts';
+import type { AuditEvent } from '../src/audit/event.ts';
+import type { ChainHead } from '../src/audit/record.ts';
+import type { AnchorInput, AuditSource, StoredRecord } from '../src/audit/source.ts';
+import { verifyAudit, type VerifyOptions } from '../src/audit/verify.ts';
+import type { VerifyReport } from '../src/audit/verify-report.ts';
+import { newId } from '../src/store/ids.ts';
+
+export const testMacKey = new Uint8Array(32).fill(0x6d);
+export const testSigningKey = new SigningKey(new Uint8Array(32).fill(0x73));
+const epochStart = Date.UTC(2025, 0, 1);
+
+/** A log as somebody who can write the database sees it: plain arrays to tamper with. */
+export interface LogSnapshot {
+  readonly records: StoredRecord[];
+  readonly heads: ChainHead[];
+  readonly checkpoints: SignedCheckpoint[];
+  readonly anchor: string[];
+}
+
+/** Writes a log with the real chain, anchor and checkpoints, and arrays in place of tables. */
+export class TestLog {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'strongroom-audit-'));
+  readonly anchorPath = join(this.#directory, 'audit.anchor');
+  readonly #rows: AuditRow[] = [];
+  readonly #heads = new Map<string, ChainHead & { checkpointed: number }>();
+  readonly #checkpoints: SignedCheckpoint[] = [];
+  #chain: AuditChain;
+  #epoch: number;
+  #now = epochStart;
+
+  constructor(epoch = 1) {
+    this.#epoch = epoch;
+    this.#chain = this.#open();
+  }
+
+  get chainId(): string {
+    return this.#chain.chainId;
+  }
+
+  /** A restart: a new chain. */
+  restart(epoch = this.#epoch): void {
+    this.#epoch = epoch;
+    this.#chain = this.#open();
+  }
+
+  /** One batch: appended, "stored", anchored unless the process dies right after the commit. */
+  commit(events: number, options: { readonly isKilled?: boolean; readonly event?: Partial<AuditEvent> } = {}): void {
+    for (let index = 0; index < events; index += 1) {
+      this.#now += 7;
+      this.#store(
+        this.#chain.append(
+          {
+            principal: 'usr_ann',
+            principalName: 'user:ann',
+            action: 'secret.manage',
+            outcome: 'allowed',
+            scope: { id: 'dom_finance', name: 'finance' },
+            object: { type: 'secret', id: `sec_${this.#rows.length}`, name: `key-${this.#rows.length}` },
+            ...options.event,
+          },
+          this.#now,
+        ),
+      );
+    }
+    if (options.isKilled !== true) this.#chain.committed();
+  }
+
+  checkpoint(): void {
+    this.#now += 1;
+    const previous = this.#checkpoints.at(-1);
+    const heads = this.#moved();
+    const tail = readAnchorTail(this.anchorPath);
+    const checkpoint = signCheckpoint(
+      {
+        id: newId('checkpoint', this.#now),
+        installation: 'ins_test',
+        epoch: this.#epoch,
+        at: this.#now,
+        previous: previous === undefined ? null : { id: previous.id, digest: checkpointDigest(previous.document) },
+        heads,
+        anchor: tail === null ? null : { series: tail.series, line: tail.line, hash: tail.lineHash },
+      },
+      testSigningKey,
+    );
+    this.#checkpoints.push(checkpoint);
+    for (const { chain, sequence } of heads) {
+      const head = this.#heads.get(chain);
+      if (head !== undefined) head.checkpointed = sequence;
+    }
+    this.commit(1, {
+      event: {
+        principal: 'system',
+        principalName: 'system',
+        action: 'audit.checkpoint',
+        detail: { checkpoint: checkpoint.id, digest: checkpointDigest(checkpoint.document) },
+      },
+    });
+  }
+
+  /** What a backup taken now holds; restoring is `restore` of it. */
+  snapshot(): LogSnapshot {
+    return {
+      records: this.#rows.map((row) => ({
+        chain: row.chain_id,
+        sequence: row.sequence,
+        record: Uint8Array.from(row.record),
+        hash: Uint8Array.from(row.hash),
+        mac: Uint8Array.from(row.mac),
+        columns: {
+          at: row.at,
+          scopeId: row.scope_id,
+          principalId: row.principal_id,
+          action: row.action,
+          outcome: row.outcome,
+        },
+      })),
+      heads: [...this.#heads.values()].map(({ chain, sequence, hash }) => ({ chain, sequence, hash })),
+      checkpoints: this.#checkpoints.map((checkpoint) => ({ ...checkpoint })),
+      anchor: readFileSync(this.anchorPath, 'utf8').split('\n').slice(0, -1),
+    };
+  }
+
+  /** Takes the "tables" back to what they held before; the anchor stays. The next epoch begins. */
+  restore(backup: { readonly records: number; readonly checkpoints: number }): void {
+    this.#rows.length = backup.records;
+    this.#checkpoints.length = backup.checkpoints;
+    const marks = new Map([...this.#heads].map(([chain, head]) => [chain, head.checkpointed]));
+    this.#heads.clear();
+    for (const row of this.#rows) this.#move(row, 0);
+    for (const [chain, head] of this.#heads) head.checkpointed = Math.min(marks.get(chain) ?? 0, head.sequence);
+    this.restart(this.#epoch + 1);
+  }
+
+  get size(): { readonly records: number; readonly checkpoints: number } {
+    return { records: this.#rows.length, checkpoints: this.#checkpoints.length };
+  }
+
+  remove(): void {
+    rmSync(this.#directory, { recursive: true });
+  }
+
+  #open(): AuditChain {
+    const previous = this.#checkpoints.at(-1);
+    return createAuditChain({
+      keys: {
+        installationId: 'ins_test',
+        macTermId: 'mac-term',
+        macKey: testMacKey,
+        signingTermId: 'sign-term',
+        signingSeed: new Uint8Array(32).fill(0x73),
+        publicKey: testSigningKey.publicKey,
+      },
+      epoch: this.#epoch,
+      anchor: { path: this.anchorPath, isOnStdout: false },
+      opening: {
+        checkpoint: previous === undefined ? null : { id: previous.id, digest: checkpointDigest(previous.document) },
+        heads: this.#moved(),
+      },
+    });
+  }
+
+  #moved(): ChainHead[] {
+    return [...this.#heads.values()]
+      .filter((head) => head.sequence > head.checkpointed)
+      .map(({ chain, sequence, hash }) => ({ chain, sequence, hash }));
+  }
+
+  #store(row: AuditRow): void {
+    this.#rows.push(row);
+    this.#move(row, this.#heads.get(row.chain_id)?.checkpointed ?? 0);
+  }
+
+  #move(row: AuditRow, checkpointed: number): void {
+    const hash = Buffer.from(row.hash).toString('hex');
+    this.#heads.set(row.chain_id, { chain: row.chain_id, sequence: row.sequence, hash, checkpointed });
+  }
+}
+
+export function sourceOf(log: LogSnapshot): AuditSource {
+  const records = log.records.toSorted((a, b) =>
+    a.chain < b.chain ? -1 : a.chain > b.chain ? 1 : a.sequence - b.sequence,
+  );
+  return {
+    async *chains() {
+      yield* log.heads;
+    },
+    async *checkpoints() {
+      yield* log.checkpoints;
+    },
+    async *firstRecords() {
+      yield* [...Map.groupBy(records, (record) => record.chain).values()].flatMap((chain) => chain.slice(0, 1));
+    },
+    async *records() {
+      yield* records;
+    },
+    damage: () => [],
+    close: async () => undefined,
+  };
+}
+
+export function anchorOf(lines: readonly string[], isBesideDatabase = true): AnchorInput {
+  return {
+    name: isBesideDatabase ? 'audit.anchor' : 'collected',
+    isBesideDatabase,
+    async *lines() {
+      yield* lines;
+    },
+  };
+}
+
+/** Verifies with the public key, and with the MAC key when it says so. */
+export function verifyLog(
+  log: LogSnapshot,
+  options: { readonly hasMacKey?: boolean; readonly outside?: readonly string[] } & Partial<VerifyOptions> = {},
+): Promise<VerifyReport> {
+  const { hasMacKey, outside, ...rest } = options;
+  return verifyAudit({
+    openSource: async () => sourceOf(log),
+    anchors: [anchorOf(log.anchor), ...(outside === undefined ? [] : [anchorOf(outside, false)])],
+    publicKeys: [testSigningKey.publicKey],
+    isAnchorComplete: true,
+    ...(hasMacKey === true && { macKeys: new Map([['mac-term', testMacKey]]) }),
+    ...rest,
+  });
+}
