@@ -35,7 +35,7 @@ describe('loadConfiguration', () => {
       listen: { host: '127.0.0.1', port: 8480 },
       database: { kind: 'sqlite' },
       kek: { file: '/srv/data/kek', isDefault: true },
-      auditAnchor: { kind: 'file', path: '/srv/data/audit-anchor' },
+      auditAnchor: { kind: 'file', path: '/srv/data/audit.anchor' },
       runner: 'process',
       logLevel: 'info',
       features: { secretsV2: { enabled: true, setBy: 'default' } },
@@ -148,10 +148,9 @@ describe('loadConfiguration', () => {
       { '/srv/url': `postgres://app:${canary}@db.internal/strongroom\n`, '/run/token': `srt_${canary}\r\n` },
     );
     expect(secrets.databaseUrl).toBe(`postgres://app:${canary}@db.internal/strongroom`);
-    expect(secrets.bootstrapToken?.revealText()).toBe(`srt_${canary}`);
     expect(settings).toMatchObject({
       database: { kind: 'postgres', address: 'db.internal:5432/strongroom' },
-      hasBootstrapToken: true,
+      bootstrapTokenFile: '/run/token',
       egress: { hasProxy: true },
     });
     expect(JSON.stringify(settings)).not.toContain(canary);

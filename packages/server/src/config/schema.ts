@@ -54,7 +54,7 @@ export const ConfigurationSchema = Closed({
   ),
   auditAnchor: Type.Optional(
     Path(
-      'Where the heads of the audit chains are noted before any answer: a file, or `stdout`; by default `audit-anchor` in the data folder',
+      'Where the heads of the audit chains are noted before any answer: a file, or `stdout`; by default `audit.anchor` in the data folder',
     ),
   ),
   runner: Type.Union([Type.Literal('process'), Type.Literal('none')], {

@@ -1,4 +1,3 @@
-import { SecretValue } from '@strongroom/crypto';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { LogLevel } from '../operation/log.ts';
@@ -22,7 +21,8 @@ export interface Settings {
   /** `address` is host, port and name of the database, without user and password. */
   readonly database: { readonly kind: 'sqlite' } | { readonly kind: 'postgres'; readonly address: string };
   readonly kek: { readonly file: string; readonly isDefault: boolean };
-  readonly hasBootstrapToken: boolean;
+  /** Read at the very first start only, by whoever makes the first identity. */
+  readonly bootstrapTokenFile: string | undefined;
   readonly auditAnchor: { readonly kind: 'stdout' } | { readonly kind: 'file'; readonly path: string };
   readonly runner: 'process' | 'none';
   readonly runnerUids: { readonly first: number; readonly last: number } | undefined;
@@ -37,7 +37,6 @@ export interface Settings {
 /** What must not be printed. Values of `_FILE` settings are here, read once at start. */
 export interface Secrets {
   readonly databaseUrl: string | undefined;
-  readonly bootstrapToken: SecretValue | undefined;
   readonly egressProxy: string | undefined;
   readonly tls: { readonly certificate: Uint8Array; readonly key: Uint8Array } | undefined;
 }
@@ -53,7 +52,7 @@ export interface BuildContext {
 
 export function buildSecrets(context: BuildContext): Secrets {
   const { configuration, problems } = context;
-  const { databaseUrl, databaseUrlFile, egress, bootstrapTokenFile, tlsCertFile, tlsKeyFile } = configuration;
+  const { databaseUrl, databaseUrlFile, egress, tlsCertFile, tlsKeyFile } = configuration;
   const either = (name: string, given: string | undefined, file: string | undefined): string | undefined => {
     if (given !== undefined && file !== undefined)
       problems.push(`${say(context, name)} and ${say(context, `${name}File`)} are both set; one is enough`);
@@ -67,14 +66,12 @@ export function buildSecrets(context: BuildContext): Secrets {
   const proxy = either('egress.proxy', egress.proxy, egress.proxyFile);
   if (proxy !== undefined && !(URL.canParse(proxy) && /^https?:/.test(proxy)))
     problems.push(`${say(context, 'egress.proxy')} does not hold a URL http://… or https://…`);
-  const token = readSecretText(context, 'bootstrapTokenFile', bootstrapTokenFile);
   if ((tlsCertFile === undefined) !== (tlsKeyFile === undefined))
     problems.push(`${say(context, 'tlsCertFile')} and ${say(context, 'tlsKeyFile')} go together`);
   const certificate = readBytes(context, 'tlsCertFile', tlsCertFile);
   const key = readBytes(context, 'tlsKeyFile', tlsKeyFile);
   return {
     databaseUrl: url,
-    bootstrapToken: token === undefined ? undefined : SecretValue.fromText(token),
     egressProxy: proxy,
     tls: certificate === undefined || key === undefined ? undefined : { certificate, key },
   };
@@ -104,11 +101,12 @@ export function buildSettings(context: BuildContext, secrets: Secrets, ambient: 
         ? { kind: 'sqlite' }
         : { kind: 'postgres', address: databaseAddress(secrets.databaseUrl) },
     kek: { file: kekFile === undefined ? join(dataDir, 'kek') : path(kekFile), isDefault: kekFile === undefined },
-    hasBootstrapToken: secrets.bootstrapToken !== undefined,
+    bootstrapTokenFile:
+      configuration.bootstrapTokenFile === undefined ? undefined : path(configuration.bootstrapTokenFile),
     auditAnchor:
       auditAnchor === 'stdout'
         ? { kind: 'stdout' }
-        : { kind: 'file', path: auditAnchor === undefined ? join(dataDir, 'audit-anchor') : path(auditAnchor) },
+        : { kind: 'file', path: auditAnchor === undefined ? join(dataDir, 'audit.anchor') : path(auditAnchor) },
     runner: configuration.runner,
     runnerUids: uidRange(context, configuration.runnerUids),
     metricsListen:

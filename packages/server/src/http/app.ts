@@ -1,13 +1,12 @@
 import { type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import type { FastifyInstance, FastifyReply, HTTPMethods } from 'fastify';
-import type { Access } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
-import { describeError, type Log } from '../operation/log.ts';
+import type { Log } from '../operation/log.ts';
 import { type Authentication, sessionCookie, sessionCookieName } from './authentication.ts';
 import { declarationProblems } from './declarations.ts';
 import { createGuard, type GuardParts } from './guard.ts';
 import type { HandlerReply } from './handler.ts';
-import { createFastify, httpTimeouts } from './fastify-instance.ts';
+import { createFastify, type HttpTimeouts, httpTimeouts } from './fastify-instance.ts';
 import { apiHeaders, refuseRepeatedHeaders } from './headers.ts';
 import { HostList } from './hosts.ts';
 import { InFlight } from './in-flight.ts';
@@ -27,12 +26,8 @@ export interface HttpSettings {
   readonly trustedProxies: readonly string[];
   /** PEM; absent: plain HTTP. */
   readonly tls: { readonly certificate: Uint8Array; readonly key: Uint8Array } | undefined;
-  /** Milliseconds, when not the defaults. */
-  readonly timeouts?: {
-    readonly headersMilliseconds: number;
-    readonly requestMilliseconds: number;
-    readonly checkMilliseconds: number;
-  };
+  /** When not the defaults. */
+  readonly timeouts?: Partial<HttpTimeouts>;
   readonly limits: {
     readonly bodyBytes: number;
     readonly connections: number;
@@ -50,7 +45,7 @@ export interface AppParts {
   readonly routes: readonly RouteDeclaration[];
   readonly handlers: Readonly<Record<string, AnyHandler>>;
   readonly authentication: Authentication;
-  readonly access: Pick<Access, 'findScope' | 'configurationAsset' | 'require'>;
+  readonly access: GuardParts['access'];
   readonly keys: Pick<Keys, 'bodyHmac'>;
   readonly features: GuardParts['features'];
   readonly settings: HttpSettings;
@@ -99,7 +94,7 @@ export function createApp(parts: AppParts): App {
     cookieName: sessionCookieName(isHttps),
   };
   const fastify = createFastify(settings);
-  const inFlight = new InFlight(httpTimeouts.handlerMilliseconds, (routeRequest, error) =>
+  const inFlight = new InFlight({ ...httpTimeouts, ...settings.timeouts }.handlerMilliseconds, (routeRequest, error) =>
     fail(routeRequest.reply, error),
   );
 
@@ -118,7 +113,7 @@ export function createApp(parts: AppParts): App {
   );
 
   const fail = (reply: FastifyReply, cause: unknown): void => {
-    const error = toStrongroomError(cause);
+    const error = toStrongroomError(cause, reply.request.routeOptions.bodyLimit);
     logFailure(log, reply.request, error);
     const length = Number(reply.request.headers['content-length'] ?? 0);
     if (length > maxUnreadBytes || reply.request.headers['transfer-encoding'] !== undefined)
@@ -188,11 +183,11 @@ export function createApp(parts: AppParts): App {
         if (routeRequest === null) throw new TypeError('The request has not passed its guard');
         handler(routeRequest).then(
           (answer) => {
-            if (!reply.sent) sendAnswer(reply, route, answer);
+            if (!routeRequest.isAnswered) sendAnswer(reply, route, answer);
           },
           (error: unknown) => {
-            if (!reply.sent) fail(reply, error);
-            else log.debug({ requestId: request.id, error: describeError(error) }, 'failed after its answer');
+            if (!routeRequest.isAnswered) fail(reply, error);
+            else log.debug({ requestId: request.id, error }, 'failed after its answer');
           },
         );
       },

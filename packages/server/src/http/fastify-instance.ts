@@ -5,28 +5,37 @@ import { apiHeaders } from './headers.ts';
 import { sendProblem, toStrongroomError } from './problem.ts';
 import { newRequestId } from './request-id.ts';
 
-export const httpTimeouts = {
+export interface HttpTimeouts {
   /** From the first byte of a request to the last of its headers (slowloris). */
-  headersMilliseconds: 10_000,
+  readonly headersMilliseconds: number;
   /** From the first byte of a request to its last. */
-  requestMilliseconds: 30_000,
+  readonly requestMilliseconds: number;
   /** How often the two above are looked at. */
+  readonly checkMilliseconds: number;
+  readonly keepAliveMilliseconds: number;
+  /** From the guard to the first byte of the answer. */
+  readonly handlerMilliseconds: number;
+}
+
+export const httpTimeouts: HttpTimeouts = {
+  headersMilliseconds: 10_000,
+  requestMilliseconds: 30_000,
   checkMilliseconds: 2_000,
   keepAliveMilliseconds: 60_000,
-  /** From the first byte to the answer of a route that doesn't stream. */
   handlerMilliseconds: 60_000,
-} as const;
+};
 /** Request line and headers together. */
 const maxHeaderBytes = 16 * 1024;
 const maxParameterCharacters = 1024;
 
 /** Fastify over a server with every cap set; requests that don't even reach a route are answered as problems too. */
 export function createFastify(settings: HttpSettings): FastifyInstance {
+  const timeouts = { ...httpTimeouts, ...settings.timeouts };
   const server = {
-    headersTimeout: settings.timeouts?.headersMilliseconds ?? httpTimeouts.headersMilliseconds,
-    requestTimeout: settings.timeouts?.requestMilliseconds ?? httpTimeouts.requestMilliseconds,
-    connectionsCheckingInterval: settings.timeouts?.checkMilliseconds ?? httpTimeouts.checkMilliseconds,
-    keepAliveTimeout: httpTimeouts.keepAliveMilliseconds,
+    headersTimeout: timeouts.headersMilliseconds,
+    requestTimeout: timeouts.requestMilliseconds,
+    connectionsCheckingInterval: timeouts.checkMilliseconds,
+    keepAliveTimeout: timeouts.keepAliveMilliseconds,
     maxHeaderSize: maxHeaderBytes,
     insecureHTTPParser: false,
     // Answered by us, as a problem.

@@ -1,4 +1,5 @@
 import {
+  type AssetAction,
   actionTable,
   type AssetType,
   type RouteDeclaration,
@@ -6,7 +7,8 @@ import {
   StrongroomError,
 } from '@strongroom/contract';
 import type { FastifyRequest } from 'fastify';
-import type { Access, Caller, Decision } from '../access/types.ts';
+import type { AccessService } from '../access/service.ts';
+import type { AssetRef, Caller, Decision } from '../access/types.ts';
 import { networkOf } from '../identities/network.ts';
 import { type Authentication, readCredential } from './authentication.ts';
 import type { HostList } from './hosts.ts';
@@ -15,7 +17,7 @@ import type { RouteRequest } from './route-request.ts';
 
 export interface GuardParts {
   readonly authentication: Authentication;
-  readonly access: Pick<Access, 'findScope' | 'configurationAsset' | 'require'>;
+  readonly access: Pick<AccessService, 'findScope' | 'configurationAsset' | 'require' | 'refuseAbsent'>;
   readonly features: { isEnabled(name: NonNullable<RouteDeclaration['feature']>): Promise<boolean> };
   readonly hosts: HostList;
   readonly rateLimit: RateLimit;
@@ -57,16 +59,15 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
   const findAsset = async (
     request: FastifyRequest,
     caller: Caller,
+    action: AssetAction,
     name: string,
-  ): ReturnType<Access['configurationAsset']> => {
-    if (assetType === undefined) return null;
-    const scope = await access.findScope(caller.snapshot, 'domain', name);
-    if (scope === null) return null;
-    return access.configurationAsset(
-      scope,
-      assetType,
-      parameter(request, route.access.kind === 'asset' ? route.access.parameter : ''),
-    );
+  ): Promise<AssetRef> => {
+    const domain = parameter(request, 'domain');
+    const scope = await access.findScope(caller.snapshot, 'domain', domain);
+    if (scope === null) return access.refuseAbsent(caller, action, domain);
+    const asset = assetType === undefined ? null : await access.configurationAsset(scope, assetType, name);
+    if (asset === null) throw new StrongroomError('not_found');
+    return asset;
   };
 
   return async (request, routeRequest) => {
@@ -89,19 +90,15 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
         };
         break;
       case 'scope': {
-        const scope = await access.findScope(
-          caller.snapshot,
-          place?.kind ?? 'domain',
-          place?.name ?? parameter(request, 'domain'),
-        );
-        if (scope === null) throw new StrongroomError('not_found');
+        const name = place?.name ?? parameter(request, 'domain');
+        const scope = await access.findScope(caller.snapshot, place?.kind ?? 'domain', name);
+        if (scope === null) return access.refuseAbsent(caller, declared.action, name);
         const decision = await access.require(caller, declared.action, { kind: 'scope', scope });
         routeRequest.admitted = { caller, decision, scope };
         break;
       }
       case 'asset': {
-        const asset = await findAsset(request, caller, parameter(request, 'domain'));
-        if (asset === null) throw new StrongroomError('not_found');
+        const asset = await findAsset(request, caller, declared.action, parameter(request, declared.parameter));
         const decision = await access.require(caller, declared.action, { kind: 'asset', asset });
         routeRequest.admitted = { caller, decision, scope: asset.scope, asset };
         break;

@@ -1,7 +1,7 @@
 import { StrongroomError } from '@strongroom/contract';
 import type { RouteRequest } from './route-request.ts';
 
-const sweepMilliseconds = 1_000;
+const maxSweepMilliseconds = 1_000;
 
 /** The requests under way: their deadline, and the end of all of them when the server stops. */
 export class InFlight {
@@ -29,7 +29,10 @@ export class InFlight {
   add(request: RouteRequest): void {
     this.#requests.add(request);
     // One timer for all instead of one each.
-    this.#sweeper ??= setInterval(() => this.#expire(), sweepMilliseconds).unref();
+    this.#sweeper ??= setInterval(
+      () => this.#expire(),
+      Math.min(maxSweepMilliseconds, this.#deadlineMilliseconds),
+    ).unref();
   }
 
   delete(request: RouteRequest): void {
@@ -40,7 +43,7 @@ export class InFlight {
   /** Refuses new requests, ends streams at once, and resolves when the others are answered or the time is over. */
   async stop(graceMilliseconds: number): Promise<void> {
     this.#isStopping = true;
-    for (const request of this.#requests) if (request.reply.sent) request.abort(new StrongroomError('shutting_down'));
+    for (const request of this.#requests) if (request.isAnswered) request.abort(new StrongroomError('shutting_down'));
     if (this.#requests.size > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, graceMilliseconds);
@@ -57,12 +60,12 @@ export class InFlight {
     for (const request of this.#requests) {
       // In order of arrival: the rest is younger.
       if (request.startedAt > latest) return;
-      if (!request.reply.sent) this.#end(request, new StrongroomError('deadline_exceeded'));
+      if (!request.isAnswered) this.#end(request, new StrongroomError('deadline_exceeded'));
     }
   }
 
   #end(request: RouteRequest, error: StrongroomError): void {
     request.abort(error);
-    if (!request.reply.sent) this.#fail(request, error);
+    if (!request.isAnswered) this.#fail(request, error);
   }
 }

@@ -1,6 +1,6 @@
 import { type ErrorCode, errorCodesOf, errorTable, StrongroomError } from '@strongroom/contract';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { describeError, type Log } from '../operation/log.ts';
+import type { Log } from '../operation/log.ts';
 
 export const problemMediaType = 'application/problem+json';
 
@@ -20,12 +20,13 @@ const foreignCodes: Readonly<Record<string, ErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 };
 
-/** What an error becomes for the outside. */
-export function toStrongroomError(error: unknown): StrongroomError {
+/** What an error becomes for the outside. @param bodyLimitBytes of the route, to be named when it was exceeded */
+export function toStrongroomError(error: unknown, bodyLimitBytes?: number): StrongroomError {
   if (error instanceof StrongroomError) return error;
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
   const ours = Object.hasOwn(foreignCodes, code) ? foreignCodes[code] : undefined;
-  return new StrongroomError(ours ?? 'internal', { cause: error });
+  const detail = ours === 'limit_exceeded' ? { detail: `The body may have ${bodyLimitBytes} bytes.` } : {};
+  return new StrongroomError(ours ?? 'internal', { cause: error, ...detail });
 }
 
 /**
@@ -57,16 +58,16 @@ export function sendProblem(reply: FastifyReply, error: StrongroomError): void {
   if (status === 429 || status === 503)
     reply.header('retry-after', String(Math.max(1, Math.ceil(error.retryAfterSeconds ?? defaultRetrySeconds))));
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="strongroom"');
-  reply.send(problemBody(error, reply.request.id));
+  // As bytes, or Fastify adds a charset that the media type doesn't have.
+  reply.send(Buffer.from(problemBody(error, reply.request.id)));
 }
 
 /** Logs what is the server's fault; what is the client's is its own matter. Never the request, never a foreign message. */
 export function logFailure(log: Log, request: FastifyRequest, error: StrongroomError): void {
   const route = request.routeRequest?.route;
   const about = { requestId: request.id, route: route?.id, code: error.code };
-  if (error.code === 'internal')
-    log.error({ ...about, error: describeError(error.cause ?? error) }, 'unexpected error');
-  else if (errorTable[error.code].status >= 500) log.warn({ ...about, error: describeError(error) }, 'request failed');
+  if (error.code === 'internal') log.error({ ...about, error: error.cause ?? error }, 'unexpected error');
+  else if (errorTable[error.code].status >= 500) log.warn({ ...about, error }, 'request failed');
   if (route !== undefined && !errorCodesOf(route).includes(error.code))
     log.warn(about, 'the route does not declare this code');
 }

@@ -85,6 +85,11 @@ export class RouteRequest implements HandlerRequest<never> {
     return this.#reply;
   }
 
+  /** Whether an answer is on its way; a stream is from its first byte, which Fastify calls sent only at its last. */
+  get isAnswered(): boolean {
+    return this.#reply.sent || this.#reply.raw.headersSent;
+  }
+
   /** Tells the handler that nobody waits any more. */
   abort(reason: StrongroomError): void {
     // Made even when nobody has asked yet: a handler that asks later finds it aborted.
