@@ -70,7 +70,7 @@ export class WriteLane {
     const all = [...this.#inFlight, ...this.#queue];
     this.#inFlight = [];
     this.#queue = [];
-    for (const pending of all) settle(pending, { ok: false, error: unavailable(pending.request, error) });
+    for (const pending of all) settle(pending, { ok: false, error });
     this.#settleIdle();
   }
 
@@ -110,7 +110,7 @@ export class WriteLane {
         return outcomes;
       }
       const error = cause instanceof StrongroomError ? cause : new StrongroomError('internal', { cause });
-      return batch.map((pending) => ({ ok: false, error: unavailable(pending.request, error) }));
+      return batch.map(() => ({ ok: false, error }));
     }
   }
 
@@ -130,12 +130,6 @@ function settle(pending: Pending, outcome: LaneOutcome<StrongroomError>): void {
   clearTimeout(pending.timer);
   if (outcome.ok) pending.resolve(outcome.result);
   else pending.reject(outcome.error);
-}
-
-/** Where the store failed, a command that should have audited says so. */
-function unavailable(request: LaneRequest, error: StrongroomError): StrongroomError {
-  if (error.code !== 'storage_unavailable' || request.audit.length === 0) return error;
-  return new StrongroomError('audit_unavailable', { detail: error.message, cause: error });
 }
 
 function isCloneFailure(error: unknown): boolean {

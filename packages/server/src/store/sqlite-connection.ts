@@ -15,17 +15,17 @@ export class SqliteConnection {
   readonly #hot = new Map<HotStatement<unknown>, HotEntry>();
   readonly #cached = new Map<string, StatementSync>();
 
+  /** @throws StrongroomError `storage_unavailable` when the file is no database or can't be opened */
   constructor(path: string, mode: 'read' | 'write') {
-    this.database = new DatabaseSync(path, {
-      readOnly: mode === 'read',
-      timeout: busyTimeoutMilliseconds,
-      enableForeignKeyConstraints: true,
-      defensive: true,
-    });
-    this.database.exec('pragma trusted_schema = off');
-    if (mode === 'write') {
+    this.database = openDatabase(path, mode);
+    try {
+      this.database.exec('pragma trusted_schema = off');
       // Deleted content is overwritten: a destroyed key must not stay in a free page.
-      this.database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on');
+      const writing = 'pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on';
+      if (mode === 'write') this.database.exec(writing);
+    } catch (error) {
+      this.database.close();
+      throw sqliteStorageFailure(error) ?? error;
     }
     this.db = new Kysely<Tables>({
       dialect: new SqliteDialect({
@@ -89,6 +89,19 @@ function adapt(prepared: StatementSync, mode: 'read' | 'write') {
     run: (parameters: readonly unknown[]) => guard(() => prepared.run(...(parameters as SqlValue[]))),
     iterate: (parameters: readonly unknown[]) => prepared.iterate(...(parameters as SqlValue[])),
   };
+}
+
+function openDatabase(path: string, mode: 'read' | 'write'): DatabaseSync {
+  try {
+    return new DatabaseSync(path, {
+      readOnly: mode === 'read',
+      timeout: busyTimeoutMilliseconds,
+      enableForeignKeyConstraints: true,
+      defensive: true,
+    });
+  } catch (error) {
+    throw sqliteStorageFailure(error) ?? error;
+  }
 }
 
 interface HotEntry {

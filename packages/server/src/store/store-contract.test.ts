@@ -4,6 +4,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { testEvent, type TestCommands, type TestQueries } from '../../testing/store-program.ts';
 import { describeEachStore, type TestStore } from '../../testing/stores.ts';
 import { readAnchorTail } from '../audit/anchor.ts';
+import { dataFiles } from './data-directory.ts';
 import { hotStatement, type IdempotencyKey, type OpenStore } from './store.ts';
 
 const program = new URL('../../testing/store-program.ts', import.meta.url);
@@ -174,7 +175,7 @@ describeEachStore('the store contract', (openStore) => {
       expect(rows.map((row) => row.sequence)).toEqual(rows.map((_, index) => index + 1));
       expect(chain.head_sequence).toBe(rows.length);
       expect(Buffer.from(chain.head_hash)).toEqual(Buffer.from(rows.at(-1)?.hash ?? []));
-      const anchored = readAnchorTail(`${t.directory}/audit-anchor.log`);
+      const anchored = readAnchorTail(dataFiles(t.directory).anchor);
       expect(anchored).toMatchObject({ chain: chain.id, sequence: rows.length });
     });
 

@@ -1,4 +1,5 @@
-import { extname } from 'node:path';
+import { getCompileCacheDir } from 'node:module';
+import { dirname, extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parentPort, Worker } from 'node:worker_threads';
 import { StrongroomError } from '@strongroom/contract';
@@ -27,8 +28,11 @@ export class Thread {
    */
   constructor(module: string, workerData: unknown, onFatal: (error: StrongroomError) => void) {
     const file = new URL(`./${module}${extname(fileURLToPath(import.meta.url))}`, import.meta.url);
-    // No environment: the thread has no business with the settings, which may name files of keys.
-    this.#worker = new Worker(file, { workerData, env: {}, name: module, stdin: false });
+    // The thread has no business with the settings, which may name files of keys. The compile cache, where the process has
+    // one, more than halves the time a thread takes to start.
+    const cache = getCompileCacheDir();
+    const env = cache === undefined ? {} : { NODE_COMPILE_CACHE: dirname(cache) };
+    this.#worker = new Worker(file, { workerData, env, name: module, stdin: false });
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     const fail = (cause: unknown) => {
       if (this.#stopped !== undefined) return;

@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeAll, expect, test } from 'vitest';
+import type { TestCommands, TestQueries } from '../../testing/store-program.ts';
+import { describeEachStore, type TestStore } from '../../testing/stores.ts';
+import { withLease } from './leases.ts';
+import type { Store } from './store.ts';
+
+const program = new URL('../../testing/store-program.ts', import.meta.url);
+
+describeEachStore('leases', (openStore) => {
+  let t: TestStore<TestCommands, TestQueries>;
+  let store: Store;
+  beforeAll(async () => {
+    t = await openStore<TestCommands, TestQueries>({ program });
+    // The suite's program has the store's own commands, which is all that leases use.
+    store = t.store as unknown as Store;
+  });
+
+  test('one holder at a time; the next has a greater epoch', async () => {
+    const epochs: number[] = [];
+    const first = await withLease(store, 'sweep', 'a', 60_000, async (lease) => {
+      epochs.push(lease.epoch);
+      expect(await withLease(store, 'sweep', 'b', 60_000, async () => 'never')).toEqual({ held: false });
+      expect(await withLease(store, 'sweep', 'a', 60_000, async () => 'never')).toEqual({ held: false });
+      expect(await withLease(store, 'other', 'b', 60_000, async () => 'other')).toEqual({
+        held: true,
+        result: 'other',
+      });
+      return 'done';
+    });
+    expect(first).toEqual({ held: true, result: 'done' });
+    await withLease(store, 'sweep', 'b', 60_000, async (lease) => epochs.push(lease.epoch));
+    expect(epochs[1]).toBeGreaterThan(epochs[0] ?? Infinity);
+  });
+
+  test('released when the work throws', async () => {
+    const broken = withLease(store, 'breaks', 'a', 60_000, () => Promise.reject(new RangeError('broken')));
+    await expect(broken).rejects.toThrow('broken');
+    expect(await withLease(store, 'breaks', 'b', 60_000, async () => true)).toEqual({ held: true, result: true });
+  });
+
+  test('renewed while the work goes on', async () => {
+    await withLease(store, 'long', 'a', 240, async () => {
+      await sleep(700);
+      expect(await withLease(store, 'long', 'b', 240, async () => 'never')).toEqual({ held: false });
+    });
+  });
+
+  test('a holder that slept past its time is fenced, also after the next one released it', async () => {
+    // A stopped process renews nothing; here its lease just is as short as its sleep.
+    const old = await store.execute('lease.acquire', { name: 'paused', holder: 'a', ttlMilliseconds: 50 });
+    await sleep(100);
+    const late = (key: string) =>
+      t.store.execute('test.complete', { key, value: '', lease: { name: 'paused', epoch: old.epoch ?? 0 } });
+    await withLease(store, 'paused', 'b', 60_000, async (lease) => {
+      expect(lease.epoch).toBeGreaterThan(old.epoch ?? Infinity);
+      await t.store.execute('test.complete', { key: 'by-b', value: '', lease });
+      await expect(late('by-a')).rejects.toMatchObject({ code: 'version_conflict' });
+    });
+    await expect(late('by-a')).rejects.toMatchObject({ code: 'version_conflict' });
+    const renewal = { name: 'paused', epoch: old.epoch ?? 0, ttlMilliseconds: 60_000 };
+    expect(await store.execute('lease.renew', renewal)).toEqual({ isHeld: false });
+    expect(await t.store.query('test.list', { prefix: 'by-' })).toEqual([{ key: 'by-b' }]);
+  });
+
+  test('the signal aborts when the lease was taken over', async () => {
+    await withLease(store, 'stolen', 'a', 90, async (lease) => {
+      await store.execute('lease.release', { name: 'stolen', epoch: lease.epoch });
+      await store.execute('lease.acquire', { name: 'stolen', holder: 'b', ttlMilliseconds: 60_000 });
+      await expect.poll(() => lease.signal.aborted, { timeout: 2_000 }).toBe(true);
+    });
+  });
+});

@@ -1,0 +1,165 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StrongroomError } from '@strongroom/contract';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { postgresUnavailable } from '../../testing/postgres.ts';
+import { testEvent, type TestCommands, type TestQueries } from '../../testing/store-program.ts';
+import { openTestStore, postgresDatabase, type TestStore } from '../../testing/stores.ts';
+import { openPostgresStore } from './postgres.ts';
+import type { OpenStore } from './store.ts';
+
+const program = new URL('../../testing/store-program.ts', import.meta.url);
+const missing = postgresUnavailable();
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return 'none';
+  } catch (error) {
+    if (error instanceof StrongroomError) return error.code;
+    throw error;
+  }
+}
+
+describe.skipIf(missing !== undefined)(`several processes over one PostgreSQL (${missing ?? 'embedded'})`, () => {
+  let t: TestStore<TestCommands, TestQueries>;
+  let other: OpenStore<TestCommands, TestQueries>;
+  beforeAll(async () => {
+    t = await openTestStore<TestCommands, TestQueries>({ program, database: postgresDatabase() });
+    other = await t.openReplica();
+  });
+  afterAll(async () => {
+    await other.close();
+    await t.close();
+  });
+
+  test('each has its own chain in one installation', async () => {
+    await t.store.execute('test.insert', { key: 'chain-a', value: '' }, { audit: [testEvent('a')] });
+    await other.execute('test.insert', { key: 'chain-b', value: '' }, { audit: [testEvent('b')] });
+    expect(await t.store.db.selectFrom('audit_chains').select('head_sequence').execute()).toEqual([
+      { head_sequence: 1 },
+      { head_sequence: 1 },
+    ]);
+    expect(await t.store.db.selectFrom('installation').select('id').execute()).toHaveLength(1);
+  });
+
+  test('what one has written the other reads', async () => {
+    await t.store.execute('test.insert', { key: 'shared', value: '' });
+    expect(await other.query('test.list', { prefix: 'shared' })).toEqual([{ key: 'shared' }]);
+  });
+
+  test('one idempotency key used on both at once runs once', async () => {
+    const idempotency = { subject: 's', route: 'r', key: 'k', bodyHmac: new Uint8Array(32) };
+    const answers = await Promise.all([
+      t.store.execute('test.insert', { key: 'once', value: '' }, { idempotency }),
+      other.execute('test.insert', { key: 'once', value: '' }, { idempotency }),
+    ]);
+    expect(answers[0]).toEqual(answers[1]);
+  });
+
+  test('a change of access on one refuses what the other decided before', async () => {
+    const revision = await other.authorisationRevision();
+    await t.store.execute('test.bump', undefined);
+    const decided = other.execute(
+      'test.insert',
+      { key: 'decided', value: '' },
+      { expectAuthorisationRevision: revision },
+    );
+    expect(await codeOf(decided)).toBe('version_conflict');
+  });
+
+  test('a change of access waits for a release that was decided before it', async () => {
+    const revision = await t.store.authorisationRevision();
+    const order: string[] = [];
+    const releasing = [
+      t.store
+        .execute('test.insert', { key: 'released', value: '' }, { expectAuthorisationRevision: revision })
+        .then(() => order.push('release')),
+      t.store.execute('test.sleep', { milliseconds: 400 }),
+    ];
+    await sleep(150);
+    const revoking = other.execute('test.bump', undefined).then(() => order.push('revoke'));
+    await Promise.all([...releasing, revoking]);
+    expect(order).toEqual(['release', 'revoke']);
+  });
+
+  test('lanes that deadlock both get there', async () => {
+    for (const key of ['dead-1', 'dead-2']) await t.store.execute('test.insert', { key, value: '' });
+    const codes = await Promise.all([
+      codeOf(t.store.execute('test.updateBoth', { keys: ['dead-1', 'dead-2'], value: 'a' })),
+      codeOf(other.execute('test.updateBoth', { keys: ['dead-2', 'dead-1'], value: 'b' })),
+    ]);
+    expect(codes).toEqual(['none', 'none']);
+  });
+
+  test('a command that goes on after a failed statement fails alone', async () => {
+    await t.store.execute('test.insert', { key: 'swallowed', value: '' });
+    const codes = await Promise.all([
+      codeOf(t.store.execute('test.insert', { key: 'beside-1', value: '' })),
+      codeOf(t.store.execute('test.insertSwallowing', { key: 'swallowed', value: '' })),
+      codeOf(t.store.execute('test.insert', { key: 'beside-2', value: '' })),
+    ]);
+    expect(codes).toEqual(['none', 'internal', 'none']);
+    expect(await t.store.query('test.list', { prefix: 'beside' })).toHaveLength(2);
+  });
+});
+
+describe.skipIf(missing !== undefined)(`a PostgreSQL that goes away (${missing ?? 'embedded'})`, () => {
+  let t: TestStore<TestCommands, TestQueries>;
+  let url = '';
+  beforeAll(async () => {
+    const database = postgresDatabase();
+    t = await openTestStore<TestCommands, TestQueries>({
+      program,
+      database: {
+        ...database,
+        create: async () => {
+          const place = await database.create();
+          url = place.url ?? '';
+          return place;
+        },
+      },
+    });
+  });
+  afterAll(() => t.close());
+
+  const terminate = async () => {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    await client.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+    );
+    await client.end();
+  };
+
+  test('idle: the next write and read use new connections and a new chain', async () => {
+    await t.store.execute('test.insert', { key: 'before', value: '' }, { audit: [testEvent('before')] });
+    await t.store.query('test.list', { prefix: 'before' });
+    await terminate();
+    await sleep(50);
+    await t.store.execute('test.insert', { key: 'after', value: '' }, { audit: [testEvent('after')] });
+    expect(await t.store.query('test.list', { prefix: 'after' })).toHaveLength(1);
+    expect(await t.store.db.selectFrom('audit_chains').select('head_sequence').execute()).toEqual([
+      { head_sequence: 1 },
+      { head_sequence: 1 },
+    ]);
+  });
+
+  test('in the middle of a batch: nothing of it stays, and the next one works', async () => {
+    const batch = [
+      codeOf(t.store.execute('test.insert', { key: 'lost-1', value: '' }, { audit: [testEvent('lost')] })),
+      codeOf(t.store.execute('test.sleep', { milliseconds: 300 })),
+      codeOf(t.store.execute('test.insert', { key: 'lost-2', value: '' })),
+    ];
+    await sleep(100);
+    await terminate();
+    expect(await Promise.all(batch)).toEqual(['storage_unavailable', 'storage_unavailable', 'storage_unavailable']);
+    await t.store.execute('test.insert', { key: 'lost-3', value: '' });
+    expect(await t.store.query('test.list', { prefix: 'lost' })).toEqual([{ key: 'lost-3' }]);
+  });
+
+  test('unreachable: opening says so', async () => {
+    const open = openPostgresStore({ url: 'postgres://postgres@127.0.0.1:1/none' });
+    expect(await codeOf(open)).toBe('storage_unavailable');
+  });
+});
