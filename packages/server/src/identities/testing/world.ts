@@ -109,6 +109,13 @@ export async function codeOf(promise: Promise<unknown>): Promise<StrongroomError
   }
 }
 
+/** The codes of promises that run at the same time. */
+export function codesOf(
+  promises: readonly Promise<unknown>[],
+): Promise<readonly (StrongroomError['code'] | undefined)[]> {
+  return Promise.all(promises.map(codeOf));
+}
+
 /** What audit records say, oldest first. */
 export async function auditTrail(store: Store): Promise<readonly Record<string, unknown>[]> {
   const rows = await store.db

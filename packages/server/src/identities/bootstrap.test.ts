@@ -1,0 +1,120 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createToken } from '@strongroom/crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openTestStore, type TestStore } from '../../testing/stores.ts';
+import { createAccess } from '../access/service.ts';
+import type { Caller } from '../access/types.ts';
+import { CredentialActivity } from './activity.ts';
+import { createAuthentication } from './authentication.ts';
+import { bootstrapIdentities, createOperatorLink } from './bootstrap.ts';
+import { SignInService } from './sign-in.ts';
+import { auditTrail, codeOf, here } from './testing/world.ts';
+
+describe('the first start', () => {
+  let test: TestStore;
+
+  beforeEach(async () => {
+    test = await openTestStore();
+  });
+  afterEach(() => test.close());
+
+  function tokenFile(content: string, mode = 0o600): string {
+    const path = join(test.directory, 'bootstrap-token');
+    writeFileSync(path, content);
+    chmodSync(path, mode);
+    return path;
+  }
+  function callerOf(token: string): Promise<Caller> {
+    const activity = new CredentialActivity(test.store, () => undefined);
+    return createAuthentication(test.store, test.keys, createAccess(test.store), activity)
+      .byBearer(token, here)
+      .finally(() => activity.close());
+  }
+  async function signInWith(token: string): Promise<Caller> {
+    const activity = new CredentialActivity(test.store, () => undefined);
+    const signIn = new SignInService(test.store, test.keys, activity);
+    await activity.close();
+    return callerOf((await signIn.withLink({ token, transport: 'bearer' }, here)).token);
+  }
+
+  it('makes the user admin and a link, and another link until somebody signs in', async () => {
+    const first = await bootstrapIdentities(test.store, test.keys);
+    expect(first).toMatchObject({ created: 'user', signInLink: { userName: 'admin' } });
+    await test.reopen();
+    const second = await bootstrapIdentities(test.store, test.keys);
+    expect(second.created).toBeNull();
+    expect(second.signInLink?.link.token).not.toBe(first.signInLink?.link.token);
+    const caller = await signInWith(second.signInLink?.link.token ?? '');
+    expect(caller.name).toBe('user:admin');
+    expect(caller.snapshot.roles).toContain('PLATFORM_ADMIN');
+    expect(await bootstrapIdentities(test.store, test.keys)).toEqual({ created: null, signInLink: null });
+  });
+
+  it('makes one administrator when two processes start at once', async () => {
+    const results = await Promise.all([
+      bootstrapIdentities(test.store, test.keys),
+      bootstrapIdentities(test.store, test.keys),
+    ]);
+    expect(results.map((result) => result.created).toSorted()).toEqual([null, 'user'].toSorted());
+    const rows = await test.store.db.selectFrom('principals').select('name').execute();
+    expect(rows).toEqual([{ name: 'admin' }]);
+  });
+
+  it.each([
+    ['one of ours', createToken('srt_'), '\n'],
+    ['one made with another program', 'srt_0f7c1d2e3b4a5968778695a4b3c2d1e0', ''],
+    ['one in base64url', 'srt_Zm9v-YmFy_YmF6cXV4MTIzNDU2Nzg5MGFiY2RlZg', '\r\n'],
+  ])('takes exactly the token of a file: %s', async (_, token, lineEnd) => {
+    const result = await bootstrapIdentities(test.store, test.keys, {
+      bootstrapTokenFile: tokenFile(`${token}${lineEnd}`),
+    });
+    expect(result).toEqual({ created: 'service-account', signInLink: null });
+    const caller = await callerOf(token);
+    expect(caller.name).toBe('service-account:bootstrap');
+    expect(caller.snapshot.roles).toContain('PLATFORM_ADMIN');
+    expect(JSON.stringify(await auditTrail(test.store))).not.toContain(token.slice(4));
+  });
+
+  it('does not read the file again', async () => {
+    await bootstrapIdentities(test.store, test.keys);
+    const again = await bootstrapIdentities(test.store, test.keys, { bootstrapTokenFile: '/nonexistent' });
+    expect(again.created).toBeNull();
+  });
+
+  it.each([
+    ['', 0o600],
+    ['srt_', 0o600],
+    ['srt_short', 0o600],
+    [`srt_${'a'.repeat(64)}`, 0o600],
+    ['srs_0f7c1d2e3b4a5968778695a4b3c2d1e0', 0o600],
+    [' srt_0f7c1d2e3b4a5968778695a4b3c2d1e0', 0o600],
+    ['srt_0f7c1d2e3b4a5968778695a4b3c2d1e0\nsrt_0f7c1d2e3b4a5968778695a4b3c2d1e1', 0o600],
+    ['srt_0f7c1d2e3b4a5968778695a4b3c2d1e0', 0o644],
+    ['srt_0f7c1d2e3b4a5968778695a4b3c2d1e0', 0o604],
+    [`srt_${'0f7c1d2e'.repeat(200)}`, 0o600],
+  ])('refuses %j of mode %i, names the file and not its content, and makes nothing', async (content, mode) => {
+    const path = tokenFile(content, mode);
+    const refused = bootstrapIdentities(test.store, test.keys, { bootstrapTokenFile: path });
+    const error: unknown = await refused.catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ code: 'state_conflict', detail: expect.stringContaining(path) });
+    if (content.length > 10) expect(String(error)).not.toContain(content.slice(4, 20));
+    expect(await test.store.db.selectFrom('principals').select('id').execute()).toEqual([]);
+  });
+
+  it('refuses a file that isn’t there', async () => {
+    const missing = { bootstrapTokenFile: join(test.directory, 'missing') };
+    expect(await codeOf(bootstrapIdentities(test.store, test.keys, missing))).toBe('state_conflict');
+  });
+
+  it('leaves the operator a way in, whatever was done over the API', async () => {
+    await bootstrapIdentities(test.store, test.keys);
+    const { token } = await createOperatorLink(test.store, test.keys, ' ADMIN ');
+    const caller = await signInWith(token);
+    expect(caller).toMatchObject({ name: 'user:admin', credential: { type: 'session' } });
+    expect(await codeOf(createOperatorLink(test.store, test.keys, 'nobody'))).toBe('not_found');
+    expect(await codeOf(createOperatorLink(test.store, test.keys, '\u212a'))).toBe('not_found');
+    const records = await auditTrail(test.store);
+    expect(records.filter((record) => JSON.stringify(record).includes('system:operator'))).not.toEqual([]);
+  });
+});
