@@ -143,9 +143,9 @@ class PatternRedactor implements Redactor {
     this.unmasked = unmasked;
     this.indexBytes =
       automaton.byteLength +
-      windows.shifts.byteLength +
+      windows.offsets.byteLength +
       windows.heads.byteLength +
-      (tokens === undefined ? 0 : tokens.shifts.byteLength + tokens.high.byteLength * 3);
+      (tokens === undefined ? 0 : tokens.offsets.byteLength + tokens.heads.byteLength + tokens.high.byteLength * 3);
   }
 
   stream(): RedactorStream {
@@ -163,7 +163,7 @@ class PatternRedactor implements Redactor {
     status.isDisposed = true;
     zeroAutomaton(automaton);
     windows.heads.fill(0);
-    windows.shifts.fill(0);
+    windows.offsets.fill(0);
     if (tokens !== undefined) zeroTokenIndex(tokens);
   }
 }

@@ -5,7 +5,7 @@ import type { PatternIndex, RedactorStream } from './redactor.ts';
 import { mergeSpans, SpanList } from './spans.ts';
 import { findTokens } from './token-index.ts';
 import { MIN_ENCODED_BYTES } from './values.ts';
-import { blockHash, headHash } from './window-index.ts';
+import { findHead } from './window-index.ts';
 
 /** Text is worked on in blocks of this size, so that it stays in the processor's cache. */
 const BLOCK_BYTES = 64 * 1024;
@@ -106,8 +106,14 @@ export class RedactingStream implements RedactorStream {
     }
     if (tokens !== undefined) {
       const found = new SpanList();
-      this.#tokensFrom = findTokens(tokens, text, this.#tokensFrom, this.#length, isComplete, (start, end, name) =>
-        found.add(start, end, start, end - start, name),
+      this.#tokensFrom = findTokens(
+        tokens,
+        text,
+        this.#view,
+        this.#tokensFrom,
+        this.#length,
+        isComplete,
+        (start, end, name) => found.add(start, end, start, end - start, name),
       );
       if (found.spans.length > 0) this.#spans = mergeSpans(this.#spans, found);
       hold = Math.min(hold, this.#tokensFrom);
@@ -122,30 +128,11 @@ export class RedactingStream implements RedactorStream {
     while (this.#scanned < end) {
       const depth = (automaton.meta[this.#state] ?? 0) >> DEPTH_SHIFT;
       if (depth < windows.windowBytes) {
-        this.#scanned = this.#nextHead(this.#scanned - depth, end);
+        this.#scanned = findHead(windows, this.#view, this.#scanned - depth, end);
         this.#state = 0;
       }
-      this.#run(end, this.#scanned <= end - windows.windowBytes);
+      this.#run(end, this.#scanned <= end - windows.windowBytes - windows.stride);
     }
-  }
-
-  /** The first position from `from` on where a pattern's head may be, or where less than a head of text is left. */
-  #nextHead(from: number, end: number): number {
-    const { windowBytes, shifts, shiftBits, heads, headBits } = this.#index.windows;
-    const view = this.#view;
-    const lastBlock = windowBytes - 4;
-    const last = end - windowBytes;
-    let at = from;
-    while (at <= last) {
-      const block = view.getInt32(at + lastBlock, true);
-      const shift = shifts[blockHash(block, shiftBits)] ?? 0;
-      if (shift === 0) {
-        const head = headHash(view.getInt32(at, true), block, headBits);
-        if ((((heads[head >> 3] ?? 0) >> (head & 7)) & 1) !== 0) return at;
-        at++;
-      } else at += shift;
-    }
-    return at;
   }
 
   /** Advances byte by byte to `end`, or until a failure leaves so little depth that skipping is possible again. */

@@ -12,9 +12,18 @@ export interface TokenIndex {
   /** The other bytes, zero-padded, then the length. */
   readonly low: Uint32Array;
   readonly names: Uint32Array;
-  /** By two bytes of text: how far a window of four may move; 0 where a token's first four bytes may end. */
-  readonly shifts: Uint8Array;
+  /** By two bytes of text, little-endian: bit `n` says that a token has them at offset `n`. */
+  readonly offsets: Uint8Array;
+  /** By {@link headHash} of a token's first four bytes. */
+  readonly heads: Uint8Array;
 }
+
+/** Every token has two bytes at each of the offsets 0, 1 and 2, so every third position of a text is enough. */
+const STRIDE = 3;
+const HEAD_BITS = 13;
+
+/** Of four bytes, little-endian. */
+const headHash = (head: number): number => Math.imul(head, 0x9e37_79b1) >>> (32 - HEAD_BITS);
 
 export type TokenMatch = (start: number, end: number, name: number) => void;
 
@@ -22,52 +31,88 @@ export function buildTokenIndex(patterns: SortedPatterns): TokenIndex {
   const { count, bytes } = patterns;
   const high = new Uint32Array(count);
   const low = new Uint32Array(count);
-  const shifts = new Uint8Array(65_536).fill(3);
+  const offsets = new Uint8Array(65_536);
+  const heads = new Uint8Array(2 ** HEAD_BITS);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
   for (let index = 0; index < count; index++) {
     const start = patterns.starts[index] ?? 0;
     const length = patterns.lengths[index] ?? 0;
     high[index] = keyHigh(bytes, start, length);
     low[index] = keyLow(bytes, start, length);
-    for (let offset = 0; offset < 3; offset++) {
-      const slot = ((bytes[start + offset] ?? 0) << 8) | (bytes[start + offset + 1] ?? 0);
-      shifts[slot] = Math.min(shifts[slot] ?? 0, 2 - offset);
+    heads[headHash(view.getInt32(start, true))] = 1;
+    for (let offset = 0; offset < STRIDE; offset++) {
+      const slot = view.getUint16(start + offset, true);
+      offsets[slot] = (offsets[slot] ?? 0) | (1 << offset);
     }
   }
-  return { high, low, names: patterns.names.slice(0, count), shifts };
+  return { high, low, names: patterns.names.slice(0, count), offsets, heads };
 }
 
 export function zeroTokenIndex(index: TokenIndex): void {
   index.high.fill(0);
   index.low.fill(0);
-  index.shifts.fill(0);
+  index.offsets.fill(0);
+  index.heads.fill(0);
 }
 
 /**
  * Reports tokens that start in `text[from..end)` and whose right neighbour is known, or need none because the text is
- * `complete`. Index 0 is the start of the text: no left neighbour. Returns the first position that more text may decide;
+ * `complete`. `view` covers `text`. Index 0 is the start of the text: no left neighbour. Returns the first position that more text may decide;
  * everything before it is decided.
  */
 export function findTokens(
   index: TokenIndex,
   text: Uint8Array,
+  view: DataView,
   from: number,
   end: number,
   complete: boolean,
   match: TokenMatch,
 ): number {
-  const { shifts } = index;
-  let at = from;
-  while (at + MAX_TOKEN_BYTES < end) {
-    const shift = shifts[((text[at + 2] ?? 0) << 8) | (text[at + 3] ?? 0)] ?? 0;
-    if (shift === 0 && startsToken(text, at)) matchLongest(index, text, at, end, false, match);
-    at += shift === 0 ? 1 : shift;
+  const { offsets } = index;
+  const last = end - MAX_TOKEN_BYTES - 1;
+  let sample = from + STRIDE - 1;
+  while (sample <= last) {
+    // Four look-ups a turn, which the processor overlaps.
+    for (const lastTurn = last - 3 * STRIDE; sample <= lastTurn; sample += 4 * STRIDE) {
+      const found =
+        (offsets[view.getUint16(sample, true)] ?? 0) |
+        (offsets[view.getUint16(sample + STRIDE, true)] ?? 0) |
+        (offsets[view.getUint16(sample + 2 * STRIDE, true)] ?? 0) |
+        (offsets[view.getUint16(sample + 3 * STRIDE, true)] ?? 0);
+      if (found !== 0) break;
+    }
+    for (const turnEnd = Math.min(last, sample + 3 * STRIDE); sample <= turnEnd; sample += STRIDE) {
+      const found = offsets[view.getUint16(sample, true)] ?? 0;
+      if (found !== 0) matchAround(index, text, view, sample, found, end, match);
+    }
   }
-  for (; at < end; at++) {
+  for (let at = Math.max(from, sample - STRIDE + 1); at < end; at++) {
     if (!startsToken(text, at)) continue;
     if (!complete && isPrefix(index, text, at, end)) return at;
     matchLongest(index, text, at, end, complete, match);
   }
   return end;
+}
+
+/** Tries the tokens that may have the two bytes at `sample`. */
+function matchAround(
+  index: TokenIndex,
+  text: Uint8Array,
+  view: DataView,
+  sample: number,
+  found: number,
+  end: number,
+  match: TokenMatch,
+): void {
+  for (let bits = found; bits !== 0;) {
+    const offset = 31 - Math.clz32(bits);
+    const at = sample - offset;
+    bits ^= 1 << offset;
+    if (startsToken(text, at) && index.heads[headHash(view.getInt32(at, true))] === 1) {
+      matchLongest(index, text, at, end, false, match);
+    }
+  }
 }
 
 const startsToken = (text: Uint8Array, at: number): boolean => at === 0 || WORD_BYTES[text[at - 1] ?? 0] === 0;
