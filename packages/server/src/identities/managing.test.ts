@@ -12,6 +12,7 @@ import {
   openWorld,
   signInByLink,
 } from './testing/world.ts';
+import { UserService } from './users.ts';
 
 describeEachStore('managing identities', (openStore) => {
   let world: IdentityWorld;
@@ -165,6 +166,27 @@ describeEachStore('managing identities', (openStore) => {
         /^(?:permission_missing|not_found)$/,
       );
       expect(await isEmptyOfNames(refused)).toBe(true);
+    });
+
+    it('is bound to the write: losing it in between refuses', async () => {
+      const deputy = await addUser(world, newName());
+      await world.users.change(admin, deputy.id, { roles: ['PLATFORM_ADMIN'] });
+      const { token } = await signInByLink(world, deputy.id);
+      let isDemoted = false;
+      const users = new UserService(world.store, world.keys, {
+        decided: world.access.decided,
+        require: async (...args) => {
+          const decision = await world.access.require(...args);
+          if (!isDemoted) {
+            isDemoted = true;
+            await world.users.change(admin, deputy.id, { roles: ['AUDITOR'] });
+          }
+          return decision;
+        },
+      });
+      const name = newName();
+      expect(await codeOf(users.create(await world.callerOf(token), { name }))).toBe('permission_missing');
+      expect(await isEmptyOfNames(name)).toBe(true);
     });
 
     it('is of administrators only: nobody else gives roles, to groups neither', async () => {

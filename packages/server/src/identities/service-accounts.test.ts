@@ -1,5 +1,5 @@
 import { createToken } from '@strongroom/crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeEachStore } from '../../testing/stores.ts';
 import type { Caller } from '../access/types.ts';
 import { maxLiveTokens } from './service-account-commands.ts';
