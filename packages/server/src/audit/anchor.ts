@@ -197,11 +197,11 @@ function readFileTail(path: string): AnchorLine | null {
   const descriptor = openSync(path, 'r');
   try {
     const { size } = fstatSync(descriptor);
-    // A line has some 500 bytes; what lies behind the last whole one is torn.
+    // A line has some 500 bytes; what lies behind the last whole one is torn. One that lacks but its newline is whole.
     for (let length = Math.min(size, 64 * 1024); length > 0; length = Math.min(size, length * 16)) {
       const bytes = Buffer.alloc(length);
       const count = readSync(descriptor, bytes, 0, length, size - length);
-      const lines = bytes.subarray(0, count).toString('utf8').split('\n').slice(0, -1);
+      const lines = bytes.subarray(0, count).toString('utf8').split('\n');
       for (const text of lines.toReversed()) {
         const line = parseAnchorLine(text);
         if (line !== null) return line;

@@ -1,3 +1,4 @@
+import type { AuditEvent } from './event.ts';
 import { Checkpointer, type CheckpointerParts } from './checkpoint.ts';
 import { DenialCounter } from './denials.ts';
 import { publicKeyFile, publishPublicKey } from './public-key-file.ts';
@@ -7,7 +8,7 @@ const tickMilliseconds = 5_000;
 /** The audit's work beside the write lane: checkpoints and counted denials. */
 export interface AuditBackground {
   readonly denials: DenialCounter;
-  /** Stops ticking, stores what is counted, and makes a last checkpoint. Call before the store closes. */
+  /** Stops ticking, stores what is counted, tells of the stop, and makes a last checkpoint. Call before the store closes. */
   stop(): Promise<void>;
 }
 
@@ -24,6 +25,7 @@ export async function startAuditBackground(
   if (parts.anchorPath !== null) publishPublicKey(publicKeyFile(parts.anchorPath), parts.signing.publicKey);
   const checkpointer = new Checkpointer(parts);
   const denials = new DenialCounter(parts.store);
+  await tell(parts, 'server.start');
   await denials.flush();
   await checkpointer.make();
   let running: Promise<void> = Promise.resolve();
@@ -49,7 +51,13 @@ export async function startAuditBackground(
       clearInterval(timer);
       await running;
       await denials.flush();
+      await tell(parts, 'server.stop');
       await checkpointer.make();
     },
   };
+}
+
+async function tell(parts: CheckpointerParts, action: 'server.start' | 'server.stop'): Promise<void> {
+  const event: AuditEvent = { principal: 'system', principalName: 'system', action, outcome: 'allowed' };
+  await parts.store.execute('access.record', undefined, { audit: [event] });
 }

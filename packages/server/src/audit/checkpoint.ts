@@ -22,7 +22,6 @@ export interface CheckpointerParts {
 /** Makes signed checkpoints over the heads of all chains. */
 export class Checkpointer {
   readonly #parts: CheckpointerParts;
-  #lastAt = 0;
 
   constructor(parts: CheckpointerParts) {
     this.#parts = parts;
@@ -30,10 +29,10 @@ export class Checkpointer {
 
   /** A checkpoint when 1,000 records or 60 seconds have passed since the last one. @returns whether there was one to make */
   async makeWhenDue(now = Date.now()): Promise<boolean> {
-    const { heads, isOnlyCheckpoint } = await this.#parts.store.query('audit.checkpointState', undefined);
+    const { heads, previous, isOnlyCheckpoint } = await this.#parts.store.query('audit.checkpointState', undefined);
     if (isOnlyCheckpoint) return false;
     const records = heads.reduce((sum, head) => sum + head.sequence - head.checkpointed, 0);
-    if (records < checkpointEveryRecords && now - this.#lastAt < checkpointEveryMilliseconds) return false;
+    if (records < checkpointEveryRecords && now - (previous?.at ?? 0) < checkpointEveryMilliseconds) return false;
     return this.make(now);
   }
 
@@ -67,7 +66,6 @@ export class Checkpointer {
       if (error instanceof StrongroomError && error.code === 'version_conflict') return false;
       throw error;
     }
-    this.#lastAt = now;
     return true;
   }
 

@@ -22,8 +22,7 @@ export async function openExportSource(path: string): Promise<AuditSource> {
       }
     }
   }
-  const { done } = await lines(false).next();
-  if (done === true) throw new TypeError(`${path} is not an export of the audit log in JSON Lines`);
+  if (!(await hasAny(lines(false)))) throw new TypeError(`${path} is not an export of the audit log in JSON Lines`);
   return {
     async *chains() {
       for await (const line of lines(false)) {
@@ -52,4 +51,10 @@ export async function openExportSource(path: string): Promise<AuditSource> {
       damagedLines === 0 ? [] : [`${damagedLines} lines of ${path} are damaged, the first is line ${firstDamaged}`],
     close: async () => undefined,
   };
+}
+
+async function hasAny(lines: AsyncIterable<ExportLine>): Promise<boolean> {
+  // Leaving the loop closes the file.
+  for await (const line of lines) return line.type !== undefined;
+  return false;
 }
