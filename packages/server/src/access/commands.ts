@@ -1,3 +1,7 @@
+import { assetCommands } from './asset-commands.ts';
+import { bundleCommands } from './bundle-commands.ts';
+import { memberCommands } from './member-commands.ts';
+
 /** Appends the records passed with it: a refusal changes nothing else. */
 async function record(): Promise<void> {
   // The write lane appends `options.audit` in the same transaction.
@@ -5,4 +9,7 @@ async function record(): Promise<void> {
 
 export const accessCommands = {
   'access.record': record,
+  ...memberCommands,
+  ...bundleCommands,
+  ...assetCommands,
 };

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
+import { accessListQueries } from './list-queries.ts';
 import type { Selector } from './selectors.ts';
 
 /**
@@ -89,4 +90,5 @@ async function selectors(
 export const accessQueries = {
   'access.snapshot': snapshot,
   'access.selectors': selectors,
+  ...accessListQueries,
 };

@@ -6,10 +6,13 @@ import { secretCommands } from '../secrets/commands.ts';
 import { surfaceCommands } from '../surfaces/commands.ts';
 import { launchCommands } from '../launches/commands.ts';
 import { runCommands } from '../runs/commands.ts';
+import { operationCommands } from '../operation/commands.ts';
 import { storeCommands } from './store-commands.ts';
+import { domainCommands } from '../domains/commands.ts';
 
 /** Every write there is, by name: one literal map, one line per folder. */
 export const commands = {
+  ...domainCommands,
   ...accessCommands,
   ...auditCommands,
   ...identityCommands,
@@ -18,6 +21,7 @@ export const commands = {
   ...surfaceCommands,
   ...launchCommands,
   ...runCommands,
+  ...operationCommands,
   ...storeCommands,
 };
 

@@ -6,9 +6,11 @@ import { secretQueries } from '../secrets/queries.ts';
 import { surfaceQueries } from '../surfaces/queries.ts';
 import { launchQueries } from '../launches/queries.ts';
 import { runQueries } from '../runs/queries.ts';
+import { domainQueries } from '../domains/queries.ts';
 
 /** Every read of many rows, by name: one literal map, one line per folder. */
 export const queries = {
+  ...domainQueries,
   ...accessQueries,
   ...auditQueries,
   ...identityQueries,

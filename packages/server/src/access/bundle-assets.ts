@@ -1,0 +1,235 @@
+import { foldKey, StrongroomError, type AssetType } from '@strongroom/contract';
+import { actorOf } from '../identities/actor.ts';
+import type { Keys } from '../keys/keys.ts';
+import { newId } from '../store/ids.ts';
+import type { IdempotencyKey, Store } from '../store/store.ts';
+import { ownsBundle } from './authority.ts';
+import type { BundleRecord } from './bundle-commands.ts';
+import { bundleAssetView, type BundleAssetView } from './bundle-views.ts';
+import { findBundle } from './bundles.ts';
+import { isDomainOwner } from './decide.ts';
+import { defaultBundleIdOf } from './default-bundle.ts';
+import type { AssetRecord } from './list-queries.ts';
+import { readPage, type PageOf, type PageRequest } from './pages.ts';
+import type { Selector } from './selectors.ts';
+import type { AccessService } from './service.ts';
+import type { AccessSnapshot, Caller, Decision, ScopeRef } from './types.ts';
+
+/** Secrets by `key` or `prefix`, or a configuration by `name`. */
+export interface AssetInput {
+  readonly type: AssetType;
+  readonly name?: string;
+  readonly key?: string;
+  readonly prefix?: string;
+  readonly scope?: 'domain' | 'global';
+}
+
+/**
+ * Which assets are in which bundle. Whoever owns the bundle that has an asset now decides where it goes: putting a secret
+ * into another bundle takes it from the default one, and gives it to that bundle's owner.
+ */
+export class BundleAssets {
+  readonly #store: Store;
+  readonly #access: AccessService;
+  readonly #keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
+
+  constructor(store: Store, access: AccessService, keys: Pick<Keys, 'sealCursor' | 'openCursor'>) {
+    this.#store = store;
+    this.#access = access;
+    this.#keys = keys;
+  }
+
+  /** @throws StrongroomError `not_found`, `cursor_invalid` */
+  async list(
+    caller: Caller,
+    scope: ScopeRef,
+    bundleName: string,
+    request: PageRequest,
+  ): Promise<PageOf<BundleAssetView>> {
+    const bundle = await findBundle(this.#store, scope, bundleName);
+    return readPage(this.#keys, caller, ['bundle-assets', bundle.id], request, {
+      read: (args) => this.#store.query('access.listBundleAssets', { ...args, bundleId: bundle.id }),
+      positionOf: ({ type, name, id }) => [type, name, id],
+      toItem: (asset) => bundleAssetView(caller.snapshot, scope, bundle.id, asset),
+    });
+  }
+
+  /** @throws StrongroomError `not_found`, `permission_missing`, `already_exists`, `limit_exceeded`, `validation_failed` */
+  async add(
+    caller: Caller,
+    scope: ScopeRef,
+    bundleName: string,
+    input: AssetInput,
+    idempotency?: IdempotencyKey,
+  ): Promise<BundleAssetView> {
+    const subject = readInput(input);
+    const id = newId('asset');
+    return this.#access.decided(caller, async (current) => {
+      const bundle = await findBundle(this.#store, scope, bundleName);
+      if ('name' in subject)
+        return this.#moveConfiguration(current, scope, await this.#configuration(current, scope, subject), bundle);
+      await this.#requireOwned(current, scope, ownsBundle(current.snapshot, scope, bundle.id));
+      const { selectors } = await this.#store.query('access.selectors', { scopeId: scope.id });
+      await this.#requireOwned(current, scope, mayPlace(current.snapshot, scope, subject, selectors));
+      const record = await this.#store.execute(
+        'access.addSelector',
+        { ...change(caller, scope), bundleId: bundle.id, id, ...subject },
+        {
+          expectAuthorisationRevision: current.snapshot.revision,
+          ...(idempotency === undefined ? {} : { idempotency }),
+        },
+      );
+      return bundleAssetView(current.snapshot, scope, bundle.id, { ...record, type: 'secret', name: record.selector });
+    });
+  }
+
+  /** @throws StrongroomError `not_found`, `permission_missing`, `already_exists` */
+  async move(
+    caller: Caller,
+    scope: ScopeRef,
+    bundleName: string,
+    assetId: string,
+    targetName: string,
+  ): Promise<BundleAssetView> {
+    return this.#access.decided(caller, async (current) => {
+      const from = await findBundle(this.#store, scope, bundleName);
+      const asset = await this.#assetOf(from, assetId);
+      await this.#requireOwned(current, scope, ownsBundle(current.snapshot, scope, from.id));
+      const to = await findBundle(this.#store, scope, targetName);
+      if (asset.selectorScope === null)
+        return this.#moveConfiguration(current, scope, { ...asset, bundleId: from.id }, to);
+      const record = await this.#store.execute(
+        'access.moveSelector',
+        { ...change(caller, scope), id: asset.id, from: from.id, to: to.id },
+        { expectAuthorisationRevision: current.snapshot.revision },
+      );
+      return bundleAssetView(current.snapshot, scope, to.id, { ...record, type: asset.type, name: record.selector });
+    });
+  }
+
+  /** @throws StrongroomError `not_found`, `permission_missing`, `state_conflict` for a configuration in the default bundle */
+  async delete(caller: Caller, scope: ScopeRef, bundleName: string, assetId: string): Promise<void> {
+    await this.#access.decided(caller, async (current) => {
+      const bundle = await findBundle(this.#store, scope, bundleName);
+      const asset = await this.#assetOf(bundle, assetId);
+      await this.#requireOwned(current, scope, ownsBundle(current.snapshot, scope, bundle.id));
+      const expect = { expectAuthorisationRevision: current.snapshot.revision };
+      if (asset.selectorScope !== null) {
+        await this.#store.execute(
+          'access.deleteSelector',
+          { ...change(caller, scope), bundleId: bundle.id, id: asset.id },
+          expect,
+        );
+        return;
+      }
+      if (bundle.isDefault) {
+        throw new StrongroomError('state_conflict', {
+          detail: 'It is in the default bundle; move it to another one instead.',
+        });
+      }
+      await this.#store.execute(
+        'access.moveConfiguration',
+        { ...change(caller, scope), configurationId: asset.id, from: bundle.id, to: defaultBundleIdOf(scope.id) },
+        expect,
+      );
+    });
+  }
+
+  async #assetOf(bundle: BundleRecord, id: string): Promise<AssetRecord> {
+    const [asset] = await this.#store.query('access.listBundleAssets', {
+      bundleId: bundle.id,
+      id,
+      q: null,
+      after: null,
+      limit: 1,
+    });
+    if (asset === undefined) throw new StrongroomError('not_found');
+    return asset;
+  }
+
+  /** What the caller may not see is not there. @throws StrongroomError `not_found` */
+  async #configuration(
+    caller: Caller,
+    scope: ScopeRef,
+    subject: { readonly type: AssetType; readonly name: string },
+  ): Promise<PlacedConfiguration> {
+    const asset = await this.#access.configurationAsset(scope, subject.type, subject.name);
+    const [bundleId] = asset?.bundleIds ?? [];
+    if (asset === null || bundleId === undefined) throw new StrongroomError('not_found');
+    const owns = ownsBundle(caller.snapshot, scope, bundleId);
+    if (!owns.allow) await this.#access.refuse(caller, 'access.manage', { kind: 'asset', asset }, owns);
+    return { id: asset.id, bundleId };
+  }
+
+  async #moveConfiguration(
+    caller: Caller,
+    scope: ScopeRef,
+    configuration: PlacedConfiguration,
+    to: BundleRecord,
+  ): Promise<BundleAssetView> {
+    const moved = await this.#store.execute(
+      'access.moveConfiguration',
+      { ...change(caller, scope), configurationId: configuration.id, from: configuration.bundleId, to: to.id },
+      { expectAuthorisationRevision: caller.snapshot.revision },
+    );
+    return bundleAssetView(caller.snapshot, scope, to.id, { ...moved, selectorScope: null, isPrefix: false });
+  }
+
+  async #requireOwned(caller: Caller, scope: ScopeRef, decision: Decision): Promise<void> {
+    if (!decision.allow) await this.#access.refuse(caller, 'access.manage', { kind: 'scope', scope }, decision);
+  }
+}
+
+interface PlacedConfiguration {
+  readonly id: string;
+  readonly bundleId: string;
+}
+
+type SelectorInput = Omit<Selector, 'bundleId'>;
+
+/** @throws StrongroomError `validation_failed` unless it is a secret with a key or a prefix, or a configuration with a name */
+function readInput(input: AssetInput): SelectorInput | { readonly type: AssetType; readonly name: string } {
+  const { type, name, key, prefix, scope } = input;
+  if (type === 'integration') throw invalid('/type', 'Integrations are put into bundles when they are made.');
+  if (type !== 'secret') {
+    if (name === undefined || key !== undefined || prefix !== undefined || scope !== undefined) {
+      throw invalid('/name', 'A configuration is named by its name alone.');
+    }
+    return { type, name };
+  }
+  if (name !== undefined || (key === undefined) === (prefix === undefined)) {
+    throw invalid('/key', 'Secrets are named by either a key or a prefix.');
+  }
+  return { selectorScope: scope ?? 'domain', selector: foldKey(key ?? prefix ?? ''), isPrefix: key === undefined };
+}
+
+/**
+ * Whether the caller may say which bundle these secrets are in: as OWNER of the domain, or as owner of a bundle that has all
+ * of them already.
+ */
+export function mayPlace(
+  snapshot: AccessSnapshot,
+  scope: ScopeRef,
+  wanted: SelectorInput,
+  selectors: readonly Selector[],
+): Decision {
+  const refused: Decision = { allow: false, because: ['missing:OWNER', 'bundle:default'] };
+  if (isDomainOwner(snapshot, scope.id)) return { allow: true, because: ['preset:OWNER'] };
+  const holder = selectors.find((held) => covers(held, wanted) && ownsBundle(snapshot, scope, held.bundleId).allow);
+  return holder === undefined ? refused : { allow: true, because: ['bundle-owner', `bundle:${holder.bundleId}`] };
+}
+
+/** Whether every secret that `wanted` selects is selected by `held`. */
+function covers(held: Selector, wanted: SelectorInput): boolean {
+  if (held.selectorScope !== wanted.selectorScope) return false;
+  if (held.isPrefix) return wanted.selector.startsWith(held.selector);
+  return !wanted.isPrefix && wanted.selector === held.selector;
+}
+
+function change(caller: Caller, scope: ScopeRef) {
+  return { actor: actorOf(caller), scope: { id: scope.id, name: scope.name } };
+}
+
+function invalid(pointer: string, message: string): StrongroomError {
+  return new StrongroomError('validation_failed', { errors: [{ pointer, message }] });
+}

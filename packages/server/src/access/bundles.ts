@@ -1,0 +1,252 @@
+import { assetPermissions, StrongroomError, type AssetPermission, type AssetType } from '@strongroom/contract';
+import { actorOf } from '../identities/actor.ts';
+import type { Keys } from '../keys/keys.ts';
+import { newId } from '../store/ids.ts';
+import type { IdempotencyKey, Store } from '../store/store.ts';
+import { mayHandOutOnBundle, ownsBundle } from './authority.ts';
+import type { BundleRecord } from './bundle-commands.ts';
+import { bundleGrantView, bundleView, type BundleGrantView, type BundleView } from './bundle-views.ts';
+import { decide } from './decide.ts';
+import { defaultBundleIdOf } from './default-bundle.ts';
+import { readPage, type PageOf, type PageRequest } from './pages.ts';
+import { requireNamedPrincipal, type NamedPrincipal } from './principal-names.ts';
+import type { AccessService } from './service.ts';
+import type { Caller, Decision, ScopeRef } from './types.ts';
+
+export interface NewBundle {
+  readonly name: string;
+  readonly description?: string;
+  /** Default: the caller. */
+  readonly owner?: string;
+}
+
+export interface BundleChanges {
+  readonly description?: string;
+  readonly owner?: string;
+}
+
+export interface NewBundleGrant {
+  readonly principal: string;
+  readonly assetType: AssetType;
+  readonly permissions: readonly AssetPermission[];
+}
+
+/** The bundle of a domain by name. @throws StrongroomError `not_found` */
+export async function findBundle(store: Store, scope: ScopeRef, name: string): Promise<BundleRecord> {
+  const [bundle] = await store.query('access.listBundles', { scopeId: scope.id, name, q: null, after: null, limit: 1 });
+  if (bundle === undefined) throw new StrongroomError('not_found');
+  return bundle;
+}
+
+/**
+ * Bundles and what is granted on them. Routes have decided `access.view`, or `bundle.create`; who may change which bundle is
+ * decided here, with the bundle at hand and at the revision the change is committed at.
+ */
+export class Bundles {
+  readonly #store: Store;
+  readonly #access: AccessService;
+  readonly #keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
+
+  constructor(store: Store, access: AccessService, keys: Pick<Keys, 'sealCursor' | 'openCursor'>) {
+    this.#store = store;
+    this.#access = access;
+    this.#keys = keys;
+  }
+
+  /** @throws StrongroomError `cursor_invalid` */
+  async list(caller: Caller, scope: ScopeRef, request: PageRequest): Promise<PageOf<BundleView>> {
+    return readPage(this.#keys, caller, ['bundles', scope.id], request, {
+      read: (args) => this.#store.query('access.listBundles', { ...args, scopeId: scope.id }),
+      positionOf: ({ name }) => [name],
+      toItem: (bundle) => bundleView(caller.snapshot, scope, bundle),
+    });
+  }
+
+  /** @throws StrongroomError `already_exists`, `permission_missing`, `validation_failed` for an unknown owner */
+  async create(caller: Caller, scope: ScopeRef, input: NewBundle, idempotency?: IdempotencyKey): Promise<BundleView> {
+    const owner =
+      input.owner === undefined
+        ? { id: caller.id, kind: caller.kind, label: caller.name, displayName: caller.name }
+        : await requireNamedPrincipal(this.#store.db, scope, input.owner, '/owner');
+    const id = newId('bundle');
+    const { name, description = '' } = input;
+    await this.#access.decided(caller, async (current) => {
+      await this.#access.require(current, 'bundle.create', { kind: 'scope', scope });
+      await this.#requireInvitable(current, scope, owner);
+      await this.#store.execute(
+        'access.createBundle',
+        { ...change(caller, scope), id, name, description, owner },
+        {
+          expectAuthorisationRevision: current.snapshot.revision,
+          ...(idempotency === undefined ? {} : { idempotency }),
+        },
+      );
+    });
+    // Only now the caller owns it: what it may do with it is said by a new snapshot.
+    return this.#access.decided(caller, async (current) => this.get(current, scope, name));
+  }
+
+  /** @throws StrongroomError `not_found` */
+  async get(caller: Caller, scope: ScopeRef, name: string): Promise<BundleView> {
+    return bundleView(caller.snapshot, scope, await findBundle(this.#store, scope, name));
+  }
+
+  /** @throws StrongroomError `not_found`, `permission_missing`, `revision_mismatch`, `state_conflict`, `validation_failed` */
+  async update(
+    caller: Caller,
+    scope: ScopeRef,
+    name: string,
+    changes: BundleChanges,
+    expectedRevision?: number,
+  ): Promise<BundleView> {
+    const owner =
+      changes.owner === undefined
+        ? undefined
+        : await requireNamedPrincipal(this.#store.db, scope, changes.owner, '/owner');
+    await this.#access.decided(caller, async (current) => {
+      const bundle = await findBundle(this.#store, scope, name);
+      await this.#requireAllowed(current, scope, ownsBundle(current.snapshot, scope, bundle.id));
+      if (owner !== undefined) await this.#requireInvitable(current, scope, owner);
+      await this.#store.execute(
+        'access.updateBundle',
+        {
+          ...change(caller, scope),
+          bundleId: bundle.id,
+          ...(changes.description === undefined ? {} : { description: changes.description }),
+          ...(owner === undefined ? {} : { owner }),
+          ...(expectedRevision === undefined ? {} : { expectedRevision }),
+        },
+        { expectAuthorisationRevision: current.snapshot.revision },
+      );
+    });
+    return this.#access.decided(caller, async (current) => this.get(current, scope, name));
+  }
+
+  /** @throws StrongroomError `not_found`, `permission_missing`, `revision_mismatch`, `state_conflict`, `in_use` */
+  async delete(
+    caller: Caller,
+    scope: ScopeRef,
+    name: string,
+    options: { readonly force: boolean; readonly expectedRevision?: number },
+  ): Promise<void> {
+    await this.#access.decided(caller, async (current) => {
+      const bundle = await findBundle(this.#store, scope, name);
+      await this.#requireAllowed(current, scope, ownsBundle(current.snapshot, scope, bundle.id));
+      await this.#store.execute(
+        'access.deleteBundle',
+        { ...change(caller, scope), ...options, bundleId: bundle.id, defaultBundleId: defaultBundleIdOf(scope.id) },
+        { expectAuthorisationRevision: current.snapshot.revision },
+      );
+    });
+  }
+
+  /** @throws StrongroomError `not_found`, `cursor_invalid` */
+  async listGrants(
+    caller: Caller,
+    scope: ScopeRef,
+    name: string,
+    request: PageRequest,
+  ): Promise<PageOf<BundleGrantView>> {
+    const bundle = await findBundle(this.#store, scope, name);
+    return readPage(this.#keys, caller, ['bundle-grants', bundle.id], request, {
+      read: (args) => this.#store.query('access.listBundleGrants', { ...args, bundleId: bundle.id }),
+      positionOf: ({ id }) => [id],
+      toItem: (grant) => bundleGrantView(caller.snapshot, scope, bundle.id, grant),
+    });
+  }
+
+  /**
+   * In place of what the principal had on this asset type.
+   * @throws StrongroomError `not_found`, `permission_missing`, `validation_failed` for permissions the asset type hasn't
+   */
+  async putGrant(
+    caller: Caller,
+    scope: ScopeRef,
+    name: string,
+    input: NewBundleGrant,
+    idempotency?: IdempotencyKey,
+  ): Promise<BundleGrantView> {
+    const { assetType } = input;
+    const permissions = requirePermissions(assetType, input.permissions);
+    const principal = await requireNamedPrincipal(this.#store.db, scope, input.principal, '/principal');
+    const id = newId('grant');
+    return this.#access.decided(caller, async (current) => {
+      const { snapshot } = current;
+      const bundle = await findBundle(this.#store, scope, name);
+      const replaced = await this.#grantOf(bundle, { principalId: principal.id, assetType });
+      const touched = [...permissions, ...(replaced?.permissions ?? [])];
+      await this.#requireAllowed(current, scope, mayHandOutOnBundle(snapshot, scope, bundle.id, assetType, touched));
+      await this.#requireInvitable(current, scope, principal);
+      const record = await this.#store.execute(
+        'access.putBundleGrant',
+        { ...change(caller, scope), bundleId: bundle.id, id, principal, assetType, permissions },
+        { expectAuthorisationRevision: snapshot.revision, ...(idempotency === undefined ? {} : { idempotency }) },
+      );
+      return bundleGrantView(snapshot, scope, bundle.id, record);
+    });
+  }
+
+  /** @throws StrongroomError `not_found`, `permission_missing` */
+  async deleteGrant(caller: Caller, scope: ScopeRef, name: string, id: string): Promise<void> {
+    await this.#access.decided(caller, async (current) => {
+      const bundle = await findBundle(this.#store, scope, name);
+      const grant = await this.#grantOf(bundle, { id });
+      if (grant === undefined) throw new StrongroomError('not_found');
+      const decision = mayHandOutOnBundle(current.snapshot, scope, bundle.id, grant.assetType, grant.permissions);
+      await this.#requireAllowed(current, scope, decision);
+      await this.#store.execute(
+        'access.deleteBundleGrant',
+        { ...change(caller, scope), bundleId: bundle.id, id },
+        { expectAuthorisationRevision: current.snapshot.revision },
+      );
+    });
+  }
+
+  async #grantOf(
+    bundle: BundleRecord,
+    which: { readonly id: string } | { readonly principalId: string; readonly assetType: AssetType },
+  ): Promise<{ readonly assetType: AssetType; readonly permissions: readonly AssetPermission[] } | undefined> {
+    const query = this.#store.db
+      .selectFrom('bundle_grants')
+      .select(['asset_type', 'permissions'])
+      .where('bundle_id', '=', bundle.id);
+    const row = await (
+      'id' in which
+        ? query.where('id', '=', which.id)
+        : query.where('principal_id', '=', which.principalId).where('asset_type', '=', which.assetType)
+    ).executeTakeFirst();
+    return row === undefined
+      ? undefined
+      : { assetType: row.asset_type, permissions: JSON.parse(row.permissions) as AssetPermission[] };
+  }
+
+  async #requireAllowed(caller: Caller, scope: ScopeRef, decision: Decision): Promise<void> {
+    if (!decision.allow) await this.#access.refuse(caller, 'access.manage', { kind: 'scope', scope }, decision);
+  }
+
+  /**
+   * Who doesn't manage access may name only somebody who stands in the domain already: a bundle must not let its owner bring
+   * strangers into the domain.
+   */
+  async #requireInvitable(caller: Caller, scope: ScopeRef, principal: NamedPrincipal): Promise<void> {
+    const resource = { kind: 'scope', scope } as const;
+    const manages = decide(caller.snapshot, 'access.manage', resource);
+    if (manages.allow || principal.id === caller.id) return;
+    const snapshot = await this.#access.snapshot(principal.id);
+    if (snapshot?.domains.has(scope.id) !== true) await this.#access.refuse(caller, 'access.manage', resource, manages);
+  }
+}
+
+function change(caller: Caller, scope: ScopeRef) {
+  return { actor: actorOf(caller), scope: { id: scope.id, name: scope.name } };
+}
+
+/** In the table's order, each once. @throws StrongroomError `validation_failed` naming the first that the type hasn't */
+function requirePermissions(assetType: AssetType, permissions: readonly AssetPermission[]): readonly AssetPermission[] {
+  const known: readonly AssetPermission[] = assetPermissions[assetType];
+  const stranger = permissions.findIndex((permission) => !known.includes(permission));
+  if (stranger === -1) return known.filter((permission) => permissions.includes(permission));
+  throw new StrongroomError('validation_failed', {
+    errors: [{ pointer: `/permissions/${stranger}`, message: `Permissions on ${assetType}: ${known.join(', ')}.` }],
+  });
+}

@@ -1,0 +1,251 @@
+import { StrongroomError } from '@strongroom/contract';
+import { requireDomain } from '../access/command-parts.ts';
+import { defaultBundleIdOf } from '../access/default-bundle.ts';
+import type { Actor } from '../identities/actor.ts';
+import { keyCommands } from '../keys/commands.ts';
+import type { CommandContext } from '../store/store.ts';
+import type { Tables } from '../store/tables.ts';
+
+export interface DomainRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly displayName: string;
+  readonly description: string;
+  readonly revision: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export function domainRecord(row: Tables['scopes']): DomainRecord {
+  return {
+    id: row.id,
+    name: row.name,
+    displayName: row.display_name,
+    description: row.description,
+    revision: row.revision,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+export interface CreateDomainArgs {
+  readonly actor: Actor;
+  readonly id: string;
+  readonly sourceId: string;
+  readonly name: string;
+  readonly displayName: string;
+  readonly description: string;
+  /** Becomes OWNER; null when the server itself makes the domain. */
+  readonly ownerId: string | null;
+}
+
+/** The domain, its default bundle, its managed source and its first OWNER, all or nothing. @throws StrongroomError `already_exists` */
+async function createDomain(context: CommandContext, args: CreateDomainArgs): Promise<DomainRecord> {
+  const { db, now } = context;
+  const created = { created_at: now, created_by: args.actor.principal };
+  const scope: Tables['scopes'] = {
+    id: args.id,
+    kind: 'domain',
+    name: args.name,
+    display_name: args.displayName,
+    description: args.description,
+    revision: 1,
+    ...created,
+    updated_at: now,
+    deleted_at: null,
+  };
+  const inserted = await db
+    .insertInto('scopes')
+    .values(scope)
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  if (Number(inserted.numInsertedOrUpdatedRows ?? 0) !== 1) {
+    throw new StrongroomError('already_exists', { detail: `There is a scope named ${args.name}.` });
+  }
+  await db
+    .insertInto('bundles')
+    .values({
+      id: defaultBundleIdOf(args.id),
+      scope_id: args.id,
+      name: 'default',
+      description: 'Everything that no other bundle holds',
+      owner_id: null,
+      is_default: 1,
+      revision: 1,
+      ...created,
+      updated_at: now,
+    })
+    .execute();
+  await db
+    .insertInto('sources')
+    .values({ id: args.sourceId, scope_id: args.id, name: 'managed', type: 'DATABASE', created_at: now })
+    .execute();
+  if (args.ownerId !== null) {
+    await db
+      .insertInto('members')
+      .values({ scope_id: args.id, principal_id: args.ownerId, preset: 'OWNER', ...created })
+      .execute();
+  }
+  await context.bumpAuthorisation();
+  context.audit({
+    ...args.actor,
+    action: 'domain.create',
+    outcome: 'allowed',
+    scope: { id: args.id, name: args.name },
+    object: { type: 'domain', id: args.id, name: args.name },
+    because: ['create', ...(args.ownerId === null ? [] : ['preset:OWNER'])],
+  });
+  return domainRecord(scope);
+}
+
+export interface UpdateDomainArgs {
+  readonly actor: Actor;
+  readonly id: string;
+  readonly displayName?: string;
+  readonly description?: string;
+  readonly expectedRevision?: number;
+}
+
+/** @throws StrongroomError `not_found`, `revision_mismatch` */
+async function updateDomain(context: CommandContext, args: UpdateDomainArgs): Promise<DomainRecord> {
+  const scope = await requireDomain(context, args.id);
+  requireRevision(scope, args.expectedRevision);
+  const changed: Tables['scopes'] = {
+    ...scope,
+    display_name: args.displayName ?? scope.display_name,
+    description: args.description ?? scope.description,
+    revision: scope.revision + 1,
+    updated_at: context.now,
+  };
+  const { display_name, description, revision, updated_at } = changed;
+  await context.db
+    .updateTable('scopes')
+    .set({ display_name, description, revision, updated_at })
+    .where('id', '=', scope.id)
+    .execute();
+  const fields = [
+    ...(args.displayName === undefined ? [] : ['displayName']),
+    ...(args.description === undefined ? [] : ['description']),
+  ];
+  context.audit(domainEvent(args.actor, scope, ['update', ...fields]));
+  return domainRecord(changed);
+}
+
+export interface DeleteDomainArgs {
+  readonly actor: Actor;
+  readonly id: string;
+  /** Also when it holds configurations or secrets. */
+  readonly force: boolean;
+  readonly expectedRevision?: number;
+}
+
+/**
+ * Everything in the domain goes with it, and the keys of its secrets are destroyed. Assignments of Global secrets to it stay:
+ * without them a secret assigned to this domain alone would be assigned to all.
+ * @throws StrongroomError `not_found`, `revision_mismatch`; `in_use` while it holds something, unless forced; `state_conflict`
+ * while runs are going on, even if forced
+ */
+async function deleteDomain(context: CommandContext, args: DeleteDomainArgs): Promise<void> {
+  const { db, now } = context;
+  const scope = await requireDomain(context, args.id);
+  requireRevision(scope, args.expectedRevision);
+  const held = await contentOf(context, scope.id);
+  if (held.runs > 0)
+    throw new StrongroomError('state_conflict', {
+      detail: `${held.runs} runs of this domain are going on. Stop them first.`,
+    });
+  if (!args.force && held.configurations + held.secrets > 0) {
+    throw new StrongroomError('in_use', {
+      detail: `The domain holds ${held.configurations} configurations and ${held.secrets} secrets.`,
+    });
+  }
+  await db
+    .updateTable('configurations')
+    .set({ deleted_at: now, updated_at: now, updated_by: args.actor.principal })
+    .where('scope_id', '=', scope.id)
+    .where('deleted_at', 'is', null)
+    .execute();
+  await db.deleteFrom('uses').where('scope_id', '=', scope.id).execute();
+  await db
+    .updateTable('secrets')
+    .set({ deleted_at: now, deleted_by: args.actor.principal })
+    .where('scope_id', '=', scope.id)
+    .where('deleted_at', 'is', null)
+    .execute();
+  await db.deleteFrom('members').where('scope_id', '=', scope.id).execute();
+  await db.deleteFrom('grants').where('scope_id', '=', scope.id).execute();
+  await db.deleteFrom('bundle_grants').where('scope_id', '=', scope.id).execute();
+  await db.deleteFrom('bundle_assets').where('scope_id', '=', scope.id).execute();
+  await removeServiceAccounts(context, scope.id);
+  await db
+    .updateTable('scopes')
+    .set({ deleted_at: now, updated_at: now, revision: scope.revision + 1 })
+    .where('id', '=', scope.id)
+    .execute();
+  await keyCommands['keys.destroyScope'](context, { scopeId: scope.id });
+  await context.bumpAuthorisation();
+  context.audit({
+    ...domainEvent(args.actor, scope, ['delete', ...(args.force ? ['forced'] : [])]),
+    detail: { configurations: held.configurations, secrets: held.secrets },
+  });
+}
+
+async function contentOf(
+  context: CommandContext,
+  scopeId: string,
+): Promise<{ configurations: number; secrets: number; runs: number }> {
+  const count = (table: 'configurations' | 'secrets') =>
+    context.db
+      .selectFrom(table)
+      .select((column) => column.fn.countAll<number>().as('count'))
+      .where('scope_id', '=', scopeId)
+      .where('deleted_at', 'is', null)
+      .executeTakeFirstOrThrow();
+  const runs = await context.db
+    .selectFrom('runs')
+    .select((column) => column.fn.countAll<number>().as('count'))
+    .where('scope_id', '=', scopeId)
+    .where('state', 'in', ['queued', 'running'])
+    .executeTakeFirstOrThrow();
+  const [configurations, secrets] = [await count('configurations'), await count('secrets')];
+  return { configurations: Number(configurations.count), secrets: Number(secrets.count), runs: Number(runs.count) };
+}
+
+/** A domain's service accounts can do nothing without it; their tokens end with them. */
+async function removeServiceAccounts(context: CommandContext, scopeId: string): Promise<void> {
+  const { db, now } = context;
+  const own = db.selectFrom('principals').select('id').where('scope_id', '=', scopeId);
+  await db
+    .updateTable('tokens')
+    .set({ revoked_at: now })
+    .where('principal_id', 'in', own)
+    .where('revoked_at', 'is', null)
+    .execute();
+  await db
+    .updateTable('principals')
+    .set((column) => ({ deleted_at: now, updated_at: now, revision: column('revision', '+', 1) }))
+    .where('scope_id', '=', scopeId)
+    .where('deleted_at', 'is', null)
+    .execute();
+}
+
+function requireRevision(scope: Tables['scopes'], expected: number | undefined): void {
+  if (expected !== undefined && scope.revision !== expected) throw new StrongroomError('revision_mismatch');
+}
+
+function domainEvent(actor: Actor, scope: Tables['scopes'], because: readonly string[]) {
+  return {
+    ...actor,
+    action: 'domain.manage',
+    outcome: 'allowed',
+    scope: { id: scope.id, name: scope.name },
+    object: { type: 'domain', id: scope.id, name: scope.name },
+    because,
+  } as const;
+}
+
+export const domainCommands = {
+  'domains.create': createDomain,
+  'domains.update': updateDomain,
+  'domains.delete': deleteDomain,
+};

@@ -1,0 +1,33 @@
+import { sql } from 'kysely';
+import { containing, type ListArgs } from '../access/pages.ts';
+import type { QueryContext } from '../store/store.ts';
+import { domainRecord, type DomainRecord } from './commands.ts';
+
+/** Domains by name: all, or those whose ids are given. `q` is part of the name or display name. */
+async function listDomains(
+  { db }: QueryContext,
+  args: ListArgs & { readonly ids: readonly string[] | null },
+): Promise<readonly DomainRecord[]> {
+  const { ids, q, after, limit } = args;
+  let query = db
+    .selectFrom('scopes')
+    .selectAll()
+    .where('kind', '=', 'domain')
+    .where('deleted_at', 'is', null)
+    .orderBy('name')
+    .limit(limit);
+  if (ids !== null) query = query.where('id', 'in', ids.length === 0 ? [''] : ids);
+  if (q !== null) {
+    const pattern = containing(q);
+    query = query.where(
+      sql<boolean>`(lower(name) like ${pattern} escape '\\' or lower(display_name) like ${pattern} escape '\\')`,
+    );
+  }
+  const [name] = after ?? [];
+  if (name !== undefined) query = query.where('name', '>', name);
+  return (await query.execute()).map(domainRecord);
+}
+
+export const domainQueries = {
+  'domains.list': listDomains,
+};

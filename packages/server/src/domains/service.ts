@@ -1,0 +1,172 @@
+import { StrongroomError, type Action } from '@strongroom/contract';
+import { isDomainOwner } from '../access/decide.ts';
+import { readPage, type PageOf, type PageRequest } from '../access/pages.ts';
+import { actionsOn, type ActionAnswer } from '../access/refusal.ts';
+import type { AccessService } from '../access/service.ts';
+import type { AccessSnapshot, Caller, Resource, ScopeRef } from '../access/types.ts';
+import { actorOf } from '../identities/actor.ts';
+import type { Keys } from '../keys/keys.ts';
+import { newId } from '../store/ids.ts';
+import type { IdempotencyKey, Store } from '../store/store.ts';
+import { domainRecord, type DomainRecord } from './commands.ts';
+
+export interface DomainView {
+  readonly id: string;
+  readonly name: string;
+  readonly displayName: string;
+  readonly description: string;
+  readonly revision: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly actions: ActionAnswer[];
+}
+
+export interface DomainText {
+  readonly displayName?: string;
+  readonly description?: string;
+}
+
+export interface DomainsParts {
+  readonly store: Store;
+  readonly access: AccessService;
+  readonly keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
+  /** After the commit: drops what this process still holds of the domain, such as its opened keys. */
+  readonly onDelete: (scopeId: string) => void;
+}
+
+/** What a domain's page offers, with reasons. */
+const domainActions: readonly Action[] = [
+  'domain.manage',
+  'access.manage',
+  'secret.list',
+  'secret.manage',
+  'integration.create',
+  'bundle.create',
+  'spark-job.create',
+  'compute-cluster.create',
+  'notebook.create',
+  'storage-config.create',
+  'connection.create',
+  'launch.create',
+  'scope.audit',
+];
+
+/** Any domain: who sees it sees all of them. */
+const anywhere: Resource = { kind: 'scope', scope: { id: '', kind: 'domain', name: '' } };
+
+/** Domains. Routes have decided `domain.create`, `domain.view` or `domain.manage`. */
+export class Domains {
+  readonly #store: Store;
+  readonly #access: AccessService;
+  readonly #keys: DomainsParts['keys'];
+  readonly #onDelete: DomainsParts['onDelete'];
+
+  constructor(parts: DomainsParts) {
+    this.#store = parts.store;
+    this.#access = parts.access;
+    this.#keys = parts.keys;
+    this.#onDelete = parts.onDelete;
+  }
+
+  /** Those the caller sees. @throws StrongroomError `cursor_invalid` */
+  async list(caller: Caller, request: PageRequest): Promise<PageOf<DomainView>> {
+    const { snapshot } = caller;
+    const ids = this.#access.decide(snapshot, 'domain.view', anywhere).allow ? null : [...snapshot.domains.keys()];
+    return readPage(this.#keys, caller, ['domains'], request, {
+      read: (args) => this.#store.query('domains.list', { ...args, ids }),
+      positionOf: ({ name }) => [name],
+      toItem: (record) => domainView(snapshot, record),
+    });
+  }
+
+  /** The caller becomes OWNER. @throws StrongroomError `already_exists` */
+  async create(
+    caller: Caller,
+    input: { readonly name: string } & DomainText,
+    idempotency?: IdempotencyKey,
+  ): Promise<DomainView> {
+    const record = await this.#store.execute(
+      'domains.create',
+      {
+        actor: actorOf(caller),
+        id: newId('scope'),
+        sourceId: newId('source'),
+        name: input.name,
+        displayName: input.displayName ?? input.name,
+        description: input.description ?? '',
+        ownerId: caller.id,
+      },
+      idempotency === undefined ? {} : { idempotency },
+    );
+    // The caller stands in it only since now.
+    return this.#access.decided(caller, async (current) => domainView(current.snapshot, record));
+  }
+
+  /** @throws StrongroomError `not_found` */
+  async get(caller: Caller, scope: ScopeRef): Promise<DomainView> {
+    const row = await this.#store.db
+      .selectFrom('scopes')
+      .selectAll()
+      .where('id', '=', scope.id)
+      .where('deleted_at', 'is', null)
+      .executeTakeFirst();
+    if (row === undefined) throw new StrongroomError('not_found');
+    return domainView(caller.snapshot, domainRecord(row));
+  }
+
+  /** @throws StrongroomError `not_found`, `permission_missing`, `revision_mismatch` */
+  async update(caller: Caller, scope: ScopeRef, changes: DomainText, expectedRevision?: number): Promise<DomainView> {
+    return this.#access.decided(caller, async (current) => {
+      await this.#access.require(current, 'domain.manage', { kind: 'scope', scope });
+      const record = await this.#store.execute(
+        'domains.update',
+        {
+          actor: actorOf(caller),
+          id: scope.id,
+          ...changes,
+          ...(expectedRevision === undefined ? {} : { expectedRevision }),
+        },
+        { expectAuthorisationRevision: current.snapshot.revision },
+      );
+      return domainView(current.snapshot, record);
+    });
+  }
+
+  /**
+   * For owners alone: a single MANAGE_ACCESS is about who may what, not about destroying keys.
+   * @throws StrongroomError `not_found`, `permission_missing`, `revision_mismatch`, `in_use`, `state_conflict`
+   */
+  async delete(
+    caller: Caller,
+    scope: ScopeRef,
+    options: { readonly force: boolean; readonly expectedRevision?: number },
+  ): Promise<void> {
+    await this.#access.decided(caller, async (current) => {
+      const resource: Resource = { kind: 'scope', scope };
+      await this.#access.require(current, 'domain.manage', resource);
+      if (!isDomainOwner(current.snapshot, scope.id)) {
+        await this.#access.refuse(current, 'domain.manage', resource, { allow: false, because: ['missing:OWNER'] });
+      }
+      await this.#store.execute(
+        'domains.delete',
+        { actor: actorOf(caller), id: scope.id, ...options },
+        { expectAuthorisationRevision: current.snapshot.revision },
+      );
+    });
+    this.#onDelete(scope.id);
+  }
+}
+
+function domainView(snapshot: AccessSnapshot, record: DomainRecord): DomainView {
+  const resource: Resource = { kind: 'scope', scope: { id: record.id, kind: 'domain', name: record.name } };
+  return {
+    id: record.id,
+    name: record.name,
+    displayName: record.displayName,
+    description: record.description,
+    revision: record.revision,
+    createdAt: new Date(record.createdAt).toISOString(),
+    updatedAt: new Date(record.updatedAt).toISOString(),
+    actions: actionsOn(snapshot, domainActions, resource),
+  };
+}
