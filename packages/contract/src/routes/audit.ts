@@ -26,6 +26,7 @@ export const AuditRecord = Closed({
     Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()])),
   ),
   hash: Hash,
+  cut: Type.Optional(Type.Literal(true, { description: 'Texts of more than 2,048 characters were cut' })),
   unreadable: Type.Optional(
     Type.Literal(true, {
       description: 'The stored record is not readable: it was changed. Run strongroom audit verify',

@@ -13,7 +13,8 @@ export interface AuditBackground {
 }
 
 /**
- * Publishes the public key beside the anchor and makes the first checkpoint, then looks every five seconds whether one is due.
+ * Publishes the public key beside the anchor, tells of the start, which begins the chain, and makes a checkpoint; then looks
+ * every five seconds whether one is due. Call right after the chain was opened.
  *
  * @param onError a tick failed; the next one tries again
  * @throws StrongroomError when the first checkpoint cannot be stored

@@ -97,6 +97,6 @@ function recordView(row: ListedRecord): AuditRecordView {
     const { action, outcome } = row;
     return { ...place, at: new Date(row.at).toISOString(), principal, action, outcome, unreadable: true };
   }
-  const { genesis: _, because, detail, ...rest } = record;
+  const { v: _v, genesis: _genesis, because, detail, ...rest } = record;
   return { ...rest, ...place, ...(because && { because: [...because] }), ...(detail && { detail: { ...detail } }) };
 }

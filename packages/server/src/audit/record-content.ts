@@ -4,6 +4,7 @@ type Named = { readonly id: string; readonly name: string };
 
 /** What a record says, read back from its bytes. */
 export interface RecordContent {
+  readonly v: number;
   /** RFC 3339. */
   readonly at: string;
   readonly principal: Named;
@@ -19,6 +20,8 @@ export interface RecordContent {
   readonly version?: string;
   readonly because?: readonly string[];
   readonly detail?: Readonly<Record<string, string | number | boolean | null>>;
+  /** Texts or entries were over the limit. */
+  readonly cut?: true;
   readonly genesis?: Genesis;
 }
 
@@ -29,8 +32,10 @@ const optionalTexts = ['requestId', 'network', 'launch', 'reference', 'source', 
 export function parseRecord(bytes: Uint8Array): RecordContent | null {
   const content = parseObject(bytes);
   if (content === null) return null;
-  const { at, principal, action, outcome, scope, object, because, detail, genesis } = content;
+  const { v, at, principal, action, outcome, scope, object, because, detail, genesis, cut } = content;
   const isRecord =
+    v === 1 &&
+    (cut === undefined || cut === true) &&
     typeof at === 'string' &&
     !Number.isNaN(Date.parse(at)) &&
     isNamed(principal) &&

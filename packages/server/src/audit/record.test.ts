@@ -103,11 +103,11 @@ describe('reading a record back', () => {
     '',
     'null',
     '[]',
-    '{"at":"2025-01-01T00:00:00.000Z"}',
-    '{"at":"x","principal":{"id":"a","name":"b"},"action":"a","outcome":"b"}',
-    '{"at":"2025-01-01T00:00:00.000Z","principal":"a","action":"a","outcome":"b"}',
-    '{"at":"2025-01-01T00:00:00.000Z","principal":{"id":"a","name":"b"},"action":"a","outcome":"b","detail":{"a":{}}}',
-    '{"at":"2025-01-01T00:00:00.000Z","principal":{"id":"a","name":"b"},"action":"a","outcome":"b","genesis":{"heads":[1]}}',
+    '{"v":1,"at":"2025-01-01T00:00:00.000Z"}',
+    '{"v":1,"at":"x","principal":{"id":"a","name":"b"},"action":"a","outcome":"b"}',
+    '{"v":1,"at":"2025-01-01T00:00:00.000Z","principal":"a","action":"a","outcome":"b"}',
+    '{"v":1,"at":"2025-01-01T00:00:00.000Z","principal":{"id":"a","name":"b"},"action":"a","outcome":"b","detail":{"a":{}}}',
+    '{"v":1,"at":"2025-01-01T00:00:00.000Z","principal":{"id":"a","name":"b"},"action":"a","outcome":"b","genesis":{"heads":[1]}}',
     '{"__proto__":{"at":"2025-01-01T00:00:00.000Z"}}',
   ])('refuses %s', (text) => {
     expect(parseRecord(Buffer.from(text))).toBeNull();

@@ -161,12 +161,12 @@ const tamperings: readonly Tampering[] = [
   },
   {
     name: 'remove an anchor line but the last',
-    apply: (log, _, pick) => ({ ...log, anchor: log.anchor.toSpliced(Math.floor(pick * (log.anchor.length - 1)), 1) }),
+    apply: (log, _, pick) => ({ ...log, anchor: log.anchor.toSpliced(Math.floor(pick * (log.anchor.length - 1.001)), 1) }),
   },
   {
     name: 'flip a bit of an anchor line but the last',
     apply: (log, _, pick) => {
-      const index = Math.floor(pick * (log.anchor.length - 1));
+      const index = Math.floor(pick * (log.anchor.length - 1.001));
       return {
         ...log,
         anchor: log.anchor.with(
@@ -189,7 +189,7 @@ describe('a tampered log', () => {
         const { taken } = play(sequence);
         expect((await verifyLog(taken, { hasMacKey: true })).bad).toEqual([]);
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 
@@ -205,7 +205,7 @@ describe('a tampered log', () => {
         expect(isBeginning || report.firstBad !== null).toBe(true);
         expect(report.ok).toBe(report.firstBad === null);
       }),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   });
 });
