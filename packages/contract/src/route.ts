@@ -65,7 +65,7 @@ export interface RouteDeclaration<
   readonly idempotent?: boolean;
   /** Body limit in bytes when not the default of 1 MiB. */
   readonly bodyLimitBytes?: number;
-  /** Requests a minute and principal, when not the default. */
+  /** Requests a minute and principal (or network, when public), besides the limit of all routes. `Infinity`: no limit at all. */
   readonly rateLimitPerMinute?: number;
 }
 

@@ -12,6 +12,9 @@ const FeatureState = Closed({
 export const Limits = Closed({
   valueBytes: Type.Integer({ description: 'Bytes of one value in the database store' }),
   keysPerScope: Type.Integer({ description: 'Secrets of one scope' }),
+  secretVersions: Type.Integer({ description: 'Versions kept of one secret' }),
+  deletedRetentionDays: Type.Integer({ description: 'Days a deleted secret can be restored' }),
+  concurrentRuns: Type.Integer({ description: 'Runs at once on one server' }),
   launchesPerMinute: Type.Integer({ description: 'Launches a minute and domain' }),
   requestsPerMinute: Type.Integer({ description: 'Requests a minute and principal, or network when not signed in' }),
   bodyBytes: Type.Integer({ description: 'Bytes of a request body, where the route names no other limit' }),
@@ -54,6 +57,7 @@ export const operationRoutes = [
     access: { kind: 'public', reason: 'probes have no credential, and it says nothing' },
     status: 200,
     response: Closed({ status: Type.Literal('ok') }),
+    rateLimitPerMinute: Infinity,
   }),
   route({
     id: 'readiness',
@@ -68,6 +72,7 @@ export const operationRoutes = [
       dependencies: Type.Array(Closed({ name: Type.String(), status: Type.Literal('ok') })),
     }),
     errors: ['not_ready'],
+    rateLimitPerMinute: Infinity,
   }),
   route({
     id: 'metrics',

@@ -13,6 +13,9 @@ export interface Ambient {
   /** Names of proxy variables that are set, and ignored. */
   readonly proxyVariables: readonly string[];
   readonly isProduction: boolean;
+  /** PATH and LANG of this process, for jobs that set none. */
+  readonly path: string;
+  readonly language: string;
 }
 
 const proxyNames = ['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy', 'NODE_USE_ENV_PROXY'];
@@ -22,5 +25,7 @@ export function ambientOf(environment: Environment): Ambient {
   return {
     proxyVariables: proxyNames.flatMap((name) => [...new Set([name, name.toUpperCase()])]).filter(isSet),
     isProduction: environment.variables['NODE_ENV'] === 'production',
+    path: environment.variables['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+    language: environment.variables['LANG'] ?? 'C.UTF-8',
   };
 }

@@ -106,6 +106,9 @@ export const ConfigurationSchema = Closed({
     {
       valueBytes: Limit(1, 4 * mebibyte, mebibyte, 'Bytes of one value in the database store'),
       keysPerScope: Limit(1, 10_000_000, 1_000_000, 'Secrets of one scope'),
+      secretVersions: Limit(1, 1000, 10, 'Versions kept of one secret'),
+      deletedRetentionDays: Limit(1, 3650, 30, 'Days a deleted secret can be restored'),
+      concurrentRuns: Limit(1, 10_000, 32, 'Runs at once on this server; the rest are queued'),
       launchesPerMinute: Limit(1, 1_000_000, 6_000, 'Launches a minute and domain'),
       requestsPerMinute: Limit(60, 100_000_000, 600_000, 'Requests a minute and principal'),
       anonymousRequestsPerMinute: Limit(

@@ -1,0 +1,201 @@
+import { statSync } from 'node:fs';
+import { sql } from 'kysely';
+import type { operationRoutes, ResponseOf } from '@strongroom/contract';
+import type { Ambient } from '../config/environment.ts';
+import type { Settings } from '../config/settings.ts';
+import { readSchemaVersion, schemaVersion } from '../store/migrate.ts';
+import type { Store } from '../store/store.ts';
+import { coreLimit, isSigusr1Disabled } from './hardening.ts';
+import { isLoopback, listenProblems } from './listen-rules.ts';
+import { canAppend, freeBytes, minFreeBytes } from './readiness.ts';
+
+export type DoctorReport = ResponseOf<Extract<(typeof operationRoutes)[number], { readonly id: 'doctor' }>>;
+type Check = DoctorReport['checks'][number];
+type Finding = Pick<Check, 'status' | 'finding'> & { readonly hint?: string };
+
+export interface DoctorParts {
+  readonly settings: Settings;
+  readonly ambient: Ambient;
+  /** `null`: it could not be opened, as `storeProblem` says. */
+  readonly store: Pick<Store, 'db' | 'dialect'> | null;
+  readonly storeProblem?: string;
+}
+
+const comfortableBytes = 1024 * 1024 * 1024;
+const clockToleranceMilliseconds = 60_000;
+const severity = { ok: 0, amber: 1, red: 2 } as const;
+
+const ok = (finding: string): Finding => ({ status: 'ok', finding });
+const amber = (finding: string, hint: string): Finding => ({ status: 'amber', finding, hint });
+const red = (finding: string, hint: string): Finding => ({ status: 'red', finding, hint });
+
+const checks: readonly {
+  readonly id: string;
+  readonly title: string;
+  readonly run: (parts: DoctorParts) => Finding | Promise<Finding>;
+}[] = [
+  { id: 'store', title: 'The store answers', run: checkStore },
+  { id: 'schema', title: 'The schema is this release’s', run: checkSchema },
+  { id: 'kek-file', title: 'The key file is the server’s alone', run: checkKekFile },
+  { id: 'recovery-kit', title: 'A recovery kit was made and tried', run: checkRecovery },
+  { id: 'audit-anchor', title: 'The audit anchor can be written', run: checkAnchor },
+  { id: 'disk', title: 'There is room on the disk', run: checkDisk },
+  { id: 'clock', title: 'The clock agrees with the records', run: checkClock },
+  { id: 'leases', title: 'Background work has a holder', run: checkLeases },
+  { id: 'listen', title: 'The address fits the runner and the transport', run: checkListen },
+  { id: 'job-users', title: 'Jobs run apart from the server', run: checkJobUsers },
+  { id: 'proxy', title: 'Outgoing connections go the configured way', run: checkProxy },
+  { id: 'memory', title: 'Memory stays in the process', run: checkMemory },
+];
+
+/** Looks at an installation and says of each thing whether it's as it should be, what was found, and what to do. Reads no value. */
+export async function runDoctor(parts: DoctorParts): Promise<DoctorReport> {
+  const results: Check[] = [];
+  for (const { id, title, run } of checks) results.push({ id, title, ...(await attempt(run, parts)) });
+  const worst = results.reduce<Check['status']>(
+    (most, { status }) => (severity[status] > severity[most] ? status : most),
+    'ok',
+  );
+  return { status: worst, checks: results };
+}
+
+async function attempt(run: (parts: DoctorParts) => Finding | Promise<Finding>, parts: DoctorParts): Promise<Finding> {
+  try {
+    return await run(parts);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+    return red(`It could not be looked at${code}.`, 'The server’s log says more.');
+  }
+}
+
+async function checkStore({ store, storeProblem, settings }: DoctorParts): Promise<Finding> {
+  if (store === null)
+    return red(storeProblem ?? 'It could not be opened.', 'Check the data directory or STRONGROOM_DATABASE_URL.');
+  await store.db.selectFrom('installation').select('id').executeTakeFirst();
+  return ok(
+    settings.database.kind === 'sqlite'
+      ? `SQLite in ${settings.dataDir}`
+      : `PostgreSQL at ${settings.database.address}`,
+  );
+}
+
+async function checkSchema({ store }: DoctorParts): Promise<Finding> {
+  if (store === null) return amber('Not known without the store.', 'Mend the store first.');
+  const found = await readSchemaVersion(store.db as never);
+  return found === schemaVersion
+    ? ok(`Version ${found}`)
+    : red(`Version ${found}, this release has ${schemaVersion}.`, 'Restart the server: it migrates at start.');
+}
+
+function checkKekFile({ settings }: DoctorParts): Finding {
+  const { file, isDefault } = settings.kek;
+  const mode = statSync(file).mode & 0o777;
+  if ((mode & 0o077) !== 0) return red(`${file} has mode ${mode.toString(8)}.`, `chmod 600 ${file}`);
+  if (
+    isDefault &&
+    (settings.isProduction || settings.database.kind === 'postgres' || !isLoopback(settings.listen.host))
+  )
+    return amber(
+      `${file} lies beside the data it protects.`,
+      'Keep the key elsewhere (STRONGROOM_KEK_FILE), so that a copy of the data directory opens nothing.',
+    );
+  return ok(`${file}, mode ${mode.toString(8)}`);
+}
+
+async function checkRecovery({ store }: DoctorParts): Promise<Finding> {
+  if (store === null) return amber('Not known without the store.', 'Mend the store first.');
+  const row = await store.db.selectFrom('installation').select('recovery_confirmed_at').executeTakeFirst();
+  if (row?.recovery_confirmed_at !== null && row?.recovery_confirmed_at !== undefined)
+    return ok(`Confirmed ${new Date(row.recovery_confirmed_at).toISOString()}`);
+  return amber(
+    'Nobody has confirmed one: if the key file is lost, every value is.',
+    'strongroom recovery create, then strongroom recovery confirm with the key it printed.',
+  );
+}
+
+function checkAnchor({ settings: { auditAnchor } }: DoctorParts): Finding {
+  if (auditAnchor.kind === 'stdout') return ok('Written to the standard output');
+  canAppend(auditAnchor.path);
+  return ok(auditAnchor.path);
+}
+
+function checkDisk({ settings }: DoctorParts): Finding {
+  const free = freeBytes(settings.dataDir);
+  const text = `${Math.floor(free / 1024 / 1024)} MiB free at ${settings.dataDir}`;
+  if (free < minFreeBytes)
+    return red(text, 'Free space: values are not released when the audit record cannot be written.');
+  return free < comfortableBytes ? amber(text, 'Free space soon: run logs stop first, audit last.') : ok(text);
+}
+
+async function checkClock({ store }: DoctorParts): Promise<Finding> {
+  if (store === null) return amber('Not known without the store.', 'Mend the store first.');
+  const now = Date.now();
+  if (store.dialect === 'postgres') {
+    const { rows } = await sql<{
+      now: string;
+    }>`select (extract(epoch from clock_timestamp()) * 1000)::bigint::text as now`.execute(store.db);
+    const apart = Math.abs(Number(rows[0]?.now) - now);
+    if (apart > clockToleranceMilliseconds)
+      return red(`${Math.round(apart / 1000)} s apart from the database’s clock.`, 'Let both keep time by NTP.');
+  }
+  const newest = await store.db
+    .selectFrom('audit_checkpoints')
+    .select('at')
+    .orderBy('at', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (newest !== undefined && newest.at > now + clockToleranceMilliseconds)
+    return red(
+      'The newest audit checkpoint is from the future.',
+      'Set the clock by NTP; the records keep their order all the same.',
+    );
+  return ok(new Date(now).toISOString());
+}
+
+async function checkLeases({ store }: DoctorParts): Promise<Finding> {
+  if (store === null) return amber('Not known without the store.', 'Mend the store first.');
+  const leases = await store.db.selectFrom('leases').select(['name', 'expires_at']).orderBy('name').execute();
+  const held = leases.filter((lease) => lease.expires_at > Date.now());
+  return ok(held.length === 0 ? 'None is held now' : `Held: ${held.map((lease) => lease.name).join(', ')}`);
+}
+
+function checkListen({ settings }: DoctorParts): Finding {
+  const problems = listenProblems(settings, isRoot());
+  const at = `${settings.listen.host}:${settings.listen.port}`;
+  return problems.length === 0 ? ok(at) : red(problems.join(' '), 'The server refuses to start like this.');
+}
+
+function checkJobUsers({ settings }: DoctorParts): Finding {
+  if (settings.runner === 'none') return ok('This server runs no jobs');
+  if (!isRoot())
+    return amber(
+      'Not started as root: jobs have the server’s own rights, and can read its key.',
+      'Right for one operator on one machine. Otherwise start as root with STRONGROOM_RUNNER_UIDS.',
+    );
+  const uids = settings.runnerUids;
+  return uids === undefined
+    ? amber('The default range of user ids is used.', 'Name a range that nothing else uses: STRONGROOM_RUNNER_UIDS.')
+    : ok(`User ids ${uids.first} to ${uids.last}`);
+}
+
+function checkProxy({ ambient, settings }: DoctorParts): Finding {
+  if (ambient.proxyVariables.length === 0)
+    return ok(settings.egress.hasProxy ? 'Through STRONGROOM_EGRESS_PROXY' : 'Directly');
+  return amber(
+    `Ignored: ${ambient.proxyVariables.join(', ')}.`,
+    'Only STRONGROOM_EGRESS_PROXY is followed, and through it only names of STRONGROOM_EGRESS_ALLOW.',
+  );
+}
+
+function checkMemory(): Finding {
+  const limit = coreLimit();
+  if (limit !== null && limit !== '0')
+    return amber(`Core files may have ${limit} bytes.`, 'Start with `ulimit -c 0`, or install prlimit (util-linux).');
+  return isSigusr1Disabled()
+    ? ok('No core files, no inspector by signal')
+    : ok('No core files; the signal that opens the inspector is taken');
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}

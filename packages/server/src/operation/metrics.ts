@@ -1,0 +1,75 @@
+import { createServer, type Server } from 'node:http';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ListenAddress } from '../config/settings.ts';
+import { version } from './version.ts';
+
+/**
+ * The metrics of one process. Labels are ids of routes, codes and names of jobs: closed sets, never a name of somebody's
+ * secret or domain.
+ */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #durations: Histogram;
+  readonly #children = new Map<string, { observe(seconds: number): void }>();
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+    this.#durations = new Histogram({
+      name: 'strongroom_http_request_duration_seconds',
+      help: 'Time from the first byte of a request to the last of its answer',
+      labelNames: ['route', 'status'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers: [this.registry],
+    });
+    new Gauge({ name: 'strongroom_build_info', help: 'Always 1', labelNames: ['version'], registers: [this.registry] })
+      .labels(version)
+      .set(1);
+  }
+
+  observe(routeId: string, status: number, milliseconds: number): void {
+    const key = `${status}${routeId}`;
+    let child = this.#children.get(key);
+    if (child === undefined) {
+      child = this.#durations.labels(routeId, String(status));
+      this.#children.set(key, child);
+    }
+    child.observe(milliseconds / 1000);
+  }
+
+  /** A number read when the metrics are. */
+  gauge(name: string, help: string, read: () => number): void {
+    const gauge: Gauge = new Gauge({
+      name,
+      help,
+      registers: [],
+      collect: (): void => gauge.set(read()),
+    });
+    this.registry.registerMetric(gauge);
+  }
+
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+}
+
+/** Serves the metrics alone, without sign-in: who reaches the address reads them. */
+export async function listenForMetrics(metrics: Metrics, address: ListenAddress): Promise<Server> {
+  const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => {
+    const isMetrics = request.method === 'GET' && request.url === '/metrics';
+    if (!isMetrics) {
+      response.writeHead(404).end();
+      return;
+    }
+    metrics.text().then(
+      (text) =>
+        response
+          .writeHead(200, { 'content-type': metrics.registry.contentType, 'cache-control': 'no-store' })
+          .end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject).listen(address.port, address.host, resolve);
+  await promise;
+  return server;
+}

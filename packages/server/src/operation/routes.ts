@@ -1,0 +1,44 @@
+import { openapi, type operationRoutes, routes } from '@strongroom/contract';
+import type { HandlersOf } from '../http/handler.ts';
+import { type DoctorParts, runDoctor } from './doctor.ts';
+import type { Metrics } from './metrics.ts';
+import type { Readiness } from './readiness.ts';
+import type { SettingsService } from './settings-service.ts';
+import { version } from './version.ts';
+
+export interface OperationParts {
+  readonly readiness: Readiness;
+  readonly metrics: Metrics;
+  readonly settings: SettingsService;
+  readonly doctor: DoctorParts;
+}
+
+export function operationHandlers(parts: OperationParts): HandlersOf<typeof operationRoutes> {
+  const document = JSON.stringify(openapi(routes, version));
+  return {
+    async health() {
+      return { body: { status: 'ok' } };
+    },
+    async readiness() {
+      const names = await parts.readiness.check();
+      return { body: { status: 'ready', dependencies: names.map((name) => ({ name, status: 'ok' as const })) } };
+    },
+    async metrics() {
+      return { stream: await parts.metrics.text() };
+    },
+    async openapiDocument() {
+      return { stream: document };
+    },
+    async settingsGet() {
+      const { view, revision } = await parts.settings.show();
+      return { body: view, etag: revision };
+    },
+    async settingsUpdate({ caller, body, ifMatch }) {
+      const { view, revision } = await parts.settings.update(caller, body.features.secretsV2.enabled, ifMatch);
+      return { body: view, etag: revision };
+    },
+    async doctor() {
+      return { body: await runDoctor(parts.doctor) };
+    },
+  };
+}
