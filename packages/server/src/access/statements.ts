@@ -27,3 +27,19 @@ export const assignmentsOf = hotStatement<{ readonly assigned: number; readonly 
     select count(*) as assigned, coalesce(sum(case when scope_id = ${''} then 1 else 0 end), 0) as mine
     from secret_assignments where secret_id = ${''}`.compile(db),
 );
+
+/** Scope, folded key → the secret of its managed store, also when deleted. */
+export const secretByKey = hotStatement<{
+  readonly id: string;
+  readonly key: string;
+  readonly deleted_at: number | null;
+}>('access.secretByKey', (db) =>
+  sql<{ id: string; key: string; deleted_at: number | null }>`
+      select secrets.id, secrets.key, secrets.deleted_at from secrets inner join sources on sources.id = secrets.source_id
+      where secrets.scope_id = ${''} and secrets.folded_key = ${''} and sources.name = 'managed'`.compile(db),
+);
+
+/** Scope, name → the source. */
+export const sourceByName = hotStatement<{ readonly id: string; readonly type: string }>('access.sourceByName', (db) =>
+  sql<{ id: string; type: string }>`select id, type from sources where scope_id = ${''} and name = ${''}`.compile(db),
+);

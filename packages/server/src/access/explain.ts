@@ -1,0 +1,296 @@
+import {
+  actionTable,
+  foldKey,
+  reservedSourceName,
+  StrongroomError,
+  type Action,
+  type ActionRow,
+  type ExplainLink,
+  type ExplainOutcome,
+} from '@strongroom/contract';
+import { actorOf } from '../identities/actor.ts';
+import type { Store } from '../store/store.ts';
+import { decide, sees } from './decide.ts';
+import { readActions, readSubject, type Subject } from './explain-subject.ts';
+import { findPrincipal, parsePrincipalLabel } from './principal-names.ts';
+import { refusalText } from './refusal.ts';
+import type { AccessService } from './service.ts';
+import { secretByKey, sourceByName } from './statements.ts';
+import type { AccessSnapshot, AssetRef, Caller, Decision, Resource, ScopeRef } from './types.ts';
+import type { WhoMay } from './who-may.ts';
+
+export interface Question {
+  /** Default: the caller. */
+  readonly principal?: string;
+  readonly action: string;
+  readonly domain?: string;
+  readonly reference?: string;
+  readonly asset?: string;
+}
+
+export interface LinkView {
+  readonly link: ExplainLink;
+  readonly name: string;
+  readonly outcome: ExplainOutcome;
+  readonly because: string[];
+  readonly detail: string;
+  readonly fixableBy: string[];
+}
+
+export interface ExplanationView {
+  readonly principal: string;
+  readonly action: string;
+  readonly domain: string | null;
+  readonly subject: string | null;
+  readonly verdict: ExplainOutcome;
+  readonly links: LinkView[];
+}
+
+/** Whom the question is about; `snapshot` is null for somebody the caller may not list, who may not exist. */
+interface Asked {
+  readonly label: string;
+  readonly snapshot: AccessSnapshot | null;
+}
+
+/** Where it is asked; null: the platform. */
+type Place = ScopeRef | null;
+
+/**
+ * Walks the chain that allows or refuses something, with the same decision function as everything else, and names the link
+ * that refuses. It reads no value.
+ */
+export class Explain {
+  readonly #store: Store;
+  readonly #access: AccessService;
+  readonly #whoMay: WhoMay;
+
+  constructor(store: Store, access: AccessService, whoMay: WhoMay) {
+    this.#store = store;
+    this.#access = access;
+    this.#whoMay = whoMay;
+  }
+
+  /**
+   * @throws StrongroomError `validation_failed`, `reference_malformed`; `not_found` for a domain the caller doesn't see;
+   * `permission_missing` for somebody else without `access.view`; `audit_unavailable`
+   */
+  async explain(caller: Caller, question: Question): Promise<ExplanationView> {
+    const subject = readSubject(question);
+    const actions = readActions(question.action, subject);
+    const place = await this.#place(caller, question, subject, actions[0]);
+    const asked = await this.#asked(caller, place, question.principal);
+    const links = await this.#walk(caller, place, asked, subject, actions);
+    const verdict = verdictOf(links);
+    await this.#store.execute('access.record', undefined, {
+      audit: [
+        {
+          ...actorOf(caller),
+          action: 'explain',
+          outcome: 'allowed',
+          ...(place === null ? {} : { scope: { id: place.id, name: place.name } }),
+          object: { type: 'principal', id: asked.snapshot?.principal.id ?? '', name: asked.label },
+          ...(subject.kind === 'reference' ? { reference: subject.text } : {}),
+          because: [`verdict:${verdict}`],
+          detail: { action: question.action, ...(subject.kind === 'configuration' ? { asset: subject.text } : {}) },
+        },
+      ],
+    });
+    return {
+      principal: asked.label,
+      action: question.action,
+      domain: place?.kind === 'domain' ? place.name : null,
+      subject: subject.text,
+      verdict,
+      links,
+    };
+  }
+
+  async #place(caller: Caller, question: Question, subject: Subject, action: Action): Promise<Place> {
+    const row: ActionRow = actionTable[action];
+    if (row.on === 'platform') return null;
+    const kind =
+      question.domain !== undefined ? 'domain' : subject.kind === 'reference' ? subject.reference.scope : 'domain';
+    if (kind === 'domain' && question.domain === undefined) {
+      throw new StrongroomError('validation_failed', {
+        errors: [{ pointer: '/domain', message: 'Name the domain this is about.' }],
+      });
+    }
+    const name = question.domain ?? kind;
+    const scope = await this.#access.findScope(caller.snapshot, kind, name);
+    return scope ?? this.#access.refuseAbsent(caller, 'domain.view', name);
+  }
+
+  async #asked(caller: Caller, place: Place, name: string | undefined): Promise<Asked> {
+    const own: Asked = { label: caller.name, snapshot: caller.snapshot };
+    if (name === undefined || name === caller.name) return own;
+    const listsEverybody = decide(caller.snapshot, 'identity.list', { kind: 'platform' }).allow;
+    const found = await findPrincipal(this.#store.db, place ?? { id: '', name: '' }, name);
+    if (found?.id === caller.id) return own;
+    if (place === null) await this.#access.require(caller, 'identity.list', { kind: 'platform' });
+    else await this.#access.require(caller, 'access.view', { kind: 'scope', scope: place });
+    const snapshot = found === null ? null : await this.#access.snapshot(found.id);
+    const isListable = snapshot !== null && (listsEverybody || (place !== null && snapshot.domains.has(place.id)));
+    if (found !== null && isListable) return { label: found.label, snapshot };
+    const parsed = parsePrincipalLabel(name);
+    if (parsed === null)
+      throw new StrongroomError('validation_failed', {
+        errors: [{ pointer: '/principal', message: 'This names no principal.' }],
+      });
+    return { label: name.toLowerCase(), snapshot: null };
+  }
+
+  async #walk(
+    caller: Caller,
+    place: Place,
+    asked: Asked,
+    subject: Subject,
+    actions: readonly Action[],
+  ): Promise<LinkView[]> {
+    const { snapshot } = asked;
+    if (snapshot === null) {
+      return [
+        link('principal', asked.label, 'unknown', ['not-listed'], 'No such principal, or none that you may list here'),
+      ];
+    }
+    const links = [principalLink(asked.label, snapshot)];
+    if (place === null) {
+      for (const action of actions)
+        links.push(
+          await this.#decisionLink(caller, 'permission', action, decide(snapshot, action, { kind: 'platform' }), {
+            kind: 'platform',
+          }),
+        );
+      return links;
+    }
+    const here: Resource = { kind: 'scope', scope: place };
+    links.push(await this.#decisionLink(caller, 'domain', place.name, decide(snapshot, 'domain.view', here), here));
+    const found = await this.#find(caller, place, subject);
+    links.push(...found.links);
+    if (found.links.some(({ outcome }) => outcome === 'deny')) return links;
+    for (const action of actions)
+      links.push(...(await this.#actionLinks(caller, snapshot, place, action, found.asset)));
+    links.push(...(await this.#sourceLinks(place, subject)));
+    return links;
+  }
+
+  /** The thing asked about, when the caller may know of it: what it may not see and what is not there answer alike. */
+  async #find(
+    caller: Caller,
+    place: ScopeRef,
+    subject: Subject,
+  ): Promise<{ readonly links: LinkView[]; readonly asset: AssetRef | null }> {
+    if (subject.kind === 'place') return { links: [], asset: null };
+    if (subject.kind === 'reference' && subject.reference.source !== reservedSourceName)
+      return { links: [], asset: null };
+    const asset =
+      subject.kind === 'reference'
+        ? await this.#secret(place, subject)
+        : await this.#access.configurationAsset(place, subject.type, subject.name);
+    if (asset === null || !sees(caller.snapshot, { kind: 'asset', asset: { ...asset, isAssigned: true } })) {
+      const absent = link('catalogue', subject.text, 'deny', ['not-found'], 'Not found, or not yours');
+      return { links: [absent], asset: null };
+    }
+    const links = [link('catalogue', subject.text, 'allow', ['found'], 'It is in the catalogue')];
+    if (asset.isAssigned === undefined) return { links, asset };
+    const resource: Resource = { kind: 'asset', asset };
+    const decision: Decision = asset.isAssigned
+      ? { allow: true, because: ['assigned'] }
+      : { allow: false, because: ['not-assigned'] };
+    return { links: [...links, await this.#decisionLink(caller, 'assignment', place.name, decision, resource)], asset };
+  }
+
+  async #secret(place: ScopeRef, { reference }: Extract<Subject, { kind: 'reference' }>): Promise<AssetRef | null> {
+    // `domain` means the domain asked about; in the admin and global scopes there is none.
+    if (reference.scope === 'domain' && place.kind !== 'domain') return null;
+    if (reference.scope === 'admin' && place.kind !== 'admin') return null;
+    const home = reference.scope === 'domain' ? place.id : `dom_${reference.scope}`;
+    const row = await this.#store.first(secretByKey, [home, foldKey(reference.key)]);
+    // Two keys of different case can't both exist, and a reference is exact.
+    if (row === undefined || row.key !== reference.key || row.deleted_at !== null) return null;
+    return this.#access.secretAsset(place, {
+      scope: reference.scope === 'global' ? 'global' : 'domain',
+      secretId: row.id,
+      key: row.key,
+    });
+  }
+
+  async #actionLinks(
+    caller: Caller,
+    snapshot: AccessSnapshot,
+    place: ScopeRef,
+    action: Action,
+    asset: AssetRef | null,
+  ): Promise<LinkView[]> {
+    const row: ActionRow = actionTable[action];
+    if (row.on !== 'asset') {
+      const resource: Resource = { kind: 'scope', scope: place };
+      const name = row.on === 'scope' && place.kind === 'domain' ? row.domain : action;
+      return [await this.#decisionLink(caller, 'permission', name, decide(snapshot, action, resource), resource)];
+    }
+    if (asset === null) return [];
+    const resource: Resource = { kind: 'asset', asset };
+    const decision = decide(snapshot, action, resource);
+    const permission = await this.#decisionLink(caller, 'permission', row.permission, decision, resource);
+    if (asset.bundleIds.length === 0) return [permission];
+    const names = await this.#bundleNames(asset.bundleIds);
+    return [permission, { ...permission, link: 'bundle', name: names.join(', ') }];
+  }
+
+  async #bundleNames(ids: readonly string[]): Promise<readonly string[]> {
+    const rows = await this.#store.db
+      .selectFrom('bundles')
+      .select('name')
+      .where('id', 'in', ids)
+      .orderBy('name')
+      .execute();
+    return rows.map(({ name }) => name);
+  }
+
+  async #sourceLinks(place: ScopeRef, subject: Subject): Promise<LinkView[]> {
+    if (subject.kind !== 'reference') return [];
+    const { reference } = subject;
+    const home = reference.scope === 'domain' ? place.id : `dom_${reference.scope}`;
+    const source = await this.#store.first(sourceByName, [home, reference.source]);
+    if (source === undefined) {
+      return [link('integration', reference.source, 'deny', ['not-configured'], 'There is no such integration here')];
+    }
+    if (source.type === 'DATABASE')
+      return [link('backend', source.type, 'allow', ['embedded'], 'Values are in Strongroom’s own database')];
+    return [link('backend', source.type, 'unknown', ['not-asked'], 'The backend’s own policy was not asked')];
+  }
+
+  async #decisionLink(
+    caller: Caller,
+    kind: ExplainLink,
+    name: string,
+    decision: Decision,
+    resource: Resource,
+  ): Promise<LinkView> {
+    if (decision.allow) return link(kind, name, 'allow', decision.because, 'Allowed');
+    const view = link(kind, name, 'deny', decision.because, refusalText(decision, resource));
+    return { ...view, fixableBy: [...(await this.#whoMay.fixers(caller, resource, decision))] };
+  }
+}
+
+function principalLink(label: string, snapshot: AccessSnapshot): LinkView {
+  if (!snapshot.principal.isDisabled) return link('principal', label, 'allow', ['enabled'], 'The account is enabled');
+  return {
+    ...link('principal', label, 'deny', ['disabled'], 'The account is disabled'),
+    fixableBy: ['role:PLATFORM_ADMIN'],
+  };
+}
+
+function link(
+  kind: ExplainLink,
+  name: string,
+  outcome: ExplainOutcome,
+  because: readonly string[],
+  detail: string,
+): LinkView {
+  return { link: kind, name, outcome, because: [...because], detail, fixableBy: [] };
+}
+
+function verdictOf(links: readonly LinkView[]): ExplainOutcome {
+  if (links.some(({ outcome }) => outcome === 'deny')) return 'deny';
+  return links.every(({ outcome }) => outcome === 'allow') ? 'allow' : 'unknown';
+}
