@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { enableCompileCache } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { kekFromBytes, type KeyEncryptionKey } from '@strongroom/crypto';
+import { type Kek, kekFromBytes } from '@strongroom/crypto';
 import { afterAll, describe } from 'vitest';
 import { type Keyring, openKeyring } from '../src/keys/keyring.ts';
 import type { Commands } from '../src/store/commands.ts';
@@ -56,6 +56,7 @@ export async function openTestStore<C extends CommandMap = Commands, Q extends Q
     },
     kek,
     directory: place.directory,
+    url: place.url,
     openReplica: async () => (await open('-of-replica')).store,
     async reopen() {
       await opened.store.close();
@@ -73,7 +74,7 @@ export interface TestStoreOptions {
   readonly database?: TestDatabase;
   /** Default: all of Strongroom's commands and queries. Another program contains at least the keys' commands. */
   readonly program?: URL;
-  readonly kek?: KeyEncryptionKey;
+  readonly kek?: Kek;
   /** False leaves the audit chain closed. */
   readonly hasAudit?: boolean;
 }
@@ -82,9 +83,11 @@ export interface TestStore<C extends CommandMap = Commands, Q extends QueryMap =
   /** The store as it is opened now. */
   readonly store: OpenStore<C, Q>;
   readonly keys: Keyring;
-  readonly kek: KeyEncryptionKey;
+  readonly kek: Kek;
   /** Holds the anchor, and on SQLite the database. */
   readonly directory: string;
+  /** Of the PostgreSQL database; undefined on SQLite. */
+  readonly url: string | undefined;
   /** Opens the same database a second time, as another replica does; SQLite refuses. Closed by its opener. */
   openReplica(): Promise<OpenStore<C, Q>>;
   /** Closes the store and opens the same database again, as a restart does. */

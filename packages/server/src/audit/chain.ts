@@ -46,6 +46,8 @@ export interface AuditChain {
    * The next batch makes up for it.
    */
   committed(): void;
+  /** Lets go of the anchor's file. Nothing else may be called afterwards. */
+  close(): void;
 }
 
 /** Plain data: may cross into a worker. */
@@ -129,6 +131,7 @@ export function createAuditChain(options: AuditChainOptions): AuditChain {
       }
       anchored = head.sequence;
     },
+    close: () => anchor.close(),
   };
 }
 

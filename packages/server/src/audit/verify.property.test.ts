@@ -161,7 +161,10 @@ const tamperings: readonly Tampering[] = [
   },
   {
     name: 'remove an anchor line but the last',
-    apply: (log, _, pick) => ({ ...log, anchor: log.anchor.toSpliced(Math.floor(pick * (log.anchor.length - 1.001)), 1) }),
+    apply: (log, _, pick) => ({
+      ...log,
+      anchor: log.anchor.toSpliced(Math.floor(pick * (log.anchor.length - 1.001)), 1),
+    }),
   },
   {
     name: 'flip a bit of an anchor line but the last',
