@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isLinked, isSignedBy, parseAnchorLine } from './anchor-line.ts';
 import { type AuditChainOptions, createAuditChain } from './chain.ts';
 import type { AuditEvent } from './event.ts';
-import { createRecordHash, noPreviousHash, recordMac } from './record.ts';
+import { createRecordHash, createRecordMac, noPreviousHash } from './record.ts';
 
 const seed = new Uint8Array(32).fill(9);
 const { publicKey } = new SigningKey(Uint8Array.from(seed));
@@ -45,7 +45,7 @@ describe('the chain', () => {
     const first = hashRecord(1, noPreviousHash, rows[0]!.record);
     const second = hashRecord(2, first, rows[1]!.record);
     expect(rows.map((row) => row.hash)).toEqual([first, second]);
-    expect(rows[1]!.mac).toEqual(recordMac(new Uint8Array(32).fill(7), second));
+    expect(rows[1]!.mac).toEqual(createRecordMac('ins_1', 'term', new Uint8Array(32).fill(7))(second));
     expect(rows[1]).toMatchObject({
       sequence: 2,
       at: 2000,

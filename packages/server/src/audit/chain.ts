@@ -12,7 +12,7 @@ import {
   encodeRecord,
   type Genesis,
   noPreviousHash,
-  recordMac,
+  createRecordMac,
   sha256Hex,
   signingKeyId,
 } from './record.ts';
@@ -76,6 +76,7 @@ export function createAuditChain(options: AuditChainOptions): AuditChain {
   const { keys, epoch, opening } = options;
   const chainId = newId('chain');
   const hashRecord = createRecordHash(chainId);
+  const macRecord = createRecordMac(keys.installationId, keys.macTermId, keys.macKey);
   const signingKey = new SigningKey(Uint8Array.from(keys.signingSeed));
   const anchor = new AnchorWriter(options.anchor, signingKey, epoch);
   const genesis: Genesis = {
@@ -109,7 +110,7 @@ export function createAuditChain(options: AuditChainOptions): AuditChain {
         at: now,
         record,
         hash,
-        mac: recordMac(keys.macKey, hash),
+        mac: macRecord(hash),
         scope_id: event.scope?.id ?? null,
         principal_id: event.principal,
         action: event.action,

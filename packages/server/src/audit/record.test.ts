@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from './event.ts';
-import { createRecordHash, encodeRecord, noPreviousHash, recordMac } from './record.ts';
+import { createRecordHash, encodeRecord, createRecordMac, noPreviousHash } from './record.ts';
 import { parseRecord } from './record-content.ts';
 
 /** Any UTF-16, lone surrogates too. */
@@ -72,17 +72,23 @@ describe('the bytes of a record', () => {
   });
 });
 
+function lengthPrefixed(...parts: readonly string[]): Buffer {
+  const bytes = parts.map((part) => Buffer.from(part, 'latin1'));
+  return Buffer.concat(bytes.flatMap((part) => [Buffer.from([0, 0, 0, part.length]), part]));
+}
+
 describe('a hash', () => {
   it('is SHA-256 over the length-prefixed parts, and the MAC over the hash', () => {
     const parts = ['strongroom/audit-record/v1', 'chn_x', '\0\0\0\0\0\0\u0001\u0000', '\0'.repeat(32), 'record'];
-    const input = createHash('sha256');
-    for (const part of parts) {
-      const bytes = Buffer.from(part, 'latin1');
-      input.update(Buffer.from([0, 0, 0, bytes.length])).update(bytes);
-    }
     const hash = createRecordHash('chn_x')(256, noPreviousHash, Buffer.from('record'));
-    expect(hash).toEqual(input.digest());
-    expect(recordMac(Buffer.from('key'), hash)).toEqual(createHmac('sha256', 'key').update(hash).digest());
+    expect(hash).toEqual(
+      createHash('sha256')
+        .update(lengthPrefixed(...parts))
+        .digest(),
+    );
+    const mac = createRecordMac('ins_1', 'term', Buffer.from('key'))(hash);
+    const label = lengthPrefixed('strongroom/audit/v1', 'ins_1', 'installation', hash.toString('latin1'));
+    expect(mac).toEqual(createHmac('sha256', 'key').update(label).digest());
   });
 
   it('differs when any part does', () => {

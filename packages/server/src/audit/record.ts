@@ -1,4 +1,6 @@
-import { createHmac, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
+import { auditMac, type KeyTerm, TermKey } from '@strongroom/crypto';
+import { installationScopeId } from '../keys/keyring.ts';
 import type { AuditEvent } from './event.ts';
 
 /** Names the hash's input; a change of the record's form or of the input is a new label. */
@@ -135,9 +137,24 @@ function lengthPrefixed(bytes: Uint8Array): Buffer {
   return Buffer.concat([length, bytes]);
 }
 
-/** HMAC-SHA-256 (RFC 2104) of a record's hash: it covers the stored bytes, the position and all that came before. */
-export function recordMac(macKey: Uint8Array, recordHash: Uint8Array): Buffer {
-  return createHmac('sha256', macKey).update(recordHash).digest();
+/** MACs the hashes of records, so the stored bytes, their place and all that came before. Owns its copy of the key. */
+export type RecordMac = (recordHash: Uint8Array) => Uint8Array;
+
+/** @param key 32 bytes, of the term */
+export function createRecordMac(installationId: string, termId: string, key: Uint8Array): RecordMac {
+  // The parts of a stored term that only its keeper needs are left empty.
+  const term: KeyTerm = {
+    id: termId,
+    scopeId: installationScopeId,
+    purpose: 'audit-mac',
+    number: 0,
+    wrapped: new Uint8Array(0),
+    kekId: '',
+    uses: 0,
+    state: 'active',
+  };
+  const termKey = new TermKey(installationId, term, Uint8Array.from(key));
+  return (recordHash) => auditMac(termKey, recordHash);
 }
 
 /** SHA-256, lower-case hex. */

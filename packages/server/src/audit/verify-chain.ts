@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { type Claim, describeClaim } from './claims.ts';
-import { createRecordHash, noPreviousHash, recordMac } from './record.ts';
+import { createRecordHash, createRecordMac, type Genesis, noPreviousHash, type RecordMac } from './record.ts';
 import { parseRecord } from './record-content.ts';
 import type { StoredRecord } from './source.ts';
 import type { Findings } from './verify-report.ts';
@@ -22,7 +22,7 @@ export class ChainCheck {
   readonly #context: ChainContext;
   readonly #claims: readonly Claim[];
   readonly #hashRecord: ReturnType<typeof createRecordHash>;
-  readonly #macKey: Uint8Array | undefined;
+  readonly #mac: RecordMac | undefined;
   #nextClaim = 0;
   #expected = 1;
   /** Null after a gap: the next record's hash cannot be judged. */
@@ -32,16 +32,23 @@ export class ChainCheck {
   /** The last claim of a genesis that the chain confirms. */
   linked: Claim | null = null;
 
-  constructor(chain: string, claims: readonly Claim[], macTerm: string | undefined, context: ChainContext) {
+  constructor(
+    chain: string,
+    claims: readonly Claim[],
+    genesis: Pick<Genesis, 'installation' | 'macTerm'> | undefined,
+    context: ChainContext,
+  ) {
     this.chain = chain;
     this.#claims = claims;
     this.#context = context;
     this.#hashRecord = createRecordHash(chain);
-    this.#macKey = macTerm === undefined ? undefined : context.macKeys.get(macTerm);
+    const macKey = genesis === undefined ? undefined : context.macKeys.get(genesis.macTerm);
+    if (genesis !== undefined && macKey !== undefined)
+      this.#mac = createRecordMac(genesis.installation, genesis.macTerm, macKey);
   }
 
   get hasMacKey(): boolean {
-    return this.#macKey !== undefined;
+    return this.#mac !== undefined;
   }
 
   /** The last sequence read. */
@@ -81,7 +88,7 @@ export class ChainCheck {
     if (this.#previous !== null && !isEqual(this.#hashRecord(sequence, this.#previous, stored.record), hash)) {
       this.#bad(sequence, 'the record, its place or its hash was changed');
     }
-    if (this.#macKey !== undefined && !isEqual(recordMac(this.#macKey, hash), stored.mac)) {
+    if (this.#mac !== undefined && !isEqual(this.#mac(hash), stored.mac)) {
       this.#bad(sequence, 'its MAC is not valid');
     }
   }

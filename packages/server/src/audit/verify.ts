@@ -58,7 +58,7 @@ class Verification {
   readonly #publicKeys: ReadonlyMap<string, Uint8Array>;
   readonly #macKeys: ReadonlyMap<string, Uint8Array>;
   readonly #checkpoints = new Map<string, string>();
-  readonly #geneses = new Map<string, Pick<Genesis, 'epoch' | 'macTerm'>>();
+  readonly #geneses = new Map<string, Pick<Genesis, 'installation' | 'macTerm'>>();
   readonly #restores = new Map<number, { readonly chain: string; readonly at: string; readonly lost: Window[] }>();
   readonly #ends = new Map<string, ChainEnd>();
   readonly #keyIds = new Set<string>();
@@ -101,8 +101,8 @@ class Verification {
       const genesis = content?.genesis;
       if (content === null || genesis === undefined) continue;
       const { chain } = stored;
-      const { epoch, macTerm } = genesis;
-      this.#geneses.set(chain, { epoch, macTerm });
+      const { epoch, installation, macTerm } = genesis;
+      this.#geneses.set(chain, { installation, macTerm });
       this.#checkInstallation(genesis.installation, `chain ${chain}`);
       const known = this.#restores.get(epoch);
       if (known === undefined || chain < known.chain) this.#restores.set(epoch, { chain, at: content.at, lost: [] });
@@ -124,12 +124,7 @@ class Verification {
     for await (const stored of source.records()) {
       if (check === null || check.chain !== stored.chain) {
         if (check !== null) this.#endChain(check, heads);
-        check = new ChainCheck(
-          stored.chain,
-          this.claims.of(stored.chain),
-          this.#geneses.get(stored.chain)?.macTerm,
-          context,
-        );
+        check = new ChainCheck(stored.chain, this.claims.of(stored.chain), this.#geneses.get(stored.chain), context);
         if (this.#ends.has(stored.chain))
           this.findings.add(stored.chain, stored.sequence, 'it is out of order: other chains lie between');
       }
