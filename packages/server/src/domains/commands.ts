@@ -168,9 +168,13 @@ async function deleteDomain(context: CommandContext, args: DeleteDomainArgs): Pr
   await db.deleteFrom('uses').where('scope_id', '=', scope.id).execute();
   await db
     .updateTable('secrets')
-    .set({ deleted_at: now, deleted_by: args.actor.principal })
+    .set((column) => ({
+      deleted_at: column.fn.coalesce('deleted_at', column.val(now)),
+      deleted_by: column.fn.coalesce('deleted_by', column.val(args.actor.principal)),
+      // Nothing can be restored without keys: the next purge takes the rows.
+      purge_after: now,
+    }))
     .where('scope_id', '=', scope.id)
-    .where('deleted_at', 'is', null)
     .execute();
   await db.deleteFrom('members').where('scope_id', '=', scope.id).execute();
   await db.deleteFrom('grants').where('scope_id', '=', scope.id).execute();
