@@ -1,0 +1,240 @@
+import { assetPermissions, type AssetPermission, type AssetType } from '@strongroom/contract/roles';
+import { Argument, type Command, Option } from 'commander';
+import { type Cli, group } from '../cli.ts';
+import { type DomainOption, requireDomain } from '../domain-option.ts';
+import { UsageError } from '../errors.ts';
+import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
+import { localTime } from '../output/text.ts';
+
+const assetTypes = Object.keys(assetPermissions) as AssetType[];
+
+export function addBundleCommands(program: Command, cli: Cli): void {
+  const bundle = group(program, 'bundle', 'named sets of assets of a domain, on which permissions are granted');
+  addBundleLifeCommands(bundle, cli);
+  addBundleGrantCommands(bundle, cli);
+  addBundleAssetCommands(bundle, cli);
+}
+
+interface BundleOptions extends DomainOption {
+  readonly description?: string;
+  readonly owner?: string;
+}
+
+function addBundleLifeCommands(bundle: Command, cli: Cli): void {
+  addListOptions(requireDomain(bundle.command('list').description('list bundles'))).action(
+    cli.action(async ({ connect, output }, options: DomainOption & ListOptions) => {
+      const query = { limit: pageSize(options.limit), ...(options.search === undefined ? {} : { q: options.search }) };
+      const input = { params: { domain: options.domain }, query };
+      const items = await listUpTo(await connect(), output, 'listBundles', input, options.limit);
+      output.answer({ items }, () =>
+        output.table(
+          [{ title: 'NAME' }, { title: 'OWNER' }, { title: 'CREATED' }, { title: 'DESCRIPTION', canCut: true }],
+          items.map((each) => [each.name, each.owner ?? 'owners', localTime(each.createdAt), each.description]),
+        ),
+      );
+      return undefined;
+    }),
+  );
+  const describe = (command: Command): Command =>
+    requireDomain(command)
+      .option('--description <text>', 'what it is for')
+      .option('--owner <principal>', 'user:NAME or group:NAME');
+  describe(
+    bundle.command('create <name>').description('create a bundle; you own it unless --owner says otherwise'),
+  ).action(
+    cli.action(async ({ connect, output }, name: string, { domain, ...body }: BundleOptions) => {
+      const created = await (await connect()).createBundle({ params: { domain }, body: { name, ...body } });
+      output.answer(created, () => output.line(`created bundle ${created.name} in ${domain}`));
+      return undefined;
+    }),
+  );
+  requireDomain(bundle.command('show <name>').description('show a bundle')).action(
+    cli.action(async ({ connect, output }, name: string, { domain }: DomainOption) => {
+      const found = await (await connect()).showBundle({ params: { domain, bundle: name } });
+      output.answer(found, () =>
+        output.facts({
+          name: found.name,
+          id: found.id,
+          owner: found.owner ?? 'the owners of the domain',
+          description: found.description === '' ? undefined : found.description,
+          created: localTime(found.createdAt),
+          revision: `${found.revision}`,
+        }),
+      );
+      return undefined;
+    }),
+  );
+  describe(bundle.command('edit <name>').description('change the description or the owner')).action(
+    cli.action(async ({ connect, output }, name: string, { domain, ...body }: BundleOptions) => {
+      if (Object.keys(body).length === 0)
+        throw new UsageError('there is nothing to change', 'Add --description or --owner.');
+      const client = await connect();
+      const params = { domain, bundle: name };
+      const { revision } = await client.showBundle({ params });
+      const changed = await client.updateBundle({ params, body, ifMatch: revision });
+      output.answer(changed, () => output.line(`changed bundle ${changed.name}`));
+      return undefined;
+    }),
+  );
+  requireDomain(bundle.command('delete <name>').description('delete a bundle; its assets fall back to default'))
+    .option('--force', 'although it has assets')
+    .action(
+      cli.action(async ({ connect, output }, name: string, options: DomainOption & { readonly force?: true }) => {
+        const client = await connect();
+        const params = { domain: options.domain, bundle: name };
+        const { revision } = await client.showBundle({ params });
+        await client.deleteBundle({
+          params,
+          ...(options.force === true ? { query: { force: true } } : {}),
+          ifMatch: revision,
+        });
+        output.answer({ bundle: name, deleted: true }, () => output.line(`deleted bundle ${name}`));
+        return undefined;
+      }),
+    );
+}
+
+function addBundleGrantCommands(bundle: Command, cli: Cli): void {
+  addListOptions(requireDomain(bundle.command('grants <name>').description('list what is granted on a bundle'))).action(
+    cli.action(async ({ connect, output }, name: string, options: DomainOption & ListOptions) => {
+      const query = { limit: pageSize(options.limit), ...(options.search === undefined ? {} : { q: options.search }) };
+      const input = { params: { domain: options.domain, bundle: name }, query };
+      const items = await listUpTo(await connect(), output, 'listBundleGrants', input, options.limit);
+      output.answer({ items }, () =>
+        output.table(
+          [
+            { title: 'ID' },
+            { title: 'PRINCIPAL' },
+            { title: 'ON' },
+            { title: 'PERMISSIONS', canCut: true },
+            { title: 'SINCE' },
+          ],
+          items.map((each) => [
+            each.id,
+            each.principal,
+            each.assetType,
+            each.permissions.join(', '),
+            localTime(each.createdAt),
+          ]),
+        ),
+      );
+      return undefined;
+    }),
+  );
+  requireDomain(
+    bundle.command('grant').description('grant permissions on the assets of one type, in place of earlier ones'),
+  )
+    .argument('<name>', 'the bundle')
+    .argument('<principal>', 'user:NAME, group:NAME, service-account:NAME or service-account:DOMAIN/NAME')
+    .addArgument(new Argument('<asset-type>', 'on what').choices(assetTypes))
+    .argument('<permissions...>', 'what to grant: USE, VIEW, RUN, …')
+    .action(
+      cli.action(
+        async (
+          { connect, output },
+          name: string,
+          principal: string,
+          assetType: AssetType,
+          permissions: AssetPermission[],
+          { domain }: DomainOption,
+        ) => {
+          const known: readonly AssetPermission[] = assetPermissions[assetType];
+          const unknown = permissions.filter((each) => !known.includes(each));
+          if (unknown.length > 0) {
+            throw new UsageError(
+              `${unknown.join(', ')} is no permission on ${assetType}`,
+              `They are ${known.join(', ')}.`,
+            );
+          }
+          const added = await (
+            await connect()
+          ).addBundleGrant({ params: { domain, bundle: name }, body: { principal, assetType, permissions } });
+          output.answer(added, () =>
+            output.line(
+              `granted ${added.permissions.join(', ')} on ${added.assetType} of ${name} to ${added.principal} (${added.id})`,
+            ),
+          );
+          return undefined;
+        },
+      ),
+    );
+  requireDomain(bundle.command('revoke <name> <id>').description('take a grant on a bundle back')).action(
+    cli.action(async ({ connect, output }, name: string, id: string, { domain }: DomainOption) => {
+      await (await connect()).deleteBundleGrant({ params: { domain, bundle: name, grant: id } });
+      output.answer({ id, removed: true }, () => output.line(`removed grant ${id} on ${name}`));
+      return undefined;
+    }),
+  );
+}
+
+interface AddAssetOptions extends DomainOption {
+  readonly secret?: string;
+  readonly prefix?: string;
+  readonly sparkJob?: string;
+  readonly global?: true;
+}
+
+function addBundleAssetCommands(bundle: Command, cli: Cli): void {
+  addListOptions(
+    requireDomain(bundle.command('assets <name>').description('list the assets named in a bundle')),
+  ).action(
+    cli.action(async ({ connect, output }, name: string, options: DomainOption & ListOptions) => {
+      const query = { limit: pageSize(options.limit), ...(options.search === undefined ? {} : { q: options.search }) };
+      const input = { params: { domain: options.domain, bundle: name }, query };
+      const items = await listUpTo(await connect(), output, 'listBundleAssets', input, options.limit);
+      output.answer({ items }, () =>
+        output.table(
+          [{ title: 'ID' }, { title: 'TYPE' }, { title: 'ASSET' }, { title: 'SCOPE' }],
+          items.map((each) => [
+            each.id,
+            each.type,
+            each.name ?? each.key ?? (each.prefix === '' ? 'every key' : `keys beginning with ${each.prefix}`),
+            each.scope ?? '-',
+          ]),
+        ),
+      );
+      return undefined;
+    }),
+  );
+  requireDomain(bundle.command('add <name>').description('add secrets by key or prefix, or move a job here'))
+    .option('--secret <key>', 'one secret')
+    .option('--prefix <text>', 'every secret whose key begins so')
+    .addOption(new Option('--spark-job <job>', 'a Spark job').conflicts(['secret', 'prefix', 'global']))
+    .option('--global', 'global secrets, as this domain uses them')
+    .action(
+      cli.action(async ({ connect, output }, name: string, options: AddAssetOptions) => {
+        const { domain, secret, prefix, sparkJob, global } = options;
+        if ([secret, prefix, sparkJob].filter((each) => each !== undefined).length !== 1) {
+          throw new UsageError('give one of --secret, --prefix and --spark-job');
+        }
+        const scope = global === true ? ({ scope: 'global' } as const) : {};
+        const body =
+          sparkJob !== undefined
+            ? { type: 'spark-job' as const, name: sparkJob }
+            : {
+                type: 'secret' as const,
+                ...(secret === undefined ? {} : { key: secret }),
+                ...(prefix === undefined ? {} : { prefix }),
+                ...scope,
+              };
+        const added = await (await connect()).addBundleAsset({ params: { domain, bundle: name }, body });
+        output.answer(added, () => output.line(`added to ${name} (${added.id})`));
+        return undefined;
+      }),
+    );
+  requireDomain(bundle.command('move <name> <id> <other>').description('move an asset to another bundle')).action(
+    cli.action(async ({ connect, output }, name: string, id: string, other: string, { domain }: DomainOption) => {
+      const params = { domain, bundle: name, asset: id };
+      const moved = await (await connect()).moveBundleAsset({ params, body: { bundle: other } });
+      output.answer(moved, () => output.line(`moved to ${other} (${moved.id})`));
+      return undefined;
+    }),
+  );
+  requireDomain(bundle.command('remove <name> <id>').description('take an asset out of a bundle')).action(
+    cli.action(async ({ connect, output }, name: string, id: string, { domain }: DomainOption) => {
+      await (await connect()).deleteBundleAsset({ params: { domain, bundle: name, asset: id } });
+      output.answer({ id, removed: true }, () => output.line(`removed asset ${id} from ${name}`));
+      return undefined;
+    }),
+  );
+}

@@ -1,0 +1,181 @@
+import { presets, type Preset } from '@strongroom/contract/roles';
+import type { CallResult } from '@strongroom/sdk';
+import { type Command, Option } from 'commander';
+import { type Cli, group } from '../cli.ts';
+import { type DomainOption, requireDomain } from '../domain-option.ts';
+import { UsageError } from '../errors.ts';
+import { isInteractive } from '../io.ts';
+import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
+import { localTime } from '../output/text.ts';
+import { confirmByTyping } from '../prompt.ts';
+
+interface DescribeOptions {
+  readonly displayName?: string;
+  readonly description?: string;
+}
+
+export function addDomainCommands(program: Command, cli: Cli): void {
+  const domain = group(program, 'domain', 'create domains and say who belongs to them');
+  domain
+    .command('create <name>')
+    .description('create a domain; you become its owner')
+    .option('--display-name <text>', 'what people call it')
+    .option('--description <text>', 'what it is for')
+    .action(
+      cli.action(async ({ connect, output }, name: string, options: DescribeOptions) => {
+        const created = await (await connect()).createDomain({ body: { name, ...options } });
+        output.answer(created, () => output.line(`created domain ${created.name}`));
+        return undefined;
+      }),
+    );
+  addListOptions(domain.command('list').description('list the domains you see')).action(
+    cli.action(async ({ connect, output }, options: ListOptions) => {
+      const query = { limit: pageSize(options.limit), ...(options.search === undefined ? {} : { q: options.search }) };
+      const items = await listUpTo(await connect(), output, 'listDomains', { query }, options.limit);
+      output.answer({ items }, () => {
+        if (items.length === 0) output.note('you see no domain');
+        else
+          output.table(
+            [
+              { title: 'NAME' },
+              { title: 'DISPLAY NAME', canCut: true },
+              { title: 'CREATED' },
+              { title: 'DESCRIPTION', canCut: true },
+            ],
+            items.map((each) => [each.name, each.displayName, localTime(each.createdAt), each.description]),
+          );
+      });
+      return undefined;
+    }),
+  );
+  domain
+    .command('show <name>')
+    .description('show a domain')
+    .action(
+      cli.action(async ({ connect, output }, name: string) => {
+        const found = await (await connect()).showDomain({ params: { domain: name } });
+        output.answer(found, () => printDomain(output, found));
+        return undefined;
+      }),
+    );
+  domain
+    .command('edit <name>')
+    .description('change what a domain is called and described as; its name stays')
+    .option('--display-name <text>', 'what people call it')
+    .option('--description <text>', 'what it is for')
+    .action(
+      cli.action(async ({ connect, output }, name: string, options: DescribeOptions) => {
+        if (Object.keys(options).length === 0) throw new UsageError('there is nothing to change');
+        const client = await connect();
+        const { revision } = await client.showDomain({ params: { domain: name } });
+        const changed = await client.updateDomain({ params: { domain: name }, body: options, ifMatch: revision });
+        output.answer(changed, () => output.line(`changed domain ${changed.name}`));
+        return undefined;
+      }),
+    );
+  addDeleteCommand(domain, cli);
+  addMemberCommands(domain, cli);
+}
+
+function printDomain(output: Cli['output'], domain: CallResult<'showDomain'>): void {
+  output.facts({
+    name: domain.name,
+    id: domain.id,
+    'display name': domain.displayName,
+    description: domain.description === '' ? undefined : domain.description,
+    created: localTime(domain.createdAt),
+    updated: localTime(domain.updatedAt),
+    revision: `${domain.revision}`,
+  });
+}
+
+function addDeleteCommand(domain: Command, cli: Cli): void {
+  domain
+    .command('delete <name>')
+    .description('delete a domain and destroy the keys of its secrets; nothing brings them back')
+    .option('-y, --yes', "don't ask; still refused while it holds something")
+    .option('--force', "don't ask, and delete what it holds")
+    .action(
+      cli.action(
+        async ({ io, connect, output }, name: string, options: { readonly yes?: true; readonly force?: true }) => {
+          const client = await connect();
+          const { revision } = await client.showDomain({ params: { domain: name } });
+          if (options.yes !== true && options.force !== true) {
+            if (!isInteractive(io)) {
+              throw new UsageError(
+                'deleting needs an answer, and there is no terminal to ask on',
+                'Add --yes, or --force.',
+              );
+            }
+            await confirmByTyping(io, `the domain ${name} and the keys of its secrets will be destroyed`, name);
+          }
+          await client.deleteDomain({
+            params: { domain: name },
+            ...(options.force === true ? { query: { force: true } } : {}),
+            ifMatch: revision,
+          });
+          output.answer({ domain: name, deleted: true }, () => output.line(`deleted domain ${name}`));
+          return undefined;
+        },
+      ),
+    );
+}
+
+interface MemberOptions extends DomainOption {
+  readonly preset: Preset;
+}
+
+function addMemberCommands(domain: Command, cli: Cli): void {
+  const member = group(domain, 'member', 'who belongs to a domain, and as what');
+  addListOptions(requireDomain(member.command('list').description('list the members of a domain'))).action(
+    cli.action(async ({ connect, output }, options: DomainOption & ListOptions) => {
+      const query = { limit: pageSize(options.limit), ...(options.search === undefined ? {} : { q: options.search }) };
+      const input = { params: { domain: options.domain }, query };
+      const items = await listUpTo(await connect(), output, 'listMembers', input, options.limit);
+      output.answer({ items }, () =>
+        output.table(
+          [
+            { title: 'PRINCIPAL' },
+            { title: 'AS' },
+            { title: 'NAME', canCut: true },
+            { title: 'SINCE' },
+            { title: 'BY', canCut: true },
+          ],
+          items.map((each) => [
+            each.principal,
+            each.preset,
+            each.displayName,
+            localTime(each.createdAt),
+            each.createdBy,
+          ]),
+        ),
+      );
+      return undefined;
+    }),
+  );
+  const withPreset = (command: Command): Command =>
+    requireDomain(command).addOption(
+      new Option('--preset <preset>', 'as what').choices([...presets]).default('MEMBER'),
+    );
+  withPreset(member.command('add <principal>').description('add user:NAME, group:NAME or service-account:NAME')).action(
+    cli.action(async ({ connect, output }, principal: string, { domain: name, preset }: MemberOptions) => {
+      const added = await (await connect()).addMember({ params: { domain: name }, body: { principal, preset } });
+      output.answer(added, () => output.line(`added ${added.principal} to ${name} as ${added.preset}`));
+      return undefined;
+    }),
+  );
+  withPreset(member.command('set <principal>').description('give a member another preset, or add it')).action(
+    cli.action(async ({ connect, output }, principal: string, { domain: name, preset }: MemberOptions) => {
+      const changed = await (await connect()).putMember({ params: { domain: name, principal }, body: { preset } });
+      output.answer(changed, () => output.line(`${changed.principal} is ${changed.preset} of ${name}`));
+      return undefined;
+    }),
+  );
+  requireDomain(member.command('remove <principal>').description('take the preset away; single grants stay')).action(
+    cli.action(async ({ connect, output }, principal: string, { domain: name }: DomainOption) => {
+      await (await connect()).deleteMember({ params: { domain: name, principal } });
+      output.answer({ principal, removed: true }, () => output.line(`removed ${principal} from ${name}`));
+      return undefined;
+    }),
+  );
+}

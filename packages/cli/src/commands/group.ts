@@ -1,0 +1,145 @@
+import type { PlatformRole } from '@strongroom/contract/roles';
+import { type Client, StrongroomError } from '@strongroom/sdk';
+import type { Command } from 'commander';
+import { type Cli, group as groupOf } from '../cli.ts';
+import { UsageError } from '../errors.ts';
+import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
+import { localTime } from '../output/text.ts';
+import { confirm } from '../prompt.ts';
+import { findNamed } from './identity-text.ts';
+import { roleOption } from './user.ts';
+
+interface GroupOptions {
+  readonly displayName?: string;
+  readonly role?: PlatformRole[];
+}
+
+export function addGroupCommands(program: Command, cli: Cli): void {
+  const group = groupOf(program, 'group', 'groups of users and service accounts');
+  group
+    .command('create <name>')
+    .description('create a group')
+    .option('--display-name <text>', 'what people call it')
+    .addOption(roleOption())
+    .action(
+      cli.action(async ({ connect, output }, name: string, { displayName, role }: GroupOptions) => {
+        const created = await (
+          await connect()
+        ).createGroup({
+          body: {
+            name,
+            ...(displayName === undefined ? {} : { displayName }),
+            ...(role === undefined ? {} : { roles: role }),
+          },
+        });
+        output.answer(created, () => output.line(`created group ${created.name}`));
+        return undefined;
+      }),
+    );
+  addListOptions(group.command('list').description('list groups')).action(
+    cli.action(async ({ connect, output }, options: ListOptions) => {
+      const query = { limit: pageSize(options.limit), ...(options.search === undefined ? {} : { q: options.search }) };
+      const items = await listUpTo(await connect(), output, 'listGroups', { query }, options.limit);
+      output.answer({ items }, () =>
+        output.table(
+          [
+            { title: 'NAME' },
+            { title: 'DISPLAY NAME', canCut: true },
+            { title: 'ROLES', canCut: true },
+            { title: 'CREATED' },
+          ],
+          items.map((each) => [each.name, each.displayName, each.roles.join(', ') || '-', localTime(each.createdAt)]),
+        ),
+      );
+      return undefined;
+    }),
+  );
+  addListOptions(group.command('show <name>').description('show a group and its members')).action(
+    cli.action(async ({ connect, output }, name: string, options: ListOptions) => {
+      const client = await connect();
+      const found = await findNamed(client, 'listGroups', name, undefined);
+      const input = { params: { group: found.id }, query: { limit: pageSize(options.limit) } };
+      const members = await listUpTo(client, output, 'listGroupMembers', input, options.limit);
+      output.answer({ ...found, members }, () => {
+        output.facts({
+          name: found.name,
+          id: found.id,
+          'display name': found.displayName,
+          roles: found.roles.join(', ') || '-',
+          created: localTime(found.createdAt),
+        });
+        output.line();
+        output.table(
+          [{ title: 'MEMBER' }, { title: 'NAME', canCut: true }, { title: 'SINCE' }],
+          members.map((each) => [`${each.kind}:${each.name}`, each.displayName, localTime(each.addedAt)]),
+        );
+      });
+      return undefined;
+    }),
+  );
+  addGroupChangeCommands(group, cli);
+}
+
+function addGroupChangeCommands(group: Command, cli: Cli): void {
+  for (const verb of ['add', 'remove'] as const) {
+    group
+      .command(`${verb} <name> <principal>`)
+      .description(`${verb} user:NAME or service-account:NAME`)
+      .action(
+        cli.action(async ({ connect, output }, name: string, principal: string) => {
+          const client = await connect();
+          const { id } = await findNamed(client, 'listGroups', name, undefined);
+          const params = { group: id, principal: await memberId(client, principal) };
+          await (verb === 'add' ? client.addGroupMember({ params }) : client.removeGroupMember({ params }));
+          const done = verb === 'add' ? `added ${principal} to ${name}` : `removed ${principal} from ${name}`;
+          output.answer({ group: name, principal, [verb === 'add' ? 'added' : 'removed']: true }, () =>
+            output.line(done),
+          );
+          return undefined;
+        }),
+      );
+  }
+  group
+    .command('edit <name>')
+    .description('change display name or roles; a change of roles ends all sessions of its members')
+    .option('--display-name <text>', 'what people call it')
+    .addOption(roleOption())
+    .option('--no-roles', 'take all roles away')
+    .action(
+      cli.action(async ({ connect, output }, name: string, options: GroupOptions & { readonly roles: boolean }) => {
+        const { displayName, role } = options;
+        const roles = options.roles ? role : [];
+        const body = {
+          ...(displayName === undefined ? {} : { displayName }),
+          ...(roles === undefined ? {} : { roles }),
+        };
+        if (Object.keys(body).length === 0) throw new UsageError('there is nothing to change');
+        const client = await connect();
+        const { id, revision } = await findNamed(client, 'listGroups', name, undefined);
+        const changed = await client.changeGroup({ params: { group: id }, body, ifMatch: revision });
+        output.answer(changed, () => output.line(`changed group ${changed.name}`));
+        return undefined;
+      }),
+    );
+  group
+    .command('delete <name>')
+    .description('delete a group, its memberships and its grants')
+    .option('-y, --yes', "don't ask")
+    .action(
+      cli.action(async ({ io, connect, output }, name: string, options: { readonly yes?: true }) => {
+        const client = await connect();
+        const found = await findNamed(client, 'listGroups', name, undefined);
+        if (options.yes !== true) await confirm(io, `delete group ${found.name}?`);
+        await client.deleteGroup({ params: { group: found.id }, ifMatch: found.revision });
+        output.answer({ name: found.name, deleted: true }, () => output.line(`deleted group ${found.name}`));
+        return undefined;
+      }),
+    );
+}
+
+async function memberId(client: Client, principal: string): Promise<string> {
+  const [kind, name = ''] = principal.split(':', 2);
+  if (kind === 'user') return (await findNamed(client, 'listUsers', name, undefined)).id;
+  if (kind === 'service-account') return (await findNamed(client, 'listServiceAccounts', name, undefined)).id;
+  throw new StrongroomError('validation_failed', { detail: 'A member is written user:NAME or service-account:NAME.' });
+}

@@ -1,0 +1,117 @@
+import type { Command } from 'commander';
+import type { Cli, Session } from '../cli.ts';
+import { UsageError } from '../errors.ts';
+import { isInteractive } from '../io.ts';
+import { listUpTo, pageSize } from '../lists.ts';
+import { count, localTime } from '../output/text.ts';
+import { confirm, confirmByTyping } from '../prompt.ts';
+import { addScopeOptions, routeIn, type Scope, scopeOf, type ScopeOptions } from '../scope.ts';
+import { printUses } from './secret-text.ts';
+
+export function addSecretLifeCommands(secret: Command, cli: Cli): void {
+  addDeleteCommand(secret, cli);
+  addScopeOptions(secret.command('restore <key>').description('bring a deleted secret back')).action(
+    cli.action(async ({ connect, output }, key: string, options: ScopeOptions) => {
+      const scope = scopeOf(options);
+      const restored = await (await connect())[routeIn(scope, 'SecretRestore')]({ params: { ...scope.params, key } });
+      output.answer(restored, () =>
+        output.line(`restored ${restored.key} in ${scope.title}, version ${restored.version}`),
+      );
+      return undefined;
+    }),
+  );
+  addPurgeCommand(secret, cli);
+  addScopeOptions(
+    secret.command('rollback <key> <version>').description('make a new version from an old one, which nobody sees'),
+  ).action(
+    cli.action(async ({ connect, output }, key: string, version: string, options: ScopeOptions) => {
+      const scope = scopeOf(options);
+      const rolled = await (
+        await connect()
+      )[routeIn(scope, 'SecretRollback')]({ params: { ...scope.params, key }, body: { version } });
+      output.answer(rolled, () =>
+        output.line(`rolled ${rolled.key} back to the value of ${version}: it is version ${rolled.version} now`),
+      );
+      return undefined;
+    }),
+  );
+}
+
+interface DeleteOptions extends ScopeOptions {
+  readonly force?: true;
+  readonly yes?: true;
+}
+
+const shownUses = 20;
+
+function addDeleteCommand(secret: Command, cli: Cli): void {
+  addScopeOptions(secret.command('delete <key>').description('delete a secret; it can be restored until it is purged'))
+    .option('-y, --yes', "don't ask; still refused while it is used")
+    .option('--force', "don't ask, and delete it although it is used")
+    .action(
+      cli.action(async (session, key: string, options: DeleteOptions) => {
+        const scope = scopeOf(options);
+        const { output } = session;
+        const client = await session.connect();
+        const params = { ...scope.params, key };
+        const { revision } = await client[routeIn(scope, 'SecretGet')]({ params });
+        const isForced = options.force === true || (options.yes !== true && (await agreeToDelete(session, scope, key)));
+        const deleted = await client[routeIn(scope, 'SecretDelete')]({
+          params,
+          ...(isForced ? { query: { force: true } } : {}),
+          ifMatch: revision,
+        });
+        output.answer(deleted, () => {
+          output.line(
+            `deleted ${deleted.key} in ${scope.title}; it can be restored until ${localTime(deleted.purgeAfter)}`,
+          );
+        });
+        if (deleted.brokenUses.length > 0) {
+          output.note(`${count(deleted.brokenUses.length, 'field')} can't be launched any more`);
+        }
+        output.note(`to undo it: strongroom secret restore ${key} ${scope.flags}`);
+        return undefined;
+      }),
+    );
+}
+
+/** Shows what would break, and asks. Answers whether a use is no obstacle. @throws Cancelled */
+async function agreeToDelete(session: Session, scope: Scope, key: string): Promise<boolean> {
+  const { io, output } = session;
+  if (!isInteractive(io)) {
+    throw new UsageError(
+      'deleting needs an answer, and there is no terminal to ask on',
+      'Add --yes, or --force when it is used.',
+    );
+  }
+  const client = await session.connect();
+  const input = { params: { ...scope.params, key }, query: { limit: pageSize(shownUses) } };
+  const uses = await listUpTo(client, output, routeIn(scope, 'SecretUsedBy'), input, shownUses);
+  if (uses.length === 0) {
+    await confirm(io, `delete ${key} in ${scope.title}?`);
+    return false;
+  }
+  if (!output.isJson) printUses(output, uses);
+  await confirmByTyping(io, `${count(uses.length, 'field')} above will not launch any more`, key);
+  return true;
+}
+
+function addPurgeCommand(secret: Command, cli: Cli): void {
+  addScopeOptions(
+    secret.command('purge <key>').description('destroy a deleted secret and all its versions; nothing brings it back'),
+  )
+    .option('-y, --yes', "don't ask")
+    .action(
+      cli.action(async ({ io, connect, output }, key: string, options: ScopeOptions & { readonly yes?: true }) => {
+        const scope = scopeOf(options);
+        if (options.yes !== true) {
+          if (!isInteractive(io))
+            throw new UsageError('purging needs an answer, and there is no terminal to ask on', 'Add --yes.');
+          await confirmByTyping(io, `${key} in ${scope.title} will be destroyed`, key);
+        }
+        await (await connect())[routeIn(scope, 'SecretPurge')]({ params: { ...scope.params, key } });
+        output.answer({ key, purged: true }, () => output.line(`purged ${key} in ${scope.title}`));
+        return undefined;
+      }),
+    );
+}

@@ -1,0 +1,68 @@
+import type { Command } from 'commander';
+import type { Cli } from '../cli.ts';
+import { UsageError } from '../errors.ts';
+import { count } from '../output/text.ts';
+import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
+import { collect } from '../values.ts';
+import { printUses } from './secret-text.ts';
+
+export function addSecretSharingCommands(secret: Command, cli: Cli): void {
+  addScopeOptions(secret.command('access <key>').description('show who may use or manage a secret, and why')).action(
+    cli.action(async ({ connect, output }, key: string, options: ScopeOptions) => {
+      const scope = scopeOf(options);
+      const found = await (await connect())[routeIn(scope, 'SecretAccess')]({ params: { ...scope.params, key } });
+      output.answer(found, () =>
+        output.table(
+          [{ title: 'PRINCIPAL' }, { title: 'MAY' }, { title: 'BECAUSE', canCut: true }],
+          found.items.map((item) => [item.principal, item.action, item.because.join('; ')]),
+        ),
+      );
+      return undefined;
+    }),
+  );
+  addAssignCommand(secret, cli);
+}
+
+interface AssignOptions {
+  readonly to?: readonly string[];
+  readonly all?: true;
+  readonly none?: true;
+}
+
+function addAssignCommand(secret: Command, cli: Cli): void {
+  secret
+    .command('assign <key>')
+    .description('show or set which domains may use a global secret')
+    .option('--to <domain>', 'exactly these domains, may be repeated', collect)
+    .option('--all', 'every domain')
+    .option('--none', 'no domain')
+    .action(
+      cli.action(async ({ connect, output }, key: string, options: AssignOptions) => {
+        const { to, all, none } = options;
+        const ways = [to, all, none].filter((way) => way !== undefined).length;
+        if (ways > 1) throw new UsageError('give one of --to, --all and --none');
+        const client = await connect();
+        const params = { key };
+        if (ways === 0) {
+          const assigned = await client.assignmentGet({ params });
+          output.answer(assigned, () => output.line(assignedTo(assigned)));
+          return undefined;
+        }
+        const body = all === true ? { all: true } : { all: false, domains: [...(to ?? [])] };
+        const assigned = await client.assignmentPut({ params, body });
+        output.answer(assigned, () => {
+          output.line(`assigned ${key} to ${assignedTo(assigned)}`);
+          if (assigned.brokenUses.length > 0) printUses(output, assigned.brokenUses);
+        });
+        if (assigned.brokenUses.length > 0) {
+          output.note(`${count(assigned.brokenUses.length, 'field')} can't be launched any more`);
+        }
+        return undefined;
+      }),
+    );
+}
+
+function assignedTo({ all, domains }: { readonly all: boolean; readonly domains: readonly string[] }): string {
+  if (all) return 'every domain';
+  return domains.length === 0 ? 'no domain' : domains.join(', ');
+}

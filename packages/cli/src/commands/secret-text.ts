@@ -1,0 +1,84 @@
+import type { CallResult } from '@strongroom/sdk';
+import type { Output } from '../output/output.ts';
+import { localTime } from '../output/text.ts';
+
+export type SecretMetadata = CallResult<'domainSecretGet'>;
+export type SecretUse = CallResult<'domainSecretUsedBy'>['items'][number];
+
+/** Everything of a secret that is there to be seen. */
+export function printSecret(output: Output, secret: SecretMetadata): void {
+  output.facts({
+    key: secret.key,
+    reference: secret.reference,
+    scope: secret.domain === undefined ? secret.scope : `domain ${secret.domain}`,
+    source: `${secret.source} (${secret.sourceType})`,
+    value: secret.fields === undefined ? secret.shape : `fields ${secret.fields.join(', ')}`,
+    version: secret.version,
+    description: present(secret.description),
+    folder: present(secret.folder),
+    tags: present(secret.tags.join(', ')),
+    owner: present(secret.owner),
+    'used by': `${secret.usedBy}`,
+    rotated: localTime(secret.rotatedAt),
+    'rotate every': secret.rotateEveryDays === null ? undefined : `${secret.rotateEveryDays} days (${secret.rotation})`,
+    expires:
+      secret.expiresAt === null ? undefined : `${localTime(secret.expiresAt)}${secret.isExpired ? ' (expired)' : ''}`,
+    destinations: secret.destinations?.map(({ scheme, host, port }) => `${scheme}://${host}:${port}`).join(', '),
+    'last launched': localTime(secret.lastLaunchedAt),
+    created: `${localTime(secret.createdAt)} by ${secret.createdBy}`,
+    updated: `${localTime(secret.updatedAt)} by ${secret.updatedBy}`,
+    deleted: secret.deletedAt === null ? undefined : localTime(secret.deletedAt),
+    'purged after': secret.purgeAfter === null ? undefined : localTime(secret.purgeAfter),
+    revision: `${secret.revision}`,
+  });
+}
+
+export function printSecrets(output: Output, secrets: readonly SecretMetadata[]): void {
+  output.table(
+    [
+      { title: 'KEY' },
+      { title: 'SOURCE' },
+      { title: 'FOLDER', canCut: true },
+      { title: 'VERSION' },
+      { title: 'USED BY' },
+      { title: 'ROTATED' },
+      { title: 'STATE' },
+      { title: 'DESCRIPTION', canCut: true },
+    ],
+    secrets.map((secret) => [
+      secret.key,
+      secret.source,
+      secret.folder,
+      secret.version,
+      `${secret.usedBy}`,
+      localTime(secret.rotatedAt),
+      secretState(secret),
+      secret.description,
+    ]),
+  );
+}
+
+export function printUses(output: Output, uses: readonly SecretUse[]): void {
+  output.table(
+    [
+      { title: 'DOMAIN' },
+      { title: 'SURFACE' },
+      { title: 'CONFIGURATION' },
+      { title: 'NAME' },
+      { title: 'FIELD', canCut: true },
+      { title: 'KIND' },
+      { title: 'AUTHORISED BY', canCut: true },
+    ],
+    uses.map((use) => [use.domain, use.surface, use.configuration, use.name, use.pointer, use.kind, use.authorisedBy]),
+  );
+}
+
+function secretState(secret: SecretMetadata): string {
+  if (secret.deletedAt !== null) return 'deleted';
+  if (secret.isExpired) return 'expired';
+  return secret.rotation === 'due' ? 'due' : '-';
+}
+
+function present(text: string): string | undefined {
+  return text === '' ? undefined : text;
+}

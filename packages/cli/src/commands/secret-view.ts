@@ -1,0 +1,232 @@
+import { type Command, Option } from 'commander';
+import type { Cli } from '../cli.ts';
+import { UsageError } from '../errors.ts';
+import { addLimitOption, addListOptions, type ListOptions, listUpTo, pageSize, parseCount } from '../lists.ts';
+import { count, localTime } from '../output/text.ts';
+import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
+import { printSecret, printSecrets, printUses } from './secret-text.ts';
+
+const states = ['stale', 'expired', 'expiring', 'unused', 'shared-value', 'deleted'] as const;
+
+export function addSecretViewCommands(secret: Command, cli: Cli): void {
+  addListCommand(secret, cli);
+  addScopeOptions(secret.command('show <key>').description('show everything of a secret but its value')).action(
+    cli.action(async ({ connect, output }, key: string, options: ScopeOptions) => {
+      const scope = scopeOf(options);
+      const found = await (await connect())[routeIn(scope, 'SecretGet')]({ params: { ...scope.params, key } });
+      output.answer(found, () => printSecret(output, found));
+      return undefined;
+    }),
+  );
+  addScopeOptions(secret.command('versions <key>').description('list the versions of a secret, newest first')).action(
+    cli.action(async ({ connect, output }, key: string, options: ScopeOptions) => {
+      const scope = scopeOf(options);
+      const found = await (await connect())[routeIn(scope, 'SecretVersions')]({ params: { ...scope.params, key } });
+      output.answer(found, () =>
+        output.table(
+          [
+            { title: 'VERSION' },
+            { title: 'VALUE' },
+            { title: 'CREATED' },
+            { title: 'BY', canCut: true },
+            { title: '' },
+          ],
+          found.items.map((version) => [
+            version.version,
+            version.fields === undefined ? version.shape : `fields ${version.fields.join(', ')}`,
+            localTime(version.createdAt),
+            version.createdBy,
+            [
+              version.isCurrent ? 'current' : '',
+              version.copiedFrom === undefined ? '' : `copied from ${version.copiedFrom}`,
+            ]
+              .join(' ')
+              .trim(),
+          ]),
+        ),
+      );
+      return undefined;
+    }),
+  );
+  addWhereUsedCommand(secret, cli);
+  addDriftCommand(secret, cli);
+  addInventoryCommand(secret, cli);
+}
+
+interface SecretListOptions extends ScopeOptions, ListOptions {
+  readonly folder?: string;
+  readonly tag?: string;
+  readonly state?: (typeof states)[number];
+}
+
+function addListCommand(secret: Command, cli: Cli): void {
+  addListOptions(addScopeOptions(secret.command('list').description('list secrets by key')))
+    .option('--folder <folder>', 'only in this folder')
+    .option('--tag <tag>', 'only with this tag')
+    .addOption(new Option('--state <state>', 'only in this state').choices(states))
+    .action(
+      cli.action(async ({ connect, output }, options: SecretListOptions) => {
+        const scope = scopeOf(options);
+        const { limit, search, folder, tag, state } = options;
+        const query = {
+          limit: pageSize(limit),
+          ...(search === undefined ? {} : { q: search }),
+          ...(folder === undefined ? {} : { folder }),
+          ...(tag === undefined ? {} : { tag }),
+          ...(state === undefined ? {} : { state }),
+        };
+        const input = { params: scope.params, query };
+        const items = await listUpTo(await connect(), output, routeIn(scope, 'SecretList'), input, limit);
+        output.answer({ items }, () => {
+          if (items.length === 0) output.note(`no secrets in ${scope.title}`);
+          else printSecrets(output, items);
+        });
+        return undefined;
+      }),
+    );
+}
+
+function addWhereUsedCommand(secret: Command, cli: Cli): void {
+  addLimitOption(
+    addScopeOptions(secret.command('where-used <key>').description('show where a secret is used, down to the field')),
+  ).action(
+    cli.action(async ({ connect, output }, key: string, options: ScopeOptions & ListOptions) => {
+      const scope = scopeOf(options);
+      const input = { params: { ...scope.params, key }, query: { limit: pageSize(options.limit) } };
+      const items = await listUpTo(await connect(), output, routeIn(scope, 'SecretUsedBy'), input, options.limit);
+      output.answer({ items }, () => {
+        if (items.length === 0) output.note('nothing you may see uses it');
+        else printUses(output, items);
+      });
+      return undefined;
+    }),
+  );
+}
+
+interface DriftOptions extends ScopeOptions, ListOptions {
+  readonly ended?: true;
+}
+
+function addDriftCommand(secret: Command, cli: Cli): void {
+  addLimitOption(
+    addScopeOptions(secret.command('drift [key]').description('show which workloads still hold an older version')),
+  )
+    .option('--ended', 'also runs that are over')
+    .action(
+      cli.action(async (session, key: string | undefined, options: DriftOptions) => {
+        const scope = scopeOf(options);
+        const { output } = session;
+        const client = await session.connect();
+        if (key !== undefined) {
+          const found = await client[routeIn(scope, 'SecretDrift')]({
+            params: { ...scope.params, key },
+            query: { include: options.ended === true ? 'ended' : 'live' },
+          });
+          output.answer(found, () => printDrift(session.output, found.items, found.currentVersion));
+          return undefined;
+        }
+        if (scope.kind === 'admin') throw new UsageError('name a key: the admin scope has no list of drift');
+        const query = {
+          limit: pageSize(options.limit),
+          ...(options.ended === true ? { include: 'ended' as const } : {}),
+        };
+        const items =
+          scope.kind === 'global'
+            ? await listUpTo(client, output, 'listGlobalDrift', { query }, options.limit)
+            : await listUpTo(client, output, 'listDrift', { params: scope.params, query }, options.limit);
+        const shown = items.map((item) => ({ ...item, configuration: item.job ?? null, startedAt: item.deliveredAt }));
+        output.answer({ items }, () => printDrift(session.output, shown));
+        return undefined;
+      }),
+    );
+}
+
+interface DriftRow {
+  readonly launch: string;
+  readonly configuration: string | null;
+  readonly domain: string;
+  readonly name: string;
+  readonly reference: string;
+  readonly version: string;
+  readonly currentVersion?: string;
+  readonly state: string;
+  readonly startedAt: string;
+}
+
+function printDrift(output: Cli['output'], rows: readonly DriftRow[], currentVersion?: string): void {
+  if (rows.length === 0) {
+    const current = currentVersion === undefined ? '' : ` (${currentVersion})`;
+    output.note(`no running workload holds an older version than the current one${current}`);
+    return;
+  }
+  output.table(
+    [
+      { title: 'DOMAIN' },
+      { title: 'CONFIGURATION' },
+      { title: 'LAUNCH' },
+      { title: 'STATE' },
+      { title: 'NAME' },
+      { title: 'REFERENCE', canCut: true },
+      { title: 'HAS' },
+      { title: 'CURRENT' },
+      { title: 'SINCE' },
+    ],
+    rows.map((row) => [
+      row.domain,
+      row.configuration ?? '-',
+      row.launch,
+      row.state,
+      row.name,
+      row.reference,
+      row.version,
+      row.currentVersion ?? 'deleted',
+      localTime(row.startedAt),
+    ]),
+  );
+  output.note('a running workload keeps what it got; start it again to give it the current version');
+}
+
+interface InventoryOptions extends ScopeOptions {
+  readonly expiringWithin: number;
+}
+
+function addInventoryCommand(secret: Command, cli: Cli): void {
+  addScopeOptions(
+    secret.command('inventory').description('show what needs care: stale, unused, expiring, duplicate, missing'),
+  )
+    .option('--expiring-within <days>', 'what counts as expiring', parseCount, 30)
+    .action(
+      cli.action(async ({ connect, output }, options: InventoryOptions) => {
+        const scope = scopeOf(options);
+        const found = await (
+          await connect()
+        )[routeIn(scope, 'Inventory')]({
+          params: scope.params,
+          query: { expiringWithinDays: options.expiringWithin },
+        });
+        output.answer(found, () => {
+          output.facts({
+            stale: count(found.stale.length, 'secret'),
+            unused: count(found.unused.length, 'secret'),
+            expiring: count(found.expiring.length, 'secret'),
+            expired: count(found.expired.length, 'secret'),
+            duplicates: count(found.duplicates.length, 'group'),
+            'used but missing': count(found.usedButMissing.length, 'field'),
+          });
+          for (const name of ['stale', 'unused', 'expiring', 'expired'] as const) {
+            if (found[name].length === 0) continue;
+            output.line(`\n${name}:`);
+            printSecrets(output, found[name]);
+          }
+          if (found.duplicates.length > 0) output.line('\nduplicates:');
+          for (const { keys } of found.duplicates) output.line(`  ${keys.join(', ')}`);
+          if (found.usedButMissing.length > 0) {
+            output.line('\nused but missing:');
+            printUses(output, found.usedButMissing);
+          }
+          if (!found.isComplete) output.note('a list was cut at 200 entries');
+        });
+        return undefined;
+      }),
+    );
+}

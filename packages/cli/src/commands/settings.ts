@@ -1,0 +1,51 @@
+import type { CallResult } from '@strongroom/sdk';
+import { Argument, type Command } from 'commander';
+import { type Cli, group } from '../cli.ts';
+
+export function addSettingsCommands(program: Command, cli: Cli): void {
+  const settings = group(program, 'settings', 'feature flags and limits of the server');
+  settings
+    .command('show')
+    .description('show version, feature flags and limits')
+    .action(
+      cli.action(async ({ connect, output }) => {
+        const found = await (await connect()).settingsGet();
+        output.answer(found, () => printSettings(output, found));
+        return undefined;
+      }),
+    );
+  settings
+    .command('feature')
+    .description('turn a feature on or off, unless the configuration sets it')
+    .addArgument(new Argument('<feature>', 'which').choices(['secretsV2']))
+    .addArgument(new Argument('<state>', 'on or off').choices(['on', 'off']))
+    .action(
+      cli.action(async ({ connect, output }, feature: 'secretsV2', state: 'on' | 'off') => {
+        const client = await connect();
+        const { revision } = await client.call('settingsGet', {});
+        const changed = await client.settingsUpdate({
+          body: { features: { [feature]: { enabled: state === 'on' } } },
+          ...(revision === undefined ? {} : { ifMatch: revision }),
+        });
+        output.answer(changed, () => output.line(`${feature} is ${changed.features[feature].enabled ? 'on' : 'off'}`));
+        return undefined;
+      }),
+    );
+}
+
+function printSettings(
+  output: Cli['output'],
+  { version, features, limits, runner, store }: CallResult<'settingsGet'>,
+): void {
+  output.facts({ version, runner, store });
+  output.line();
+  output.table(
+    [{ title: 'FEATURE' }, { title: 'STATE' }, { title: 'SET BY' }],
+    Object.entries(features).map(([name, { enabled, setBy }]) => [name, enabled ? 'on' : 'off', setBy]),
+  );
+  output.line();
+  output.table(
+    [{ title: 'LIMIT' }, { title: 'VALUE' }],
+    Object.entries(limits).map(([name, limit]) => [name, `${limit}`]),
+  );
+}

@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { checkServerAddress, type Client, createClient, StrongroomError } from '@strongroom/sdk';
+import { UsageError } from './errors.ts';
+import type { Io } from './io.ts';
+import { readProfile } from './profile.ts';
+import { version } from './version.ts';
+
+export const defaultUrl = 'http://127.0.0.1:8480';
+
+/** Which server, and who is calling. */
+export interface Connection {
+  /** Checked, without a slash at its end. */
+  readonly url: string;
+  readonly token: string | undefined;
+  readonly tokenFrom: 'STRONGROOM_TOKEN' | 'STRONGROOM_TOKEN_FILE' | 'profile' | 'nowhere';
+}
+
+/**
+ * Finds server and credential. The environment wins over the profile, and the profile's session goes to the profile's
+ * server only.
+ *
+ * @throws UsageError for settings that contradict each other or can't be read; StrongroomError for a bad address
+ */
+export async function findConnection(io: Io): Promise<Connection> {
+  const { STRONGROOM_URL: url = '', STRONGROOM_TOKEN: token = '', STRONGROOM_TOKEN_FILE: file = '' } = io.env;
+  if (token !== '' && file !== '') {
+    throw new UsageError('STRONGROOM_TOKEN and STRONGROOM_TOKEN_FILE are both set', 'Unset one of them.');
+  }
+  const configured = url === '' ? undefined : checkServerAddress(url);
+  if (configured !== undefined && token !== '') return { url: configured, token, tokenFrom: 'STRONGROOM_TOKEN' };
+  if (configured !== undefined && file !== '') {
+    return { url: configured, token: await readTokenFile(io, file), tokenFrom: 'STRONGROOM_TOKEN_FILE' };
+  }
+  const profile = await readProfile(io);
+  const address = configured ?? checkServerAddress(profile?.url ?? defaultUrl);
+  if (token !== '') return { url: address, token, tokenFrom: 'STRONGROOM_TOKEN' };
+  if (file !== '') return { url: address, token: await readTokenFile(io, file), tokenFrom: 'STRONGROOM_TOKEN_FILE' };
+  if (profile !== undefined && checkServerAddress(profile.url) === address) {
+    return { url: address, token: profile.token, tokenFrom: 'profile' };
+  }
+  return { url: address, token: undefined, tokenFrom: 'nowhere' };
+}
+
+/** A client for calls that need no credential, or that have it. */
+export function clientFor(connection: Pick<Connection, 'url' | 'token'>): Client {
+  return createClient({
+    url: connection.url,
+    userAgent: `strongroom-cli/${version}`,
+    ...(connection.token === undefined ? {} : { token: connection.token }),
+  });
+}
+
+/** @throws StrongroomError `unauthenticated` when there is no credential */
+export async function connect(io: Io): Promise<Client> {
+  const connection = await findConnection(io);
+  if (connection.token === undefined) {
+    throw new StrongroomError('unauthenticated', { detail: `There is no session for ${connection.url}.` });
+  }
+  return clientFor(connection);
+}
+
+/** A mounted token is read anew for every command, as it is renewed in place. */
+async function readTokenFile(io: Io, file: string): Promise<string> {
+  const text = await readFile(resolve(io.cwd, file), 'utf8').catch((error: unknown) => {
+    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+    throw new UsageError(`the file named by STRONGROOM_TOKEN_FILE can't be read${code}`);
+  });
+  return text.trim();
+}

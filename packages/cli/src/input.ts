@@ -1,0 +1,47 @@
+import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { UsageError } from './errors.ts';
+import type { Io } from './io.ts';
+
+/** Reads a file, or stdin for `-`, up to a limit. @throws UsageError naming the file, never what is in it */
+export async function readInput(io: Io, path: string, maxBytes: number): Promise<Buffer> {
+  return path === '-' ? readStdin(io, maxBytes) : readFileWhole(io, path, maxBytes);
+}
+
+export async function readStdin(io: Io, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of io.stdin as AsyncIterable<Uint8Array | string>) {
+    const piece = Buffer.from(chunk as string);
+    chunks.push(piece);
+    bytes += piece.length;
+    if (bytes > maxBytes) throw tooLong('stdin', maxBytes);
+  }
+  return Buffer.concat(chunks);
+}
+
+async function readFileWhole(io: Io, path: string, maxBytes: number): Promise<Buffer> {
+  try {
+    await using file = await open(resolve(io.cwd, path), 'r');
+    const { size } = await file.stat();
+    if (size > maxBytes) throw tooLong(path, maxBytes);
+    return await file.readFile();
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+    throw new UsageError(`the file ${path} can't be read${code}`);
+  }
+}
+
+function tooLong(what: string, maxBytes: number): UsageError {
+  return new UsageError(`${what} is longer than ${maxBytes} bytes`);
+}
+
+/** The text of UTF-8 bytes, nothing altered; `undefined` when they are not UTF-8. */
+export function utf8Text(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

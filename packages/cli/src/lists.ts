@@ -1,0 +1,47 @@
+import type { Client, CallInput, ItemOf, ListId } from '@strongroom/sdk';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Output } from './output/output.ts';
+
+export interface ListOptions {
+  readonly limit: number;
+  readonly search?: string;
+}
+
+const defaultLimit = 200;
+
+export function addLimitOption(command: Command): Command {
+  return command.option('--limit <n>', 'how many at most', parseCount, defaultLimit);
+}
+
+export function addListOptions(command: Command): Command {
+  return addLimitOption(command).option('-q, --search <text>', 'only what matches');
+}
+
+export function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It is a number from 1.');
+  return Number(text);
+}
+
+/** At most `limit` items of a list; says so when there are more. */
+export async function listUpTo<Id extends ListId>(
+  client: Client,
+  output: Output,
+  id: Id,
+  input: CallInput<Id>,
+  limit: number,
+): Promise<ItemOf<Id>[]> {
+  const found: ItemOf<Id>[] = [];
+  for await (const item of client.items(id, input)) {
+    if (found.length === limit) {
+      output.note(`there are more than ${limit}; --limit shows more of them, other options fewer`);
+      break;
+    }
+    found.push(item);
+  }
+  return found;
+}
+
+/** A page as large as is needed and allowed. */
+export function pageSize(limit: number): number {
+  return Math.min(limit + 1, 200);
+}

@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+import { processIo } from './io.ts';
+import { runCommandLine } from './program.ts';
+
+// `strongroom … | head` ends the reader first; there is nobody left to tell.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
+process.exitCode = await runCommandLine(process.argv.slice(2), processIo());

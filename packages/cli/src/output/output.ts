@@ -1,0 +1,89 @@
+import { styleText } from 'node:util';
+import type { Io } from '../io.ts';
+import { type Column, layTable } from './table.ts';
+import { visible } from './text.ts';
+
+/**
+ * What a command says, and where. The rules are:
+ *
+ * - stdout is what was asked for. With `--json` it is exactly one JSON document, or one a line for a stream, as the API
+ *   answered; otherwise tables and lines for people.
+ * - stderr is everything else: notes that begin with `note:`, errors that begin with `strongroom:`. Lower case, no dot.
+ * - What needs an answer is asked on a terminal, on stderr, or not at all.
+ * - Colour says nothing that the words don't. There is none off a terminal, with NO_COLOR, or on a dumb one.
+ * - Text of others is made visible first; only a run's log is passed on as it is.
+ */
+export class Output {
+  readonly isJson: boolean;
+  readonly isVerbose: boolean;
+  readonly #io: Io;
+
+  constructor(io: Io, options: { readonly json?: boolean; readonly verbose?: boolean }) {
+    this.#io = io;
+    this.isJson = options.json === true;
+    this.isVerbose = options.verbose === true;
+  }
+
+  /** The answer: `document` with --json, otherwise what `human` prints. */
+  answer(document: unknown, human: () => void): void {
+    if (this.isJson) this.#io.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
+    else human();
+  }
+
+  /** One item of a stream: a line of JSON, or what `human` prints. */
+  item(document: unknown, human: () => void): void {
+    if (this.isJson) this.#io.stdout.write(`${JSON.stringify(document)}\n`);
+    else human();
+  }
+
+  /** A line for people on stdout. */
+  line(text = ''): void {
+    this.#io.stdout.write(`${text}\n`);
+  }
+
+  /** Bytes as they are, on stdout; waits for a slow reader. */
+  async bytes(chunk: Uint8Array): Promise<void> {
+    if (this.#io.stdout.write(chunk)) return;
+    await new Promise<void>((resolve) => this.#io.stdout.once('drain', resolve));
+  }
+
+  table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
+    const { stdout } = this.#io;
+    const [head, ...lines] = layTable(columns, rows, stdout.isTTY === true ? (stdout.columns ?? 80) : undefined);
+    if (head !== undefined) this.line(this.#styled('bold', head));
+    for (const line of lines) this.line(line);
+  }
+
+  /** `name  value` lines; what is undefined is left out. */
+  facts(facts: Readonly<Record<string, string | undefined>>): void {
+    const present = Object.entries(facts).flatMap(([name, value]): [string, string][] =>
+      value === undefined ? [] : [[name, value]],
+    );
+    const width = Math.max(0, ...present.map(([name]) => name.length));
+    for (const [name, value] of present) this.line(`${name.padEnd(width)}  ${visible(value)}`.trimEnd());
+  }
+
+  good(text: string): string {
+    return this.#styled('green', text);
+  }
+
+  bad(text: string): string {
+    return this.#styled('red', text);
+  }
+
+  /** On stderr: something worth knowing that isn't the answer. */
+  note(text: string): void {
+    this.#io.stderr.write(`note: ${text}\n`);
+  }
+
+  /** On stderr, as it is. */
+  error(line: string): void {
+    this.#io.stderr.write(`${line}\n`);
+  }
+
+  #styled(format: 'bold' | 'green' | 'red', text: string): string {
+    const { env, stdout } = this.#io;
+    const isPlain = stdout.isTTY !== true || (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb';
+    return isPlain ? text : styleText(format, text, { validateStream: false });
+  }
+}

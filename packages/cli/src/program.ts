@@ -1,0 +1,79 @@
+import { Command } from 'commander';
+import { Cli } from './cli.ts';
+import { addBundleCommands } from './commands/bundle.ts';
+import { addDomainCommands } from './commands/domain.ts';
+import { addExplainCommand } from './commands/explain.ts';
+import { addGrantCommands } from './commands/grant.ts';
+import { addGroupCommands } from './commands/group.ts';
+import { addJobCommands } from './commands/job.ts';
+import { addPreflightCommand } from './commands/preflight.ts';
+import { addRunCommand } from './commands/run.ts';
+import { addSecretCommands } from './commands/secret.ts';
+import { addServiceAccountCommands } from './commands/service-account.ts';
+import { addSettingsCommands } from './commands/settings.ts';
+import { addSignInCommands } from './commands/sign-in.ts';
+import { addUserCommands } from './commands/user.ts';
+import { reportError } from './error-report.ts';
+import type { Io } from './io.ts';
+import { version } from './version.ts';
+
+/** Width of help that isn't shown on a terminal. */
+const plainWidth = 100;
+
+/** The whole command tree. Nothing of the server, and no file of it, is loaded for that. */
+export function createProgram(cli: Cli): Command {
+  const { io } = cli;
+  const program = new Command('strongroom')
+    .description('One catalogue of secrets for data platforms: configurations hold references, launches get values.')
+    .option('--json', 'answer with JSON on stdout')
+    .option('-v, --verbose', 'add request ids and places to errors')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print what a command takes')
+    .helpCommand('help [command]', 'print what a command takes')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      // Errors are reported in one place, error-report.ts.
+      outputError: () => undefined,
+      getOutHelpWidth: () => (io.stdout.isTTY === true ? (io.stdout.columns ?? plainWidth) : plainWidth),
+      getErrHelpWidth: () => plainWidth,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+  program.hook('preAction', () => cli.configure(program.opts()));
+  addSignInCommands(program, cli);
+  addDomainCommands(program, cli);
+  addUserCommands(program, cli);
+  addGroupCommands(program, cli);
+  addServiceAccountCommands(program, cli);
+  addGrantCommands(program, cli);
+  addBundleCommands(program, cli);
+  addSecretCommands(program, cli);
+  addJobCommands(program, cli);
+  addRunCommand(program, cli);
+  addPreflightCommand(program, cli);
+  addExplainCommand(program, cli);
+  addSettingsCommands(program, cli);
+  return program;
+}
+
+/**
+ * Runs one command line.
+ * @param args without the program's own name
+ * @returns the exit code
+ */
+export async function runCommandLine(args: readonly string[], io: Io): Promise<number> {
+  const cli = new Cli(io);
+  // Known before the parser is done, for its own errors.
+  const end = args.indexOf('--');
+  const own = end === -1 ? args : args.slice(0, end);
+  cli.configure({ verbose: own.includes('--verbose') || own.includes('-v') });
+  try {
+    await createProgram(cli).parseAsync([...args], { from: 'user' });
+    return cli.exitCode;
+  } catch (error) {
+    return reportError(error, cli.output);
+  }
+}
