@@ -46,6 +46,7 @@ export class BatchRunner {
 
   /** From now on commands can audit. After a COMMIT with an unknown outcome it is called again with a fresh chain. */
   useChain(chain: AuditChain | undefined): void {
+    this.#chain?.close();
     this.#chain = chain;
   }
 

@@ -72,6 +72,7 @@ export function kyselyOverPool(pool: pg.Pool): Kysely<Tables> {
 /** @throws StrongroomError of the store, or the server's error where the statement is to blame */
 export function failRead(error: unknown): never {
   if (error instanceof pg.DatabaseError) throw postgresStorageFailure(error) ?? error;
+  if (error instanceof StrongroomError || error instanceof TypeError || error instanceof RangeError) throw error;
   throw connectionFailure(error);
 }
 

@@ -83,6 +83,7 @@ class PostgresStore {
   }
 
   async first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Promise<Row | undefined> {
+    if (this.#closing !== undefined) throw new StrongroomError('shutting_down');
     const result = await this.#pool.query(this.#hot.query(statement, parameters)).catch(failRead);
     return result.rows[0] as Row | undefined;
   }
@@ -113,6 +114,7 @@ class PostgresStore {
 
   async #close(): Promise<void> {
     await this.#lane.close();
+    this.#runner.useChain(undefined);
     await this.#connection.close();
     await this.#pool.end();
     this.#closed.resolve(undefined);

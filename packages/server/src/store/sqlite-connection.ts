@@ -47,7 +47,12 @@ export class SqliteConnection {
     if (this.database.isOpen) this.database.close();
   }
 
+  #assertOpen(): void {
+    if (!this.database.isOpen) throw new StrongroomError('shutting_down');
+  }
+
   #hotStatement(statement: HotStatement<unknown>, parameters: readonly SqlValue[]): StatementSync {
+    this.#assertOpen();
     let entry = this.#hot.get(statement);
     if (entry === undefined) {
       const compiled: CompiledQuery = statement.build(this.db);
@@ -59,6 +64,7 @@ export class SqliteConnection {
   }
 
   #prepare(sql: string): StatementSync {
+    this.#assertOpen();
     const cached = this.#cached.get(sql);
     if (cached !== undefined) return cached;
     if (this.#cached.size >= maxCachedStatements) {

@@ -31,9 +31,9 @@ async function writeUntilKilled(run: string): Promise<string[]> {
   let isReady = false;
   for await (const chunk of writer.stdout) {
     output += String(chunk);
-    if (isReady || !output.includes('ready\n')) continue;
+    if (isReady || !output.includes(`${run}-`)) continue;
     isReady = true;
-    void sleep(20 + Math.random() * 200).then(() => writer.kill('SIGKILL'));
+    void sleep(Math.random() * 200).then(() => writer.kill('SIGKILL'));
   }
   expect(await ended, errors).toBe('SIGKILL');
   return output.split('\n').slice(1, -1);

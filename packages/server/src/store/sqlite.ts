@@ -13,6 +13,7 @@ import { WriteLane } from './lane.ts';
 import type { LaneOutcome, LaneRequest } from './lane-protocol.ts';
 import { installationState } from './lane-statements.ts';
 import type { Queries } from './queries.ts';
+import { finishRestore } from './restore-moves.ts';
 import { SqliteConnection } from './sqlite-connection.ts';
 import { migrateSqlite } from './sqlite-migrate.ts';
 import type { CommandMap, ExecuteOptions, HotStatement, OpenStore, QueryMap, SqlValue } from './store.ts';
@@ -39,6 +40,7 @@ export async function openSqliteStore<C extends CommandMap = Commands, Q extends
   const files = dataFiles(options.directory);
   const lock = lockDataDirectory(files);
   try {
+    finishRestore(files);
     prepareDataDirectory(files);
     await migrateSqlite(files);
     const store = new SqliteStore(files, lock, (options.program ?? defaultProgram).href);

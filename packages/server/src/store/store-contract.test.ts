@@ -343,6 +343,7 @@ describeEachStore('the store contract', (openStore) => {
       await store.close();
       expect(await codeOf(store.execute('test.bump', undefined))).toBe('shutting_down');
       expect(await codeOf(store.query('test.list', { prefix: '' }))).toBe('shutting_down');
+      expect(await codeOf(store.first(readSetting, ['']))).toBe('shutting_down');
     });
   });
 });

@@ -23,5 +23,8 @@ answerCalls({
   startAudit: async (settings: AuditChainSettings) => {
     runner.useChain(createAuditChain({ ...settings, opening: await readChainOpening(connection.db) }));
   },
-  close: () => connection.close(),
+  close: () => {
+    runner.useChain(undefined);
+    connection.close();
+  },
 });
