@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { Id, Label, Time } from '../names.ts';
 import { platformRoles } from '../roles.ts';
-import { Closed, Page, pageQuery, route } from '../route.ts';
+import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
 import { NewPassword } from './auth.ts';
 
 /** A user's name as it may be typed: folded to lower case when it is stored. */
@@ -36,6 +36,7 @@ export const User = Closed({
   revision: Revision,
   createdAt: Time,
   updatedAt: Time,
+  actions: ActionsField,
 });
 
 export const SignInLink = Closed({
@@ -54,6 +55,7 @@ export const Group = Closed({
   revision: Revision,
   createdAt: Time,
   updatedAt: Time,
+  actions: ActionsField,
 });
 
 const GroupMember = Closed({

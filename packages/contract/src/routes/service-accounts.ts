@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { Id, Label, Time } from '../names.ts';
-import { Closed, Page, route } from '../route.ts';
+import { ActionsField, Closed, Page, route } from '../route.ts';
 import { DisplayName, listFilter, Revision, Roles } from './identities.ts';
 
 export const ServiceAccount = Closed({
@@ -13,6 +13,7 @@ export const ServiceAccount = Closed({
   revision: Revision,
   createdAt: Time,
   updatedAt: Time,
+  actions: ActionsField,
 });
 
 const tokenFields = {

@@ -1,3 +1,4 @@
+import type { DenialCounter } from '../audit/denials.ts';
 import type { Store } from '../store/store.ts';
 
 /** A credential used this recently is not noted again. */
@@ -7,8 +8,11 @@ const sweepEveryMilliseconds = 60 * 60_000;
 /** Beyond this many the rest waits for the next use. */
 const maxNoted = 50_000;
 
+/** Where refusals of callers nobody knows are counted. */
+export type DenialSink = Pick<DenialCounter, 'count'>;
+
 /**
- * Last uses of tokens and sessions, and refused credentials, gathered in memory and written in batches: the hot path of a
+ * Last uses of tokens and sessions, gathered in memory and written in batches: the hot path of a
  * call doesn't wait for a write. A crash loses at most the last half minute of them, a use is dated to the minute.
  */
 export class CredentialActivity {
@@ -17,12 +21,13 @@ export class CredentialActivity {
   readonly #timers: readonly NodeJS.Timeout[];
   #tokens = new Map<string, number>();
   #sessions = new Map<string, number>();
-  #denials = 0;
+  readonly #denials: DenialSink;
   #flushing: Promise<void> = Promise.resolve();
 
   /** @param onError told when a batch could not be written; it is kept and tried again */
-  constructor(store: Store, onError: (error: unknown) => void) {
+  constructor(store: Store, denials: DenialSink, onError: (error: unknown) => void) {
     this.#store = store;
+    this.#denials = denials;
     this.#onError = onError;
     this.#timers = [
       setInterval(() => void this.#flushQuietly(), flushEveryMilliseconds).unref(),
@@ -44,8 +49,9 @@ export class CredentialActivity {
     return Math.max(stored, this.#sessions.get(id) ?? 0);
   }
 
+  /** A credential that is none, or no longer. */
   credentialRefused(): void {
-    this.#denials += 1;
+    this.#denials.count('authenticate');
   }
 
   /** Writes what is gathered. @throws StrongroomError the store's; what was gathered is kept */
@@ -64,21 +70,17 @@ export class CredentialActivity {
   async #write(): Promise<void> {
     const tokens = this.#tokens;
     const sessions = this.#sessions;
-    const denials = this.#denials;
-    if (tokens.size === 0 && sessions.size === 0 && denials === 0) return;
+    if (tokens.size === 0 && sessions.size === 0) return;
     this.#tokens = new Map();
-    this.#denials = 0;
     // Sessions stay readable while they are written: idleness is judged by them.
     this.#sessions = new Map(sessions);
     try {
       await this.#store.execute('identities.recordActivity', {
         tokens: [...tokens].map(([id, at]) => ({ id, at })),
         sessions: [...sessions].map(([id, at]) => ({ id, at })),
-        denials,
       });
     } catch (error) {
       for (const [id, at] of tokens) note(this.#tokens, id, at, 0);
-      this.#denials += denials;
       throw error;
     }
     for (const [id, at] of sessions) if (this.#sessions.get(id) === at) this.#sessions.delete(id);

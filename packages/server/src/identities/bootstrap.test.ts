@@ -26,13 +26,13 @@ describe('the first start', () => {
   afterEach(() => test.close());
 
   function callerOf(token: string): Promise<Caller> {
-    const activity = new CredentialActivity(test.store, () => undefined);
+    const activity = new CredentialActivity(test.store, { count: () => undefined }, () => undefined);
     return createAuthentication(test.store, test.keys, createAccess(test.store), activity)
       .byBearer(token, here)
       .finally(() => activity.close());
   }
   async function signInWith(token: string): Promise<Caller> {
-    const activity = new CredentialActivity(test.store, () => undefined);
+    const activity = new CredentialActivity(test.store, { count: () => undefined }, () => undefined);
     const signIn = new SignInService(test.store, test.keys, activity);
     await activity.close();
     return callerOf((await signIn.withLink({ token, transport: 'bearer' }, here)).token);

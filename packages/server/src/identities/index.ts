@@ -10,7 +10,7 @@ import type { Authentication } from '../http/authentication.ts';
 import type { HandlersOf } from '../http/handler.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { Store } from '../store/store.ts';
-import { CredentialActivity } from './activity.ts';
+import { CredentialActivity, type DenialSink } from './activity.ts';
 import { createAuthentication } from './authentication.ts';
 import { GroupService } from './groups.ts';
 import { createAuthHandlers, createGroupHandlers, createServiceAccountHandlers, createUserHandlers } from './routes.ts';
@@ -30,6 +30,8 @@ export type IdentityHandlers = HandlersOf<typeof authRoutes> &
 export interface IdentityOptions {
   /** Told when last uses could not be written, or the hourly sweep failed; both are tried again. */
   readonly onError: (error: unknown) => void;
+  /** Counts credentials that are refused. */
+  readonly denials: DenialSink;
   readonly clock?: () => number;
 }
 
@@ -45,7 +47,7 @@ export interface Identities {
 
 export function openIdentities(store: Store, keys: Keys, access: AccessService, options: IdentityOptions): Identities {
   const clock = options.clock ?? Date.now;
-  const activity = new CredentialActivity(store, options.onError);
+  const activity = new CredentialActivity(store, options.denials, options.onError);
   return {
     authentication: createAuthentication(store, keys, access, activity, clock),
     handlers: {

@@ -23,11 +23,13 @@ let test: TestStore<typeof commands, Queries>;
 let identities: Identities;
 let app: App;
 let adminToken: string;
+const denials: string[] = [];
 
 beforeAll(async () => {
   test = await openTestStore<typeof commands, Queries>({ program: new URL('testing/program.ts', import.meta.url) });
   const access = createAccess(test.store);
   identities = openIdentities(test.store, test.keys, access, {
+    denials: { count: (action) => denials.push(action) },
     onError: (error) => {
       throw error;
     },
@@ -166,6 +168,7 @@ describe('managing identities over HTTP', () => {
   it('carries ETags', async () => {
     const id = await newUser('etag');
     const shown = await asAdmin('GET', `/v1/users/${id}`);
+    expect(shown.json()).toMatchObject({ actions: [{ action: 'identity.manage', allowed: true }] });
     expect(shown.headers['etag']).toBe('"1"');
     const change = (ifMatch: string) =>
       asAdmin('PATCH', `/v1/users/${id}`, { payload: { displayName: 'E' }, headers: { 'if-match': ifMatch } });
@@ -205,6 +208,9 @@ describe('managing identities over HTTP', () => {
     const made = await send('POST', '/v1/users', { token, payload: { name: 'evil', roles: ['PLATFORM_ADMIN'] } });
     expect([403, 404]).toContain(made.statusCode);
     expect((await send('GET', '/v1/users')).statusCode).toBe(401);
+    const counted = denials.length;
+    expect((await send('GET', '/v1/users', { token: `${token.slice(0, -1)}0` })).statusCode).toBe(401);
+    expect(denials.slice(counted)).toEqual(['authenticate']);
   });
 
   it('shows a token once, however often it is asked for with one key', async () => {
@@ -251,7 +257,13 @@ describe('service accounts of a domain', () => {
 
   it('are managed by those who manage access there', async () => {
     const shown = await send('GET', `${accounts}/${account}`, { token: owner });
-    expect(shown.json()).toMatchObject({ id: account, name: 'etl', domain: 'finance', roles: [] });
+    expect(shown.json()).toMatchObject({
+      id: account,
+      name: 'etl',
+      domain: 'finance',
+      roles: [],
+      actions: [{ action: 'access.manage', allowed: true }],
+    });
     const issued = await send('POST', `${accounts}/${account}/tokens`, {
       token: owner,
       payload: { expiresInDays: null },

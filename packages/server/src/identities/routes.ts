@@ -79,18 +79,18 @@ export function createUserHandlers(users: UserService): HandlersOf<typeof userRo
     async createUser({ caller, body, idempotency }) {
       const { user, link } = await users.create(caller, body, idempotency);
       const signInLink = link === undefined ? {} : { signInLink: linkView(link) };
-      return { body: { user: userView(user), ...signInLink }, etag: user.revision };
+      return { body: { user: userView(caller, user), ...signInLink }, etag: user.revision };
     },
     async listUsers({ caller, query }) {
-      return { body: pageView(await users.list(caller, query), userView) };
+      return { body: pageView(await users.list(caller, query), (record) => userView(caller, record)) };
     },
-    async showUser({ params }) {
+    async showUser({ caller, params }) {
       const user = await users.get(params.user);
-      return { body: userView(user), etag: user.revision };
+      return { body: userView(caller, user), etag: user.revision };
     },
     async changeUser({ caller, params, body, ifMatch }) {
       const user = await users.change(caller, params.user, body, ifMatch);
-      return { body: userView(user), etag: user.revision };
+      return { body: userView(caller, user), etag: user.revision };
     },
     async deleteUser({ caller, params, ifMatch }) {
       await users.delete(caller, params.user, ifMatch);
@@ -110,18 +110,18 @@ export function createGroupHandlers(groups: GroupService): HandlersOf<typeof gro
   return {
     async createGroup({ caller, body, idempotency }) {
       const group = await groups.create(caller, body, idempotency);
-      return { body: groupView(group), etag: group.revision };
+      return { body: groupView(caller, group), etag: group.revision };
     },
     async listGroups({ caller, query }) {
-      return { body: pageView(await groups.list(caller, query), groupView) };
+      return { body: pageView(await groups.list(caller, query), (record) => groupView(caller, record)) };
     },
-    async showGroup({ params }) {
+    async showGroup({ caller, params }) {
       const group = await groups.get(params.group);
-      return { body: groupView(group), etag: group.revision };
+      return { body: groupView(caller, group), etag: group.revision };
     },
     async changeGroup({ caller, params, body, ifMatch }) {
       const group = await groups.change(caller, params.group, body, ifMatch);
-      return { body: groupView(group), etag: group.revision };
+      return { body: groupView(caller, group), etag: group.revision };
     },
     async deleteGroup({ caller, params, ifMatch }) {
       await groups.delete(caller, params.group, ifMatch);
@@ -147,18 +147,18 @@ export function createServiceAccountHandlers(
   return {
     async createServiceAccount({ caller, body, idempotency }) {
       const account = await accounts.create(caller, body, undefined, idempotency);
-      return { body: serviceAccountView(account), etag: account.revision };
+      return { body: serviceAccountView(caller, account), etag: account.revision };
     },
     async listServiceAccounts({ caller, query }) {
-      return { body: pageView(await accounts.list(caller, query), serviceAccountView) };
+      return { body: pageView(await accounts.list(caller, query), (record) => serviceAccountView(caller, record)) };
     },
-    async showServiceAccount({ params }) {
+    async showServiceAccount({ caller, params }) {
       const account = await accounts.get(params.serviceAccount);
-      return { body: serviceAccountView(account), etag: account.revision };
+      return { body: serviceAccountView(caller, account), etag: account.revision };
     },
     async changeServiceAccount({ caller, params, body, ifMatch }) {
       const account = await accounts.change(caller, params.serviceAccount, body, undefined, ifMatch);
-      return { body: serviceAccountView(account), etag: account.revision };
+      return { body: serviceAccountView(caller, account), etag: account.revision };
     },
     async deleteServiceAccount({ caller, params, ifMatch }) {
       await accounts.delete(caller, params.serviceAccount, undefined, ifMatch);
@@ -177,18 +177,22 @@ export function createServiceAccountHandlers(
     },
     async createDomainServiceAccount({ caller, scope, body, idempotency }) {
       const account = await accounts.create(caller, body, scope, idempotency);
-      return { body: serviceAccountView(account), etag: account.revision };
+      return { body: serviceAccountView(caller, account, scope), etag: account.revision };
     },
     async listDomainServiceAccounts({ caller, scope, query }) {
-      return { body: pageView(await accounts.list(caller, query, scope), serviceAccountView) };
+      return {
+        body: pageView(await accounts.list(caller, query, scope), (record) =>
+          serviceAccountView(caller, record, scope),
+        ),
+      };
     },
-    async showDomainServiceAccount({ scope, params }) {
+    async showDomainServiceAccount({ caller, scope, params }) {
       const account = await accounts.get(params.serviceAccount, scope);
-      return { body: serviceAccountView(account), etag: account.revision };
+      return { body: serviceAccountView(caller, account, scope), etag: account.revision };
     },
     async changeDomainServiceAccount({ caller, scope, params, body, ifMatch }) {
       const account = await accounts.change(caller, params.serviceAccount, body, scope, ifMatch);
-      return { body: serviceAccountView(account), etag: account.revision };
+      return { body: serviceAccountView(caller, account, scope), etag: account.revision };
     },
     async deleteDomainServiceAccount({ caller, scope, params, ifMatch }) {
       await accounts.delete(caller, params.serviceAccount, scope, ifMatch);

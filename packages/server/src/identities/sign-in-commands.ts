@@ -3,7 +3,6 @@ import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { type Actor, principalLabel } from './actor.ts';
 import { endSessions, updatePrincipal, voidLinks } from './principals.ts';
-import { countDenials } from './upkeep-commands.ts';
 import { settleAttempt, type SucceededAttempt } from './throttle.ts';
 
 /** Live sessions of one principal; the oldest ends when another begins. */
@@ -140,16 +139,11 @@ async function endOldestSessions(context: CommandContext, principalId: string): 
 
 export interface DenySignInArgs {
   readonly origin: SignInOrigin;
-  /** The account, when there is one of that name. */
-  readonly user: { readonly id: string; readonly name: string } | null;
+  readonly user: { readonly id: string; readonly name: string };
 }
 
-/**
- * A refused sign-in. For an account that exists it is a record of its own: the throttle bounds how many there can be. Others
- * are counted by the minute. Either is one commit, so the time does not tell which it was.
- */
+/** A refused sign-in to an account that exists. It is a record of its own: the throttle bounds how many there can be. */
 async function denySignIn(context: CommandContext, args: DenySignInArgs): Promise<void> {
-  if (args.user === null) return countDenials(context, 'sign-in', 1);
   context.audit({
     ...args.origin,
     principal: 'anonymous',

@@ -49,6 +49,22 @@ describe('signing in', () => {
       expect(caller).toMatchObject({ id, kind: 'user', name: `user:${name}`, credential: { type: 'session' } });
     });
 
+    it('hashes a password anew when its hash is weaker than today’s', async () => {
+      const { name, id } = await newUser();
+      const hashOf = async () => {
+        const rows = world.store.db.selectFrom('principals').select('password_hash').where('id', '=', id);
+        return (await rows.executeTakeFirstOrThrow()).password_hash;
+      };
+      const weak = await hashOf();
+      await codeOf(tryIn(name, 'wrong wrong wrong', '198.51.100.9'));
+      expect(await hashOf()).toBe(weak);
+      await tryIn(name, goodPassword, '198.51.100.9');
+      const strong = await hashOf();
+      expect(strong).toContain('$m=19456,t=2,p=1$');
+      await tryIn(name, goodPassword, '198.51.100.9');
+      expect(await hashOf()).toBe(strong);
+    });
+
     it('accepts the same password typed in another Unicode form', async () => {
       const { name } = await newUser('caf\u00e9 caf\u00e9 caf\u00e9');
       expect(await codeOf(tryIn(name, 'cafe\u0301 cafe\u0301 cafe\u0301'))).toBeUndefined();

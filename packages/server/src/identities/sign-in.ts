@@ -54,6 +54,8 @@ interface UserRow {
   readonly disabled_at: number | null;
 }
 
+const minuteMilliseconds = 60_000;
+
 const linkByHmac = hotStatement<{ id: string }>('identities.link_by_hmac', (db) =>
   db
     .selectFrom('sign_in_links')
@@ -87,10 +89,7 @@ export class SignInService {
     const user = name === null ? undefined : await this.#findUser('name', name);
     const verifiedHash = await verified(request.password, user);
     if (user === undefined || verifiedHash === null) {
-      await this.#store.execute('identities.denySignIn', {
-        origin,
-        user: user === undefined ? null : { id: user.id, name: user.name },
-      });
+      await this.#recordDenial(user, origin);
       throw new StrongroomError('credentials_invalid');
     }
     const rehash = needsRehash(verifiedHash) ? await hashPassword(request.password) : null;
@@ -148,7 +147,7 @@ export class SignInService {
     if (user.password_hash !== null) {
       attempt = await this.#beginAttempt(attemptKey(user.name, origin.network));
       if (!(await verifyPassword(request.currentPassword ?? '', user.password_hash))) {
-        await this.#store.execute('identities.denySignIn', { origin, user: { id: user.id, name: user.name } });
+        await this.#recordDenial(user, origin);
         throw new StrongroomError('credentials_invalid', { detail: 'The current password is not right.' });
       }
     }
@@ -197,6 +196,17 @@ export class SignInService {
     const state = await this.#store.execute('identities.beginAttempt', key);
     throwIfWaiting(state);
     return { key, counted: state.counted };
+  }
+
+  /** A record for an account that exists, a count by the minute for others. Either is one commit, so the time doesn't tell. */
+  async #recordDenial(user: UserRow | undefined, origin: SignInOrigin): Promise<void> {
+    if (user !== undefined) {
+      await this.#store.execute('identities.denySignIn', { origin, user: { id: user.id, name: user.name } });
+      return;
+    }
+    const now = this.#clock();
+    const minute = now - (now % minuteMilliseconds);
+    await this.#store.execute('audit.countDenials', { counts: [{ minute, action: 'sign-in', count: 1 }] });
   }
 
   async #open(

@@ -1,29 +1,13 @@
 import type { CommandContext } from '../store/store.ts';
 import { familiarMilliseconds } from './throttle.ts';
 
-const minute = 60_000;
-const day = 24 * 60 * minute;
+const day = 24 * 60 * 60_000;
 /** Ended sessions and dead tokens stay visible this long; the audit keeps what happened. */
 const keepEndedMilliseconds = 90 * day;
-
-/** Adds to the count of this minute's anonymous denials. */
-export async function countDenials(context: CommandContext, action: string, count: number): Promise<void> {
-  await context.db
-    .insertInto('denial_counts')
-    .values({ minute: Math.floor(context.now / minute), action, count })
-    .onConflict((conflict) =>
-      conflict
-        .columns(['minute', 'action'])
-        .doUpdateSet((column) => ({ count: column('denial_counts.count', '+', count) })),
-    )
-    .execute();
-}
 
 export interface RecordActivityArgs {
   readonly tokens: readonly { readonly id: string; readonly at: number }[];
   readonly sessions: readonly { readonly id: string; readonly at: number }[];
-  /** Refused credentials since the last time. */
-  readonly denials: number;
 }
 
 /** Last uses, gathered off the hot path. Times only move forward. */
@@ -44,7 +28,6 @@ async function recordActivity(context: CommandContext, args: RecordActivityArgs)
       .where('last_seen_at', '<', at)
       .execute();
   }
-  if (args.denials > 0) await countDenials(context, 'authenticate', args.denials);
 }
 
 /** Removes what is long over: throttles, links, ended sessions, dead tokens. */

@@ -1,3 +1,5 @@
+import { actionsOn } from '../access/refusal.ts';
+import type { Caller, ScopeRef } from '../access/types.ts';
 import { qualifiedName } from './actor.ts';
 import { type SignInLink, tokenPrefixes } from './credentials.ts';
 import type { ListPage } from './lists.ts';
@@ -16,16 +18,23 @@ export function pageView<Item, View>(page: ListPage<Item>, view: (item: Item) =>
   return page.nextCursor === undefined ? { items } : { items, nextCursor: page.nextCursor };
 }
 
-export function userView(record: PrincipalRecord) {
+/** The one question about an identity: may the caller manage it? In a domain the right is that domain's. */
+function actionsFor(caller: Caller, scope?: ScopeRef) {
+  return scope === undefined
+    ? actionsOn(caller.snapshot, ['identity.manage'], { kind: 'platform' })
+    : actionsOn(caller.snapshot, ['access.manage'], { kind: 'scope', scope });
+}
+
+export function userView(caller: Caller, record: PrincipalRecord) {
   return {
-    ...groupView(record),
+    ...groupView(caller, record),
     ...(record.email === null ? {} : { email: record.email }),
     isDisabled: record.isDisabled,
     hasPassword: record.hasPassword,
   };
 }
 
-export function groupView(record: PrincipalRecord) {
+export function groupView(caller: Caller, record: PrincipalRecord, scope?: ScopeRef) {
   return {
     id: record.id,
     name: record.name,
@@ -34,12 +43,13 @@ export function groupView(record: PrincipalRecord) {
     revision: record.revision,
     createdAt: timeText(record.createdAt),
     updatedAt: timeText(record.updatedAt),
+    actions: actionsFor(caller, scope),
   };
 }
 
-export function serviceAccountView(record: PrincipalRecord) {
+export function serviceAccountView(caller: Caller, record: PrincipalRecord, scope?: ScopeRef) {
   return {
-    ...groupView(record),
+    ...groupView(caller, record, scope),
     ...(record.domain === null ? {} : { domain: record.domain }),
     isDisabled: record.isDisabled,
   };
