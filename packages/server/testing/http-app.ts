@@ -226,7 +226,7 @@ export async function exchange(
   const socket = connect(port, '127.0.0.1');
   const chunks: Buffer[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
-  socket.on('data', (chunk) => chunks.push(chunk));
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   socket.on('close', () => resolve());
   socket.on('error', () => resolve());
   const limit = setTimeout(resolve, options.limitMilliseconds ?? 5_000);

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { readFile } from 'node:fs/promises';
+import { packageRoot } from '../package-root.ts';
 import { pageHeaders } from './headers.ts';
 
 /** A file of this server's own that browsers show. Pages know nothing of data: everything comes through the API. */
@@ -20,7 +21,7 @@ const files: readonly { readonly paths: readonly string[]; readonly file: string
 export async function loadPages(): Promise<Page[]> {
   const pages = await Promise.all(
     files.map(async ({ paths, file, mediaType }) => {
-      const body = await readFile(new URL(`../../assets/${file}`, import.meta.url));
+      const body = await readFile(new URL(`assets/${file}`, packageRoot));
       return paths.map((path) => ({ path, mediaType, body }));
     }),
   );

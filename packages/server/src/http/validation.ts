@@ -18,8 +18,14 @@ const maxFieldErrors = 20;
 export function createValidatorCompiler(): (part: Part, schema: AnySchema) => Validator {
   const ajv = strictAjv(false);
   const ajvAllErrors = strictAjv(true);
+  const annotations = new Set<string>();
 
   return (part, schema) => {
+    for (const keyword of annotationsOf(schema)) {
+      if (annotations.has(keyword)) continue;
+      annotations.add(keyword);
+      for (const each of [ajv, ajvAllErrors]) each.addKeyword(keyword);
+    }
     const validate = ajv.compile(schema);
     let validateAll: ValidateFunction | undefined;
     const coerce = part === 'querystring' ? queryCoercion(schema) : undefined;
@@ -55,6 +61,15 @@ function strictAjv(allErrors: boolean): Ajv {
   });
   addFormats.default(ajv);
   return ajv;
+}
+
+/** Keywords `x-…` say something to readers of the document and check nothing; a misspelt keyword is still an error. */
+function annotationsOf(schema: unknown): string[] {
+  if (!isRecord(schema)) return [];
+  return Object.entries(schema).flatMap(([keyword, value]) => [
+    ...(keyword.startsWith('x-') ? [keyword] : []),
+    ...annotationsOf(value),
+  ]);
 }
 
 /** Reads `"5"` as 5 and `"true"` as true where the schema of a query says integer and boolean, and in no other spelling. */

@@ -1,0 +1,66 @@
+import type { Keyring } from '../keys/keyring.ts';
+import { resealRetired } from '../keys/rotation.ts';
+import type { Store } from '../store/store.ts';
+import type { PeriodicJob } from './scheduler.ts';
+
+const minute = 60_000;
+const rowsAtOnce = 500;
+
+/**
+ * The work that one server does for all, by name. Not here, because every server does it for itself: audit checkpoints and
+ * counted denials (`audit/background.ts`), last uses and expired sessions (`identities/activity.ts`), runs and their logs
+ * (`runs/service.ts`).
+ */
+export function periodicJobs(store: Store, keyring: Keyring): readonly PeriodicJob[] {
+  return [
+    {
+      name: 'idempotency-sweep',
+      everyMilliseconds: 10 * minute,
+      run: async ({ signal }) => {
+        let removed = rowsAtOnce;
+        while (removed > 0 && !signal.aborted)
+          ({ removed } = await store.execute('idempotency.sweep', { limit: rowsAtOnce }));
+      },
+    },
+    {
+      name: 'purge-deleted-secrets',
+      everyMilliseconds: 10 * minute,
+      run: ({ signal }) => purgeDeleted(store, signal),
+    },
+    {
+      name: 'reseal-values',
+      everyMilliseconds: minute,
+      run: async ({ signal }) => {
+        await resealRetired(store, keyring, { batches: 50, signal });
+      },
+    },
+  ];
+}
+
+/** Ends the retention of deleted secrets: row, versions and index entry go, one audited command each. */
+async function purgeDeleted(store: Store, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const due = await store.query('secret.purgeable', { now: Date.now(), limit: rowsAtOnce });
+    for (const { id, key, scope_id } of due) {
+      if (signal.aborted) return;
+      await store.execute(
+        'secret.purge',
+        { secretId: id },
+        {
+          audit: [
+            {
+              principal: 'system',
+              principalName: 'system',
+              action: 'secret.manage',
+              outcome: 'allowed',
+              scope: { id: scope_id, name: '' },
+              object: { type: 'secret', id, name: key },
+              because: ['purge', 'retention-over'],
+            },
+          ],
+        },
+      );
+    }
+    if (due.length < rowsAtOnce) return;
+  }
+}

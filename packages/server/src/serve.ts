@@ -1,0 +1,54 @@
+import { loadConfiguration } from './config/load.ts';
+import { processEnvironment } from './config/environment.ts';
+import { endOnUncaught, hardenProcess } from './operation/hardening.ts';
+import { createLog } from './operation/log.ts';
+import { type RunningServer, startServer } from './start.ts';
+
+export interface ServeOptions {
+  /** `--config` */
+  readonly configFile?: string | undefined;
+}
+
+/**
+ * The whole life of a server process: reads the configuration, starts, says where it is, and ends on SIGTERM or SIGINT (at
+ * once on the second). Resolves with the exit code.
+ *
+ * @throws ConfigurationError, StrongroomError of the step that failed
+ */
+export async function serve(options: ServeOptions = {}): Promise<number> {
+  hardenProcess();
+  const configuration = loadConfiguration(processEnvironment(), options);
+  const { settings } = configuration;
+  const log = createLog(settings.logLevel);
+  endOnUncaught(log);
+  const signalled = new Promise<0>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => {
+        resolve(0);
+        process.once(signal, () => process.exit(1));
+      });
+  });
+  const server = await startServer({ configuration, log });
+  // With the anchor on the standard output every line there is a line of it.
+  const out = settings.auditAnchor.kind === 'stdout' ? process.stderr : process.stdout;
+  out.write(greeting(server));
+  const code = await Promise.race([signalled, server.failed.then(() => 1 as const)]);
+  if (code !== 0) log.error({}, 'the store has ended; so does the server');
+  await server.stop();
+  return code;
+}
+
+/** What a person sees at start: where it is, how to get in, what to know. */
+export function greeting(server: RunningServer): string {
+  const lines = [`Strongroom ${server.version}`, '', `  Address   ${server.url}`];
+  if (server.metricsUrl !== undefined) lines.push(`  Metrics   ${server.metricsUrl}`);
+  if (server.signInLink !== null)
+    lines.push(
+      `  Sign in   ${server.signInLink.url}`,
+      `            as ${server.signInLink.userName}, once, until ${server.signInLink.expiresAt.toISOString().slice(11, 16)} UTC; every start makes a new link until then`,
+    );
+  if (server.created === 'service-account')
+    lines.push('  Sign in   with the token of the bootstrap file, as service-account:bootstrap');
+  if (server.warnings.length > 0) lines.push('', ...server.warnings.map((warning) => `  ! ${warning}`));
+  return `\n${lines.join('\n')}\n\n`;
+}

@@ -1,0 +1,192 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import type { routes } from '@strongroom/contract';
+import { BundleAssets } from './access/bundle-assets.ts';
+import { Bundles } from './access/bundles.ts';
+import { Explain } from './access/explain.ts';
+import { Members } from './access/members.ts';
+import { bundleHandlers, explainHandlers, grantHandlers, memberHandlers } from './access/routes.ts';
+import { type AccessService, createAccess } from './access/service.ts';
+import type { Resource } from './access/types.ts';
+import { WhoMay } from './access/who-may.ts';
+import type { DenialCounter } from './audit/denials.ts';
+import { auditHandlers } from './audit/routes.ts';
+import type { LoadedConfiguration } from './config/load.ts';
+import { domainHandlers } from './domains/routes.ts';
+import { Domains } from './domains/service.ts';
+import type { HandlersOf } from './http/handler.ts';
+import { type Identities, openIdentities } from './identities/index.ts';
+import type { Keyring } from './keys/keyring.ts';
+import { keyHandlers } from './keys/routes.ts';
+import { DriftService } from './launches/drift.ts';
+import { Resolver } from './launches/resolve.ts';
+import { launchHandlers } from './launches/routes.ts';
+import { createSealer } from './launches/sealer.ts';
+import { LaunchService } from './launches/service.ts';
+import { createDatabaseSource } from './launches/sources/database-source.ts';
+import { Features } from './operation/features.ts';
+import type { Log } from './operation/log.ts';
+import type { Metrics } from './operation/metrics.ts';
+import { freeBytes, minFreeBytes, Readiness } from './operation/readiness.ts';
+import { operationHandlers } from './operation/routes.ts';
+import { SettingsService } from './operation/settings-service.ts';
+import { RunReader } from './runs/reader.ts';
+import { runHandlers } from './runs/routes.ts';
+import { defaultJobUsers, type RunnerSettings, RunService } from './runs/service.ts';
+import { SecretImporter } from './secrets/importer.ts';
+import { SecretReader } from './secrets/reader.ts';
+import { type SecretKnowledge, secretHandlers } from './secrets/routes.ts';
+import { Secrets } from './secrets/service.ts';
+import type { Store } from './store/store.ts';
+import { ConfigurationService } from './surfaces/service.ts';
+import { sparkJobSurface } from './surfaces/spark-job/definition.ts';
+import { sparkJobHandlers } from './surfaces/spark-job/routes.ts';
+
+export interface ServiceParts {
+  readonly store: Store;
+  readonly keyring: Keyring;
+  /** Ed25519, 32 bytes. */
+  readonly auditPublicKey: Uint8Array;
+  readonly denials: DenialCounter;
+  readonly configuration: LoadedConfiguration;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly isStopping: () => boolean;
+}
+
+export interface Services {
+  readonly access: AccessService;
+  readonly identities: Identities;
+  readonly features: Features;
+  readonly runs: RunService;
+  readonly handlers: HandlersOf<typeof routes>;
+}
+
+/** Puts the folders together: each service gets the collaborators it uses, each route its handler. */
+export function createServices(parts: ServiceParts): Services {
+  const { store, keyring, configuration, metrics, log } = parts;
+  const { settings, ambient } = configuration;
+  const { limits } = settings;
+  const report = (message: string, error: unknown): void => log.warn({ error }, message);
+
+  const access = createAccess(store);
+  const features = new Features(store, settings.features);
+  const identities = openIdentities(store, keyring, access, {
+    denials: parts.denials,
+    onError: (error) => report('identities: background work failed', error),
+  });
+
+  const reader = new SecretReader(store, keyring, access);
+  const secrets = new Secrets(store, keyring, reader, {
+    valueBytes: limits.valueBytes,
+    keysPerScope: limits.keysPerScope,
+    keptVersions: limits.secretVersions,
+    retentionDays: limits.deletedRetentionDays,
+  });
+  const importer = new SecretImporter(secrets, reader, limits.valueBytes);
+
+  const database = createDatabaseSource(store, keyring);
+  const resolver = new Resolver(
+    store,
+    access,
+    (type) => (type === 'DATABASE' ? database : null),
+    () => features.isEnabled('secretsV2'),
+  );
+  const runs = new RunService({ store, access, resolver, settings: runnerSettings(parts), report });
+  const runReader = new RunReader(store, access, keyring);
+  const jobs = new ConfigurationService(sparkJobSurface, store, access, keyring);
+  const launches = new LaunchService({ store, access, resolver, sealer: createSealer() });
+  const drift = new DriftService(store, access, keyring);
+  const whoMay = new WhoMay(store, access);
+  const members = new Members(store, access, keyring);
+  const { auditAnchor } = settings;
+
+  return {
+    access,
+    identities,
+    features,
+    runs,
+    handlers: {
+      ...identities.handlers,
+      ...memberHandlers(members),
+      ...grantHandlers(members),
+      ...bundleHandlers(new Bundles(store, access, keyring), new BundleAssets(store, access, keyring)),
+      ...explainHandlers(new Explain(store, access, whoMay)),
+      ...domainHandlers(new Domains({ store, access, keys: keyring, onDelete: (id) => keyring.forgetScope(id) })),
+      ...keyHandlers(store, keyring, access, { kind: 'file', path: settings.kek.file }),
+      ...secretHandlers({ secrets, reader, importer }, secretKnowledge(access, whoMay, drift)),
+      ...auditHandlers({
+        store,
+        keys: keyring,
+        publicKey: parts.auditPublicKey,
+        anchorPath: auditAnchor.kind === 'file' ? auditAnchor.path : null,
+      }),
+      ...sparkJobHandlers({ store, jobs, resolver, runs, reader: runReader }),
+      ...runHandlers(runs, runReader, access),
+      ...launchHandlers(launches, drift),
+      ...operationHandlers({
+        readiness: new Readiness({ store, keys: keyring, settings, isStopping: parts.isStopping }),
+        metrics,
+        settings: new SettingsService(store, access, features, settings),
+        doctor: { settings, ambient, store },
+      }),
+    },
+  };
+}
+
+function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSettings {
+  const { settings, ambient } = configuration;
+  const { limits, runnerUids } = settings;
+  return {
+    folders: {
+      installationId: keyring.installationId,
+      temporaryDirectory: tmpdir(),
+      memoryDirectory: existsSync('/dev/shm') ? '/dev/shm' : null,
+    },
+    logs: {
+      directory: join(settings.dataDir, 'run-logs'),
+      quotaBytes: limits.runLogsTotalBytes,
+      keepDays: limits.runLogRetentionDays,
+      // Logs are the first to stop when the disk fills up, well before audit.
+      reserveBytes: Math.min(256 * 1024 * 1024, Math.max(minFreeBytes, freeBytes(settings.dataDir) / 20)),
+    },
+    path: ambient.path,
+    language: ambient.language,
+    jobUsers:
+      runnerUids === undefined
+        ? defaultJobUsers
+        : { firstUid: runnerUids.first, count: runnerUids.last - runnerUids.first + 1 },
+    maxConcurrent: limits.concurrentRuns,
+    processRunner: settings.runner === 'process' ? 'available' : 'off',
+    defaultRunner: 'process',
+  };
+}
+
+/** What the catalogue shows of other folders' matters. */
+function secretKnowledge(access: AccessService, whoMay: WhoMay, drift: DriftService): SecretKnowledge {
+  return {
+    drift: (caller, scope, secretId, includesEnded) => drift.ofSecret(caller, scope, secretId, includesEnded),
+    access: async (caller, scope, secret) => {
+      const manage: Resource = { kind: 'scope', scope };
+      const asked: { readonly action: 'secret.manage' | 'secret.use'; readonly resource: Resource }[] = [
+        { action: 'secret.manage', resource: manage },
+      ];
+      // Whether another domain may use a Global secret is that domain's matter.
+      if (scope.kind === 'domain') {
+        const asset = await access.secretAsset(scope, { scope: 'domain', secretId: secret.id, key: secret.key });
+        asked.push({ action: 'secret.use', resource: { kind: 'asset', asset } });
+      }
+      const answers = await Promise.all(
+        asked.map(async ({ action, resource }) =>
+          (await whoMay.list(caller, scope, action, resource)).map(({ principal, decision }) => ({
+            principal: principal.label,
+            action,
+            because: [...decision.because],
+          })),
+        ),
+      );
+      return { items: answers.flat() };
+    },
+  };
+}

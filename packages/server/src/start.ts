@@ -1,0 +1,278 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { dirname } from 'node:path';
+import { routes, StrongroomError } from '@strongroom/contract';
+import { SigningKey } from '@strongroom/crypto';
+import { type AuditBackground, startAuditBackground } from './audit/background.ts';
+import type { AuditEvent } from './audit/event.ts';
+import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
+import { type App, createApp } from './http/app.ts';
+import { loadPages } from './http/pages.ts';
+import { bootstrapIdentities, type BootstrapResult, signInLinkText } from './identities/index.ts';
+import { openKekFile } from './keys/kek-file.ts';
+import { type AuditKeyMaterial, type Keyring, openKeyring } from './keys/keyring.ts';
+import { periodicJobs } from './operation/jobs.ts';
+import { isLoopback, listenProblems } from './operation/listen-rules.ts';
+import type { Log } from './operation/log.ts';
+import { listenForMetrics, Metrics } from './operation/metrics.ts';
+import { Scheduler } from './operation/scheduler.ts';
+import { version } from './operation/version.ts';
+import { createServices, type Services } from './services.ts';
+import { openPostgresStore } from './store/postgres.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import type { OpenStore } from './store/store.ts';
+
+export interface StartOptions {
+  readonly configuration: LoadedConfiguration;
+  readonly log: Log;
+}
+
+export interface RunningServer {
+  /** Where this machine reaches it. */
+  readonly url: string;
+  readonly metricsUrl: string | undefined;
+  readonly version: string;
+  /** While the first administrator has not signed in: the one-time link, whole. */
+  readonly signInLink: { readonly userName: string; readonly url: string; readonly expiresAt: Date } | null;
+  /** What this start made, on an empty installation. */
+  readonly created: BootstrapResult['created'];
+  /** What the operator should know, whole sentences. */
+  readonly warnings: readonly string[];
+  readonly store: OpenStore;
+  readonly keyring: Keyring;
+  readonly services: Services;
+  /** Settles when the store ended by itself: the process should end. Never while all is well. */
+  readonly failed: Promise<Error>;
+  /** Finishes what is under way (10 s at most) and closes everything, in the order of dependence. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const graceMilliseconds = 10_000;
+
+/**
+ * Starts everything: store, keys, audit, services, HTTP, background work. What was opened is closed again when a later step
+ * fails.
+ *
+ * @throws ConfigurationError when the address must not be served; StrongroomError of the step that failed; the system's
+ * error when the address can't be listened on
+ */
+export async function startServer({ configuration, log }: StartOptions): Promise<RunningServer> {
+  const { settings } = configuration;
+  const problems = listenProblems(settings, process.getuid?.() === 0);
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  const closers: (() => Promise<void> | void)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    return await open(configuration, log, closers, closeAll);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+async function open(
+  configuration: LoadedConfiguration,
+  log: Log,
+  closers: (() => Promise<void> | void)[],
+  closeAll: () => Promise<void>,
+): Promise<RunningServer> {
+  const { settings } = configuration;
+  const isNewKek = !existsSync(settings.kek.file);
+  const store = await openStore(configuration, log);
+  closers.push(() => store.close());
+  const keyring = await openKeyring(store, await openKekFile(store, settings.kek.file));
+  closers.push(() => keyring.close());
+  const { auditKeys, background } = await openAudit(store, keyring, configuration, log);
+  closers.push(() => background.stop());
+
+  let isStopping = false;
+  const metrics = new Metrics();
+  const services = createServices({
+    store,
+    keyring,
+    auditPublicKey: auditKeys.publicKey,
+    denials: background.denials,
+    configuration,
+    metrics,
+    log,
+    isStopping: () => isStopping,
+  });
+  closers.push(() => services.identities.close());
+  const first = await bootstrapIdentities(store, keyring, { bootstrapTokenFile: settings.bootstrapTokenFile });
+  await services.runs.open();
+  closers.push(() => services.runs.close());
+
+  const scheduler = new Scheduler(store, holderName(), log);
+  scheduler.start(periodicJobs(store, keyring));
+  closers.push(() => scheduler.stop());
+  const metricsServer =
+    settings.metricsListen === undefined ? undefined : await listenForMetrics(metrics, settings.metricsListen);
+  if (metricsServer !== undefined) closers.push(() => closeServer(metricsServer));
+  const app = await listen(configuration, services, keyring, metrics, log);
+  closers.push(async () => {
+    isStopping = true;
+    await app.stop(graceMilliseconds);
+  });
+
+  const url = settings.publicUrl ?? localUrl(settings, app);
+  let stopped: Promise<void> | undefined;
+  const failed = Promise.withResolvers<Error>();
+  void store.closed.then((error) => {
+    if (error !== undefined) failed.resolve(error);
+  });
+  return {
+    url,
+    metricsUrl: metricsServer === undefined ? undefined : urlOf('http', metricsServer, '/metrics'),
+    version,
+    signInLink:
+      first.signInLink === null
+        ? null
+        : {
+            userName: first.signInLink.userName,
+            url: signInLinkText(url, first.signInLink.link),
+            expiresAt: new Date(first.signInLink.link.expiresAt),
+          },
+    created: first.created,
+    warnings: warningsOf(configuration, isNewKek),
+    store,
+    keyring,
+    services,
+    failed: failed.promise,
+    stop: () => {
+      isStopping = true;
+      stopped ??= closeAll();
+      return stopped;
+    },
+  };
+}
+
+async function openStore({ settings, secrets }: LoadedConfiguration, log: Log): Promise<OpenStore> {
+  mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
+  mkdirSync(dirname(settings.kek.file), { recursive: true, mode: 0o700 });
+  if (secrets.databaseUrl === undefined) return openSqliteStore({ directory: settings.dataDir });
+  return openPostgresStore({
+    url: secrets.databaseUrl,
+    onIdleError: (error) => log.warn({ error }, 'an idle connection to PostgreSQL broke; it is replaced'),
+  });
+}
+
+/** Opens this process's chain; its first record says that the server starts. */
+async function openAudit(
+  store: OpenStore,
+  keyring: Keyring,
+  { settings }: LoadedConfiguration,
+  log: Log,
+): Promise<{ readonly auditKeys: AuditKeyMaterial; readonly background: AuditBackground }> {
+  const { auditAnchor } = settings;
+  const anchorPath = auditAnchor.kind === 'file' ? auditAnchor.path : null;
+  if (anchorPath !== null) mkdirSync(dirname(anchorPath), { recursive: true, mode: 0o700 });
+  const { epoch } = await store.db.selectFrom('installation').select('epoch').executeTakeFirstOrThrow();
+  const auditKeys = await keyring.auditKeys();
+  const signing = new SigningKey(Uint8Array.from(auditKeys.signingSeed));
+  await store.startAudit({ keys: auditKeys, epoch, anchor: { path: anchorPath, isOnStdout: anchorPath === null } });
+  await store.execute('access.record', undefined, { audit: [systemEvent('server.start')] });
+  const background = await startAuditBackground(
+    { store, signing, installationId: keyring.installationId, epoch, anchorPath },
+    (error) => log.warn({ error }, 'an audit checkpoint could not be made; it is tried again'),
+  );
+  return {
+    auditKeys,
+    background: {
+      denials: background.denials,
+      stop: async () => {
+        await store.execute('access.record', undefined, { audit: [systemEvent('server.stop')] });
+        await background.stop();
+        signing.destroy();
+        auditKeys.macKey.fill(0);
+        auditKeys.signingSeed.fill(0);
+      },
+    },
+  };
+}
+
+function systemEvent(action: 'server.start' | 'server.stop'): AuditEvent {
+  return { principal: 'system', principalName: 'system', action, outcome: 'allowed', detail: { version } };
+}
+
+async function listen(
+  { settings, secrets }: LoadedConfiguration,
+  services: Services,
+  keyring: Keyring,
+  metrics: Metrics,
+  log: Log,
+): Promise<App> {
+  const { host } = settings.listen;
+  const isAnyAddress = host === '0.0.0.0' || host === '::';
+  const app = createApp({
+    routes,
+    handlers: services.handlers,
+    authentication: services.identities.authentication,
+    access: services.access,
+    keys: keyring,
+    features: services.features,
+    settings: {
+      hosts: isAnyAddress ? settings.hosts : [...settings.hosts, host.includes(':') ? `[${host}]` : host],
+      publicUrl: settings.publicUrl,
+      trustedProxies: settings.trustedProxies,
+      tls: secrets.tls,
+      limits: settings.limits,
+    },
+    log,
+    metrics,
+    pages: await loadPages(),
+  });
+  metrics.gauge('strongroom_http_requests_in_flight', 'Requests under way', () => app.inFlight.size);
+  await app.fastify.listen({ host, port: settings.listen.port });
+  return app;
+}
+
+function localUrl({ listen: { host }, tls }: LoadedConfiguration['settings'], app: App): string {
+  const isAnyAddress = host === '0.0.0.0' || host === '::';
+  return urlOf(tls === undefined ? 'http' : 'https', app.fastify.server, '', isAnyAddress ? '127.0.0.1' : host);
+}
+
+function urlOf(scheme: string, server: Pick<Server, 'address'>, path: string, host?: string): string {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new StrongroomError('internal');
+  const name = host ?? address.address;
+  return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${address.port}${path}`;
+}
+
+function warningsOf({ settings, ambient }: LoadedConfiguration, isNewKek: boolean): string[] {
+  const warnings: string[] = [];
+  const { kek } = settings;
+  if (isNewKek)
+    warnings.push(
+      `A new key file was made: ${kek.file}. Whoever loses it loses every value; make a recovery kit with strongroom recovery create.`,
+    );
+  if (
+    kek.isDefault &&
+    (settings.isProduction || settings.database.kind === 'postgres' || !isLoopback(settings.listen.host))
+  )
+    warnings.push(
+      `The key file ${kek.file} lies beside the data it protects. Name another place with STRONGROOM_KEK_FILE.`,
+    );
+  if (settings.runner === 'process' && process.getuid?.() !== 0)
+    warnings.push(
+      'Not started as root: jobs have the rights of this server and can read its key. Right for one person on one machine.',
+    );
+  if (ambient.proxyVariables.length > 0)
+    warnings.push(`Ignored: ${ambient.proxyVariables.join(', ')}. Only STRONGROOM_EGRESS_PROXY is followed.`);
+  return warnings;
+}
+
+/** Unique per process start. */
+function holderName(): string {
+  return `${hostname()} ${process.pid} ${randomBytes(6).toString('hex')}`;
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  server.closeAllConnections();
+  await promise;
+}
