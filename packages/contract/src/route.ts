@@ -51,7 +51,7 @@ export interface RouteDeclaration<
   readonly query?: Query;
   readonly body?: Body;
   /** The feature it belongs to; absent: it works whatever the flags say. */
-  readonly feature?: FeatureName;
+  readonly feature?: FeatureName | undefined;
   /** Status of success. */
   readonly status: 200 | 201 | 202 | 204;
   /** Absent with 204, or with `raw`. Undeclared fields never leave. */

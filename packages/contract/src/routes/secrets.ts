@@ -157,6 +157,8 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
   const onKey = Closed({ ...scope, key: SecretKey });
   const list = { kind: 'scope', action: 'secret.list' } as const;
   const manage = { kind: 'scope', action: 'secret.manage' } as const;
+  // The Global store works whatever the flag says.
+  const feature = prefix === 'global' ? undefined : 'secretsV2';
   const id = <const Name extends string>(name: Name) => `${prefix}${name}` as const;
   const tag = 'secrets';
   return [
@@ -167,6 +169,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Create a secret',
       tag,
       access: manage,
+      feature,
       params: onScope,
       body: Closed({ key: SecretKey, ...valueInput, ...editable }),
       status: 201,
@@ -182,6 +185,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'List secrets by key; never a value',
       tag,
       access: list,
+      feature,
       params: onScope,
       query: Closed({ ...pageQuery, folder: Type.Optional(Folder), tag: Type.Optional(Tag), state: stateFilter }),
       status: 200,
@@ -195,6 +199,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Show a secret without its value',
       tag,
       access: list,
+      feature,
       params: onKey,
       status: 200,
       response: SecretMetadata,
@@ -206,6 +211,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Change metadata; what is left out stays',
       tag,
       access: manage,
+      feature,
       params: onKey,
       body: Closed({ ...editable }),
       status: 200,
@@ -220,6 +226,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Give the secret a new value',
       tag,
       access: manage,
+      feature,
       params: onKey,
       body: Closed({ ...valueInput }),
       status: 200,
@@ -236,6 +243,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'List versions, newest first',
       tag,
       access: list,
+      feature,
       params: onKey,
       status: 200,
       response: Closed({ items: Type.Array(SecretVersion) }),
@@ -247,6 +255,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Make a new version from an old one, unseen',
       tag,
       access: manage,
+      feature,
       params: onKey,
       body: Closed({ version: Type.String({ pattern: '^[0-9]{1,9}\\.[0-9]{1,9}$' }) }),
       status: 200,
@@ -261,6 +270,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Delete a secret; it can be restored until it is purged',
       tag,
       access: manage,
+      feature,
       params: onKey,
       query: Closed({ force: Type.Optional(Type.Boolean({ description: 'Delete although it is used' })) }),
       status: 200,
@@ -275,6 +285,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Bring a deleted secret back',
       tag,
       access: manage,
+      feature,
       params: onKey,
       status: 200,
       response: SecretMetadata,
@@ -287,6 +298,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Destroy a deleted secret and all of its versions',
       tag,
       access: manage,
+      feature,
       params: onKey,
       status: 204,
       errors: ['state_conflict'],
@@ -298,6 +310,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Where it is used, down to the field',
       tag,
       access: list,
+      feature,
       params: onKey,
       query: Closed({ limit: pageQuery.limit, cursor: pageQuery.cursor }),
       status: 200,
@@ -311,6 +324,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Launches that got another version than the current one',
       tag,
       access: list,
+      feature,
       params: onKey,
       query: Closed({
         include: Type.Optional(Type.Enum(['live', 'ended'], { description: 'ended: also launches that are over' })),
@@ -325,6 +339,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Who may use or manage it, and why',
       tag,
       access: { kind: 'scope', action: 'access.view' },
+      feature,
       params: onKey,
       status: 200,
       response: Closed({ items: Type.Array(AccessItem) }),
@@ -336,6 +351,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Create many secrets from a .env file, JSON or a Kubernetes Secret manifest',
       tag,
       access: manage,
+      feature,
       params: onScope,
       body: Closed({
         format: Type.Enum(['env', 'json', 'kubernetes']),
@@ -358,6 +374,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'Folders in use',
       tag,
       access: list,
+      feature,
       params: onScope,
       status: 200,
       response: Closed({ items: Type.Array(Closed({ folder: Type.String(), secrets: Type.Integer() })) }),
@@ -369,6 +386,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       summary: 'What needs care: stale, unused, expiring, duplicate, used but missing',
       tag,
       access: list,
+      feature,
       params: onScope,
       query: Closed({ expiringWithinDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 365, default: 30 })) }),
       status: 200,
