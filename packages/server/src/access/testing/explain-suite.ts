@@ -1,0 +1,248 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { OpenStoreForTest } from '../../../testing/stores.ts';
+import { AccessWorld, codeOf } from './access-world.ts';
+import type { ExplanationView } from '../explain.ts';
+
+const reference = 'secret://domain/managed/db-password';
+const denied = (view: ExplanationView) =>
+  view.links.filter((link) => link.outcome !== 'allow').map((link) => [link.link, link.because[0]]);
+
+export function explainSuite(openStore: OpenStoreForTest): void {
+  describe('explain', () => {
+    let world: AccessWorld;
+    beforeAll(async () => {
+      world = await AccessWorld.open(openStore);
+      await world.addSecret(world.finance, 'db-password');
+      await world.addJob(world.finance, 'nightly');
+    });
+
+    it('walks an allowed chain', async () => {
+      const view = await world.explain.explain(await world.caller('ann'), {
+        action: 'use',
+        domain: 'finance',
+        reference,
+      });
+      expect(view).toMatchObject({
+        principal: 'user:ann',
+        action: 'use',
+        domain: 'finance',
+        subject: reference,
+        verdict: 'allow',
+      });
+      expect(view.links.map((link) => [link.link, link.name, link.because.join(' ')])).toEqual([
+        ['principal', 'user:ann', 'enabled'],
+        ['domain', 'finance', 'preset:MEMBER'],
+        ['catalogue', reference, 'found'],
+        ['permission', 'USE', 'preset:MEMBER bundle:default'],
+        ['bundle', 'default', 'preset:MEMBER bundle:default'],
+        ['backend', 'DATABASE', 'embedded'],
+      ]);
+      const [line] = await world.audit('explain');
+      expect(line).toMatchObject({
+        principal: { name: 'user:ann' },
+        object: { name: 'user:ann' },
+        reference,
+        because: ['verdict:allow'],
+        detail: { action: 'use' },
+      });
+    });
+
+    it.each<[string, string, object, [string, string | undefined][]]>([
+      [
+        'vic',
+        'use',
+        { reference },
+        [
+          ['permission', 'missing:USE'],
+          ['bundle', 'missing:USE'],
+        ],
+      ],
+      ['ann', 'manage', { reference }, [['permission', 'missing:MANAGE_SECRETS']]],
+      ['ann', 'resolve', { reference }, [['permission', 'missing:RESOLVE']]],
+      [
+        'vic',
+        'run',
+        { asset: 'spark-job/nightly' },
+        [
+          ['permission', 'missing:RUN'],
+          ['bundle', 'missing:RUN'],
+        ],
+      ],
+      ['vic', 'view', { asset: 'spark-job/nightly' }, []],
+      ['ann', 'use', { asset: 'secret/db-password' }, []],
+      ['ann', 'access.manage', {}, [['permission', 'missing:MANAGE_ACCESS']]],
+      ['ann', 'list', {}, []],
+      ['ann', 'use', { reference: 'secret://domain/managed/absent' }, [['catalogue', 'not-found']]],
+      ['ann', 'use', { reference: 'secret://domain/managed/DB-password' }, [['catalogue', 'not-found']]],
+      ['ann', 'use', { reference: 'secret://domain/vault-prod/app/db#password' }, [['integration', 'not-configured']]],
+      ['ann', 'use', { reference: 'secret://admin/managed/root' }, [['catalogue', 'not-found']]],
+    ])('%s, %s %j', async (name, action, subject, expected) => {
+      const view = await world.explain.explain(await world.caller(name), { action, domain: 'finance', ...subject });
+      expect(denied(view)).toEqual(expected);
+      expect(view.verdict).toBe(expected.length === 0 ? 'allow' : 'deny');
+    });
+
+    it('says who can fix a link, as far as the caller may list them', async () => {
+      const { explain, bundles, assets, finance } = world;
+      const view = await explain.explain(await world.caller('vic'), { action: 'use', domain: 'finance', reference });
+      expect(view.links.find((link) => link.link === 'permission')?.fixableBy).toEqual([
+        'user:olga',
+        'role:DOMAIN_MANAGER',
+      ]);
+      const byRoot = await explain.explain(await world.caller('root'), {
+        principal: 'user:vic',
+        action: 'use',
+        domain: 'finance',
+        reference,
+      });
+      expect(byRoot.links.find((link) => link.link === 'permission')?.fixableBy).toEqual([
+        'user:olga',
+        'user:root',
+        'role:DOMAIN_MANAGER',
+      ]);
+      const mia = await world.caller('mia');
+      await bundles.create(mia, finance, { name: 'mias' });
+      await assets.add(await world.caller('olga'), finance, 'mias', { type: 'secret', key: 'db-password' });
+      const narrowed = await explain.explain(await world.caller('ann'), {
+        action: 'use',
+        domain: 'finance',
+        reference,
+      });
+      expect(narrowed.links.find((link) => link.link === 'bundle')).toMatchObject({
+        name: 'mias',
+        outcome: 'deny',
+        fixableBy: ['user:mia', 'user:olga', 'role:DOMAIN_MANAGER'],
+      });
+      await bundles.delete(await world.caller('olga'), finance, 'mias', { force: true });
+    });
+
+    it('shows the assignment of a Global secret', async () => {
+      const secretId = await world.addSecret('global', 'smtp');
+      const question = { action: 'use', domain: 'finance', reference: 'secret://global/managed/smtp' };
+      const before = await world.explain.explain(await world.caller('ann'), question);
+      expect(before.links.find((link) => link.link === 'assignment')).toMatchObject({
+        outcome: 'allow',
+        because: ['assigned'],
+      });
+      await world.test.store.execute('test.assign', { secretId, scopeId: world.other.id });
+      const after = await world.explain.explain(await world.caller('ann'), question);
+      expect(denied(after)).toEqual([['assignment', 'not-assigned']]);
+      expect(after.links.at(-1)?.fixableBy).toEqual(['role:SECRETS_ADMIN']);
+    });
+
+    it('answers about others only with access.view, and tells the absent from the unlisted to nobody', async () => {
+      const { explain } = world;
+      const ann = await world.caller('ann');
+      expect(
+        (await explain.explain(ann, { principal: 'user:vic', action: 'use', domain: 'finance', reference })).verdict,
+      ).toBe('deny');
+      const stranger = await explain.explain(ann, {
+        principal: 'user:zed',
+        action: 'use',
+        domain: 'finance',
+        reference,
+      });
+      const nobody = await explain.explain(ann, {
+        principal: 'user:nobody',
+        action: 'use',
+        domain: 'finance',
+        reference,
+      });
+      expect(stranger.verdict).toBe('unknown');
+      expect(JSON.stringify(stranger).replaceAll('user:zed', 'X')).toBe(
+        JSON.stringify(nobody).replaceAll('user:nobody', 'X'),
+      );
+      expect(
+        (
+          await explain.explain(await world.caller('root'), {
+            principal: 'user:zed',
+            action: 'use',
+            domain: 'finance',
+            reference,
+          })
+        ).verdict,
+      ).toBe('deny');
+      expect(
+        await codeOf(explain.explain(await world.caller('zed'), { action: 'use', domain: 'finance', reference })),
+      ).toBe('not_found');
+      expect(
+        await codeOf(explain.explain(await world.caller('zed'), { action: 'use', domain: 'absent', reference })),
+      ).toBe('not_found');
+      expect(await codeOf(explain.explain(ann, { principal: 'user:root', action: 'domain.create' }))).toBe(
+        'permission_missing',
+      );
+      expect((await explain.explain(ann, { action: 'domain.create' })).links.at(-1)?.fixableBy).toEqual([
+        'role:PLATFORM_ADMIN',
+      ]);
+    });
+
+    it.each([
+      { action: 'use' },
+      { action: 'use', domain: 'finance' },
+      { action: 'fly', domain: 'finance', reference },
+      { action: '__proto__', domain: 'finance', reference },
+      { action: 'constructor', domain: 'finance', reference },
+      { action: 'use', reference },
+      { action: 'use', domain: 'finance', reference, asset: 'spark-job/nightly' },
+      { action: 'spark-job.run', domain: 'finance', reference },
+      { action: 'run', domain: 'finance', asset: 'constructor/nightly' },
+      { action: 'use', domain: 'finance', reference, principal: 'nobody' },
+    ])('refuses %j', async (question) => {
+      expect(await codeOf(world.explain.explain(await world.caller('ann'), question))).toBe('validation_failed');
+    });
+
+    it('never repeats a malformed reference', async () => {
+      const canary = 'canary-4f0c2b77d1';
+      const refused = world.explain.explain(await world.caller('ann'), {
+        action: 'use',
+        domain: 'finance',
+        reference: canary,
+      });
+      await expect(refused).rejects.toThrow(expect.not.stringContaining(canary));
+    });
+
+    it('tells a disabled account', async () => {
+      await world.addUser('dan');
+      await world.members.add(await world.caller('olga'), world.finance, { principal: 'user:dan', preset: 'MEMBER' });
+      const actor = { principal: 'system', principalName: 'system' };
+      await world.test.store.execute('identities.changePrincipal', {
+        actor,
+        kind: 'user',
+        id: world.id('dan'),
+        isDisabled: true,
+      });
+      const view = await world.explain.explain(await world.caller('olga'), {
+        principal: 'user:dan',
+        action: 'use',
+        domain: 'finance',
+        reference,
+      });
+      expect(view.links[0]).toMatchObject({
+        link: 'principal',
+        outcome: 'deny',
+        because: ['disabled'],
+        fixableBy: ['role:PLATFORM_ADMIN'],
+      });
+    });
+
+    it('lists who may, groups as one', async () => {
+      const { whoMay, access, finance } = world;
+      await world.addGroup('etl', ['ann']);
+      await world.members.add(await world.caller('olga'), finance, { principal: 'group:etl', preset: 'MEMBER' });
+      const asset = await access.secretAsset(finance, { scope: 'domain', secretId: 'sec_x', key: 'db-password' });
+      const may = async (name: string) =>
+        (await whoMay.list(await world.caller(name), finance, 'secret.use', { kind: 'asset', asset })).map(
+          ({ principal, decision }) => `${principal.label} ${decision.because[0]}`,
+        );
+      const ofFinance = [
+        'group:etl preset:MEMBER',
+        'user:ann preset:MEMBER',
+        'user:bob preset:MEMBER',
+        'user:mia preset:MAINTAINER',
+        'user:olga preset:OWNER',
+      ];
+      expect(await may('vic')).toEqual(ofFinance);
+      expect(await may('root')).toEqual([...ofFinance, 'user:root role:PLATFORM_ADMIN']);
+    });
+  });
+}
