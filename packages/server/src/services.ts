@@ -22,7 +22,7 @@ import { keyHandlers } from './keys/routes.ts';
 import { DriftService } from './launches/drift.ts';
 import { Resolver } from './launches/resolve.ts';
 import { launchHandlers } from './launches/routes.ts';
-import { createSealer } from './launches/sealer.ts';
+import { createSealer, type Sealer } from './launches/sealer.ts';
 import { LaunchService } from './launches/service.ts';
 import { createDatabaseSource } from './launches/sources/database-source.ts';
 import { Features } from './operation/features.ts';
@@ -53,6 +53,8 @@ export interface ServiceParts {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly isStopping: () => boolean;
+  /** In place of sealing to the workload's key: for measuring what the rest of a delivery takes. */
+  readonly sealer?: Sealer | undefined;
 }
 
 export interface Services {
@@ -96,7 +98,7 @@ export function createServices(parts: ServiceParts): Services {
   const runs = new RunService({ store, access, resolver, settings: runnerSettings(parts), report });
   const runReader = new RunReader(store, access, keyring);
   const jobs = new ConfigurationService(sparkJobSurface, store, access, keyring);
-  const launches = new LaunchService({ store, access, resolver, sealer: createSealer() });
+  const launches = new LaunchService({ store, access, resolver, sealer: parts.sealer ?? createSealer() });
   const drift = new DriftService(store, access, keyring);
   const whoMay = new WhoMay(store, access);
   const members = new Members(store, access, keyring);

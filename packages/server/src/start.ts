@@ -19,7 +19,7 @@ import type { Log } from './operation/log.ts';
 import { listenForMetrics, Metrics } from './operation/metrics.ts';
 import { Scheduler } from './operation/scheduler.ts';
 import { version } from './operation/version.ts';
-import { createServices, type Services } from './services.ts';
+import { createServices, type ServiceParts, type Services } from './services.ts';
 import { openPostgresStore } from './store/postgres.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { OpenStore } from './store/store.ts';
@@ -27,6 +27,7 @@ import type { OpenStore } from './store/store.ts';
 export interface StartOptions {
   readonly configuration: LoadedConfiguration;
   readonly log: Log;
+  readonly sealer?: ServiceParts['sealer'];
 }
 
 export interface RunningServer {
@@ -58,7 +59,7 @@ const graceMilliseconds = 10_000;
  * @throws ConfigurationError when the address must not be served; StrongroomError of the step that failed; the system's
  * error when the address can't be listened on
  */
-export async function startServer({ configuration, log }: StartOptions): Promise<RunningServer> {
+export async function startServer({ configuration, log, sealer }: StartOptions): Promise<RunningServer> {
   const { settings } = configuration;
   const problems = listenProblems(settings, process.getuid?.() === 0);
   if (problems.length > 0) throw new ConfigurationError(problems);
@@ -67,7 +68,7 @@ export async function startServer({ configuration, log }: StartOptions): Promise
     for (const close of closers.splice(0).reverse()) await close();
   };
   try {
-    return await open(configuration, log, closers, closeAll);
+    return await open(configuration, log, sealer, closers, closeAll);
   } catch (error) {
     await closeAll();
     throw error;
@@ -77,6 +78,7 @@ export async function startServer({ configuration, log }: StartOptions): Promise
 async function open(
   configuration: LoadedConfiguration,
   log: Log,
+  sealer: ServiceParts['sealer'],
   closers: (() => Promise<void> | void)[],
   closeAll: () => Promise<void>,
 ): Promise<RunningServer> {
@@ -100,6 +102,7 @@ async function open(
     metrics,
     log,
     isStopping: () => isStopping,
+    sealer,
   });
   closers.push(() => services.identities.close());
   const first = await bootstrapIdentities(store, keyring, { bootstrapTokenFile: settings.bootstrapTokenFile });
