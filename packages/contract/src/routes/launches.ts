@@ -5,8 +5,8 @@ import { SecretInput, surfaceLimits } from '../surfaces/fields.ts';
 
 /** A workload's ephemeral public key: X25519 (RFC 8037) or P-256 (RFC 7518 §6.2). No private member is accepted. */
 export const EphemeralJwk = Closed({
-  kty: Type.Union([Type.Literal('OKP'), Type.Literal('EC')]),
-  crv: Type.Union([Type.Literal('X25519'), Type.Literal('P-256')]),
+  kty: Type.Enum(['OKP', 'EC']),
+  crv: Type.Enum(['X25519', 'P-256']),
   x: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
   y: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })),
 });
@@ -19,7 +19,7 @@ const LaunchCreated = Closed({
 
 const Drifted = Closed({
   launch: Id,
-  kind: Type.Union([Type.Literal('run'), Type.Literal('workload')]),
+  kind: Type.Enum(['run', 'workload']),
   state: Type.String({ description: 'running, unknown (its lease lapsed), or ended' }),
   domain: Type.String(),
   job: Type.Optional(Type.String()),
@@ -51,6 +51,7 @@ export const launchRoutes = [
     summary: 'Ask for values to be delivered, sealed, to the caller; needs RESOLVE, and USE on each secret',
     tag: 'launches',
     access: { kind: 'scope', action: 'launch.create' },
+    feature: 'secretsV2',
     params: Closed({ domain: Label }),
     body: Closed({
       references: Type.Optional(
@@ -79,6 +80,7 @@ export const launchRoutes = [
     summary: 'Receive the values as a JWE to the key sent; the first key binds the launch',
     tag: 'launches',
     access: own,
+    feature: 'secretsV2',
     params: launchParams,
     body: Closed({ publicKey: EphemeralJwk }),
     status: 200,

@@ -24,11 +24,10 @@ export const resolveOutcomes = [
 ] as const;
 export type ResolveOutcome = (typeof resolveOutcomes)[number];
 
-const RunState = Type.Union(runStates.map((state) => Type.Literal(state)));
-const Outcome = Type.Union(
-  resolveOutcomes.map((outcome) => Type.Literal(outcome)),
-  { description: 'withheld: it resolved, but another reference did not, so nothing was delivered' },
-);
+const RunState = Type.Enum([...runStates]);
+const Outcome = Type.Enum([...resolveOutcomes], {
+  description: 'withheld: it resolved, but another reference did not, so nothing was delivered',
+});
 
 const runFields = {
   id: Id,
@@ -121,7 +120,7 @@ export const runRoutes = [
     tag: 'runs',
     access: reason,
     params: runParams,
-    query: Closed({ follow: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])) }),
+    query: Closed({ follow: Type.Optional(Type.Boolean()) }),
     status: 200,
     raw: { mediaType: 'text/plain; charset=utf-8', description: 'stdout and stderr as they came, values masked' },
     errors: ['not_found', 'state_conflict'],

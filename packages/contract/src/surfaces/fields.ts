@@ -24,10 +24,9 @@ export const surfaceLimits = {
 
 export const ReferenceFields = Closed(
   {
-    scope: Type.Union(
-      referenceScopes.map((scope) => Type.Literal(scope)),
-      { description: 'domain: the domain of the configuration; global: every domain may use it' },
-    ),
+    scope: Type.Enum([...referenceScopes], {
+      description: 'domain: the domain of the configuration; global: every domain may use it',
+    }),
     source: Type.Optional(
       Type.String({ maxLength: 253, description: '`managed` (default), or the name of an integration' }),
     ),
@@ -50,7 +49,7 @@ export const IometeSecrets = Type.Array(
     secretObject: Closed({
       key: Type.String({ minLength: 1, maxLength: 2048 }),
       source: Closed({
-        type: Type.Union([Type.Literal('KUBERNETES'), Type.Literal('VAULT')]),
+        type: Type.Enum(['KUBERNETES', 'VAULT']),
         id: Type.Optional(Type.String({ maxLength: 253 })),
       }),
     }),

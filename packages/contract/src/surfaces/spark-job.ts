@@ -68,7 +68,7 @@ const shared = {
   ),
   spark: Type.Optional(SparkApplication),
   storageConfigs: Type.Optional(Type.Array(Label, { maxItems: 50 })),
-  runner: Type.Optional(Type.Union([Type.Literal('process'), Type.Literal('kubernetes')])),
+  runner: Type.Optional(Type.Enum(['process', 'kubernetes'])),
   image: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
   sizes: Type.Optional(Sizes),
   timeoutSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 30 * 86_400 })),

@@ -1,5 +1,4 @@
 import { StrongroomError } from '@strongroom/contract';
-import { sql } from 'kysely';
 import { type CommandContext, hotStatement } from '../store/store.ts';
 import type { ReceiptDraft } from './resolve.ts';
 
@@ -214,23 +213,6 @@ async function end(context: CommandContext, args: { readonly id: string }): Prom
     .execute();
 }
 
-/** When secrets were last launched; batched, off the hot path. */
-async function touchSecrets(
-  context: CommandContext,
-  args: { readonly ids: readonly string[]; readonly at: number },
-): Promise<void> {
-  for (let start = 0; start < args.ids.length; start += 200) {
-    await context.db
-      .updateTable('secrets')
-      .set({ last_launched_at: args.at })
-      .where('id', 'in', args.ids.slice(start, start + 200))
-      .where((column) =>
-        column.or([column('last_launched_at', 'is', null), sql<boolean>`last_launched_at < ${args.at}`]),
-      )
-      .execute();
-  }
-}
-
 /** Nothing but its audit records: a preflight, an alarm. */
 async function record(): Promise<void> {
   // The records are written with the transaction of the command.
@@ -242,6 +224,5 @@ export const launchCommands = {
   'launches.refuse': refuse,
   'launches.heartbeat': heartbeat,
   'launches.end': end,
-  'launches.touchSecrets': touchSecrets,
   'launches.record': record,
 };

@@ -1,4 +1,5 @@
 import { StrongroomError } from '@strongroom/contract';
+import { requireLivingSecrets } from '../launches/commands.ts';
 import { isUniqueViolation } from '../store/errors.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { ConfigurationRow, UseRow } from './rows.ts';
@@ -16,12 +17,15 @@ export interface NewConfiguration {
   readonly managedBy: string | null;
   readonly by: string;
   readonly uses: readonly NewUse[];
+  /** Secrets that were decided on: a deletion meanwhile counts these uses or is seen here. */
+  readonly secretIds: readonly string[];
   readonly maxConfigurations: number;
 }
 
 /** @throws StrongroomError `already_exists`, `limit_exceeded`, `not_found` when the domain is gone */
 async function create(context: CommandContext, args: NewConfiguration): Promise<{ readonly id: string }> {
   await requireDomain(context, args.scopeId);
+  await requireLivingSecrets(context, args.secretIds);
   const { count } = await context.db
     .selectFrom('configurations')
     .select((column) => column.fn.countAll<number>().as('count'))
@@ -71,11 +75,13 @@ export interface ConfigurationChange {
   readonly bundleId: string;
   readonly managedBy: string | null;
   readonly uses: readonly NewUse[];
+  readonly secretIds: readonly string[];
 }
 
 /** @throws StrongroomError `version_conflict` when somebody else was quicker, `not_found` */
 async function update(context: CommandContext, args: ConfigurationChange): Promise<void> {
   const row = await requireRevision(context, args.id, args.revision);
+  await requireLivingSecrets(context, args.secretIds);
   await context.db
     .updateTable('configurations')
     .set({

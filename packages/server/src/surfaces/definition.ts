@@ -1,5 +1,7 @@
 import type { Action, AssetType, FieldError, Reference } from '@strongroom/contract';
+import type { SecretValue } from '@strongroom/crypto';
 import type { ScopeRef } from '../access/types.ts';
+import type { ProcessSpec } from '../runs/process-spec.ts';
 
 /**
  * What a kind of configuration is to everything outside its folder. Saving, uses, preflight, listing and launching know
@@ -28,6 +30,31 @@ export interface SurfaceDefinition<Input, Document> {
   fields(document: Document): readonly Field[];
   /** The part of the document that can redirect a value; changing it needs USE on every reference held. */
   authorityPart(document: Document): unknown;
+  /** What a process runner starts, with the values in their places; every value is asked for by its place. */
+  render(document: Document, input: RenderInput): Rendered;
+}
+
+export interface RenderInput {
+  /** Name of the configuration. */
+  readonly name: string;
+  /** The working folder that the files will be in. */
+  readonly home: string;
+  /** The value of a wanted place, by pointer and canonical reference. */
+  readonly value: (pointer: string, reference: string) => SecretValue;
+}
+
+export interface Rendered {
+  readonly spec: ProcessSpec;
+  /** Values that don't fit where they are wanted; no word of the value. */
+  readonly misfits: readonly Misfit[];
+  /** What else stops the launch. */
+  readonly problems: readonly string[];
+}
+
+export interface Misfit {
+  readonly pointer: string;
+  readonly reference: string;
+  readonly message: string;
 }
 
 export interface Normalised<Document> {

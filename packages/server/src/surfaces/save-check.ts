@@ -25,6 +25,8 @@ export interface SaveCheck {
 export interface CheckedSave {
   readonly uses: readonly NewUse[];
   readonly warnings: readonly SaveWarning[];
+  /** Secrets that were decided on. */
+  readonly secretIds: readonly string[];
   /** References that the saver authorises with this save. */
   readonly authorised: readonly Wanted[];
   readonly problems: readonly SaveProblem[];
@@ -45,6 +47,7 @@ export async function checkSave(store: Store, access: AccessService, check: Save
   const warnings: SaveWarning[] = [];
   const problems: SaveProblem[] = [];
   const authorised: Wanted[] = [];
+  const secretIds = new Set<string>();
   for (const wanted of check.wanted) {
     const target = await findTarget(store, domain, wanted.reference);
     const before = held.get(useIdentity({ ...wanted, reference: wanted.text }));
@@ -71,10 +74,11 @@ export async function checkSave(store: Store, access: AccessService, check: Save
       });
       continue;
     }
+    if (failure === null && target.secret !== null) secretIds.add(target.secret.id);
     if (keptFrom === undefined) authorised.push(wanted);
     uses.push(newUse(wanted, target, keptFrom?.authorised_by ?? snapshot.principal.id));
   }
-  return { uses, warnings, authorised, problems };
+  return { uses, warnings, authorised, problems, secretIds: [...secretIds] };
 }
 
 /** The same reference in the same variable is the same use, wherever in its list it stands. */

@@ -10,7 +10,6 @@ import type { Keys } from '../keys/keys.ts';
 import { collectWanted, type Wanted } from '../launches/wanted.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
-import type { NewUse } from './commands.ts';
 import type { SaveWarning, SurfaceDefinition } from './definition.ts';
 import { plainSecretWarning } from './plain-text.ts';
 import { type CheckedSave, checkSave, refuseSave } from './save-check.ts';
@@ -98,6 +97,7 @@ export class ConfigurationService<Input, Document> {
         managedBy: save.managedBy ?? null,
         by: caller.name,
         uses: checked.uses,
+        secretIds: checked.secretIds,
         maxConfigurations,
       };
       const audit = this.#saveEvents(
@@ -154,7 +154,8 @@ export class ConfigurationService<Input, Document> {
         document: JSON.stringify(document),
         bundleId,
         managedBy: save.managedBy ?? null,
-        uses: checked.uses as NewUse[],
+        uses: checked.uses,
+        secretIds: checked.secretIds,
       };
       await this.#store.execute('surfaces.update', change, {
         audit: this.#saveEvents(current, domain, row, this.surface.actions.update, checked, changed),

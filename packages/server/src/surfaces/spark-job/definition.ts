@@ -1,6 +1,7 @@
 import type { Field, SurfaceDefinition } from '../definition.ts';
 import { fromReferenceObject, type SparkJobDocument, type SparkJobInput } from './document.ts';
 import { normaliseSparkJob } from './normalise.ts';
+import { renderSparkJob } from './render.ts';
 
 /** The surface `spark-job`. */
 export const sparkJobSurface: SurfaceDefinition<SparkJobInput, SparkJobDocument> = {
@@ -17,6 +18,7 @@ export const sparkJobSurface: SurfaceDefinition<SparkJobInput, SparkJobDocument>
   normalise: normaliseSparkJob,
   parse: (json) => JSON.parse(json) as SparkJobDocument,
   fields: sparkJobFields,
+  render: renderSparkJob,
   /** Anything but sizes, timeout and description can redirect a value: a command, a file, a host in a variable. */
   authorityPart: ({ sizes: _sizes, timeoutSeconds: _timeout, description: _description, ...rest }) => rest,
 };

@@ -2,6 +2,7 @@ import { StrongroomError } from '@strongroom/contract';
 import type { ScopeRef } from '../../access/types.ts';
 import { FieldProblems, type Normalised, type SaveWarning } from '../definition.ts';
 import { checkBareText, checkPlainText } from '../plain-text.ts';
+import { templateProblem } from '../file-formats.ts';
 import { parseText } from '../placeholders.ts';
 import { type IometeSecret, readIometeSecret, readReference, type SecretInput } from '../reference-input.ts';
 import {
@@ -193,6 +194,8 @@ function readFiles(reader: ListReader, entries: readonly FileInput[], variables:
     }
     const content = entry.content ?? '';
     checkPlainText(content, `${pointer}/content`, problems);
+    const problem = templateProblem(entry.name, content, entry.template === true);
+    if (problem !== undefined) problems.add(`${pointer}/content`, problem);
     if (entry.template === true) checkTemplate(content, `${pointer}/content`, variables, problems);
     result.push({ name: entry.name, content, ...(entry.template === true ? { template: true } : {}) });
   }

@@ -1,0 +1,84 @@
+import type { AssetRef, Caller } from '../access/types.ts';
+import { StrongroomError } from '@strongroom/contract';
+import { authorisedWanted, dropSpec, prepareLaunch } from '../runs/launch-run.ts';
+import type { RunService } from '../runs/service.ts';
+import type { Store } from '../store/store.ts';
+import type { SurfaceDefinition } from '../surfaces/definition.ts';
+import { configurationOf, usesOfConfiguration } from '../surfaces/rows.ts';
+import type { ReferenceResult, Resolver } from './resolve.ts';
+
+export interface PreflightResult {
+  readonly ok: boolean;
+  readonly references: {
+    readonly name: string;
+    readonly pointer: string;
+    readonly reference: string;
+    readonly source: string;
+    readonly version?: string;
+    readonly outcome: ReferenceResult['outcome'];
+    readonly cause?: string;
+    readonly fixableBy?: string[];
+  }[];
+  readonly problems: string[];
+}
+
+/**
+ * The launch's own path with the caller's identity: collect, decide, fetch, audit, put into place, drop. Nothing is started
+ * and no value leaves.
+ */
+export async function preflight<Document>(
+  parts: { readonly store: Store; readonly resolver: Resolver; readonly runs: RunService },
+  surface: SurfaceDefinition<unknown, Document>,
+  caller: Caller,
+  asset: AssetRef,
+  signal?: AbortSignal,
+): Promise<PreflightResult> {
+  const { store, resolver, runs } = parts;
+  const row = await configurationOf(store, asset.id);
+  if (row === undefined || row.deleted_at !== null) throw new StrongroomError('not_found');
+  const document = surface.parse(row.document);
+  const wanted = authorisedWanted(surface, document, await usesOfConfiguration(store, row.id));
+  const found: string[] = [];
+  const resolution = await resolver.resolve({
+    verb: 'preflight',
+    domain: asset.scope,
+    subject: caller,
+    needs: [{ action: surface.actions.launch, resource: { kind: 'asset', asset } }],
+    wanted,
+    readsAll: true,
+    ...(signal === undefined ? {} : { signal }),
+    inspect: (values) => {
+      const place = { name: row.name, home: runs.homeOf('preflight'), domain: asset.scope };
+      const { inspection, prepared } = prepareLaunch(surface, document, place, wanted, values);
+      if (prepared !== null) dropSpec(prepared.spec);
+      prepared?.redactor.dispose();
+      return inspection;
+    },
+    commit: (release) =>
+      store.execute('launches.record', undefined, {
+        audit: release.audit,
+        expectAuthorisationRevision: release.revision,
+      }),
+    refuse: async (release, problems) => {
+      found.push(...problems);
+      await store.execute('launches.record', undefined, { audit: release.audit });
+    },
+  });
+  if (resolution.ok) resolution.values.destroy();
+  const problems = [...new Set([...found, ...runs.problemsOf(row)])];
+  return { ok: resolution.ok && problems.length === 0, references: resolution.results.map(shown), problems };
+}
+
+function shown(result: ReferenceResult): PreflightResult['references'][number] {
+  const { name, pointer, reference, sourceName, version, outcome, cause, fixableBy } = result;
+  return {
+    name,
+    pointer,
+    reference,
+    source: sourceName,
+    ...(version === null ? {} : { version }),
+    outcome,
+    ...(cause === undefined ? {} : { cause }),
+    ...(fixableBy === undefined ? {} : { fixableBy: [...fixableBy] }),
+  };
+}

@@ -1,0 +1,383 @@
+import { formatReference, parseReference, StrongroomError } from '@strongroom/contract';
+import type { AccessService } from '../access/service.ts';
+import type { Caller, Resource, ScopeRef } from '../access/types.ts';
+import type { AuditEvent } from '../audit/event.ts';
+import { authorisedWanted } from '../runs/launch-run.ts';
+import { newId } from '../store/ids.ts';
+import type { IdempotencyKey, Store } from '../store/store.ts';
+import { FieldProblems } from '../surfaces/definition.ts';
+import { readReference, type SecretInput } from '../surfaces/reference-input.ts';
+import { sparkJobSurface } from '../surfaces/spark-job/definition.ts';
+import { configurationOf, findConfiguration, usesOfConfiguration } from '../surfaces/rows.ts';
+import { refuseSave } from '../surfaces/save-check.ts';
+import { assetOf, timeText } from '../surfaces/views.ts';
+import { checkBinding } from './commands.ts';
+import { referenceError } from './outcomes.ts';
+import { findLaunch, type LaunchRow } from './rows.ts';
+import type { LaunchValues, Need, ReferenceResult, Release, Resolver } from './resolve.ts';
+import { deliveryPayload, type EphemeralKey, type Recipient, type Sealer } from './sealer.ts';
+import { decideUse, findTarget } from './targets.ts';
+import { type AuthorisedWanted, wantedId } from './wanted.ts';
+
+/** How long an undelivered launch can be resolved, and how long a delivered one counts as running without a heartbeat. */
+export const launchTimes = { lifetimeMilliseconds: 300_000, leaseMilliseconds: 120_000 } as const;
+
+export interface LaunchBody {
+  readonly references?: readonly { readonly name: string; readonly reference: SecretInput }[] | undefined;
+  readonly sparkJob?: string | undefined;
+}
+
+export interface Delivered {
+  readonly jwe: string;
+  readonly expiresAt: string;
+  readonly heartbeatUntil: string;
+}
+
+/** What `launches.requested` holds. */
+interface Requested {
+  readonly name: string;
+  readonly pointer: string;
+  readonly reference: string;
+  readonly kind: AuthorisedWanted['kind'];
+  readonly authorisers: readonly string[];
+  readonly sourceId: string | null;
+}
+
+export interface LaunchParts {
+  readonly store: Store;
+  readonly access: AccessService;
+  readonly resolver: Resolver;
+  readonly sealer: Sealer;
+}
+
+/** Values for workloads: asked for, then delivered sealed to a key that only the workload has. */
+export class LaunchService {
+  readonly #store: Store;
+  readonly #access: AccessService;
+  readonly #resolver: Resolver;
+  readonly #sealer: Sealer;
+
+  constructor({ store, access, resolver, sealer }: LaunchParts) {
+    this.#store = store;
+    this.#access = access;
+    this.#resolver = resolver;
+    this.#sealer = sealer;
+  }
+
+  /**
+   * Records who asks for what. Nothing is read yet; what is known not to resolve is refused here.
+   * @throws StrongroomError `validation_failed`, `reference_unresolved`, `permission_missing`, `not_found`
+   */
+  async create(
+    caller: Caller,
+    domain: ScopeRef,
+    body: LaunchBody,
+    idempotency?: IdempotencyKey,
+  ): Promise<{
+    readonly id: string;
+    readonly expiresAt: string;
+    readonly references: { readonly name: string; readonly reference: string }[];
+  }> {
+    if ((body.references === undefined) === (body.sparkJob === undefined))
+      throw new StrongroomError('validation_failed', {
+        errors: [{ pointer: '', message: 'Give either "references" or "sparkJob".' }],
+      });
+    const result = await this.#access.decided(caller, async (current) => {
+      const asked =
+        body.sparkJob === undefined
+          ? askedReferences(current.id, body.references ?? [])
+          : await this.#askedJob(current, domain, body.sparkJob);
+      await this.#checkNow(current, domain, asked.wanted);
+      const decision = await this.#access.require(current, 'launch.create', { kind: 'scope', scope: domain });
+      const id = newId('launch');
+      const event: AuditEvent = {
+        principal: caller.id,
+        principalName: caller.name,
+        action: 'launch.create',
+        outcome: 'allowed',
+        scope: { id: domain.id, name: domain.name },
+        requestId: caller.requestId,
+        network: caller.network,
+        launch: id,
+        because: decision.because,
+        detail: { references: asked.wanted.length },
+        ...(asked.job === undefined ? {} : { object: { type: 'spark-job', id: asked.job.id, name: asked.job.name } }),
+      };
+      return this.#store.execute(
+        'launches.create',
+        {
+          id,
+          scopeId: domain.id,
+          subjectId: caller.id,
+          configurationId: asked.job?.id ?? null,
+          configurationRevision: asked.job?.revision ?? null,
+          requested: JSON.stringify(asked.wanted.map(toRequested)),
+          lifetimeMilliseconds: launchTimes.lifetimeMilliseconds,
+        },
+        {
+          audit: [event],
+          expectAuthorisationRevision: current.snapshot.revision,
+          ...(idempotency === undefined ? {} : { idempotency }),
+        },
+      );
+    });
+    const row = await findLaunch(this.#store, result.id);
+    const references = row === undefined ? [] : readRequested(row).map(({ name, text }) => ({ name, reference: text }));
+    return { id: result.id, expiresAt: timeText(result.expiresAt), references };
+  }
+
+  /**
+   * Delivers the values, sealed to `key`. The first key binds the launch; it may ask again for 60 s.
+   * @throws StrongroomError `not_found` (also for another subject's launch), `launch_refused`, `launch_expired`,
+   * `delivery_bound`, `audit_unavailable`
+   */
+  async resolve(caller: Caller, id: string, key: EphemeralKey, signal?: AbortSignal): Promise<Delivered> {
+    const row = await this.#own(caller, id);
+    const domain: ScopeRef = { id: row.scope_id, kind: row.scope_kind, name: row.scope_name };
+    await this.#access.require(caller, 'launch.create', { kind: 'scope', scope: domain });
+    const recipient = await this.#sealer.recipient(key);
+    await this.#checkBinding(caller, domain, row, recipient);
+    const needs: Need[] = [
+      { action: 'launch.create', resource: { kind: 'scope', scope: domain } },
+      ...(await this.#jobNeed(row, domain)),
+    ];
+    const wanted = readRequested(row);
+    let heartbeatUntil = 0;
+    const resolution = await this.#resolver.resolve({
+      verb: 'launch.resolve',
+      domain,
+      launchId: id,
+      subject: caller,
+      needs,
+      wanted,
+      readsAll: false,
+      ...(signal === undefined ? {} : { signal }),
+      commit: async (release) => {
+        ({ heartbeatUntil } = await this.#deliver(caller, domain, row, recipient, release));
+      },
+      refuse: async ({ receipts, audit }) =>
+        this.#store.execute('launches.refuse', { id, scopeId: domain.id, receipts }, { audit }),
+    });
+    if (!resolution.ok) throw refusal(domain, wanted, resolution.results);
+    try {
+      const jwe = await sealValues(recipient, id, wanted, resolution.values);
+      return { jwe, expiresAt: timeText(row.expires_at), heartbeatUntil: timeText(heartbeatUntil) };
+    } finally {
+      resolution.values.destroy();
+    }
+  }
+
+  /** The workload still runs. @throws StrongroomError `not_found`, `state_conflict` */
+  async heartbeat(caller: Caller, id: string): Promise<{ readonly heartbeatUntil: string }> {
+    await this.#own(caller, id);
+    const { heartbeatUntil } = await this.#store.execute('launches.heartbeat', {
+      id,
+      leaseMilliseconds: launchTimes.leaseMilliseconds,
+    });
+    return { heartbeatUntil: timeText(heartbeatUntil) };
+  }
+
+  /** The workload has ended. @throws StrongroomError `not_found` */
+  async end(caller: Caller, id: string): Promise<void> {
+    const row = await this.#own(caller, id);
+    const event: AuditEvent = {
+      principal: caller.id,
+      principalName: caller.name,
+      action: 'launch.end',
+      outcome: 'allowed',
+      scope: { id: row.scope_id, name: row.scope_name },
+      requestId: caller.requestId,
+      network: caller.network,
+      launch: id,
+    };
+    await this.#store.execute('launches.end', { id }, { audit: [event] });
+  }
+
+  /** Another subject's launch, a run's and none at all are the same. */
+  async #own(caller: Caller, id: string): Promise<LaunchRow> {
+    const row = await findLaunch(this.#store, id);
+    if (row === undefined || row.kind !== 'workload' || row.subject_id !== caller.id || row.scope_deleted_at !== null)
+      throw new StrongroomError('not_found');
+    return row;
+  }
+
+  async #deliver(
+    caller: Caller,
+    domain: ScopeRef,
+    row: LaunchRow,
+    { thumbprint }: Recipient,
+    release: Release,
+  ): Promise<{ readonly heartbeatUntil: number }> {
+    const { receipts, secretIds, audit, revision } = release;
+    const args = {
+      id: row.id,
+      scopeId: domain.id,
+      thumbprint,
+      leaseMilliseconds: launchTimes.leaseMilliseconds,
+      receipts,
+      secretIds,
+    };
+    try {
+      return await this.#store.execute('launches.deliver', args, { audit, expectAuthorisationRevision: revision });
+    } catch (error) {
+      // Two keys at the same moment: the later one.
+      if (error instanceof StrongroomError && error.code === 'delivery_bound')
+        await this.#alarm(caller, domain, row.id);
+      throw error;
+    }
+  }
+
+  async #checkBinding(caller: Caller, domain: ScopeRef, row: LaunchRow, { thumbprint }: Recipient): Promise<void> {
+    try {
+      checkBinding(row, thumbprint, Date.now());
+    } catch (error) {
+      if (row.jwk_thumbprint !== null && row.jwk_thumbprint !== thumbprint) await this.#alarm(caller, domain, row.id);
+      throw error;
+    }
+  }
+
+  /** Somebody with the workload's credential tries to receive its values with another key. */
+  async #alarm(caller: Caller, domain: ScopeRef, launch: string): Promise<void> {
+    const event: AuditEvent = {
+      principal: caller.id,
+      principalName: caller.name,
+      action: 'alarm',
+      outcome: 'denied',
+      scope: { id: domain.id, name: domain.name },
+      requestId: caller.requestId,
+      network: caller.network,
+      launch,
+      because: ['delivery_bound'],
+    };
+    await this.#store.execute('launches.record', undefined, { audit: [event] });
+  }
+
+  async #jobNeed(row: LaunchRow, domain: ScopeRef): Promise<Need[]> {
+    if (row.configuration_id === null) return [];
+    const job = await configurationOf(this.#store, row.configuration_id);
+    if (job === undefined || job.deleted_at !== null)
+      throw new StrongroomError('launch_refused', { detail: 'The Spark job was deleted.' });
+    if (job.is_suspended === 1) throw new StrongroomError('launch_refused', { detail: 'The Spark job is suspended.' });
+    const resource: Resource = { kind: 'asset', asset: assetOf(job, domain) };
+    return [{ action: 'spark-job.run', resource }];
+  }
+
+  async #askedJob(caller: Caller, domain: ScopeRef, name: string): Promise<Asked> {
+    const row = await findConfiguration(this.#store, domain.id, 'spark-job', name);
+    if (row === undefined)
+      throw new StrongroomError('not_found', { detail: 'There is no such Spark job, or it is not yours.' });
+    await this.#access.require(caller, 'spark-job.run', { kind: 'asset', asset: assetOf(row, domain) });
+    if (row.is_suspended === 1) throw new StrongroomError('state_conflict', { detail: `${name} is suspended.` });
+    const uses = await usesOfConfiguration(this.#store, row.id);
+    const all = authorisedWanted(sparkJobSurface, sparkJobSurface.parse(row.document), uses, [caller.id]);
+    return { job: row, wanted: uniqueNames(all) };
+  }
+
+  /** What is known to fail fails before a launch exists. */
+  async #checkNow(caller: Caller, domain: ScopeRef, wanted: readonly AuthorisedWanted[]): Promise<void> {
+    const problems = [];
+    for (const item of wanted) {
+      const target = await findTarget(this.#store, domain, item.reference);
+      const { failure, because } = await decideUse(this.#access, caller.snapshot, domain, item.reference, target);
+      if (failure !== null)
+        problems.push({
+          failure,
+          wanted: item,
+          because,
+          error: referenceError(failure, { ...item, domain: domain.name }),
+        });
+    }
+    if (problems.length > 0) await refuseSave(this.#store, caller, domain, problems);
+  }
+}
+
+interface Asked {
+  readonly job?: { readonly id: string; readonly name: string; readonly revision: number };
+  readonly wanted: readonly AuthorisedWanted[];
+}
+
+function askedReferences(
+  callerId: string,
+  references: readonly { readonly name: string; readonly reference: SecretInput }[],
+): Asked {
+  const problems = new FieldProblems();
+  const names = new Set<string>();
+  const wanted: AuthorisedWanted[] = [];
+  for (const [index, { name, reference: input }] of references.entries()) {
+    const pointer = `/references/${index}/reference`;
+    if (names.has(name)) problems.add(`/references/${index}/name`, 'The name is there twice.');
+    names.add(name);
+    const reference = readReference(input, pointer, problems);
+    if (reference !== undefined)
+      wanted.push({
+        name,
+        pointer,
+        reference,
+        text: formatReference(reference),
+        kind: 'reference',
+        authorisers: [callerId],
+        sourceId: null,
+      });
+  }
+  if (problems.errors.length > 0) throw new StrongroomError('validation_failed', { errors: problems.errors });
+  return { wanted };
+}
+
+/**
+ * One name for each value delivered: variables, properties and files under their own names, of a name that occurs in two
+ * lists the later ones with the list before it; a placeholder once, as it is written.
+ */
+function uniqueNames(wanted: readonly AuthorisedWanted[]): AuthorisedWanted[] {
+  const named = new Map<string, AuthorisedWanted>();
+  for (const item of wanted) {
+    const list = item.pointer.split('/')[1] ?? '';
+    if (item.kind === 'placeholder') {
+      const name = `\${secrets.${item.reference.key}}`;
+      const known = named.get(name);
+      const authorisers = [...new Set([...(known?.authorisers ?? []), ...item.authorisers])];
+      named.set(name, { ...(known ?? item), name, authorisers });
+    } else named.set(named.has(item.name) ? `${list}/${item.name}` : item.name, item);
+  }
+  return [...named].map(([name, item]) => ({ ...item, name }));
+}
+
+function toRequested({ name, pointer, text, kind, authorisers, sourceId }: AuthorisedWanted): Requested {
+  return { name, pointer, reference: text, kind, authorisers, sourceId };
+}
+
+function readRequested(row: LaunchRow): AuthorisedWanted[] {
+  const requested = JSON.parse(row.requested) as readonly Requested[];
+  return requested.map(({ reference: text, ...rest }) => ({ ...rest, text, reference: parseReference(text) }));
+}
+
+function refusal(
+  domain: ScopeRef,
+  wanted: readonly AuthorisedWanted[],
+  results: readonly ReferenceResult[],
+): StrongroomError {
+  const errors = results.flatMap((result, index) => {
+    const item = wanted[index];
+    if (item === undefined || result.outcome === 'resolved' || result.outcome === 'withheld') return [];
+    return [referenceError(result.outcome, { ...item, domain: domain.name })];
+  });
+  return new StrongroomError('launch_refused', {
+    detail: `${errors.length} of ${wanted.length} references did not resolve; nothing was delivered.`,
+    errors,
+  });
+}
+
+async function sealValues(
+  recipient: Recipient,
+  launchId: string,
+  wanted: readonly AuthorisedWanted[],
+  values: LaunchValues,
+): Promise<string> {
+  const revealed = wanted.map((item) => ({ name: item.name, bytes: values.get(wantedId(item)).reveal() }));
+  const payload = deliveryPayload(launchId, revealed);
+  try {
+    return await recipient.seal(launchId, payload);
+  } finally {
+    payload.fill(0);
+    for (const { bytes } of revealed) bytes.fill(0);
+  }
+}

@@ -1,0 +1,63 @@
+import type { ReceiptDraft } from '../launches/resolve.ts';
+import type { RunEnd, RunRow } from './commands.ts';
+import type { JobExit } from './job-process.ts';
+
+/** How a run ends, put together on its way; says the first cause, never a value. */
+export class RunEnding {
+  args: RunEnd;
+
+  constructor(row: RunRow, holder: string) {
+    this.args = {
+      id: row.id,
+      holder,
+      scopeId: row.scope_id,
+      state: 'failed',
+      exitCode: null,
+      signal: null,
+      failureCode: null,
+      failureDetail: null,
+      logBytes: 0,
+      isLogCut: false,
+      receipts: [],
+    };
+  }
+
+  failed(code: string, detail: string): void {
+    this.args = { ...this.args, state: 'failed', failureCode: code, failureDetail: detail };
+  }
+
+  stopped(): void {
+    this.args = { ...this.args, state: 'stopped', failureCode: null, failureDetail: null };
+  }
+
+  refused(receipts: readonly ReceiptDraft[], problems: readonly string[]): void {
+    const bad = receipts.filter(({ outcome }) => outcome !== 'resolved' && outcome !== 'withheld');
+    const causes = [...bad.map(({ name, reference, outcome }) => `${name} (${reference}): ${outcome}`), ...problems];
+    this.failed('launch_refused', causes.join('; '));
+    this.args = { ...this.args, receipts };
+  }
+
+  exited(
+    { exitCode, signal, endedFor }: JobExit,
+    stopReason: 'stop' | 'shutdown' | undefined,
+    timeoutSeconds: number | undefined,
+  ): void {
+    this.args = { ...this.args, exitCode, signal };
+    if (endedFor === 'timeout')
+      this.failed('timeout', `It ran longer than ${timeoutSeconds ?? 0} seconds and was stopped.`);
+    else if (stopReason === 'shutdown') this.failed('server_stopped', 'The server was stopped while it ran.');
+    else if (endedFor === 'stop') this.stopped();
+    else if (exitCode === 0) this.args = { ...this.args, state: 'succeeded' };
+    else
+      this.failed(
+        'command_failed',
+        signal === null
+          ? `The command ended with exit code ${exitCode ?? '?'}.`
+          : `The command was ended by ${signal}.`,
+      );
+  }
+
+  logged(bytes: number, isCut: boolean): void {
+    this.args = { ...this.args, logBytes: bytes, isLogCut: isCut };
+  }
+}

@@ -1,0 +1,86 @@
+import { createRedactor, type NamedValue, type Redactor, RedactorLimitError } from '@strongroom/redactor';
+import type { ScopeRef } from '../access/types.ts';
+import type { Inspection, LaunchValues } from '../launches/resolve.ts';
+import { type AuthorisedWanted, collectWanted, wantedId } from '../launches/wanted.ts';
+import type { Rendered, SurfaceDefinition } from '../surfaces/definition.ts';
+import type { UseRow } from '../surfaces/rows.ts';
+import type { ProcessSpec } from './process-spec.ts';
+
+/** What a launch of a configuration wants, each with whoever authorised it. What nobody authorised is authorised by nobody. */
+export function authorisedWanted<Document>(
+  surface: SurfaceDefinition<unknown, Document>,
+  document: Document,
+  uses: readonly UseRow[],
+  also: readonly string[] = [],
+): AuthorisedWanted[] {
+  const held = new Map(uses.map((use) => [`${use.pointer} ${use.reference}`, use]));
+  return collectWanted(surface.fields(document)).map((wanted) => {
+    const use = held.get(wantedId(wanted));
+    const sourceId = use === undefined || use.target_source_id === '' ? null : use.target_source_id;
+    return { ...wanted, authorisers: [use?.authorised_by ?? '', ...also], sourceId };
+  });
+}
+
+/** A rendered launch, kept between the inspection and the start. */
+export interface PreparedLaunch {
+  readonly spec: ProcessSpec;
+  readonly redactor: Redactor;
+}
+
+export interface PreparedInspection {
+  readonly inspection: Inspection;
+  readonly prepared: PreparedLaunch | null;
+}
+
+/** Puts the values into their places and builds the redactor, before anything is committed; starts nothing. */
+export function prepareLaunch<Document>(
+  surface: SurfaceDefinition<unknown, Document>,
+  document: Document,
+  place: { readonly name: string; readonly home: string; readonly domain: ScopeRef },
+  wanted: readonly AuthorisedWanted[],
+  values: LaunchValues,
+): PreparedInspection {
+  const rendered: Rendered = surface.render(document, {
+    name: place.name,
+    home: place.home,
+    value: (pointer, reference) => values.get(wantedId({ pointer, text: reference })),
+  });
+  const misfits = new Map(
+    rendered.misfits.map(({ pointer, reference, message }) => [wantedId({ pointer, text: reference }), message]),
+  );
+  const problems = [...rendered.problems];
+  const redactor = buildRedactor(wanted, values, problems);
+  const unmasked = new Map<string, string>();
+  if (redactor !== null) {
+    const reasons = new Map(redactor.unmasked.map(({ name, reason }) => [name, reason]));
+    for (const item of wanted) {
+      const reason = reasons.get(item.name);
+      if (reason !== undefined) unmasked.set(wantedId(item), reason);
+    }
+  }
+  const inspection: Inspection = { misfits, unmasked, problems };
+  if (redactor === null || misfits.size > 0 || problems.length > 0) {
+    redactor?.dispose();
+    dropSpec(rendered.spec);
+    return { inspection, prepared: null };
+  }
+  return { inspection, prepared: { spec: rendered.spec, redactor } };
+}
+
+function buildRedactor(wanted: readonly AuthorisedWanted[], values: LaunchValues, problems: string[]): Redactor | null {
+  const named: NamedValue[] = wanted.map((item) => ({ name: item.name, value: values.get(wantedId(item)).reveal() }));
+  try {
+    return createRedactor(named);
+  } catch (error) {
+    if (!(error instanceof RedactorLimitError)) throw error;
+    problems.push('The values are too many or too large for the log to be masked.');
+    return null;
+  } finally {
+    for (const { value } of named) value.fill(0);
+  }
+}
+
+/** Zeroes what can be zeroed once the child has it. */
+export function dropSpec(spec: ProcessSpec): void {
+  for (const file of spec.files) if (file.isSecret) file.content.fill(0);
+}

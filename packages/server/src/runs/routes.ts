@@ -1,0 +1,27 @@
+import type { runRoutes } from '@strongroom/contract';
+import type { AccessService } from '../access/service.ts';
+import type { HandlersOf } from '../http/handler.ts';
+import type { RunReader } from './reader.ts';
+import type { RunService } from './service.ts';
+
+/** Handlers of the runs of a domain. */
+export function runHandlers(runs: RunService, reader: RunReader, access: AccessService): HandlersOf<typeof runRoutes> {
+  return {
+    async listRuns({ caller, scope, query }) {
+      return { body: await reader.ofDomain(caller, scope, query) };
+    },
+    async getRun({ caller, scope, params }) {
+      return { body: await reader.get(caller, scope, params.id) };
+    },
+    async getRunLog({ caller, scope, params, query }) {
+      const { row } = await reader.find(caller, scope, params.id);
+      return { stream: await runs.log(row, query.follow ?? false) };
+    },
+    async stopRun({ caller, scope, params }) {
+      const { row, asset } = await reader.find(caller, scope, params.id);
+      await access.require(caller, 'spark-job.run', { kind: 'asset', asset });
+      await runs.stop(row, caller, scope);
+      return { body: { id: row.id, state: row.state } };
+    },
+  };
+}

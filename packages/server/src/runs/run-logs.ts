@@ -1,0 +1,89 @@
+import { statfsSync } from 'node:fs';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Store } from '../store/store.ts';
+import { readRunLog, RunLog } from './run-log.ts';
+
+export interface RunLogSettings {
+  /** A folder of the data directory. */
+  readonly directory: string;
+  /** Bytes of all logs together; the oldest go first. */
+  readonly quotaBytes: number;
+  readonly keepDays: number;
+  /** Bytes that stay free on the disk: logs are the first to stop. */
+  readonly reserveBytes: number;
+}
+
+export const defaultLogLimits = { quotaBytes: 1024 ** 3, keepDays: 30, reserveBytes: 256 * 1024 * 1024 } as const;
+
+/** How long an answer about the free space is believed, in milliseconds. */
+const spaceMilliseconds = 2_000;
+const dayMilliseconds = 86_400_000;
+
+/** The files of all runs' logs. */
+export class RunLogs {
+  readonly #store: Store;
+  readonly #settings: RunLogSettings;
+  #space = { at: -Infinity, isEnough: true };
+
+  constructor(store: Store, settings: RunLogSettings) {
+    this.#store = store;
+    this.#settings = settings;
+  }
+
+  async create(runId: string): Promise<RunLog> {
+    await mkdir(this.#settings.directory, { recursive: true, mode: 0o700 });
+    return RunLog.create(this.#path(runId), { hasSpace: () => this.#hasSpace() });
+  }
+
+  /** `null`: there is none, or it was deleted. */
+  async read(runId: string): Promise<Readable | null> {
+    return readRunLog(this.#path(runId));
+  }
+
+  /** Bytes of a log that nobody closed. */
+  async size(runId: string): Promise<number> {
+    const found = await stat(this.#path(runId)).catch(() => null);
+    return found?.size ?? 0;
+  }
+
+  /** Deletes logs that are too old, the oldest beyond the quota, and files of runs that don't exist. */
+  async sweep(now: number): Promise<void> {
+    const logs = await this.#store.query('runs.withLogs', { limit: 10_000 });
+    let total = logs.reduce((sum, log) => sum + log.log_bytes, 0);
+    const doomed: string[] = [];
+    for (const { id, ended_at: endedAt, log_bytes: bytes } of logs) {
+      const isOld = endedAt < now - this.#settings.keepDays * dayMilliseconds;
+      if (!isOld && total <= this.#settings.quotaBytes) break;
+      doomed.push(id);
+      total -= bytes;
+    }
+    for (const id of doomed) await rm(this.#path(id), { force: true });
+    for (let start = 0; start < doomed.length; start += 200)
+      await this.#store.execute('runs.logDeleted', { ids: doomed.slice(start, start + 200) });
+    await this.#sweepUnknown(now);
+  }
+
+  async #sweepUnknown(now: number): Promise<void> {
+    const { directory, keepDays } = this.#settings;
+    const names = await readdir(directory).catch((): string[] => []);
+    for (const name of names) {
+      const path = join(directory, name);
+      const found = await stat(path).catch(() => null);
+      if (found !== null && found.mtimeMs < now - (keepDays + 1) * dayMilliseconds) await rm(path, { force: true });
+    }
+  }
+
+  #hasSpace(): boolean {
+    const now = performance.now();
+    if (now - this.#space.at < spaceMilliseconds) return this.#space.isEnough;
+    const { bavail, bsize } = statfsSync(this.#settings.directory);
+    this.#space = { at: now, isEnough: bavail * bsize > this.#settings.reserveBytes };
+    return this.#space.isEnough;
+  }
+
+  #path(runId: string): string {
+    return join(this.#settings.directory, `${runId}.log`);
+  }
+}
