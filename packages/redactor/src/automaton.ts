@@ -1,4 +1,4 @@
-import { BranchTable } from './branch-table.ts';
+import { type BranchTable, createBranchTable, getBranch, setBranch } from './branch-table.ts';
 import { RedactorLimitError } from './limit-error.ts';
 import { BORDER_LEFT, BORDER_RIGHT, sharedPrefix, type SortedPatterns } from './pattern-set.ts';
 
@@ -9,13 +9,13 @@ import { BORDER_LEFT, BORDER_RIGHT, sharedPrefix, type SortedPatterns } from './
  */
 
 /** Bits of `Automaton.meta`: the failure state, then flags, then the depth up to {@link DEEP}. */
-export const FAIL_MASK = 0x00ff_ffff;
-export const HAS_NEXT = 1 << 24;
-export const HAS_BRANCH = 1 << 25;
-export const HAS_OUTPUT = 1 << 26;
-export const DEPTH_SHIFT = 27;
+const FAIL_MASK = 0x00ff_ffff;
+const HAS_NEXT = 1 << 24;
+const HAS_BRANCH = 1 << 25;
+const HAS_OUTPUT = 1 << 26;
+const DEPTH_SHIFT = 27;
 /** Depths from here on aren't told apart in `meta`. */
-export const DEEP = 15;
+const DEEP = 15;
 const MAX_STATES = FAIL_MASK;
 const UNKNOWN = 0xffff_ffff;
 
@@ -57,8 +57,8 @@ export function buildAutomaton(patterns: SortedPatterns, limitBytes: number): Au
     segmentDepths[index] = shared + 1;
     stateCount += (patterns.lengths[index] ?? 0) - shared;
   }
-  const branches = new BranchTable(count);
-  const fixedBytes = stateCount * 5 + count * 21 + branches.byteLength + 1024;
+  const branches = createBranchTable(count);
+  const fixedBytes = stateCount * 5 + count * 21 + branches.keys.byteLength * 2 + 1024;
   if (stateCount > MAX_STATES || fixedBytes > limitBytes) throw new RedactorLimitError(limitBytes, fixedBytes);
 
   const trie: Trie = {
@@ -106,11 +106,54 @@ export function outputOf(outputs: Pick<Automaton, 'outputStates' | 'outputPatter
   return outputs.outputPatterns[lowerBound(outputs.outputStates, state)] ?? 0;
 }
 
+/** The depth of a state up to {@link DEEP}. */
+export const shallowDepthOf = (automaton: Trie, state: number): number => (automaton.meta[state] ?? 0) >> DEPTH_SHIFT;
+
+/**
+ * Moves `cursor` over the text byte by byte until it enters a state with output (true), a failure leaves less depth than
+ * `stopDepth`, or the text ends (false). Called again, it goes on.
+ */
+export function runAutomaton(
+  automaton: Trie,
+  cursor: { at: number; state: number },
+  text: Uint8Array,
+  end: number,
+  stopDepth: number,
+): boolean {
+  const { labels, meta, rootNext, branches } = automaton;
+  let { at, state } = cursor;
+  let bits = meta[state] ?? 0;
+  let hasOutput = false;
+  while (at < end && !hasOutput) {
+    const byte = text[at] ?? 0;
+    at++;
+    if ((bits & HAS_NEXT) !== 0 && labels[state + 1] === byte) {
+      state++;
+      bits = meta[state] ?? 0;
+    } else {
+      const target = state === 0 ? rootNext[byte] : (bits & HAS_BRANCH) === 0 ? 0 : getBranch(branches, state, byte);
+      if (target === 0 || target === undefined) {
+        state = step(automaton, bits & FAIL_MASK, byte);
+        bits = meta[state] ?? 0;
+        if (bits >> DEPTH_SHIFT < stopDepth) break;
+      } else {
+        state = target;
+        bits = meta[state] ?? 0;
+      }
+    }
+    hasOutput = (bits & HAS_OUTPUT) !== 0;
+  }
+  cursor.at = at;
+  cursor.state = state;
+  return hasOutput;
+}
+
 export function zeroAutomaton(automaton: Automaton): void {
   automaton.labels.fill(0);
   automaton.meta.fill(0);
   automaton.rootNext.fill(0);
-  automaton.branches.clear();
+  automaton.branches.keys.fill(0);
+  automaton.branches.targets.fill(0);
 }
 
 /** Index of the first element not below `wanted`. */
@@ -149,7 +192,7 @@ function layOutTrie(patterns: SortedPatterns, trie: Trie): void {
     else if (parent === state - 1) meta[parent] = (meta[parent] ?? 0) | HAS_NEXT;
     else {
       meta[parent] = (meta[parent] ?? 0) | HAS_BRANCH;
-      branches.set(parent, first, state);
+      setBranch(branches, parent, first, state);
     }
     for (; depth <= length; depth++, state++) {
       path[depth] = state;
@@ -161,28 +204,32 @@ function layOutTrie(patterns: SortedPatterns, trie: Trie): void {
 
 /** Sets failure states and HAS_OUTPUT, level by level; returns the number of states with output. */
 function linkFailures(trie: Trie): number {
-  const { labels, meta, lengths, segmentStates, segmentDepths, segmentParents } = trie;
-  let outputCount = lengths.length;
+  let outputCount = trie.lengths.length;
   // Patterns that reach this depth.
-  let active = Uint32Array.from(lengths.keys());
+  let active = Uint32Array.from(trie.lengths.keys());
   for (let depth = 1; active.length > 0; depth++) {
-    let kept = 0;
-    for (const index of active) {
-      if (depth > (lengths[index] ?? 0)) continue;
-      active[kept++] = index;
-      const own = depth - (segmentDepths[index] ?? 0);
-      if (own < 0) continue;
-      const state = (segmentStates[index] ?? 0) + own;
-      const parent = own === 0 ? (segmentParents[index] ?? 0) : state - 1;
-      const failure = parent === 0 ? 0 : step(trie, (meta[parent] ?? 0) & FAIL_MASK, labels[state] ?? 0);
-      let bits = (meta[state] ?? 0) | failure;
-      if ((bits & HAS_OUTPUT) === 0 && ((meta[failure] ?? 0) & HAS_OUTPUT) !== 0) {
-        bits |= HAS_OUTPUT;
-        outputCount++;
-      }
-      meta[state] = bits;
+    outputCount += linkLevel(trie, depth, active);
+    active = active.filter((pattern) => depth < (trie.lengths[pattern] ?? 0));
+  }
+  return outputCount;
+}
+
+/** Returns how many states got their output from a failure state. */
+function linkLevel(trie: Trie, depth: number, active: Uint32Array): number {
+  const { labels, meta, segmentStates, segmentDepths, segmentParents } = trie;
+  let outputCount = 0;
+  for (const pattern of active) {
+    const own = depth - (segmentDepths[pattern] ?? 0);
+    if (own < 0) continue;
+    const state = (segmentStates[pattern] ?? 0) + own;
+    const parent = own === 0 ? (segmentParents[pattern] ?? 0) : state - 1;
+    const failure = parent === 0 ? 0 : step(trie, (meta[parent] ?? 0) & FAIL_MASK, labels[state] ?? 0);
+    let bits = (meta[state] ?? 0) | failure;
+    if ((bits & HAS_OUTPUT) === 0 && ((meta[failure] ?? 0) & HAS_OUTPUT) !== 0) {
+      bits |= HAS_OUTPUT;
+      outputCount++;
     }
-    active = active.subarray(0, kept);
+    meta[state] = bits;
   }
   return outputCount;
 }
@@ -194,7 +241,7 @@ function step(trie: Trie, from: number, byte: number): number {
     const bits = trie.meta[state] ?? 0;
     if ((bits & HAS_NEXT) !== 0 && trie.labels[state + 1] === byte) return state + 1;
     if ((bits & HAS_BRANCH) !== 0) {
-      const target = trie.branches.get(state, byte);
+      const target = getBranch(trie.branches, state, byte);
       if (target !== 0) return target;
     }
     state = bits & FAIL_MASK;

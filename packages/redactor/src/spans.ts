@@ -12,7 +12,7 @@ export interface Span {
 export class SpanList {
   readonly spans: Span[] = [];
 
-  /** Adds a match. Ends don't descend from one call to the next. */
+  /** Adds a match. From one call to the next, starts don't descend or ends don't. */
   add(start: number, end: number, nameStart: number, nameLength: number, name: number): void {
     const { spans } = this;
     let last = spans.at(-1);
@@ -20,7 +20,7 @@ export class SpanList {
       spans.push({ start, end, name, nameStart, nameLength });
       return;
     }
-    absorb(last, { start, end, name, nameStart, nameLength });
+    extend(last, start, end, nameStart, nameLength, name);
     for (let before = spans.at(-2); before !== undefined && before.end > last.start; before = spans.at(-2)) {
       absorb(before, last);
       spans.pop();
@@ -65,12 +65,14 @@ export function mergeSpans(a: SpanList, b: SpanList): SpanList {
 }
 
 function absorb(into: Span, other: Span): void {
-  into.start = Math.min(into.start, other.start);
-  into.end = Math.max(into.end, other.end);
-  const isBetter =
-    other.nameLength > into.nameLength || (other.nameLength === into.nameLength && other.nameStart < into.nameStart);
-  if (!isBetter) return;
-  into.name = other.name;
-  into.nameStart = other.nameStart;
-  into.nameLength = other.nameLength;
+  extend(into, other.start, other.end, other.nameStart, other.nameLength, other.name);
+}
+
+function extend(span: Span, start: number, end: number, nameStart: number, nameLength: number, name: number): void {
+  if (start < span.start) span.start = start;
+  if (end > span.end) span.end = end;
+  if (nameLength < span.nameLength || (nameLength === span.nameLength && nameStart >= span.nameStart)) return;
+  span.name = name;
+  span.nameStart = nameStart;
+  span.nameLength = nameLength;
 }

@@ -1,4 +1,4 @@
-import { DEPTH_SHIFT, depthOf, FAIL_MASK, HAS_BRANCH, HAS_NEXT, HAS_OUTPUT, outputOf, segmentOf } from './automaton.ts';
+import { depthOf, outputOf, runAutomaton, segmentOf, shallowDepthOf } from './automaton.ts';
 import { BASE64_BYTES } from './bytes.ts';
 import { BORDER_LEFT, BORDER_RIGHT } from './pattern-set.ts';
 import type { PatternIndex, RedactorStream } from './redactor.ts';
@@ -14,7 +14,7 @@ const FIRST_CAPACITY = 4096;
 /**
  * The text from one byte before the first undecided one is kept in one buffer; all positions are indices into it.
  *
- * `#state` is the automaton's state after `#text[0..#scanned)`: its depth is the length of the longest suffix that some
+ * `#cursor` is the automaton's state after the text before it: the state's depth is the length of the longest suffix that some
  * pattern begins with, which is exactly what has to be held back.
  */
 export class RedactingStream implements RedactorStream {
@@ -22,8 +22,7 @@ export class RedactingStream implements RedactorStream {
   #text = new Uint8Array(FIRST_CAPACITY);
   #view = new DataView(this.#text.buffer);
   #length = 0;
-  #scanned = 0;
-  #state = 0;
+  readonly #cursor = { at: 0, state: 0 };
   /** Everything before this was given out or is inside a span. */
   #released = 0;
   /** Where the search for whole tokens goes on. */
@@ -81,7 +80,7 @@ export class RedactingStream implements RedactorStream {
       this.#view = new DataView(text.buffer);
     } else this.#text.copyWithin(0, dropped, this.#length);
     this.#length = kept;
-    this.#scanned -= dropped;
+    this.#cursor.at -= dropped;
     this.#released -= dropped;
     this.#tokensFrom -= dropped;
     this.#spans.shift(dropped);
@@ -90,14 +89,14 @@ export class RedactingStream implements RedactorStream {
   #advance(isComplete: boolean): void {
     const { automaton, tokens } = this.#index;
     const text = this.#text;
-    if (this.#isBorderOpen && this.#scanned < this.#length) {
-      if (BASE64_BYTES[text[this.#scanned] ?? 0] === 1) this.#spans.extendLast();
+    if (this.#isBorderOpen && this.#cursor.at < this.#length) {
+      if (BASE64_BYTES[text[this.#cursor.at] ?? 0] === 1) this.#spans.extendLast();
       this.#isBorderOpen = false;
     }
     this.#scan();
-    const depth = depthOf(automaton, this.#state);
+    const depth = depthOf(automaton, this.#cursor.state);
     if (isComplete && depth >= MIN_ENCODED_BYTES)
-      this.#addMatch(this.#length, depth, segmentOf(automaton, this.#state));
+      this.#addMatch(this.#length, depth, segmentOf(automaton, this.#cursor.state));
     let hold = this.#length;
     if (!isComplete) {
       hold -= depth;
@@ -124,56 +123,26 @@ export class RedactingStream implements RedactorStream {
   /** Runs the automaton to the end of the text, but over the stretches where no pattern can begin. */
   #scan(): void {
     const { automaton, windows } = this.#index;
+    const cursor = this.#cursor;
     const end = this.#length;
-    while (this.#scanned < end) {
-      const depth = (automaton.meta[this.#state] ?? 0) >> DEPTH_SHIFT;
+    // Runs of one character come to the same state again and again.
+    let outputState = 0;
+    let pattern = 0;
+    while (cursor.at < end) {
+      const depth = shallowDepthOf(automaton, cursor.state);
       if (depth < windows.windowBytes) {
-        this.#scanned = findHead(windows, this.#view, this.#scanned - depth, end);
-        this.#state = 0;
+        cursor.at = findHead(windows, this.#view, cursor.at - depth, end);
+        cursor.state = 0;
       }
-      this.#run(end, this.#scanned <= end - windows.windowBytes - windows.stride);
-    }
-  }
-
-  /** Advances byte by byte to `end`, or until a failure leaves so little depth that skipping is possible again. */
-  #run(end: number, mayStop: boolean): void {
-    const { labels, meta, rootNext, branches } = this.#index.automaton;
-    const { windowBytes } = this.#index.windows;
-    const text = this.#text;
-    let state = this.#state;
-    let at = this.#scanned;
-    while (at < end) {
-      const byte = text[at++] ?? 0;
-      let bits = meta[state] ?? 0;
-      if ((bits & HAS_NEXT) !== 0 && labels[state + 1] === byte) state++;
-      else {
-        let target = 0;
-        let hasFailed = false;
-        while (state !== 0) {
-          if ((bits & HAS_NEXT) !== 0 && labels[state + 1] === byte) target = state + 1;
-          else if ((bits & HAS_BRANCH) !== 0) target = branches.get(state, byte);
-          if (target !== 0) break;
-          state = bits & FAIL_MASK;
-          bits = meta[state] ?? 0;
-          hasFailed = true;
+      const stopDepth = cursor.at <= end - windows.windowBytes - windows.stride ? windows.windowBytes : 0;
+      while (runAutomaton(automaton, cursor, this.#text, end, stopDepth)) {
+        if (cursor.state !== outputState) {
+          outputState = cursor.state;
+          pattern = outputOf(automaton, outputState);
         }
-        if (target === 0) {
-          target = rootNext[byte] ?? 0;
-          hasFailed ||= target === 0;
-        }
-        state = target;
-        if (hasFailed && mayStop && (meta[state] ?? 0) >> DEPTH_SHIFT < windowBytes) break;
+        this.#addMatch(cursor.at, automaton.lengths[pattern] ?? 0, pattern);
       }
-      if (((meta[state] ?? 0) & HAS_OUTPUT) !== 0) this.#addOutput(at, state);
     }
-    this.#state = state;
-    this.#scanned = at;
-  }
-
-  #addOutput(end: number, state: number): void {
-    const { automaton } = this.#index;
-    const pattern = outputOf(automaton, state);
-    this.#addMatch(end, automaton.lengths[pattern] ?? 0, pattern);
   }
 
   #addMatch(end: number, length: number, pattern: number): void {
