@@ -54,7 +54,12 @@ export async function startPostgres(): Promise<PostgresServer> {
       '-c',
       script,
       join(root, 'bin', 'postgres'),
-      ...['-D', data, '-k', directory, '-h', ''],
+      '-D',
+      data,
+      '-k',
+      directory,
+      '-h',
+      '',
       ...settings.flatMap((setting) => ['-c', setting]),
     ],
     {

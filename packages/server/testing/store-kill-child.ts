@@ -5,7 +5,6 @@ import { kekFromBytes } from '@strongroom/crypto';
 import { openKeyring } from '../src/keys/keyring.ts';
 import { dataFiles } from '../src/store/data-directory.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
-import type { Store } from '../src/store/store.ts';
 import { testEvent, type TestCommands, type TestQueries } from './store-program.ts';
 
 /**
@@ -17,7 +16,7 @@ const store = await openSqliteStore<TestCommands, TestQueries>({
   directory,
   program: new URL('./store-program.ts', import.meta.url),
 });
-const keys = await openKeyring(store as unknown as Store, kekFromBytes(readFileSync(join(directory, 'kek'))));
+const keys = await openKeyring(store, kekFromBytes(readFileSync(join(directory, 'kek'))));
 await store.startAudit({
   keys: await keys.auditKeys(),
   epoch: 1,

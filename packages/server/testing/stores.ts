@@ -35,7 +35,7 @@ export async function openTestStore<C extends CommandMap = Commands, Q extends Q
   const open = async (suffix = '') => {
     const store = await place.open(options.program);
     // Every program has the keys' commands; a suite's own program adds to them.
-    const keys = await openKeyring(store as unknown as OpenStore, kek);
+    const keys = await openKeyring(store, kek);
     if (options.hasAudit !== false) {
       const installation = await store.db.selectFrom('installation').select('epoch').executeTakeFirstOrThrow();
       await store.startAudit({
@@ -158,6 +158,11 @@ export type OpenStoreForTest = <C extends CommandMap = Commands, Q extends Query
   options?: Omit<TestStoreOptions, 'database'>,
 ) => Promise<TestStore<C, Q>>;
 
+/** PostgreSQL sorts by its database's collation unless told otherwise: one that isn't by code point shows where it was not. */
+const usualDatabases = [sqliteDatabase(), postgresDatabase('icu')];
+/** For what must hold on every database there is. */
+export const allDatabases = [...usualDatabases, postgresDatabase()];
+
 /**
  * Declares the same tests once per kind of database. The name of each run says which; a database that isn't available
  * here is reported as skipped, with the reason.
@@ -165,14 +170,15 @@ export type OpenStoreForTest = <C extends CommandMap = Commands, Q extends Query
 export function describeEachStore(
   name: string,
   declare: (openStore: OpenStoreForTest, database: TestDatabase) => void,
+  databases: readonly TestDatabase[] = usualDatabases,
 ): void {
   const missing = postgresUnavailable();
-  for (const database of [sqliteDatabase(), postgresDatabase(), postgresDatabase('icu')]) {
-    if (missing !== undefined && database.name.startsWith('PostgreSQL')) {
-      describe.skip(`${name} on ${database.name}: ${missing}`, () => declare(() => Promise.reject(missing), database));
-      continue;
-    }
-    describe(`${name} on ${database.name}`, () => declareOn(database, declare));
+  for (const database of databases) {
+    const reason = database.name.startsWith('PostgreSQL') ? missing : undefined;
+    const note = reason === undefined ? '' : ` (skipped: ${reason})`;
+    describe.skipIf(reason !== undefined)(`${name} on ${database.name}${note}`, () => {
+      declareOn(database, declare);
+    });
   }
 }
 
@@ -187,7 +193,7 @@ function declareOn(
   });
   declare(async <C extends CommandMap, Q extends QueryMap>(options: Omit<TestStoreOptions, 'database'> = {}) => {
     const store = await openTestStore<C, Q>({ ...options, database });
-    opened.push(store as unknown as TestStore<CommandMap, QueryMap>);
+    opened.push(store);
     return store;
   }, database);
 }

@@ -51,7 +51,7 @@ export function asStrongroomError(error: unknown): StrongroomError {
 }
 
 /** https://www.sqlite.org/rescode.html: SQLITE_CONSTRAINT_UNIQUE, SQLITE_CONSTRAINT_PRIMARYKEY */
-const sqliteUnique: readonly unknown[] = [2067, 1555];
+const sqliteUnique: ReadonlySet<unknown> = new Set([2067, 1555]);
 
 /**
  * Whether a statement failed because a row with this key is already there, on either database. A command that leaves it
@@ -60,7 +60,7 @@ const sqliteUnique: readonly unknown[] = [2067, 1555];
 export function isUniqueViolation(error: unknown): boolean {
   // https://www.postgresql.org/docs/current/errcodes-appendix.html: unique_violation
   if (codeOf(error) === '23505') return true;
-  return codeOf(error) === 'ERR_SQLITE_ERROR' && sqliteUnique.includes((error as { errcode?: unknown }).errcode);
+  return codeOf(error) === 'ERR_SQLITE_ERROR' && sqliteUnique.has((error as { errcode?: unknown }).errcode);
 }
 
 function codeOf(error: unknown): unknown {

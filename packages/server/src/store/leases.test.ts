@@ -13,7 +13,7 @@ describeEachStore('leases', (openStore) => {
   beforeAll(async () => {
     t = await openStore<TestCommands, TestQueries>({ program });
     // The suite's program has the store's own commands, which is all that leases use.
-    store = t.store as unknown as Store;
+    store = t.store;
   });
 
   test('one holder at a time; the next has a greater epoch', async () => {

@@ -5,20 +5,17 @@ import { assertParameterCount } from './hot-parameters.ts';
 import type { HotStatement, SqlValue } from './store.ts';
 import type { Tables } from './tables.ts';
 
-/** https://www.postgresql.org/docs/current/catalog-pg-type.html */
-const oid = { bytea: 17, int8: 20, numeric: 1700 } as const;
-
 /**
  * Rows as SQLite gives them: 64-bit integers and their sums are numbers (nothing stored is beyond 2⁵³), bytes are plain
  * Uint8Arrays.
  */
 export const rowTypes: pg.CustomTypesConfig = {
-  getTypeParser(type: number, format?: 'text' | 'binary') {
+  getTypeParser(...[type, format]: Parameters<typeof pg.types.getTypeParser>) {
     if (format === 'binary') return pg.types.getTypeParser(type, format);
-    if (type === oid.int8) return toSafeInteger;
+    if (type === pg.types.builtins.INT8) return toSafeInteger;
     // What sum() of 64-bit integers is.
-    if (type === oid.numeric) return Number;
-    if (type === oid.bytea) return toBytes;
+    if (type === pg.types.builtins.NUMERIC) return Number;
+    if (type === pg.types.builtins.BYTEA) return toBytes;
     return pg.types.getTypeParser(type, 'text');
   },
 };
@@ -118,10 +115,10 @@ const storageClasses: Readonly<Record<string, Failure>> = {
 };
 
 /** deadlock_detected, serialization_failure, lock_not_available: another transaction got in the way. */
-const retryStates: readonly unknown[] = ['40P01', '40001', '55P03'];
+const retryStates: ReadonlySet<unknown> = new Set(['40P01', '40001', '55P03']);
 
 export function isRetryable(error: unknown): boolean {
-  return retryStates.includes(stateOf(error));
+  return retryStates.has(stateOf(error));
 }
 
 /** What a PostgreSQL error says about the store; undefined when it concerns only the statement that failed. */

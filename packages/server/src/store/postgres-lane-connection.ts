@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StrongroomError } from '@strongroom/contract';
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import pg from 'pg';
 import type { AuditRow } from '../audit/chain.ts';
 import type { LaneConnection } from './lane-connection.ts';
 import {
   chainHeadParameters,
   endedEarly,
-  installationState,
   lockedAuthorisationRevision,
   moveChainHead,
   nextAuthorisationRevision,
@@ -55,6 +54,7 @@ export class PostgresLaneConnection implements LaneConnection {
   #client: pg.Client | undefined;
   #isOpen = false;
   #isAborted = false;
+  #posted: Promise<unknown>[] = [];
 
   constructor(url: string, onLost: () => void) {
     this.#url = url;
@@ -74,6 +74,7 @@ export class PostgresLaneConnection implements LaneConnection {
         application_name: 'strongroom writer',
         types: rowTypes,
         keepAlive: true,
+        pipeline: true,
         connectionTimeoutMillis: connectTimeoutMilliseconds,
         statement_timeout: statementTimeoutMilliseconds,
         lock_timeout: lockTimeoutMilliseconds,
@@ -98,19 +99,21 @@ export class PostgresLaneConnection implements LaneConnection {
 
   async begin() {
     this.#isAborted = false;
-    await this.#query('begin isolation level read committed; savepoint command');
+    this.#posted = [];
     this.#isOpen = true;
+    this.#post('begin isolation level read committed; savepoint command');
     const result = await this.#query<{ epoch: number | null; now: number }>({
       name: 'lane.state',
       text: stateOfTransaction,
     });
+    await this.#settlePosted();
     const state = result.rows[0];
     if (state === undefined) throw endedEarly();
     return { now: state.now, epoch: state.epoch ?? 1 };
   }
 
   async nextSavepoint() {
-    await this.#query('release savepoint command; savepoint command');
+    this.#post('release savepoint command; savepoint command');
   }
 
   async rollbackToSavepoint() {
@@ -119,10 +122,14 @@ export class PostgresLaneConnection implements LaneConnection {
   }
 
   async commit() {
-    const result = await this.#query('commit');
-    this.#isOpen = false;
+    const committing = this.#query('commit');
+    // A failure before it says more than what COMMIT answers then.
+    const [posted, committed] = await Promise.allSettled([this.#settlePosted(), committing]);
+    if (committed.status === 'fulfilled') this.#isOpen = false;
+    if (posted.status === 'rejected') throw posted.reason;
+    if (committed.status === 'rejected') throw committed.reason;
     // A transaction in which a statement failed answers COMMIT with ROLLBACK, and no error.
-    if (result.command !== 'COMMIT') throw endedEarly();
+    if (committed.value.command !== 'COMMIT') throw endedEarly();
   }
 
   async rollback() {
@@ -157,7 +164,7 @@ export class PostgresLaneConnection implements LaneConnection {
   async insertAuditRows(rows: readonly AuditRow[]) {
     const head = rows.at(-1);
     if (head === undefined) return;
-    await this.#query({
+    this.#post({
       ...insertAuditRows,
       values: [
         head.chain_id,
@@ -172,7 +179,7 @@ export class PostgresLaneConnection implements LaneConnection {
         rows.map((row) => row.outcome),
       ],
     });
-    await this.run(moveChainHead, chainHeadParameters(head));
+    this.#post(this.#hot.query(moveChainHead, chainHeadParameters(head)));
   }
 
   batchFailure(error: unknown) {
@@ -213,6 +220,20 @@ export class PostgresLaneConnection implements LaneConnection {
     }
   }
 
+  /** Sends a statement whose answer is looked at before the commit: what follows it doesn't wait a round trip for it. */
+  #post(query: string | pg.QueryConfig): void {
+    const posted = this.#query(query);
+    posted.catch(() => undefined);
+    this.#posted.push(posted);
+  }
+
+  /** @throws what the first posted statement that failed threw */
+  async #settlePosted(): Promise<void> {
+    const posted = this.#posted;
+    this.#posted = [];
+    await Promise.all(posted);
+  }
+
   #lose(client: pg.Client): void {
     if (this.#client !== client) return;
     this.#client = undefined;
@@ -223,6 +244,6 @@ export class PostgresLaneConnection implements LaneConnection {
   /** The other side is silent: cutting the socket makes what waits for it fail. */
   #abandon(client: pg.Client): void {
     this.#lose(client);
-    client.end().catch(() => undefined);
+    client.connection.stream.destroy();
   }
 }

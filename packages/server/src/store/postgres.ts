@@ -139,7 +139,6 @@ class PostgresStore {
 }
 
 function openReadPool(options: PostgresStoreOptions): pg.Pool {
-  // The pool waits for what this returns; its type does not say so.
   const prepare = (client: pg.ClientBase): Promise<unknown> =>
     client.query('set default_transaction_read_only to on; set bytea_output to hex');
   const pool = new pg.Pool({
@@ -151,7 +150,8 @@ function openReadPool(options: PostgresStoreOptions): pg.Pool {
     connectionTimeoutMillis: connectTimeoutMilliseconds,
     statement_timeout: readTimeoutMilliseconds,
     query_timeout: readTimeoutMilliseconds + connectTimeoutMilliseconds,
-    onConnect: prepare as (client: pg.ClientBase) => void,
+    // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it; its type does not say so
+    onConnect: prepare,
   });
   // Without a listener a broken idle connection would end the process.
   pool.on('error', (error) => options.onIdleError?.(error));

@@ -35,7 +35,7 @@ async function writeUntilKilled(run: string): Promise<string[]> {
     isReady = true;
     void sleep(Math.random() * 200).then(() => writer.kill('SIGKILL'));
   }
-  expect(await ended, errors).toBe('SIGKILL');
+  expect({ signal: await ended, errors }).toEqual({ signal: 'SIGKILL', errors: '' });
   return output.split('\n').slice(1, -1);
 }
 

@@ -52,6 +52,7 @@ export class Thread {
     this.#nextId += 1;
     const call: Call = { id, name, args };
     return new Promise((resolve, reject) => {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
       this.#worker.postMessage(call);
       this.#waiting.set(id, { resolve, reject });
     });
