@@ -19,8 +19,9 @@ const people = ['ann', 'bob', 'olga', 'eve', 'mia', 'vic', 'root', 'con', 'zed']
 export type Person = (typeof people)[number];
 
 /**
- * A real store with two domains. In `finance`, olga is OWNER, mia MAINTAINER, ann and bob MEMBER, vic VIEWER; eve owns
- * `other`; root is PLATFORM_ADMIN; con is in group `constructor`; zed stands nowhere.
+ * Two domains in a real store. In `finance`, olga is OWNER, mia MAINTAINER, ann and bob MEMBER, vic VIEWER; eve owns `other`;
+ * root is PLATFORM_ADMIN; con is in group `constructor`; zed stands nowhere. Each suite has domains of its own; the store and
+ * its people are shared, because opening a store takes longer than a suite.
  */
 export class AccessWorld {
   readonly test: TestStore<TestCommands, Queries>;
@@ -32,12 +33,13 @@ export class AccessWorld {
   readonly whoMay: WhoMay;
   readonly domains: Domains;
   readonly deletedScopes: string[] = [];
-  readonly ids = new Map<string, string>();
+  readonly ids: Map<string, string>;
   finance!: ScopeRef;
   other!: ScopeRef;
 
-  private constructor(test: TestStore<TestCommands, Queries>) {
+  private constructor(test: TestStore<TestCommands, Queries>, ids: Map<string, string>) {
     this.test = test;
+    this.ids = ids;
     const { store, keys } = test;
     this.access = createAccess(store);
     this.members = new Members(store, this.access, keys);
@@ -48,24 +50,28 @@ export class AccessWorld {
     this.domains = new Domains({ store, access: this.access, keys, onDelete: (id) => this.deletedScopes.push(id) });
   }
 
-  static async open(openStore: OpenStoreForTest): Promise<AccessWorld> {
-    const world = new AccessWorld(
-      await openStore<TestCommands, Queries>({ program: new URL('program.ts', import.meta.url) }),
-    );
-    for (const name of people) await world.addUser(name, name === 'root' ? ['PLATFORM_ADMIN'] : []);
-    await world.addGroup('constructor', ['con']);
-    world.finance = await world.addDomain('finance');
-    world.other = await world.addDomain('other');
+  static async open(openStore: OpenStoreForTest, suite: string): Promise<AccessWorld> {
+    const shared = stores.get(openStore) ?? openPeople(openStore);
+    stores.set(openStore, shared);
+    const { test, ids } = await shared;
+    const world = new AccessWorld(test, ids);
+    world.finance = await world.addDomain(`finance-${suite}`);
+    world.other = await world.addDomain(`other-${suite}`);
     const root = await world.caller('root');
-    await world.members.add(root, world.finance, { principal: 'user:olga', preset: 'OWNER' });
-    await world.members.add(root, world.finance, { principal: 'user:mia', preset: 'MAINTAINER' });
-    await world.members.add(root, world.finance, { principal: 'user:ann', preset: 'MEMBER' });
-    await world.members.add(root, world.finance, { principal: 'user:bob', preset: 'MEMBER' });
-    await world.members.add(root, world.finance, { principal: 'user:vic', preset: 'VIEWER' });
+    const presets = { olga: 'OWNER', mia: 'MAINTAINER', ann: 'MEMBER', bob: 'MEMBER', vic: 'VIEWER' } as const;
+    for (const [name, preset] of Object.entries(presets))
+      await world.members.add(root, world.finance, { principal: `user:${name}`, preset });
     await world.members.add(root, world.other, { principal: 'user:eve', preset: 'OWNER' });
     await world.members.delete(root, world.finance, 'user:root');
     await world.members.delete(root, world.other, 'user:root');
     return world;
+  }
+
+  static async populate(test: TestStore<TestCommands, Queries>): Promise<SharedStore> {
+    const world = new AccessWorld(test, new Map());
+    for (const name of people) await world.addUser(name, name === 'root' ? ['PLATFORM_ADMIN'] : []);
+    await world.addGroup('constructor', ['con']);
+    return { test, ids: world.ids };
   }
 
   async addUser(name: string, roles: readonly PlatformRole[] = []): Promise<void> {
@@ -184,6 +190,19 @@ export class AccessWorld {
       .execute();
     return rows.map((row) => JSON.parse(Buffer.from(row.record).toString('utf8')) as RecordContent);
   }
+}
+
+interface SharedStore {
+  readonly test: TestStore<TestCommands, Queries>;
+  readonly ids: Map<string, string>;
+}
+
+const stores = new Map<OpenStoreForTest, Promise<SharedStore>>();
+
+async function openPeople(openStore: OpenStoreForTest): Promise<SharedStore> {
+  return AccessWorld.populate(
+    await openStore<TestCommands, Queries>({ program: new URL('program.ts', import.meta.url) }),
+  );
 }
 
 /** The code of the error a promise is refused with; anything else fails the test. */

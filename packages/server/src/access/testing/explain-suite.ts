@@ -11,7 +11,7 @@ export function explainSuite(openStore: OpenStoreForTest): void {
   describe('explain', () => {
     let world: AccessWorld;
     beforeAll(async () => {
-      world = await AccessWorld.open(openStore);
+      world = await AccessWorld.open(openStore, 'explain');
       await world.addSecret(world.finance, 'db-password');
       await world.addJob(world.finance, 'nightly');
     });
@@ -19,19 +19,19 @@ export function explainSuite(openStore: OpenStoreForTest): void {
     it('walks an allowed chain', async () => {
       const view = await world.explain.explain(await world.caller('ann'), {
         action: 'use',
-        domain: 'finance',
+        domain: 'finance-explain',
         reference,
       });
       expect(view).toMatchObject({
         principal: 'user:ann',
         action: 'use',
-        domain: 'finance',
+        domain: 'finance-explain',
         subject: reference,
         verdict: 'allow',
       });
       expect(view.links.map((link) => [link.link, link.name, link.because.join(' ')])).toEqual([
         ['principal', 'user:ann', 'enabled'],
-        ['domain', 'finance', 'preset:MEMBER'],
+        ['domain', 'finance-explain', 'preset:MEMBER'],
         ['catalogue', reference, 'found'],
         ['permission', 'USE', 'preset:MEMBER bundle:default'],
         ['bundle', 'default', 'preset:MEMBER bundle:default'],
@@ -77,14 +77,22 @@ export function explainSuite(openStore: OpenStoreForTest): void {
       ['ann', 'use', { reference: 'secret://domain/vault-prod/app/db#password' }, [['integration', 'not-configured']]],
       ['ann', 'use', { reference: 'secret://admin/managed/root' }, [['catalogue', 'not-found']]],
     ])('%s, %s %j', async (name, action, subject, expected) => {
-      const view = await world.explain.explain(await world.caller(name), { action, domain: 'finance', ...subject });
+      const view = await world.explain.explain(await world.caller(name), {
+        action,
+        domain: 'finance-explain',
+        ...subject,
+      });
       expect(denied(view)).toEqual(expected);
       expect(view.verdict).toBe(expected.length === 0 ? 'allow' : 'deny');
     });
 
     it('says who can fix a link, as far as the caller may list them', async () => {
       const { explain, bundles, assets, finance } = world;
-      const view = await explain.explain(await world.caller('vic'), { action: 'use', domain: 'finance', reference });
+      const view = await explain.explain(await world.caller('vic'), {
+        action: 'use',
+        domain: 'finance-explain',
+        reference,
+      });
       expect(view.links.find((link) => link.link === 'permission')?.fixableBy).toEqual([
         'user:olga',
         'role:DOMAIN_MANAGER',
@@ -92,7 +100,7 @@ export function explainSuite(openStore: OpenStoreForTest): void {
       const byRoot = await explain.explain(await world.caller('root'), {
         principal: 'user:vic',
         action: 'use',
-        domain: 'finance',
+        domain: 'finance-explain',
         reference,
       });
       expect(byRoot.links.find((link) => link.link === 'permission')?.fixableBy).toEqual([
@@ -105,7 +113,7 @@ export function explainSuite(openStore: OpenStoreForTest): void {
       await assets.add(await world.caller('olga'), finance, 'mias', { type: 'secret', key: 'db-password' });
       const narrowed = await explain.explain(await world.caller('ann'), {
         action: 'use',
-        domain: 'finance',
+        domain: 'finance-explain',
         reference,
       });
       expect(narrowed.links.find((link) => link.link === 'bundle')).toMatchObject({
@@ -118,7 +126,7 @@ export function explainSuite(openStore: OpenStoreForTest): void {
 
     it('shows the assignment of a Global secret', async () => {
       const secretId = await world.addSecret('global', 'smtp');
-      const question = { action: 'use', domain: 'finance', reference: 'secret://global/managed/smtp' };
+      const question = { action: 'use', domain: 'finance-explain', reference: 'secret://global/managed/smtp' };
       const before = await world.explain.explain(await world.caller('ann'), question);
       expect(before.links.find((link) => link.link === 'assignment')).toMatchObject({
         outcome: 'allow',
@@ -134,18 +142,19 @@ export function explainSuite(openStore: OpenStoreForTest): void {
       const { explain } = world;
       const ann = await world.caller('ann');
       expect(
-        (await explain.explain(ann, { principal: 'user:vic', action: 'use', domain: 'finance', reference })).verdict,
+        (await explain.explain(ann, { principal: 'user:vic', action: 'use', domain: 'finance-explain', reference }))
+          .verdict,
       ).toBe('deny');
       const stranger = await explain.explain(ann, {
         principal: 'user:zed',
         action: 'use',
-        domain: 'finance',
+        domain: 'finance-explain',
         reference,
       });
       const nobody = await explain.explain(ann, {
         principal: 'user:nobody',
         action: 'use',
-        domain: 'finance',
+        domain: 'finance-explain',
         reference,
       });
       expect(stranger.verdict).toBe('unknown');
@@ -157,13 +166,15 @@ export function explainSuite(openStore: OpenStoreForTest): void {
           await explain.explain(await world.caller('root'), {
             principal: 'user:zed',
             action: 'use',
-            domain: 'finance',
+            domain: 'finance-explain',
             reference,
           })
         ).verdict,
       ).toBe('deny');
       expect(
-        await codeOf(explain.explain(await world.caller('zed'), { action: 'use', domain: 'finance', reference })),
+        await codeOf(
+          explain.explain(await world.caller('zed'), { action: 'use', domain: 'finance-explain', reference }),
+        ),
       ).toBe('not_found');
       expect(
         await codeOf(explain.explain(await world.caller('zed'), { action: 'use', domain: 'absent', reference })),
@@ -178,15 +189,15 @@ export function explainSuite(openStore: OpenStoreForTest): void {
 
     it.each([
       { action: 'use' },
-      { action: 'use', domain: 'finance' },
-      { action: 'fly', domain: 'finance', reference },
-      { action: '__proto__', domain: 'finance', reference },
-      { action: 'constructor', domain: 'finance', reference },
+      { action: 'use', domain: 'finance-explain' },
+      { action: 'fly', domain: 'finance-explain', reference },
+      { action: '__proto__', domain: 'finance-explain', reference },
+      { action: 'constructor', domain: 'finance-explain', reference },
       { action: 'use', reference },
-      { action: 'use', domain: 'finance', reference, asset: 'spark-job/nightly' },
-      { action: 'spark-job.run', domain: 'finance', reference },
-      { action: 'run', domain: 'finance', asset: 'constructor/nightly' },
-      { action: 'use', domain: 'finance', reference, principal: 'nobody' },
+      { action: 'use', domain: 'finance-explain', reference, asset: 'spark-job/nightly' },
+      { action: 'spark-job.run', domain: 'finance-explain', reference },
+      { action: 'run', domain: 'finance-explain', asset: 'constructor/nightly' },
+      { action: 'use', domain: 'finance-explain', reference, principal: 'nobody' },
     ])('refuses %j', async (question) => {
       expect(await codeOf(world.explain.explain(await world.caller('ann'), question))).toBe('validation_failed');
     });
@@ -195,26 +206,26 @@ export function explainSuite(openStore: OpenStoreForTest): void {
       const canary = 'canary-4f0c2b77d1';
       const refused = world.explain.explain(await world.caller('ann'), {
         action: 'use',
-        domain: 'finance',
+        domain: 'finance-explain',
         reference: canary,
       });
       await expect(refused).rejects.toThrow(expect.not.stringContaining(canary));
     });
 
     it('tells a disabled account', async () => {
-      await world.addUser('dan');
-      await world.members.add(await world.caller('olga'), world.finance, { principal: 'user:dan', preset: 'MEMBER' });
+      await world.addUser('don');
+      await world.members.add(await world.caller('olga'), world.finance, { principal: 'user:don', preset: 'MEMBER' });
       const actor = { principal: 'system', principalName: 'system' };
       await world.test.store.execute('identities.changePrincipal', {
         actor,
         kind: 'user',
-        id: world.id('dan'),
+        id: world.id('don'),
         isDisabled: true,
       });
       const view = await world.explain.explain(await world.caller('olga'), {
-        principal: 'user:dan',
+        principal: 'user:don',
         action: 'use',
-        domain: 'finance',
+        domain: 'finance-explain',
         reference,
       });
       expect(view.links[0]).toMatchObject({
@@ -227,15 +238,15 @@ export function explainSuite(openStore: OpenStoreForTest): void {
 
     it('lists who may, groups as one', async () => {
       const { whoMay, access, finance } = world;
-      await world.addGroup('etl', ['ann']);
-      await world.members.add(await world.caller('olga'), finance, { principal: 'group:etl', preset: 'MEMBER' });
+      await world.addGroup('loaders', ['ann']);
+      await world.members.add(await world.caller('olga'), finance, { principal: 'group:loaders', preset: 'MEMBER' });
       const asset = await access.secretAsset(finance, { scope: 'domain', secretId: 'sec_x', key: 'db-password' });
       const may = async (name: string) =>
         (await whoMay.list(await world.caller(name), finance, 'secret.use', { kind: 'asset', asset })).map(
           ({ principal, decision }) => `${principal.label} ${decision.because[0]}`,
         );
       const ofFinance = [
-        'group:etl preset:MEMBER',
+        'group:loaders preset:MEMBER',
         'user:ann preset:MEMBER',
         'user:bob preset:MEMBER',
         'user:mia preset:MAINTAINER',
