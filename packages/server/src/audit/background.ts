@@ -1,4 +1,3 @@
-import type { AuditEvent } from './event.ts';
 import { Checkpointer, type CheckpointerParts } from './checkpoint.ts';
 import { DenialCounter } from './denials.ts';
 import { publicKeyFile, publishPublicKey } from './public-key-file.ts';
@@ -8,13 +7,13 @@ const tickMilliseconds = 5_000;
 /** The audit's work beside the write lane: checkpoints and counted denials. */
 export interface AuditBackground {
   readonly denials: DenialCounter;
-  /** Stops ticking, stores what is counted, tells of the stop, and makes a last checkpoint. Call before the store closes. */
+  /** Stops ticking, stores what is counted, and makes a last checkpoint. Call before the store closes. */
   stop(): Promise<void>;
 }
 
 /**
- * Publishes the public key beside the anchor, tells of the start, which begins the chain, and makes a checkpoint; then looks
- * every five seconds whether one is due. Call right after the chain was opened.
+ * Publishes the public key beside the anchor and makes a checkpoint, then looks every five seconds whether one is due.
+ * Call after `server.start` was recorded, which begins the chain.
  *
  * @param onError a tick failed; the next one tries again
  * @throws StrongroomError when the first checkpoint cannot be stored
@@ -26,7 +25,6 @@ export async function startAuditBackground(
   if (parts.anchorPath !== null) publishPublicKey(publicKeyFile(parts.anchorPath), parts.signing.publicKey);
   const checkpointer = new Checkpointer(parts);
   const denials = new DenialCounter(parts.store);
-  await tell(parts, 'server.start');
   await denials.flush();
   await checkpointer.make();
   let running: Promise<void> = Promise.resolve();
@@ -52,13 +50,7 @@ export async function startAuditBackground(
       clearInterval(timer);
       await running;
       await denials.flush();
-      await tell(parts, 'server.stop');
       await checkpointer.make();
     },
   };
-}
-
-async function tell(parts: CheckpointerParts, action: 'server.start' | 'server.stop'): Promise<void> {
-  const event: AuditEvent = { principal: 'system', principalName: 'system', action, outcome: 'allowed' };
-  await parts.store.execute('access.record', undefined, { audit: [event] });
 }

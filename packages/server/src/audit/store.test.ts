@@ -25,6 +25,7 @@ let test: TestStore;
 let background: AuditBackground;
 
 async function start(): Promise<void> {
+  await record(1);
   const keys = await test.keys.auditKeys();
   background = await startAuditBackground(
     {

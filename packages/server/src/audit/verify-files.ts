@@ -29,19 +29,20 @@ export interface VerifyFilesOptions {
  * Verifies the log of a data directory, also while its server runs. With `databaseUrl` the records are in PostgreSQL and
  * the directory holds this replica's anchor only.
  *
+ * @param options.anchorPath the anchor file, when the server was told to keep it elsewhere than in the data directory
  * @throws StrongroomError `validation_failed` when no public key is found or it is malformed; errors of the file system and
  * of the database when something cannot be read
  */
 export async function verifyDataDirectory(
   directory: string,
-  options: VerifyFilesOptions & { readonly databaseUrl?: string } = {},
+  options: VerifyFilesOptions & { readonly databaseUrl?: string; readonly anchorPath?: string } = {},
 ): Promise<VerifyReport> {
   const files = dataFiles(directory);
-  const { databaseUrl } = options;
+  const { databaseUrl, anchorPath = files.anchor } = options;
   return verifyAudit({
     openSource: () => (databaseUrl === undefined ? openSqliteSource(files.database) : openPostgresSource(databaseUrl)),
-    anchors: [anchorOf(files.anchor, true), ...outsideOf(options)],
-    publicKeys: await readPublicKeys(options.publicKeyText, publicKeyFile(files.anchor)),
+    anchors: [anchorOf(anchorPath, true), ...outsideOf(options)],
+    publicKeys: await readPublicKeys(options.publicKeyText, publicKeyFile(anchorPath)),
     ...(options.macKeys !== undefined && { macKeys: options.macKeys }),
     isAnchorComplete: databaseUrl === undefined,
   });
