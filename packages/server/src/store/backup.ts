@@ -85,7 +85,7 @@ async function copyDatabase(files: DataFiles, partial: string): Promise<BackupFa
 }
 
 /** A new file of mode 0600, on disk. */
-export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
+async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
   await writeFile(path, content, { mode: 0o600, flag: 'wx', flush: true });
 }
 

@@ -26,7 +26,7 @@ export const columnTypes: Readonly<Record<'sqlite' | 'postgres', ColumnTypes>> =
     text: sql`text`,
     integer: sql`integer`,
     bytes: sql`blob`,
-    countedKey: sql`integer primary key autoincrement`,
+    countedKey: sql`integer not null primary key autoincrement`,
     trigramIndex: fullTextTable,
     tableOptions: sql`strict`,
     keyedTableOptions: sql`strict, without rowid`,
