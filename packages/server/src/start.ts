@@ -163,7 +163,7 @@ async function openStore({ settings, secrets }: LoadedConfiguration, log: Log): 
   });
 }
 
-/** Opens this process's chain; its first record says that the server starts. */
+/** Opens this process's chain, whose first record says that the server starts; the last one will say that it stops. */
 async function openAudit(
   store: OpenStore,
   keyring: Keyring,
