@@ -14,14 +14,12 @@ export async function load(options: {
   readonly milliseconds: number;
 }): Promise<number> {
   const deadline = performance.now() + options.milliseconds;
-  let answers = 0;
   const started = performance.now();
-  await Promise.all(
-    Array.from({ length: options.connections }, async () => {
-      answers += await drive(options.port, options.request, deadline);
-    }),
+  const answers = await Promise.all(
+    Array.from({ length: options.connections }, async () => drive(options.port, options.request, deadline)),
   );
-  return (answers / (performance.now() - started)) * 1000;
+  const total = answers.reduce((sum, count) => sum + count, 0);
+  return (total / (performance.now() - started)) * 1000;
 }
 
 async function drive(port: number, request: Buffer, deadline: number): Promise<number> {

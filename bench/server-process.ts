@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createToken } from '@strongroom/crypto';
 
-const main = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../packages/cli/bin/strongroom.mjs', import.meta.url));
 
 /** The real server as a process of its own, with a data directory that outlives it. */
 export interface ServerProcess {

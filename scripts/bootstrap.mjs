@@ -15,8 +15,8 @@ const stamp = join(root, 'node_modules', '.strongroom-install');
 
 /** What to run for each npm script: a program of node_modules, or a file run by Node itself. */
 const commands = {
-  start: ['packages/cli/src/main.ts', 'serve'],
-  strongroom: ['packages/cli/src/main.ts'],
+  start: ['packages/cli/bin/strongroom.mjs', 'serve'],
+  strongroom: ['packages/cli/bin/strongroom.mjs'],
   test: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'machine'],
   'test:live': ['scripts/test-live.ts'],
   check: ['scripts/check.ts'],

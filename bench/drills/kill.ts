@@ -90,7 +90,10 @@ async function write(server: ServerProcess, key: string, signal: AbortSignal): P
 /** Resolves every secret as a workload does and holds it against the ledger. */
 async function compare(server: ServerProcess, admin: Client): Promise<void> {
   const account = await admin.createDomainServiceAccount({ params: { domain }, body: { name: 'reader' } });
-  const issued = await admin.issueDomainToken({ params: { domain, serviceAccount: account.id }, body: { description: 'drill' } });
+  const issued = await admin.issueDomainToken({
+    params: { domain, serviceAccount: account.id },
+    body: { description: 'drill' },
+  });
   await admin.addGrant({
     params: { domain },
     body: { principal: `service-account:${domain}/reader`, permission: 'RESOLVE' },
