@@ -1,5 +1,8 @@
 import { Command } from 'commander';
 import { Cli } from './cli.ts';
+import { addAuditCommands } from './commands/audit.ts';
+import { addKeyCommands } from './commands/keys.ts';
+import { addOpenapiCommand } from './commands/openapi.ts';
 import { addBundleCommands } from './commands/bundle.ts';
 import { addDomainCommands } from './commands/domain.ts';
 import { addExplainCommand } from './commands/explain.ts';
@@ -14,6 +17,12 @@ import { addSettingsCommands } from './commands/settings.ts';
 import { addSignInCommands } from './commands/sign-in.ts';
 import { addUserCommands } from './commands/user.ts';
 import { reportError } from './error-report.ts';
+import { addVerifyCommand } from './operator/audit-verify.ts';
+import { addBackupCommands } from './operator/backup.ts';
+import { addDoctorCommand } from './operator/doctor.ts';
+import { addLoginLinkCommand } from './operator/login-link.ts';
+import { addRecoveryCommands } from './operator/recovery.ts';
+import { addServeCommand } from './operator/serve.ts';
 import type { Io } from './io.ts';
 import { version } from './version.ts';
 
@@ -43,6 +52,7 @@ export function createProgram(cli: Cli): Command {
       getErrHasColors: () => false,
     });
   program.hook('preAction', () => cli.configure(program.opts()));
+  addServeCommand(program, cli);
   addSignInCommands(program, cli);
   addDomainCommands(program, cli);
   addUserCommands(program, cli);
@@ -55,7 +65,14 @@ export function createProgram(cli: Cli): Command {
   addRunCommand(program, cli);
   addPreflightCommand(program, cli);
   addExplainCommand(program, cli);
+  addVerifyCommand(addAuditCommands(program, cli), cli);
   addSettingsCommands(program, cli);
+  addKeyCommands(program, cli);
+  addRecoveryCommands(program, cli);
+  addBackupCommands(program, cli);
+  addDoctorCommand(program, cli);
+  addLoginLinkCommand(program, cli);
+  addOpenapiCommand(program, cli);
   return program;
 }
 

@@ -137,6 +137,7 @@ export const routeTable = {
   preflightSparkJob: { method: 'POST', path: '/v1/domains/{domain}/spark-jobs/{name}/preflight' },
   putMember: { method: 'PUT', path: '/v1/domains/{domain}/members/{principal}' },
   readiness: { method: 'GET', path: '/readyz', isPublic: true },
+  recoveryConfirm: { method: 'POST', path: '/v1/keys/recovery/confirm' },
   removeGroupMember: { method: 'DELETE', path: '/v1/groups/{group}/members/{principal}', empty: true },
   renewLaunch: { method: 'POST', path: '/v1/launches/{id}/heartbeat' },
   resolveLaunch: { method: 'POST', path: '/v1/launches/{id}/resolve' },

@@ -1,3 +1,5 @@
+export { verifyDataDirectory, verifyExport } from './audit/verify-files.ts';
+export type { VerifyReport } from './audit/verify-report.ts';
 export { processEnvironment } from './config/environment.ts';
 export { ConfigurationError, loadConfiguration, type LoadedConfiguration } from './config/load.ts';
 export { settingsTable } from './config/schema.ts';
@@ -5,5 +7,6 @@ export { type DoctorReport, runDoctor } from './operation/doctor.ts';
 export { endOnUncaught, hardenProcess } from './operation/hardening.ts';
 export { createLog, type Log } from './operation/log.ts';
 export { version } from './operation/version.ts';
+export * from './operator.ts';
 export { serve } from './serve.ts';
 export { type RunningServer, startServer } from './start.ts';

@@ -45,4 +45,18 @@ export const keyRoutes = [
     response: KeyStatus,
     errors: ['state_conflict', 'version_conflict', 'key_unavailable'],
   }),
+  route({
+    id: 'recoveryConfirm',
+    method: 'POST',
+    path: '/v1/keys/recovery/confirm',
+    summary: 'Record that a recovery kit was made and tried; kit and recovery key stay where they are',
+    tag: 'keys',
+    access: { kind: 'platform', action: 'keys.manage' },
+    body: Closed({
+      kekId: Type.String({ maxLength: 64, description: 'The key-encryption key that the kit gave back' }),
+    }),
+    status: 200,
+    response: KeyStatus,
+    errors: ['state_conflict'],
+  }),
 ] as const;

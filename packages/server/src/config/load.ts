@@ -34,7 +34,7 @@ export interface LoadOptions {
 const prefix = 'STRONGROOM_';
 const configVariable = 'STRONGROOM_CONFIG';
 /** Variables of the command line as a client; the server passes over them. */
-export const clientVariables = ['STRONGROOM_URL', 'STRONGROOM_TOKEN', 'STRONGROOM_PROFILE'] as const;
+export const clientVariables = ['STRONGROOM_URL', 'STRONGROOM_TOKEN', 'STRONGROOM_TOKEN_FILE'] as const;
 const maxFileBytes = 1024 * 1024;
 
 /**

@@ -26,6 +26,16 @@ export function keyHandlers(
       else await rotateTerms(store, keyring, caller, await scopesToRotate(store, access, caller, body));
       return { body: await status(store, keyring, source) };
     },
+    async recoveryConfirm({ caller, body }) {
+      if (body.kekId !== keyring.kek.id) {
+        throw new StrongroomError('state_conflict', {
+          detail: 'The kit holds another key-encryption key than the one in use.',
+          hint: 'Make a new kit with strongroom recovery create.',
+        });
+      }
+      await store.execute('keys.confirmRecovery', undefined, { audit: [confirmationEvent(caller, body.kekId)] });
+      return { body: await status(store, keyring, source) };
+    },
   };
 }
 
@@ -89,5 +99,17 @@ function rotationEvent(caller: Caller, what: 'kek' | 'terms', scope?: ScopeRef):
     network: caller.network,
     ...(scope === undefined ? {} : { scope: { id: scope.id, name: scope.name } }),
     detail: { what },
+  };
+}
+
+function confirmationEvent(caller: Caller, kekId: string): AuditEvent {
+  return {
+    principal: caller.id,
+    principalName: caller.name,
+    action: 'recovery.confirm',
+    outcome: 'allowed',
+    requestId: caller.requestId,
+    network: caller.network,
+    detail: { kekId },
   };
 }

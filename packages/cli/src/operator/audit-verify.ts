@@ -1,0 +1,113 @@
+import { resolve } from 'node:path';
+import type { VerifyReport } from '@strongroom/server';
+import type { Command } from 'commander';
+import type { Cli, Session } from '../cli.ts';
+import { CheckFailed, UsageError } from '../errors.ts';
+import { readInput, utf8Text } from '../input.ts';
+import { count, localTime, visible } from '../output/text.ts';
+import { collect } from '../values.ts';
+import { addConfigOption, type ConfigOptions, loadSettings, withServer } from './configuration.ts';
+
+interface VerifyOptions extends ConfigOptions {
+  readonly dataDir?: string;
+  readonly file?: string;
+  readonly anchor?: string;
+  readonly publicKey?: string;
+  readonly outsideAnchor: readonly string[];
+}
+
+const maxKeyFileBytes = 64 * 1024;
+
+export function addVerifyCommand(audit: Command, cli: Cli): void {
+  addConfigOption(
+    audit.command('verify').description('check offline that nobody edited, cut or rolled back the record'),
+  )
+    .option('--data-dir <folder>', 'the data directory; STRONGROOM_DATA_DIR, or ./data, when left out')
+    .option('--file <export>', 'an export in JSON Lines, in place of a data directory')
+    .option('--anchor <file>', 'with --file: the anchor file, or a copy')
+    .option('--public-key <file>', 'trusted public keys; audit.pub of the data directory when left out')
+    .option('--outside-anchor <file>', 'anchor lines that were kept elsewhere, may be repeated', collect, [])
+    .addHelpText(
+      'after',
+      '\nA copy of audit.pub kept elsewhere, and anchor lines kept elsewhere, prove more than those beside the data:\nwho can replace the data directory can replace them, too. The exit code is 7 when something is wrong.',
+    )
+    .action(
+      cli.action(async (session, options: VerifyOptions) => {
+        const report = await verify(session, options);
+        session.output.answer(report, () => printReport(session, report));
+        if (!report.ok)
+          throw new CheckFailed(
+            firstBad(report),
+            'Keep the data directory as it is; docs/guides/audit.md says what to do.',
+          );
+        return undefined;
+      }),
+    );
+}
+
+async function verify(session: Session, options: VerifyOptions): Promise<VerifyReport> {
+  const { io } = session;
+  const { file, anchor, publicKey, outsideAnchor, dataDir } = options;
+  const path = (text: string): string => resolve(io.cwd, text);
+  const publicKeyText = publicKey === undefined ? undefined : utf8Text(await readInput(io, publicKey, maxKeyFileBytes));
+  const common = { outsideAnchors: outsideAnchor.map(path) };
+  if (file !== undefined) {
+    if (publicKeyText === undefined)
+      throw new UsageError('an export is verified with a public key you trust', 'Add --public-key audit.pub.');
+    if (dataDir !== undefined) throw new UsageError('give one of --file and --data-dir');
+    return withServer(({ verifyExport }) =>
+      verifyExport(path(file), {
+        ...common,
+        publicKeyText,
+        ...(anchor === undefined ? {} : { anchorPath: path(anchor) }),
+      }),
+    );
+  }
+  if (anchor !== undefined) throw new UsageError('--anchor goes with --file; the data directory has its own');
+  return withServer(async (server) => {
+    const { settings, secrets } = loadSettings(server, io, options, dataDir);
+    return server.verifyDataDirectory(settings.dataDir, {
+      ...common,
+      ...(publicKeyText === undefined ? {} : { publicKeyText }),
+      ...(secrets.databaseUrl === undefined ? {} : { databaseUrl: secrets.databaseUrl }),
+    });
+  });
+}
+
+function printReport({ output }: Session, report: VerifyReport): void {
+  output.facts({
+    installation: report.installation ?? 'unknown',
+    records: `${report.records} in ${count(report.chains, 'chain')}`,
+    checkpoints: `${report.checkpoints}`,
+    'anchor lines': `${report.anchorLines}`,
+    'signed by': report.keyIds.join(', ') || 'nobody',
+    macs: report.macs,
+  });
+  for (const { chain, sequence, why } of report.bad) {
+    output.line(output.bad(visible(`bad: ${place(chain, sequence)}: ${why}`)));
+  }
+  if (report.badCount > report.bad.length) output.line(`and ${report.badCount - report.bad.length} more`);
+  for (const window of report.unprotectedWindow) {
+    const from = window.from === null ? 'the beginning' : place(window.from.chain, window.from.sequence);
+    const to = window.to === null ? 'the end' : place(window.to.chain, window.to.sequence);
+    output.line(visible(`unprotected: from ${from} to ${to}: ${window.why}`));
+  }
+  for (const restore of report.restores) {
+    output.line(
+      visible(`restored from a backup: ${localTime(restore.at)}, epoch ${restore.epoch}, chain ${restore.chain}`),
+    );
+    for (const lost of restore.lost) output.line(visible(`  lost by it: ${lost.why}`));
+  }
+  if (report.ok) output.line(output.good('nothing was changed'));
+}
+
+function place(chain: string | null, sequence: number | null): string {
+  if (chain === null) return 'the log';
+  return sequence === null ? `chain ${chain}` : `chain ${chain} sequence ${sequence}`;
+}
+
+function firstBad({ firstBad: first, badCount }: VerifyReport): string {
+  if (first === null) return 'the record is not whole';
+  const more = badCount > 1 ? `, and ${badCount - 1} more` : '';
+  return `the first bad record is ${place(first.chain, first.sequence)}: ${first.why}${more}`;
+}

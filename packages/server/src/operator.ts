@@ -1,0 +1,203 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { StrongroomError } from '@strongroom/contract';
+import { loadKekFile } from '@strongroom/crypto';
+import type { LoadedConfiguration } from './config/load.ts';
+import { createOperatorLink, signInLinkText } from './identities/index.ts';
+import { operatorActor } from './identities/actor.ts';
+import { openKekFile } from './keys/kek-file.ts';
+import { type Keyring, openKeyring } from './keys/keyring.ts';
+import { proveRecoveryKit, restoreKekFile, writeRecoveryKit } from './keys/recovery.ts';
+import { openRestoredKeys } from './keys/restored-keys.ts';
+import { type DoctorReport, runDoctor } from './operation/doctor.ts';
+import { backupSqlite } from './store/backup.ts';
+import type { BackupManifest } from './store/backup-manifest.ts';
+import { dataFiles } from './store/data-directory.ts';
+import { openPostgresStore } from './store/postgres.ts';
+import { type RestoreResult, restoreSqlite, startEpoch } from './store/restore.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import type { OpenStore } from './store/store.ts';
+
+/**
+ * What somebody with a shell on the server's machine does, without the server or beside it. What writes opens the store, which
+ * one process at a time can do with the embedded one: a server that runs is a `state_conflict`.
+ */
+
+/** Backs up the embedded store, also while its server runs. @throws StrongroomError `not_supported` on PostgreSQL */
+export async function backup({ settings }: LoadedConfiguration, target: string): Promise<BackupManifest> {
+  if (settings.database.kind === 'postgres') {
+    throw new StrongroomError('not_supported', {
+      detail: 'The records are in PostgreSQL, which has its own backups.',
+      hint: 'Use pg_dump or base backups, and keep the anchor file and audit.pub with them.',
+    });
+  }
+  return backupSqlite(settings.dataDir, target);
+}
+
+export interface OperatorRestore {
+  /** Directory of the backup; absent on PostgreSQL, whose own tools have restored the database. */
+  readonly backup?: string;
+  readonly force?: boolean;
+  readonly keepsCredentials?: boolean;
+}
+
+/**
+ * Restores a backup and starts a new epoch. On PostgreSQL only the epoch: the database was restored by its own tools.
+ * @throws StrongroomError as `restoreSqlite`; `validation_failed` when the backup is missing, or not wanted
+ */
+export async function restore(
+  { settings, secrets }: LoadedConfiguration,
+  options: OperatorRestore,
+): Promise<Omit<RestoreResult, 'installationId'>> {
+  const { backup: from, force = false, keepsCredentials = false } = options;
+  const isPostgres = secrets.databaseUrl !== undefined;
+  if (isPostgres === (from !== undefined)) {
+    throw new StrongroomError('validation_failed', {
+      detail: isPostgres
+        ? 'PostgreSQL is restored by its own tools; then run this without a directory.'
+        : 'The directory of the backup is missing.',
+    });
+  }
+  const kek = await loadKekFile(settings.kek.file, { create: false });
+  if (from !== undefined) {
+    return restoreSqlite({
+      backup: from,
+      directory: settings.dataDir,
+      force,
+      keepsCredentials,
+      openAuditKeys: (store) => openRestoredKeys(store, kek),
+    });
+  }
+  const store = await openPostgresStore({ url: secrets.databaseUrl ?? '' });
+  try {
+    const keys = await openRestoredKeys(store, kek);
+    const anchorPath =
+      settings.auditAnchor.kind === 'file' ? settings.auditAnchor.path : dataFiles(settings.dataDir).anchor;
+    mkdirSync(dirname(anchorPath), { recursive: true, mode: 0o700 });
+    return await startEpoch(store, keys, { backup: null, previousEpoch: 0, anchorPath, keepsCredentials });
+  } finally {
+    await store.close();
+  }
+}
+
+/** Writes a recovery kit of the key file to a new file. @returns the recovery key, to be kept apart from it */
+export async function makeRecoveryKit(
+  { settings }: LoadedConfiguration,
+  path: string,
+): Promise<{ readonly recoveryKey: string; readonly kekId: string }> {
+  if (existsSync(path))
+    throw new StrongroomError('already_exists', { detail: `${path} exists, and is not overwritten.` });
+  const kek = await loadKekFile(settings.kek.file, { create: false });
+  try {
+    return { ...(await writeRecoveryKit(kek, path)), kekId: kek.id };
+  } finally {
+    kek.destroy();
+  }
+}
+
+/**
+ * Whether kit and recovery key give back the key file's key.
+ * @returns the key's public id
+ * @throws StrongroomError `credentials_invalid`
+ */
+export async function checkRecoveryKit(
+  { settings }: LoadedConfiguration,
+  kit: string,
+  recoveryKey: string,
+): Promise<{ readonly kekId: string }> {
+  const kek = await loadKekFile(settings.kek.file, { create: false });
+  try {
+    proveRecoveryKit(kit, recoveryKey, kek.id);
+    return { kekId: kek.id };
+  } finally {
+    kek.destroy();
+  }
+}
+
+/** Records that a kit was made and tried. */
+export async function confirmRecovery(configuration: LoadedConfiguration): Promise<void> {
+  await withInstallation(configuration, async (store, keyring) => {
+    await store.execute('keys.confirmRecovery', undefined, {
+      audit: [{ ...operatorActor, action: 'recovery.confirm', outcome: 'allowed', detail: { kekId: keyring.kek.id } }],
+    });
+  });
+}
+
+/** Puts the key file back from a kit; one that is there stays. */
+export async function recoverKekFile(
+  { settings }: LoadedConfiguration,
+  kit: string,
+  recoveryKey: string,
+): Promise<{ readonly kekId: string; readonly path: string }> {
+  const { file } = settings.kek;
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  return { ...(await restoreKekFile(kit, recoveryKey, file)), path: file };
+}
+
+/** A one-time sign-in link for a user: the way back in when nobody can sign in. */
+export async function makeSignInLink(
+  configuration: LoadedConfiguration,
+  userName: string,
+): Promise<{ readonly url: string; readonly expiresAt: Date }> {
+  const { listen, publicUrl, tls } = configuration.settings;
+  const isAnyAddress = listen.host === '0.0.0.0' || listen.host === '::';
+  const host = isAnyAddress ? '127.0.0.1' : listen.host;
+  const local = `http${tls === undefined ? '' : 's'}://${host.includes(':') ? `[${host}]` : host}:${listen.port}`;
+  return withInstallation(configuration, async (store, keyring) => {
+    const link = await createOperatorLink(store, keyring, userName);
+    return { url: signInLinkText(publicUrl ?? local, link), expiresAt: new Date(link.expiresAt) };
+  });
+}
+
+/** Looks at an installation whose server doesn't run, or doesn't start. */
+export async function examine({ settings, secrets, ambient }: LoadedConfiguration): Promise<DoctorReport> {
+  let store: OpenStore | null = null;
+  let storeProblem: string | undefined;
+  try {
+    if (secrets.databaseUrl === undefined && !existsSync(dataFiles(settings.dataDir).database)) {
+      storeProblem = `There is no store in ${settings.dataDir}.`;
+    } else store = await openStore(settings.dataDir, secrets.databaseUrl);
+  } catch (error) {
+    if (!(error instanceof StrongroomError)) throw error;
+    storeProblem = error.detail ?? error.message;
+  }
+  try {
+    return await runDoctor({ settings, ambient, store, ...(storeProblem === undefined ? {} : { storeProblem }) });
+  } finally {
+    await store?.close();
+  }
+}
+
+function openStore(dataDir: string, databaseUrl: string | undefined): Promise<OpenStore> {
+  return databaseUrl === undefined ? openSqliteStore({ directory: dataDir }) : openPostgresStore({ url: databaseUrl });
+}
+
+/** Opens store, keys and an audit chain of its own for one piece of work. */
+async function withInstallation<Result>(
+  { settings, secrets }: LoadedConfiguration,
+  work: (store: OpenStore, keyring: Keyring) => Promise<Result>,
+): Promise<Result> {
+  if (secrets.databaseUrl === undefined && !existsSync(dataFiles(settings.dataDir).database)) {
+    throw new StrongroomError('state_conflict', {
+      detail: `There is no store in ${settings.dataDir}.`,
+      hint: 'Set STRONGROOM_DATA_DIR, or run it where the server was started.',
+    });
+  }
+  const store = await openStore(settings.dataDir, secrets.databaseUrl);
+  try {
+    const keyring = await openKeyring(store, await openKekFile(store, settings.kek.file));
+    try {
+      const { epoch } = await store.db.selectFrom('installation').select('epoch').executeTakeFirstOrThrow();
+      const { auditAnchor } = settings;
+      const path = auditAnchor.kind === 'file' ? auditAnchor.path : null;
+      if (path !== null) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      const keys = await keyring.auditKeys();
+      await store.startAudit({ keys, epoch, anchor: { path, isOnStdout: false } });
+      return await work(store, keyring);
+    } finally {
+      keyring.close();
+    }
+  } finally {
+    await store.close();
+  }
+}
