@@ -12,8 +12,8 @@ import { verifyAudit, type VerifyOptions } from '../src/audit/verify.ts';
 import type { VerifyReport } from '../src/audit/verify-report.ts';
 import { newId } from '../src/store/ids.ts';
 
-export const testMacKey = new Uint8Array(32).fill(0x6d);
-export const testSigningKey = new SigningKey(new Uint8Array(32).fill(0x73));
+const testMacKey = new Uint8Array(32).fill(0x6d);
+const testSigningKey = new SigningKey(new Uint8Array(32).fill(0x73));
 const epochStart = Date.UTC(2025, 0, 1);
 
 /** A log as somebody who can write the database sees it: plain arrays to tamper with. */
@@ -183,7 +183,7 @@ export class TestLog {
   }
 }
 
-export function sourceOf(log: LogSnapshot): AuditSource {
+function sourceOf(log: LogSnapshot): AuditSource {
   const records = log.records.toSorted((a, b) =>
     a.chain < b.chain ? -1 : a.chain > b.chain ? 1 : a.sequence - b.sequence,
   );
@@ -205,7 +205,7 @@ export function sourceOf(log: LogSnapshot): AuditSource {
   };
 }
 
-export function anchorOf(lines: readonly string[], isBesideDatabase = true): AnchorInput {
+function anchorOf(lines: readonly string[], isBesideDatabase = true): AnchorInput {
   return {
     name: isBesideDatabase ? 'audit.anchor' : 'collected',
     isBesideDatabase,

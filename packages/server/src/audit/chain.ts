@@ -21,7 +21,7 @@ import { latestCheckpoint, movedHeads } from './statements.ts';
 export type AuditRow = Tables['audit_records'];
 
 /** Where a chain stands; made by `position`, taken by `reset`. */
-export interface ChainPosition {
+interface ChainPosition {
   readonly sequence: number;
   readonly hash: Uint8Array;
 }

@@ -7,8 +7,8 @@ import { flushAnchor, readAnchorTail } from './anchor.ts';
 import { checkpointDigest, signCheckpoint } from './checkpoint-document.ts';
 import type { AnchorPosition } from './record.ts';
 
-export const checkpointEveryRecords = 1_000;
-export const checkpointEveryMilliseconds = 60_000;
+const checkpointEveryRecords = 1_000;
+const checkpointEveryMilliseconds = 60_000;
 
 export interface CheckpointerParts {
   readonly store: Pick<Store, 'query' | 'execute'>;

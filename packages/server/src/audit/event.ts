@@ -28,7 +28,7 @@ export interface AuditEvent {
 }
 
 /** Things that are recorded and are not actions somebody is allowed or refused. */
-export type AuditVerb =
+type AuditVerb =
   | 'sign-in'
   | 'sign-out'
   | 'session.revoke'

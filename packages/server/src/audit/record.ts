@@ -6,7 +6,7 @@ import type { AuditEvent } from './event.ts';
 /** Names the hash's input; a change of the record's form or of the input is a new label. */
 const recordFormat = 'strongroom/audit-record/v1';
 /** SHA-256. */
-export const hashBytes = 32;
+const hashBytes = 32;
 /** What the first record of a chain has as its previous hash. */
 export const noPreviousHash: Uint8Array = new Uint8Array(hashBytes);
 

@@ -12,7 +12,7 @@ export interface StoredRecord {
   readonly columns?: RecordColumns;
 }
 
-export interface RecordColumns {
+interface RecordColumns {
   readonly at: number;
   readonly scopeId: string | null;
   readonly principalId: string | null;
