@@ -13,6 +13,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import type { SigningKey } from '@strongroom/crypto';
 import { type AnchorLine, type AnchorStatement, encodeAnchorLine, isSignedBy, parseAnchorLine } from './anchor-line.ts';
+import { syncDirectory } from '../store/data-directory.ts';
 import { type AnchorPosition, sha256Hex, signingKeyId } from './record.ts';
 
 /** Where anchor lines go; at least one of the two. Plain data. */
@@ -129,7 +130,9 @@ class AnchorFile {
 
   flush(): void {
     // A device has nothing to flush.
-    if (fstatSync(this.#descriptor).isFile()) fdatasyncSync(this.#descriptor);
+    if (!fstatSync(this.#descriptor).isFile()) return;
+    fdatasyncSync(this.#descriptor);
+    syncDirectory(dirname(this.#path));
   }
 
   close(): void {
@@ -154,6 +157,7 @@ class AnchorFile {
     this.#descriptor = descriptor;
     this.#size = 0;
     this.#isTorn = false;
+    syncDirectory(dirname(this.#path));
   }
 }
 
