@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { postgresUnavailable } from '../../testing/postgres.ts';
 import { testEvent, type TestCommands, type TestQueries } from '../../testing/store-program.ts';
 import { openTestStore, postgresDatabase, type TestStore } from '../../testing/stores.ts';
+import { migrations } from './migrations/index.ts';
+import { migratePostgres } from './postgres-migrate.ts';
 import { openPostgresStore } from './postgres.ts';
 import type { OpenStore } from './store.ts';
 
@@ -156,6 +158,16 @@ describe.skipIf(missing !== undefined)(`a PostgreSQL that goes away (${missing ?
     expect(await Promise.all(batch)).toEqual(['storage_unavailable', 'storage_unavailable', 'storage_unavailable']);
     await t.store.execute('test.insert', { key: 'lost-3', value: '' });
     expect(await t.store.query('test.list', { prefix: 'lost' })).toEqual([{ key: 'lost-3' }]);
+  });
+
+  test('is migrated once by processes that start together, and not by one that is older', async () => {
+    const place = await postgresDatabase().create();
+    const url = place.url ?? '';
+    const stores = await Promise.all([1, 2, 3].map(() => openPostgresStore({ url, program })));
+    await Promise.all(stores.map((store) => store.close()));
+    const older: unknown = await migratePostgres(url, migrations.slice(0, -1)).catch((error: unknown) => error);
+    expect(older).toMatchObject({ code: 'state_conflict', detail: expect.stringContaining('schema version') });
+    await place.remove();
   });
 
   test('unreachable: opening says so', async () => {

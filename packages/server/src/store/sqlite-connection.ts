@@ -7,6 +7,8 @@ import type { Tables } from './tables.ts';
 
 const busyTimeoutMilliseconds = 5_000;
 const maxCachedStatements = 512;
+/** What the write-ahead log keeps of its size after a large transaction. */
+const maxIdleLogBytes = 64 * 1024 * 1024;
 
 /** One SQLite connection: Kysely over it, and statements compiled once. Synchronous underneath. */
 export class SqliteConnection {
@@ -21,7 +23,8 @@ export class SqliteConnection {
     try {
       this.database.exec('pragma trusted_schema = off');
       // Deleted content is overwritten: a destroyed key must not stay in a free page.
-      const writing = 'pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on';
+      const writing = `pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on;
+        pragma journal_size_limit = ${maxIdleLogBytes}`;
       if (mode === 'write') this.database.exec(writing);
     } catch (error) {
       this.database.close();

@@ -27,6 +27,9 @@ export interface SqliteStoreOptions {
   readonly program?: URL;
 }
 
+/** A query that is slower holds up every other one: it is given up, and its thread with it. */
+const queryTimeoutMilliseconds = 30_000;
+
 /**
  * Opens the embedded store: finishes an interrupted restore, migrates the schema (an existing file is copied first), and
  * starts the writer thread.
@@ -81,7 +84,12 @@ class SqliteStore {
 
   /** Resolves when the writer thread runs. */
   async start(): Promise<void> {
-    await this.#writer.call('ready', null);
+    try {
+      await this.#writer.call('ready', null);
+    } catch (error) {
+      this.#connection.close();
+      throw error;
+    }
   }
 
   async startAudit(settings: AuditChainSettings): Promise<void> {
@@ -96,11 +104,21 @@ class SqliteStore {
 
   async query(name: string, args: unknown): Promise<unknown> {
     if (this.#closing !== undefined) throw new StrongroomError('shutting_down');
-    this.#reader ??= new Thread('reader', this.#threadData, () => {
-      // The next query starts another one; the calls this one had are rejected.
-      this.#reader = undefined;
-    });
-    return this.#reader.call('query', { name, args });
+    const reader = (this.#reader ??= new Thread('reader', this.#threadData, () => this.#dropReader(reader)));
+    const timer = setTimeout(() => {
+      this.#dropReader(reader);
+      void reader.end(new StrongroomError('deadline_exceeded', { detail: 'A query took too long.' }));
+    }, queryTimeoutMilliseconds);
+    try {
+      return await reader.call('query', { name, args });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The next query starts another one; the calls this one had are rejected. */
+  #dropReader(reader: Thread): void {
+    if (this.#reader === reader) this.#reader = undefined;
   }
 
   execute(name: string, args: unknown, options?: ExecuteOptions): Promise<unknown> {

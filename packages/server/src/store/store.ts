@@ -25,7 +25,7 @@ export interface StoreOf<C extends CommandMap, Q extends QueryMap> {
   first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Promise<Row | undefined>;
   /**
    * A named query on the reader worker (SQLite) or the pool (PostgreSQL).
-   * @throws StrongroomError the query's own; `storage_unavailable`
+   * @throws StrongroomError the query's own; `deadline_exceeded` after 30 s; `storage_unavailable`
    */
   query<Name extends keyof Q>(name: Name, args: Parameters<Q[Name]>[1]): ReturnType<Q[Name]>;
   /**
@@ -71,6 +71,8 @@ export interface HotStatement<Row> {
  * written as `sql.lit`). A wrong number of parameters throws.
  */
 export function hotStatement<Row>(name: string, build: (db: Kysely<Tables>) => CompiledQuery<Row>): HotStatement<Row> {
+  // PostgreSQL cuts longer names, and two that are cut alike would be one.
+  if (name.length > 63) throw new TypeError(`The statement's name ${name} is longer than 63 characters`);
   return { name, build };
 }
 

@@ -58,9 +58,9 @@ export class Thread {
     });
   }
 
-  /** Ends the thread; calls that are not answered yet are rejected. */
-  async end(): Promise<void> {
-    this.#stop(new StrongroomError('shutting_down'));
+  /** Ends the thread; calls that are not answered yet are rejected with `reason`. */
+  async end(reason = new StrongroomError('shutting_down')): Promise<void> {
+    this.#stop(reason);
     await this.#worker.terminate();
   }
 
