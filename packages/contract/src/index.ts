@@ -6,6 +6,7 @@ export * from './reference.ts';
 export * from './roles.ts';
 export * from './route.ts';
 export * from './openapi.ts';
+export { errorsPage, permissionsPage, routesPage } from './reference-pages.ts';
 export { operationRoutes } from './routes/operation.ts';
 export { routes } from './routes/index.ts';
 export { AuditRecord, auditRoutes } from './routes/audit.ts';

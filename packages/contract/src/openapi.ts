@@ -105,6 +105,7 @@ export function openapi(routes: readonly RouteDeclaration[], version: string): J
     paths,
     components: {
       schemas: { Problem: plain(Problem) },
+      responses: problemResponses(),
       headers: {
         requestId: { description: 'Made by the server for this request', schema: { type: 'string' } },
         etag: { description: 'A revision counter in quotes, for If-Match', schema: { type: 'string' } },
@@ -153,7 +154,7 @@ function operation(route: RouteDeclaration): JsonObject {
     ...(route.body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: plain(route.body) } } } }),
-    responses: { [String(route.status)]: success(route), ...problems(codes) },
+    responses: { [String(route.status)]: success(route), ...problemReferences(codes) },
     'x-strongroom-access': plain(route.access),
     'x-strongroom-errors': codes,
     ...(route.feature === undefined ? {} : { 'x-strongroom-feature': route.feature }),
@@ -186,24 +187,35 @@ function success(route: RouteDeclaration): JsonObject {
   return { description: 'Done', headers, content: { 'application/json': { schema: plain(route.response) } } };
 }
 
-function problems(codes: readonly ErrorCode[]): Record<string, JsonObject> {
-  const responses: Record<string, JsonObject> = {};
-  for (const status of new Set(codes.map((code) => errorTable[code].status))) {
-    const mine = codes.filter((code) => errorTable[code].status === status);
-    responses[String(status)] = {
-      description: mine.map((code) => `\`${code}\`: ${errorTable[code].title}.`).join('\n'),
-      headers: {
-        'X-Request-Id': { $ref: '#/components/headers/requestId' },
-        ...(status === 429 || status === 503 ? { 'Retry-After': { $ref: '#/components/headers/retryAfter' } } : {}),
+/** References to the shared answers of the statuses that these codes have; `x-strongroom-errors` has the codes themselves. */
+function problemReferences(codes: readonly ErrorCode[]): Record<string, JsonObject> {
+  const statuses = [...new Set(codes.map((code) => errorTable[code].status))];
+  return Object.fromEntries(
+    statuses.map((status) => [String(status), { $ref: `#/components/responses/problem${status}` }]),
+  );
+}
+
+/** One answer for each status of the error table, with all codes that have it. */
+function problemResponses(): Record<string, JsonObject> {
+  const codes = Object.keys(errorTable) as ErrorCode[];
+  const byStatus = Map.groupBy(codes, (code) => errorTable[code].status);
+  return Object.fromEntries([...byStatus].map(([status, mine]) => [`problem${status}`, problemResponse(status, mine)]));
+}
+
+function problemResponse(status: number, codes: readonly ErrorCode[]): JsonObject {
+  const hasRetryAfter = status === 429 || status === 503;
+  return {
+    description: codes.map((code) => `\`${code}\`: ${errorTable[code].title}.`).join('\n'),
+    headers: {
+      'X-Request-Id': { $ref: '#/components/headers/requestId' },
+      ...(hasRetryAfter ? { 'Retry-After': { $ref: '#/components/headers/retryAfter' } } : {}),
+    },
+    content: {
+      'application/problem+json': {
+        schema: { allOf: [{ $ref: '#/components/schemas/Problem' }, { properties: { code: { enum: codes } } }] },
       },
-      content: {
-        'application/problem+json': {
-          schema: { allOf: [{ $ref: '#/components/schemas/Problem' }, { properties: { code: { enum: mine } } }] },
-        },
-      },
-    };
-  }
-  return responses;
+    },
+  };
 }
 
 /** A schema or a declaration as plain JSON: without the markers TypeBox keeps for its types. */
