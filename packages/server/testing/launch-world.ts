@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Preset } from '@strongroom/contract';
@@ -13,13 +13,16 @@ import { defaultLogLimits } from '../src/runs/run-logs.ts';
 import { SecretReader } from '../src/secrets/reader.ts';
 import { Secrets } from '../src/secrets/service.ts';
 import type { ValueInput } from '../src/secrets/values.ts';
+import type { Kek } from '@strongroom/crypto';
+import type { Sources } from '../src/launches/sources/source.ts';
+import { openSqliteStore } from '../src/store/sqlite.ts';
 import { globalScopeId, newId } from '../src/store/ids.ts';
 import type { Queries } from '../src/store/queries.ts';
 import type { SparkJobDocument, SparkJobInput } from '../src/surfaces/spark-job/document.ts';
 import { sparkJobSurface } from '../src/surfaces/spark-job/definition.ts';
 import { ConfigurationService } from '../src/surfaces/service.ts';
 import type { TestCommands } from './launch-program.ts';
-import { openTestStore, type TestStore } from './stores.ts';
+import { openTestStore, type TestDatabase, type TestStore } from './stores.ts';
 
 /**
  * A real store with two domains: `finance` (ann and bob are members, olga owns it, vic only looks, svc is a service account
@@ -83,16 +86,24 @@ export function runnerSettings(installationId: string, directory: string): Runne
   };
 }
 
-export async function openLaunchWorld(): Promise<LaunchWorld> {
+export interface LaunchWorldOptions {
+  /** A place that outlives the world: opened again it is the same world. Default: a temporary one. */
+  readonly place?: { readonly directory: string; readonly kek: Kek };
+  readonly runner?: Partial<RunnerSettings>;
+  readonly areReferencesEnabled?: () => Promise<boolean>;
+  /** Sources besides the database. */
+  readonly sources?: Sources;
+}
+
+export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise<LaunchWorld> {
   const program = new URL('launch-program.ts', import.meta.url);
-  const test = await openTestStore<TestCommands, Queries>({ program });
-  const finance: ScopeRef = { id: newId('scope'), kind: 'domain', name: 'finance' };
-  const other: ScopeRef = { id: newId('scope'), kind: 'domain', name: 'other' };
+  const { place } = options;
+  const test = await openTestStore<TestCommands, Queries>({
+    program,
+    ...(place === undefined ? {} : { kek: place.kek, database: lastingDatabase(place.directory) }),
+  });
+  const { finance, other, ids } = await worldIn(test);
   const global: ScopeRef = { id: globalScopeId, kind: 'global', name: 'global' };
-  const ids = new Map(
-    Object.entries(people).map(([name, { kind }]) => [name, newId(kind === 'user' ? 'user' : 'serviceAccount')]),
-  );
-  await insertWorld(test, { finance, other }, ids);
   const { store, keys } = test;
   const access = createAccess(store);
   const reader = new SecretReader(store, keys, access);
@@ -106,12 +117,16 @@ export async function openLaunchWorld(): Promise<LaunchWorld> {
   const resolver = new Resolver(
     store,
     access,
-    (type) => (type === 'DATABASE' ? database : null),
-    async () => true,
+    (type) => (type === 'DATABASE' ? database : (options.sources?.(type) ?? null)),
+    options.areReferencesEnabled ?? (async () => true),
   );
-  const runDirectory = mkdtempSync(join(tmpdir(), 'strongroom-launch-'));
+  const runDirectory =
+    place === undefined ? mkdtempSync(join(tmpdir(), 'strongroom-launch-')) : join(place.directory, 'runs');
+  mkdirSync(runDirectory, { recursive: true });
+  // Job users pass through it.
+  chmodSync(runDirectory, 0o711);
   const reports: { message: string; error: unknown }[] = [];
-  const settings = runnerSettings(keys.installationId, runDirectory);
+  const settings = { ...runnerSettings(keys.installationId, runDirectory), ...options.runner };
   const runs = new RunService({
     store,
     access,
@@ -196,6 +211,37 @@ export async function ended(rowOf: (id: string) => Promise<RunRow>, id: string):
     if (row.state !== 'queued' && row.state !== 'running') return row;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** The world's rows: those that are there, or new ones. */
+async function worldIn(
+  test: TestStore<TestCommands, Queries>,
+): Promise<{ readonly finance: ScopeRef; readonly other: ScopeRef; readonly ids: ReadonlyMap<string, string> }> {
+  const principals = await test.store.db.selectFrom('principals').select(['id', 'name']).execute();
+  const scopes = await test.store.db.selectFrom('scopes').select(['id', 'name']).execute();
+  const known = new Map([...principals, ...scopes].map(({ id, name }) => [name, id]));
+  const domain = (name: string): ScopeRef => ({ id: known.get(name) ?? newId('scope'), kind: 'domain', name });
+  const [finance, other] = [domain('finance'), domain('other')];
+  const ids = new Map(
+    Object.entries(people).map(([name, { kind }]) => [
+      name,
+      known.get(name) ?? newId(kind === 'user' ? 'user' : 'serviceAccount'),
+    ]),
+  );
+  if (principals.length === 0) await insertWorld(test, { finance, other }, ids);
+  return { finance, other, ids };
+}
+
+/** A database whose directory stays when it is closed. */
+function lastingDatabase(directory: string): TestDatabase {
+  return {
+    name: 'SQLite',
+    create: async () => ({
+      directory,
+      open: (program) => openSqliteStore({ directory, ...(program !== undefined && { program }) }),
+      remove: async () => undefined,
+    }),
+  };
 }
 
 async function insertWorld(

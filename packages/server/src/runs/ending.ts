@@ -1,6 +1,7 @@
 import type { ReceiptDraft } from '../launches/resolve.ts';
 import type { RunEnd, RunRow } from './commands.ts';
 import type { JobExit } from './job-process.ts';
+import type { StopReason } from './live-runs.ts';
 
 /** How a run ends, put together on its way; says the first cause, never a value. */
 export class RunEnding {
@@ -30,6 +31,12 @@ export class RunEnding {
     this.args = { ...this.args, state: 'stopped', failureCode: null, failureDetail: null };
   }
 
+  /** Before there was a process. */
+  stoppedBefore(reason: StopReason): void {
+    if (reason === 'stop') this.stopped();
+    else this.failed('server_stopped', 'The server was stopped before it began.');
+  }
+
   refused(receipts: readonly ReceiptDraft[], problems: readonly string[]): void {
     const bad = receipts.filter(({ outcome }) => outcome !== 'resolved' && outcome !== 'withheld');
     const causes = [...bad.map(({ name, reference, outcome }) => `${name} (${reference}): ${outcome}`), ...problems];
@@ -39,7 +46,7 @@ export class RunEnding {
 
   exited(
     { exitCode, signal, endedFor }: JobExit,
-    stopReason: 'stop' | 'shutdown' | undefined,
+    stopReason: StopReason | undefined,
     timeoutSeconds: number | undefined,
   ): void {
     this.args = { ...this.args, exitCode, signal };

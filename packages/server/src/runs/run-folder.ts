@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
-import { chown, lstat, mkdir, open, readdir, rm, rmdir, symlink } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, open, readdir, rm, rmdir, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StrongroomError } from '@strongroom/contract';
 import type { SpecFile } from './process-spec.ts';
@@ -100,7 +100,7 @@ async function makeVault(folders: RunFolders, runId: string, top: string, user: 
 
 /** A folder for all runs in a place where everybody may write: it must be ours, and a folder. */
 async function makeBase(base: string): Promise<void> {
-  await mkdir(base, { recursive: true, mode: 0o711 });
+  await mkdir(base, { recursive: true, mode: 0o700 });
   const stat = await lstat(base);
   const isOurs = stat.isDirectory() && stat.uid === (process.geteuid?.() ?? stat.uid) && (stat.mode & 0o022) === 0;
   if (!isOurs) {
@@ -109,10 +109,13 @@ async function makeBase(base: string): Promise<void> {
       hint: 'Remove it, or set another temporary directory.',
     });
   }
+  await chmod(base, 0o711);
 }
 
+/** The process's umask takes bits from what is made; the mode that is meant is set. */
 async function makeFolder(path: string, mode: number): Promise<void> {
-  await mkdir(path, { mode });
+  await mkdir(path, { mode: 0o700 });
+  await chmod(path, mode);
 }
 
 async function makeParents(work: string, name: string, made: Set<string>): Promise<void> {

@@ -1,0 +1,60 @@
+import type { JobProcess } from './job-process.ts';
+import type { RunLog } from './run-log.ts';
+
+export type StopReason = 'stop' | 'shutdown';
+
+interface LiveRun {
+  job?: JobProcess;
+  log?: RunLog;
+  stopReason?: StopReason;
+}
+
+/** Runs that this process has, from their acceptance to their recorded end. */
+export class LiveRuns {
+  readonly #runs = new Map<string, LiveRun>();
+
+  get ids(): string[] {
+    return [...this.#runs.keys()];
+  }
+
+  has(id: string): boolean {
+    return this.#runs.has(id);
+  }
+
+  add(id: string): void {
+    this.#runs.set(id, {});
+  }
+
+  /** Its output can be followed from now on. */
+  logs(id: string, log: RunLog): void {
+    this.#change(id, { log });
+  }
+
+  /** Its process exists; a stop that came before is passed on. */
+  started(id: string, job: JobProcess): void {
+    this.#change(id, { job });
+    if (this.stopReason(id) !== undefined) job.stop('stop');
+  }
+
+  logOf(id: string): RunLog | undefined {
+    return this.#runs.get(id)?.log;
+  }
+
+  stop(id: string, reason: StopReason): void {
+    this.#change(id, { stopReason: reason });
+    this.#runs.get(id)?.job?.stop('stop');
+  }
+
+  stopReason(id: string): StopReason | undefined {
+    return this.#runs.get(id)?.stopReason;
+  }
+
+  delete(id: string): void {
+    this.#runs.delete(id);
+  }
+
+  #change(id: string, change: LiveRun): void {
+    const run = this.#runs.get(id);
+    if (run !== undefined) Object.assign(run, change);
+  }
+}
