@@ -30,7 +30,6 @@ export function createSelectorIndex(selectors: readonly Selector[]): SelectorInd
       const name = `${selectorScope}:${foldKey(key)}`;
       const found = new Set(exact.get(name));
       for (const length of lengths) {
-        if (length > name.length) continue;
         for (const bundleId of prefixes.get(name.slice(0, length)) ?? []) found.add(bundleId);
       }
       return [...found].sort();

@@ -71,12 +71,14 @@ export const domainOfBundle = new Map(
 );
 
 const keys = ['app', 'app-db', 'APP-db2', 'constructor', 'web'] as const;
-const selectorTexts = ['', 'app', 'app-', 'App-DB', 'constructor', 'w', 'tostring'] as const;
+const selectorTexts = ['', 'app', 'app', 'app-', 'App-DB', 'constructor', 'w', 'tostring'] as const;
 
 const anyDomain = fc.constantFrom(...domainIds);
 // Mostly the principal and its possible groups, now and then a stranger.
 const anyActor = fc.constantFrom(principalId, principalId, 'g0', 'g1', 'stranger');
 const anyBundle = fc.constantFrom(...domainOfBundle.keys());
+// Mostly two bundles of one domain, so that many secrets are in both.
+const anySelecting = fc.constantFrom('a1', 'a2', 'a1', 'a2', ...domainOfBundle.keys());
 const anyRoles = fc.oneof(
   { weight: 5, arbitrary: fc.constant<PlatformRole[]>([]) },
   { weight: 1, arbitrary: fc.subarray([...platformRoles]) },
@@ -123,39 +125,41 @@ export const anyWorld: fc.Arbitrary<World> = fc.record({
   ),
   selectors: fc.array(
     fc.record({
-      bundle: anyBundle,
-      scope: fc.constantFrom('domain', 'global'),
+      bundle: anySelecting,
+      scope: fc.constantFrom('domain', 'domain', 'global'),
       text: fc.constantFrom(...selectorTexts),
-      isPrefix: fc.boolean(),
+      isPrefix: fc.constantFrom(true, true, false),
     }),
-    { maxLength: 3 },
+    { maxLength: 5 },
   ),
   assignments: fc.constantFrom<readonly string[]>([], [], ['dom_a'], ['dom_b'], ['dom_a', 'dom_b']),
 });
 
 const anyScope = fc.constantFrom('dom_a', 'dom_a', 'dom_a', 'dom_b', 'dom_admin', 'dom_global');
 
-export const anyQuestion: fc.Arbitrary<Question> = fc
-  .constantFrom(...Object.keys(actionTable).filter(isAction))
-  .chain((action) => {
-    const row = actionTable[action];
-    if (row.on === 'platform') return fc.constant({ action, about: { kind: 'platform' as const } });
-    if (row.on === 'scope') return anyScope.map((scope) => ({ action, about: { kind: 'scope' as const, scope } }));
-    const about: fc.Arbitrary<Question['about']> =
-      row.type === 'secret'
-        ? fc.record({
-            kind: fc.constant('secret' as const),
-            scope: anyScope,
-            lives: fc.constantFrom('domain', 'global'),
-            key: fc.constantFrom(...keys),
-          })
-        : anyScope.chain((scope) =>
-            fc.record({
-              kind: fc.constant('configuration' as const),
-              scope: fc.constant(scope),
-              type: fc.constant(row.type),
-              bundle: fc.constantFrom(...(bundlesOf[scope] ?? [''])),
-            }),
-          );
-    return about.map((subject) => ({ action, about: subject }));
-  });
+const actions = Object.keys(actionTable).filter(isAction);
+/** One question in five is about using a secret: it has the most rules. */
+const anyAction = fc.constantFrom(...actions, ...Array<Action>(10).fill('secret.use'));
+
+export const anyQuestion: fc.Arbitrary<Question> = anyAction.chain((action) => {
+  const row = actionTable[action];
+  if (row.on === 'platform') return fc.constant({ action, about: { kind: 'platform' as const } });
+  if (row.on === 'scope') return anyScope.map((scope) => ({ action, about: { kind: 'scope' as const, scope } }));
+  const about: fc.Arbitrary<Question['about']> =
+    row.type === 'secret'
+      ? fc.record({
+          kind: fc.constant('secret' as const),
+          scope: anyScope,
+          lives: fc.constantFrom('domain', 'global'),
+          key: fc.constantFrom(...keys),
+        })
+      : anyScope.chain((scope) =>
+          fc.record({
+            kind: fc.constant('configuration' as const),
+            scope: fc.constant(scope),
+            type: fc.constant(row.type),
+            bundle: fc.constantFrom(...(bundlesOf[scope] ?? [''])),
+          }),
+        );
+  return about.map((subject) => ({ action, about: subject }));
+});
