@@ -72,20 +72,20 @@ export function routesPage(routes: readonly RouteDeclaration[]): string {
     ),
   ]);
   return page('Routes', [
-    'The whole API. `openapi.json` beside this page, and at `/v1/openapi.json` of every server, has parameters, bodies and answers. Codes that any route can answer are left out here.',
+    'The whole API. `openapi.json` beside this page, and at `/v1/openapi.json` of every server, has parameters, bodies and answers. Codes that nearly every route can answer are left out here.',
     ...sections,
   ]);
 }
 
-/** Codes beyond those that a public route without any part can answer. */
+/** Codes beyond those that any route about a scope can answer. */
 function ownErrors(route: RouteDeclaration): string[] {
   const bare: RouteDeclaration = {
     id: 'bare',
-    method: 'GET',
-    path: '/',
+    method: 'POST',
+    path: '/v1/admin',
     summary: '',
     tag: '',
-    access: { kind: 'public', reason: 'the least of all' },
+    access: { kind: 'scope', action: 'secret.manage' },
     status: 204,
   };
   const common = new Set(errorCodesOf(bare));
