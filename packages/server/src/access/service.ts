@@ -14,8 +14,11 @@ import type { Access, AccessSnapshot, AssetRef, Caller, Decision, Resource, Scop
 /** Snapshots kept: one per principal that was active lately, a few kilobytes each. */
 const maxSnapshots = 5000;
 const maxSelectorIndexes = 500;
-/** How often a change is decided anew while others keep changing access at the same time. */
-const maxDecisions = 6;
+/**
+ * How often a change is decided anew while others keep changing access at the same time. Of those under way together one
+ * gets through each time, so this many may come at once.
+ */
+const maxDecisions = 64;
 
 export interface SecretTarget {
   /** Where the secret itself lives. */

@@ -1,0 +1,177 @@
+import {
+  bundleRoutes,
+  domainRoutes,
+  explainRoutes,
+  grantRoutes,
+  memberRoutes,
+  StrongroomError,
+} from '@strongroom/contract';
+import type { InjectOptions } from 'fastify';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sampleApp } from '../../testing/http-app.ts';
+import { openTestStore, type TestStore } from '../../testing/stores.ts';
+import { domainHandlers } from '../domains/routes.ts';
+import type { App, AppParts } from '../http/app.ts';
+import type { CommandMap, QueryMap } from '../store/store.ts';
+import { bundleHandlers, explainHandlers, grantHandlers, memberHandlers } from './routes.ts';
+import { createAccess } from './service.ts';
+import { AccessWorld, codeOf } from './testing/access-world.ts';
+
+const routes = [...domainRoutes, ...memberRoutes, ...grantRoutes, ...bundleRoutes, ...explainRoutes];
+const base = '/v1/domains/finance-http';
+const opened: TestStore<CommandMap, QueryMap>[] = [];
+let world: AccessWorld;
+let app: App;
+
+beforeAll(async () => {
+  world = await AccessWorld.open(async (options) => {
+    const test = await openTestStore<never, never>(options);
+    opened.push(test);
+    return test;
+  }, 'http');
+  const handlers = {
+    ...domainHandlers(world.domains),
+    ...memberHandlers(world.members),
+    ...grantHandlers(world.members),
+    ...bundleHandlers(world.bundles, world.assets),
+    ...explainHandlers(world.explain),
+  } as unknown as AppParts['handlers'];
+  const byBearer: AppParts['authentication']['byBearer'] = async (token) => world.caller(token);
+  const byCookie: AppParts['authentication']['byCookie'] = async () => {
+    throw new StrongroomError('unauthenticated');
+  };
+  ({ app } = sampleApp({
+    routes,
+    handlers,
+    authentication: { byBearer, byCookie },
+    access: world.access,
+    keys: world.test.keys,
+  }));
+});
+afterAll(async () => {
+  await app.stop(0);
+  for (const test of opened) await test.close();
+});
+
+function send(
+  name: string,
+  method: InjectOptions['method'] & string,
+  url: string,
+  payload?: object,
+  headers: Record<string, string> = {},
+) {
+  return app.fastify.inject({
+    method,
+    url,
+    headers: {
+      host: 'localhost:8480',
+      authorization: `Bearer ${name}`,
+      ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(payload === undefined ? {} : { payload }),
+  });
+}
+
+describe('over HTTP', () => {
+  it('makes a domain, a member, a grant, a bundle and explains it', async () => {
+    const made = await send('root', 'POST', '/v1/domains', { name: 'web' });
+    expect([made.statusCode, made.headers['etag']]).toEqual([201, '"1"']);
+    expect((await send('root', 'PUT', '/v1/domains/web/members/user%3Aann', { preset: 'MEMBER' })).statusCode).toBe(
+      200,
+    );
+    await world.addServiceAccount('etl', { id: made.json<{ id: string }>().id, kind: 'domain', name: 'web' });
+    const account = await send('root', 'PUT', '/v1/domains/web/members/service-account%3Aweb%2Fetl', {
+      preset: 'VIEWER',
+    });
+    expect(account.json()).toMatchObject({ principal: 'service-account:web/etl', preset: 'VIEWER' });
+    const grant = await send('root', 'POST', '/v1/domains/web/grants', {
+      principal: 'user:ann',
+      permission: 'RESOLVE',
+      acknowledge: true,
+    });
+    expect([grant.statusCode, grant.json<{ warning: string }>().warning]).toEqual([
+      201,
+      expect.stringContaining('RESOLVE'),
+    ]);
+    expect((await send('root', 'POST', '/v1/domains/web/bundles', { name: 'narrow' })).statusCode).toBe(201);
+    const asset = await send('root', 'POST', '/v1/domains/web/bundles/narrow/assets', { type: 'secret', key: 'Db' });
+    expect(asset.json()).toMatchObject({ type: 'secret', key: 'db', scope: 'domain' });
+    await world.addSecret({ id: made.json<{ id: string }>().id, kind: 'domain', name: 'web' }, 'Db');
+    const explained = await send('ann', 'POST', '/v1/explain', {
+      action: 'use',
+      domain: 'web',
+      reference: 'secret://domain/managed/Db',
+    });
+    expect(explained.json()).toMatchObject({ verdict: 'deny', principal: 'user:ann' });
+    expect((await send('root', 'DELETE', '/v1/domains/web/bundles/narrow?force=true')).statusCode).toBe(204);
+    expect((await send('root', 'DELETE', '/v1/domains/web', undefined, { 'if-match': '"7"' })).statusCode).toBe(412);
+    expect((await send('root', 'DELETE', '/v1/domains/web?force=true')).statusCode).toBe(204);
+  });
+
+  it('creates once for one Idempotency-Key', async () => {
+    const headers = { 'idempotency-key': 'once-0123456789' };
+    const body = { principal: 'user:con', permission: 'LIST_SECRETS' };
+    const first = await send('olga', 'POST', `${base}/grants`, body, headers);
+    const second = await send('olga', 'POST', `${base}/grants`, body, headers);
+    expect([first.statusCode, second.statusCode]).toEqual([201, 201]);
+    expect(second.json<{ id: string }>().id).toBe(first.json<{ id: string }>().id);
+  });
+
+  it.each<[string, string, object]>([
+    ['POST', '/members', { principal: 'user:zed', preset: 'owner' }],
+    ['POST', '/members', { principal: 'user:zed', preset: 'OWNER ' }],
+    ['POST', '/members', { principal: 'user:zed', preset: 'MEMBER', scope: 'other' }],
+    ['POST', '/members', { principal: 'user:zed', preset: 'MEMBER', createdBy: 'user:root' }],
+    ['POST', '/members', { principal: 'user:zed\u200b', preset: 'MEMBER' }],
+    ['POST', '/members', { principal: '__proto__', preset: 'MEMBER' }],
+    ['POST', '/grants', { principal: 'user:zed', permission: 'manage_access' }],
+    ['POST', '/grants', { principal: 'user:zed', permission: 'constructor' }],
+    ['POST', '/bundles', { name: 'a', domain: 'other' }],
+    ['POST', '/bundles', { name: '__proto__' }],
+    ['POST', '/bundles/default/grants', { principal: 'user:zed', assetType: 'constructor', permissions: ['USE'] }],
+    ['POST', '/bundles/default/grants', { principal: 'user:zed', assetType: 'secret', permissions: [] }],
+    ['POST', '/bundles/default/assets', { type: 'secret', key: '../x' }],
+    ['POST', '/bundles/default/assets', { type: 'secret', prefix: 'ſ' }],
+    ['PUT', '/members/user%3Azed', { preset: 'OWNER', principal: 'user:ann' }],
+  ])('refuses %s %s %j', async (method, path, body) => {
+    const answer = await send('olga', method as 'POST', `${base}${path}`, body);
+    expect([answer.statusCode, answer.json<{ code: string }>().code]).toEqual([422, 'validation_failed']);
+  });
+
+  it.each(['0', '-1', '1000000000', '1.5', 'x'])('refuses the limit %s', async (limit) => {
+    for (const list of ['members', 'grants', 'bundles'])
+      expect((await send('olga', 'GET', `${base}/${list}?limit=${limit}`)).statusCode).toBe(422);
+    expect((await send('olga', 'GET', `/v1/domains?limit=${limit}`)).statusCode).toBe(422);
+  });
+
+  it('answers the same for another domain, a deleted and an absent one, on every route', async () => {
+    const id = 'gnt_00000000000000000000000000';
+    for (const route of routes) {
+      if (!route.path.includes('{domain}')) continue;
+      const texts = new Set<string>();
+      for (const domain of ['other-http', 'web', 'absent']) {
+        const path = route.path
+          .replace('{domain}', domain)
+          .replace('{principal}', 'user%3Aann')
+          .replace('{bundle}', 'default')
+          .replace(/\{\w+\}/g, id);
+        const answer = await send('ann', route.method, path, route.body === undefined ? undefined : {});
+        const { requestId, ...problem } = answer.json<{ requestId: string }>();
+        expect(requestId).not.toBe('');
+        texts.add(`${answer.statusCode} ${JSON.stringify(problem)}`);
+      }
+      expect([route.id, [...texts].map((text) => text.slice(0, 3))]).toEqual([route.id, ['404']]);
+    }
+  });
+
+  it('gives no answer about a refusal that can’t be recorded', async () => {
+    const test = await openTestStore<never, never>({ hasAudit: false });
+    opened.push(test);
+    const ann = await world.caller('ann');
+    const unrecorded = createAccess(test.store as unknown as Parameters<typeof createAccess>[0]);
+    expect(await codeOf(unrecorded.require(ann, 'secret.manage', { kind: 'scope', scope: world.finance }))).toBe(
+      'audit_unavailable',
+    );
+  });
+});
