@@ -46,7 +46,10 @@ export async function openTestStore<C extends CommandMap = Commands, Q extends Q
     }
     return { store: store as unknown as OpenStore<C, Q>, keys };
   };
-  let opened = await open();
+  let opened = await open().catch(async (error: unknown) => {
+    await place.remove();
+    throw error;
+  });
   return {
     get store() {
       return opened.store;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StrongroomError } from '@strongroom/contract';
 import { sql } from 'kysely';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { testEvent, type TestCommands, type TestQueries } from '../../testing/store-program.ts';
 import { openTestStore, type TestStore } from '../../testing/stores.ts';
 import { dataFiles } from './data-directory.ts';
@@ -106,6 +106,7 @@ describe('the embedded store', () => {
 describe('migrations of the embedded store', () => {
   const directory = mkdtempSync(join(tmpdir(), 'strongroom-migrate-'));
   const files = dataFiles(directory);
+  afterAll(() => rmSync(directory, { recursive: true }));
   afterEach(() => {
     for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
   });
