@@ -58,6 +58,8 @@ export function errorCodesOf(route: RouteDeclaration): readonly ErrorCode[] {
   if (route.access.kind !== 'public' || route.method !== 'GET') codes.add('csrf_failed');
   if (route.method !== 'GET') for (const code of ['media_type_unsupported', 'limit_exceeded'] as const) codes.add(code);
   if (route.body !== undefined || route.method !== 'GET') codes.add('audit_unavailable').add('storage_full');
+  // A write is bound to what was read and decided; others may keep changing that until it gives up.
+  if (route.method !== 'GET' && route.access.kind !== 'public') codes.add('version_conflict');
   if (route.query !== undefined && 'cursor' in route.query.properties) codes.add('cursor_invalid');
   if (route.feature !== undefined) codes.add('feature_disabled');
   if (route.ifMatch === true) codes.add('revision_mismatch');

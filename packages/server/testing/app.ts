@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,8 @@ import { createToken } from '@strongroom/crypto';
 import { loadConfiguration } from '../src/config/load.ts';
 import { createLog } from '../src/operation/log.ts';
 import { type RunningServer, startServer } from '../src/start.ts';
+import type { Canaries } from './canaries.ts';
+import { Wire } from './wire.ts';
 
 // The store's threads load their modules without the test runner; with a cache they start in a third of the time.
 enableCompileCache();
@@ -23,8 +25,17 @@ export interface RequestOptions {
   readonly token?: string | null;
   readonly body?: unknown;
   /** Sent as it is, instead of `body`. */
-  readonly rawBody?: string;
+  readonly rawBody?: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** One request and what came of it; called for every answer a test server gives. */
+export type AnswerListener = (method: string, path: string, answer: Answer) => void;
+
+export interface TestServerOptions {
+  /** Everything the server produces is watched for them; {@link TestServer.assertNoLeak} says what was found. */
+  readonly canaries?: Canaries;
+  readonly onAnswer?: AnswerListener;
 }
 
 export interface TestUser {
@@ -42,6 +53,8 @@ export interface TestServer {
   readonly server: RunningServer;
   /** Everything logged so far, parsed. */
   readonly logged: readonly Record<string, unknown>[];
+  /** Where runs have their folders. */
+  readonly temporaryDirectory: string;
   /** As the administrator unless a token is given; `null` sends none. */
   request(method: string, path: string, options?: RequestOptions): Promise<Answer>;
   /** {@link request} that must succeed; gives the body. */
@@ -62,21 +75,41 @@ export interface TestServer {
     name: string,
     options?: { readonly preset?: Preset; readonly grants?: readonly DomainPermission[] },
   ): Promise<TestUser>;
+  /**
+   * Searches every answer, the log, the metrics, both exports of the audit log, the data directory and the folders of runs
+   * for the canaries.
+   * @throws Error naming canary, encoding and place; never the value
+   */
+  assertNoLeak(): Promise<void>;
   /** Stops it and starts it again over the same data. */
   restart(settings?: Readonly<Record<string, string>>): Promise<void>;
   close(): Promise<void>;
 }
 
 /** @param settings variables of the server's configuration, beside the data directory and the address */
-export async function startTestServer(settings: Readonly<Record<string, string>> = {}): Promise<TestServer> {
+export async function startTestServer(
+  settings: Readonly<Record<string, string>> = {},
+  { canaries, onAnswer }: TestServerOptions = {},
+): Promise<TestServer> {
+  const wire = new Wire();
   const directory = mkdtempSync(join(tmpdir(), 'strongroom-test-'));
   const dataDir = join(directory, 'data');
+  const temporaryDirectory = join(directory, 'tmp');
+  mkdirSync(temporaryDirectory);
+  // Jobs may run under user ids of their own: they pass through, and list nothing.
+  for (const path of [directory, temporaryDirectory]) chmodSync(path, 0o711);
   const adminToken = createToken('srt_');
   const tokenFile = join(directory, 'bootstrap-token');
   writeFileSync(tokenFile, adminToken, { mode: 0o600 });
   const logged: Record<string, unknown>[] = [];
-  const log = createLog('debug', { write: (line: string) => logged.push(JSON.parse(line) as Record<string, unknown>) });
-  const start = (changes: Readonly<Record<string, string>>): Promise<RunningServer> => {
+  const lines: string[] = [];
+  const log = createLog('debug', {
+    write: (line: string) => {
+      lines.push(line);
+      logged.push(JSON.parse(line) as Record<string, unknown>);
+    },
+  });
+  const start = async (changes: Readonly<Record<string, string>>): Promise<RunningServer> => {
     const variables = {
       PATH: process.env['PATH'],
       STRONGROOM_DATA_DIR: dataDir,
@@ -85,25 +118,36 @@ export async function startTestServer(settings: Readonly<Record<string, string>>
       ...settings,
       ...changes,
     };
-    return startServer({ configuration: loadConfiguration({ variables, workingDirectory: directory }), log });
+    const { TMPDIR } = process.env;
+    process.env['TMPDIR'] = temporaryDirectory;
+    try {
+      return await startServer({ configuration: loadConfiguration({ variables, workingDirectory: directory }), log });
+    } finally {
+      if (TMPDIR === undefined) delete process.env['TMPDIR'];
+      else process.env['TMPDIR'] = TMPDIR;
+    }
   };
   let server = await start({});
 
   const request = async (method: string, path: string, options: RequestOptions = {}): Promise<Answer> => {
     const { token = adminToken, body, rawBody, headers } = options;
     const payload = rawBody ?? (body === undefined ? undefined : JSON.stringify(body));
-    const answer = await fetch(`${server.url}${path}`, {
+    const received = await wire.send(server.url, {
       method,
+      path,
       headers: {
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
         ...headers,
       },
       ...(payload === undefined ? {} : { body: payload }),
-      redirect: 'manual',
     });
-    const text = await answer.text();
-    return { status: answer.status, headers: answer.headers, text, body: parsed(text) };
+    const text = received.bytes.toString('utf8');
+    const answer = { status: received.status, headers: received.headers, text, body: parsed(text) };
+    canaries?.saw(`the headers of ${method} ${path} ${answer.status}`, received.rawHeaders.join('\n'));
+    canaries?.saw(`the answer of ${method} ${path} ${answer.status}`, received.bytes);
+    onAnswer?.(method, path, answer);
+    return answer;
   };
 
   const call = async <Body>(method: string, path: string, options?: RequestOptions): Promise<Body> => {
@@ -133,6 +177,7 @@ export async function startTestServer(settings: Readonly<Record<string, string>>
       return server;
     },
     dataDir,
+    temporaryDirectory,
     adminToken,
     logged,
     request,
@@ -166,12 +211,23 @@ export async function startTestServer(settings: Readonly<Record<string, string>>
       await stand(`service-account:${domain}/${name}`, domain, options.preset, options.grants);
       return { id, name: `service-account:${domain}/${name}`, token };
     },
+    async assertNoLeak() {
+      if (canaries === undefined) throw new Error('No canaries: nothing is watched');
+      for (const path of ['/metrics', '/v1/audit/export', '/v1/audit/export?format=csv', '/v1/audit/anchor'])
+        if ((await request('GET', path)).status !== 200) throw new Error(`${path} could not be searched`);
+      canaries.saw('the log', lines.join(''));
+      canaries.watchDirectory(dataDir);
+      canaries.watchDirectory(temporaryDirectory);
+      canaries.watchDirectory(`/dev/shm/strongroom-runs-${server.keyring.installationId}`);
+      canaries.assertNoLeak();
+    },
     async restart(changes = {}) {
       await server.stop();
       server = await start(changes);
     },
     async close() {
       await server.stop();
+      wire.close();
       rmSync(directory, { recursive: true, force: true });
     },
   };

@@ -20,7 +20,7 @@ const maxSelectorIndexes = 500;
  */
 const maxDecisions = 64;
 
-export interface SecretTarget {
+interface SecretTarget {
   /** Where the secret itself lives. */
   readonly scope: 'domain' | 'global';
   readonly secretId: string;

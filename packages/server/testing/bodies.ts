@@ -1,0 +1,50 @@
+import { generateKeyPairSync } from 'node:crypto';
+import type { RouteDeclaration } from '@strongroom/contract';
+import { freshName, plainSchema, sample } from './samples.ts';
+
+/** An X25519 public key as a workload sends it. */
+export function ephemeralJwk(): Record<string, string> {
+  const { crv, kty, x } = generateKeyPairSync('x25519').publicKey.export({ format: 'jwk' });
+  return { kty: String(kty), crv: String(crv), x: String(x) };
+}
+
+const password = { scope: 'domain', source: 'managed', key: 'db-password' } as const;
+
+/** Bodies that mean something, where the smallest one that the schema takes does not; each call gives fresh names. */
+const bodies: Readonly<Record<string, () => unknown>> = {
+  addMember: () => ({ principal: 'user:second', preset: 'VIEWER' }),
+  addGrant: () => ({ principal: 'user:second', permission: 'CREATE_COMPUTE' }),
+  updateBundle: () => ({ description: freshName() }),
+  addBundleGrant: () => ({ principal: 'user:second', assetType: 'secret', permissions: ['USE'] }),
+  addBundleAsset: () => ({ type: 'secret', key: freshName() }),
+  moveBundleAsset: () => ({ bundle: 'second' }),
+  explain: () => ({ action: 'use', domain: 'finance', reference: 'secret://domain/managed/db-password' }),
+  setOwnPassword: () => ({ newPassword: `a long password ${freshName()}` }),
+  changeUser: () => ({ displayName: freshName() }),
+  changeGroup: () => ({ displayName: freshName() }),
+  changeServiceAccount: () => ({ displayName: freshName() }),
+  changeDomainServiceAccount: () => ({ displayName: freshName() }),
+  updateDomain: () => ({ description: freshName() }),
+  keyRotate: () => ({ what: 'terms', scope: 'admin' }),
+  assignmentPut: () => ({ all: true }),
+  createSparkJob: () => ({ name: freshName(), command: ['true'] }),
+  updateSparkJob: () => ({ command: ['true'], description: freshName() }),
+  createLaunch: () => ({ references: [{ name: 'PGPASSWORD', reference: password }] }),
+  resolveLaunch: () => ({ publicKey: ephemeralJwk() }),
+};
+
+/** The same for the secrets of all three scopes. */
+const secretBodies: Readonly<Record<string, () => unknown>> = {
+  SecretCreate: () => ({ key: freshName(), value: 'a value' }),
+  SecretUpdate: () => ({ description: freshName() }),
+  SecretRotate: () => ({ value: `another value ${freshName()}` }),
+  SecretRollback: () => ({ version: '1.1' }),
+  SecretImport: () => ({ format: 'env', content: `${freshName().toUpperCase()}=value\n` }),
+};
+
+/** A body that the route takes; `undefined` for routes without one. */
+export function bodyFor(route: RouteDeclaration): unknown {
+  if (route.body === undefined) return undefined;
+  const own = bodies[route.id] ?? secretBodies[route.id.replace(/^(?:admin|global|domain)/, '')];
+  return own === undefined ? sample(plainSchema(route.body)) : own();
+}
