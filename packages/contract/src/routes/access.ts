@@ -31,7 +31,7 @@ const manage = { kind: 'scope', action: 'access.manage' } as const;
 
 const added = { createdAt: Time, createdBy: Type.String({ description: 'user:ann, or the id of somebody deleted' }) };
 
-export const Member = Closed({
+const Member = Closed({
   principal: Type.String(),
   displayName: Type.String(),
   preset: Type.Enum([...presets]),
@@ -39,7 +39,7 @@ export const Member = Closed({
   actions: ActionsField,
 });
 
-export const Grant = Closed({
+const Grant = Closed({
   id: Id,
   principal: Type.String(),
   displayName: Type.String(),
@@ -49,7 +49,7 @@ export const Grant = Closed({
   actions: ActionsField,
 });
 
-export const Bundle = Closed({
+const Bundle = Closed({
   id: Id,
   name: Label,
   description: Type.String(),
@@ -61,7 +61,7 @@ export const Bundle = Closed({
   actions: ActionsField,
 });
 
-export const BundleGrant = Closed({
+const BundleGrant = Closed({
   id: Id,
   principal: Type.String(),
   displayName: Type.String(),
@@ -71,7 +71,7 @@ export const BundleGrant = Closed({
   actions: ActionsField,
 });
 
-export const BundleAsset = Closed({
+const BundleAsset = Closed({
   id: Id,
   type: AssetTypeName,
   name: Type.Optional(Type.String({ description: 'Of a configuration' })),

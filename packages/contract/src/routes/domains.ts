@@ -4,7 +4,7 @@ import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
 
 const DisplayName = Type.String({ maxLength: 200 });
 
-export const Domain = Closed({
+const Domain = Closed({
   id: Id,
   name: Label,
   displayName: Type.String(),

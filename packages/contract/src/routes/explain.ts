@@ -22,7 +22,7 @@ export type ExplainOutcome = (typeof explainOutcomes)[number];
 
 const Outcome = Type.Enum([...explainOutcomes]);
 
-export const Explanation = Closed({
+const Explanation = Closed({
   principal: Type.String(),
   action: Type.String({ description: 'As asked' }),
   domain: Type.Union([Type.String(), Type.Null()]),

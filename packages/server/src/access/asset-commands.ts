@@ -4,9 +4,9 @@ import { bundleObject, requireBundle, type BundleChange } from './bundle-command
 import { accessEvent, requireDomain, type DomainChange } from './command-parts.ts';
 
 /** Selectors of one domain: more than this is a sign of one selector per secret, where a prefix belongs. */
-export const maxSelectorsPerDomain = 5000;
+const maxSelectorsPerDomain = 5000;
 
-export interface SelectorRecord {
+interface SelectorRecord {
   readonly id: string;
   readonly bundleId: string;
   readonly selectorScope: 'domain' | 'global';
@@ -15,7 +15,7 @@ export interface SelectorRecord {
   readonly isPrefix: boolean;
 }
 
-export interface AddSelectorArgs extends BundleChange {
+interface AddSelectorArgs extends BundleChange {
   readonly id: string;
   readonly selectorScope: 'domain' | 'global';
   readonly selector: string;
@@ -62,7 +62,7 @@ async function addSelector(context: CommandContext, args: AddSelectorArgs): Prom
   };
 }
 
-export interface MoveSelectorArgs extends DomainChange {
+interface MoveSelectorArgs extends DomainChange {
   readonly id: string;
   readonly from: string;
   readonly to: string;
@@ -115,13 +115,13 @@ async function deleteSelector(context: CommandContext, args: BundleChange & { re
   context.audit(accessEvent(args, bundleObject(bundle), ['delete-asset', ...words]));
 }
 
-export interface MoveConfigurationArgs extends DomainChange {
+interface MoveConfigurationArgs extends DomainChange {
   readonly configurationId: string;
   readonly from: string;
   readonly to: string;
 }
 
-export interface MovedConfiguration {
+interface MovedConfiguration {
   readonly id: string;
   readonly type: AssetType;
   readonly name: string;

@@ -207,7 +207,7 @@ function readInput(input: AssetInput): SelectorInput | { readonly type: AssetTyp
  * Whether the caller may say which bundle these secrets are in: as OWNER of the domain, or as owner of a bundle that has all
  * of them already.
  */
-export function mayPlace(
+function mayPlace(
   snapshot: AccessSnapshot,
   scope: ScopeRef,
   wanted: SelectorInput,

@@ -28,7 +28,7 @@ export function domainRecord(row: Tables['scopes']): DomainRecord {
   };
 }
 
-export interface CreateDomainArgs {
+interface CreateDomainArgs {
   readonly actor: Actor;
   readonly id: string;
   readonly sourceId: string;
@@ -98,7 +98,7 @@ async function createDomain(context: CommandContext, args: CreateDomainArgs): Pr
   return domainRecord(scope);
 }
 
-export interface UpdateDomainArgs {
+interface UpdateDomainArgs {
   readonly actor: Actor;
   readonly id: string;
   readonly displayName?: string;
@@ -131,7 +131,7 @@ async function updateDomain(context: CommandContext, args: UpdateDomainArgs): Pr
   return domainRecord(changed);
 }
 
-export interface DeleteDomainArgs {
+interface DeleteDomainArgs {
   readonly actor: Actor;
   readonly id: string;
   /** Also when it holds configurations or secrets. */

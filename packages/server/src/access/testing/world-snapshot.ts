@@ -42,7 +42,7 @@ export function snapshotOf(world: World): AccessSnapshot {
   return snapshot;
 }
 
-export function scopeOf(id: string): ScopeRef {
+function scopeOf(id: string): ScopeRef {
   const kind = id === 'dom_admin' ? 'admin' : id === 'dom_global' ? 'global' : 'domain';
   return { id, kind, name: id.slice('dom_'.length) };
 }

@@ -60,7 +60,7 @@ export interface Question {
 }
 
 export const principalId = 'p';
-export const domainIds = ['dom_a', 'dom_b'] as const;
+const domainIds = ['dom_a', 'dom_b'] as const;
 /** Bundles of each domain, the default one first. */
 export const bundlesOf: Readonly<Record<string, readonly string[]>> = {
   dom_a: ['bnd_a', 'a1', 'a2'],
