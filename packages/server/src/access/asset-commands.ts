@@ -6,7 +6,7 @@ import { accessEvent, requireDomain, type DomainChange } from './command-parts.t
 /** Selectors of one domain: more than this is a sign of one selector per secret, where a prefix belongs. */
 const maxSelectorsPerDomain = 5000;
 
-interface SelectorRecord {
+export interface SelectorRecord {
   readonly id: string;
   readonly bundleId: string;
   readonly selectorScope: 'domain' | 'global';
@@ -15,7 +15,7 @@ interface SelectorRecord {
   readonly isPrefix: boolean;
 }
 
-interface AddSelectorArgs extends BundleChange {
+export interface AddSelectorArgs extends BundleChange {
   readonly id: string;
   readonly selectorScope: 'domain' | 'global';
   readonly selector: string;
@@ -62,7 +62,7 @@ async function addSelector(context: CommandContext, args: AddSelectorArgs): Prom
   };
 }
 
-interface MoveSelectorArgs extends DomainChange {
+export interface MoveSelectorArgs extends DomainChange {
   readonly id: string;
   readonly from: string;
   readonly to: string;
@@ -115,13 +115,13 @@ async function deleteSelector(context: CommandContext, args: BundleChange & { re
   context.audit(accessEvent(args, bundleObject(bundle), ['delete-asset', ...words]));
 }
 
-interface MoveConfigurationArgs extends DomainChange {
+export interface MoveConfigurationArgs extends DomainChange {
   readonly configurationId: string;
   readonly from: string;
   readonly to: string;
 }
 
-interface MovedConfiguration {
+export interface MovedConfiguration {
   readonly id: string;
   readonly type: AssetType;
   readonly name: string;

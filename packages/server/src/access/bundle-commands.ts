@@ -26,7 +26,7 @@ export interface BundleChange extends DomainChange {
   readonly bundleId: string;
 }
 
-interface CreateBundleArgs extends DomainChange {
+export interface CreateBundleArgs extends DomainChange {
   readonly id: string;
   readonly name: string;
   readonly description: string;
@@ -70,7 +70,7 @@ async function createBundle(context: CommandContext, args: CreateBundleArgs): Pr
   };
 }
 
-interface UpdateBundleArgs extends BundleChange {
+export interface UpdateBundleArgs extends BundleChange {
   readonly description?: string;
   readonly owner?: NamedPrincipal;
   readonly expectedRevision?: number;
@@ -106,7 +106,7 @@ async function updateBundle(context: CommandContext, args: UpdateBundleArgs): Pr
   return { revision: bundle.revision + 1 };
 }
 
-interface DeleteBundleArgs extends BundleChange {
+export interface DeleteBundleArgs extends BundleChange {
   readonly force: boolean;
   readonly defaultBundleId: string;
   readonly expectedRevision?: number;
@@ -158,7 +158,7 @@ export interface BundleGrantRecord extends Added {
   readonly permissions: readonly AssetPermission[];
 }
 
-interface PutBundleGrantArgs extends BundleChange {
+export interface PutBundleGrantArgs extends BundleChange {
   readonly id: string;
   readonly principal: NamedPrincipal;
   readonly assetType: AssetType;

@@ -15,7 +15,7 @@ export interface MemberRecord extends Added {
   readonly preset: Preset;
 }
 
-interface PutMemberArgs extends DomainChange {
+export interface PutMemberArgs extends DomainChange {
   readonly principal: NamedPrincipal;
   readonly preset: Preset;
   /** `add` refuses when the principal is a member already. */
@@ -87,7 +87,7 @@ export interface GrantRecord extends Added {
   readonly permission: DomainPermission;
 }
 
-interface AddGrantArgs extends DomainChange {
+export interface AddGrantArgs extends DomainChange {
   readonly id: string;
   readonly principal: NamedPrincipal;
   readonly permission: DomainPermission;

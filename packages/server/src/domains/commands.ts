@@ -28,7 +28,7 @@ export function domainRecord(row: Tables['scopes']): DomainRecord {
   };
 }
 
-interface CreateDomainArgs {
+export interface CreateDomainArgs {
   readonly actor: Actor;
   readonly id: string;
   readonly sourceId: string;
@@ -98,7 +98,7 @@ async function createDomain(context: CommandContext, args: CreateDomainArgs): Pr
   return domainRecord(scope);
 }
 
-interface UpdateDomainArgs {
+export interface UpdateDomainArgs {
   readonly actor: Actor;
   readonly id: string;
   readonly displayName?: string;
@@ -131,7 +131,7 @@ async function updateDomain(context: CommandContext, args: UpdateDomainArgs): Pr
   return domainRecord(changed);
 }
 
-interface DeleteDomainArgs {
+export interface DeleteDomainArgs {
   readonly actor: Actor;
   readonly id: string;
   /** Also when it holds configurations or secrets. */
