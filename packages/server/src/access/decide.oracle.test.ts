@@ -6,7 +6,7 @@ import { oracleAllows } from './testing/cedar-oracle.ts';
 import { resourceOf, snapshotOf } from './testing/world-snapshot.ts';
 import { anyQuestion, anyWorld } from './testing/world.ts';
 
-it('decides like Cedar in 10,000 random worlds', { timeout: 120_000 }, () => {
+it('decides like Cedar in 10,000 random worlds', { timeout: 240_000 }, () => {
   const allowed = new Set<string>();
   const refused = new Set<string>();
   fc.assert(
