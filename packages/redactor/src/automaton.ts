@@ -204,21 +204,23 @@ function layOutTrie(patterns: SortedPatterns, trie: Trie): void {
 
 /** Sets failure states and HAS_OUTPUT, level by level; returns the number of states with output. */
 function linkFailures(trie: Trie): number {
-  let outputCount = trie.lengths.length;
-  // Patterns that reach this depth.
-  let active = Uint32Array.from(trie.lengths.keys());
-  for (let depth = 1; active.length > 0; depth++) {
-    outputCount += linkLevel(trie, depth, active);
-    active = active.filter((pattern) => depth < (trie.lengths[pattern] ?? 0));
+  const { lengths } = trie;
+  const longestFirst = Uint32Array.from(lengths.keys()).sort((a, b) => (lengths[b] ?? 0) - (lengths[a] ?? 0));
+  let outputCount = lengths.length;
+  let reaching = lengths.length;
+  for (let depth = 1; reaching > 0; depth++) {
+    outputCount += linkLevel(trie, depth, longestFirst.subarray(0, reaching));
+    while (reaching > 0 && (lengths[longestFirst[reaching - 1] ?? 0] ?? 0) <= depth) reaching--;
   }
   return outputCount;
 }
 
-/** Returns how many states got their output from a failure state. */
-function linkLevel(trie: Trie, depth: number, active: Uint32Array): number {
+/** Links the states at `depth` of patterns that reach it; returns how many got output from their failure state. */
+function linkLevel(trie: Trie, depth: number, patterns: Uint32Array): number {
   const { labels, meta, segmentStates, segmentDepths, segmentParents } = trie;
   let outputCount = 0;
-  for (const pattern of active) {
+  for (let index = 0; index < patterns.length; index++) {
+    const pattern = patterns[index] ?? 0;
     const own = depth - (segmentDepths[pattern] ?? 0);
     if (own < 0) continue;
     const state = (segmentStates[pattern] ?? 0) + own;

@@ -14,7 +14,7 @@ export const WORD_BYTES = byteClass((byte) => isAlphanumeric(byte) || byte === 0
 /** Both alphabets of RFC 4648 (sections 4 and 5), without padding. */
 export const BASE64_BYTES = byteClass((byte) => isAlphanumeric(byte) || '+/-_'.includes(String.fromCharCode(byte)));
 
-/** Bytes appended one by one to memory that is zeroed when it grows or is dropped. */
+/** Bytes appended to memory that is zeroed when it grows or is cleared. */
 export class ByteSink {
   #bytes: Uint8Array;
   #length = 0;
@@ -24,26 +24,45 @@ export class ByteSink {
   }
 
   push(byte: number): void {
-    if (this.#length === this.#bytes.length) {
-      const grown = new Uint8Array(this.#bytes.length * 2);
-      grown.set(this.#bytes);
-      this.#bytes.fill(0);
-      this.#bytes = grown;
-    }
+    if (this.#length === this.#bytes.length) this.#grow(1);
     this.#bytes[this.#length++] = byte;
+  }
+
+  pushAll(bytes: Uint8Array): void {
+    if (this.#length + bytes.length > this.#bytes.length) this.#grow(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
   }
 
   pushAscii(text: string): void {
     for (let index = 0; index < text.length; index++) this.push(text.charCodeAt(index));
   }
 
-  /** The bytes so far, as a view that the next `push` or `clear` may invalidate. */
+  /** The bytes so far, as a view that the next call of another method may invalidate. */
   view(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Hands the bytes over and starts anew; a copy if more than half of the memory would be kept for nothing. */
+  take(): Uint8Array {
+    const bytes = this.#bytes;
+    const isSparse = this.#length < bytes.length / 2;
+    const taken = isSparse ? bytes.slice(0, this.#length) : bytes.subarray(0, this.#length);
+    if (isSparse) bytes.fill(0, 0, this.#length);
+    this.#bytes = new Uint8Array();
+    this.#length = 0;
+    return taken;
   }
 
   clear(): void {
     this.#bytes.fill(0, 0, this.#length);
     this.#length = 0;
+  }
+
+  #grow(byteLength: number): void {
+    const grown = new Uint8Array(Math.max(64, this.#length + byteLength, this.#bytes.length * 2));
+    grown.set(this.#bytes);
+    this.#bytes.fill(0);
+    this.#bytes = grown;
   }
 }

@@ -24,6 +24,7 @@ export class PatternCollector {
   readonly #starts: number[] = [];
   readonly #names: number[] = [];
   readonly #borders: number[] = [];
+  #groupStart = 0;
 
   /** More than `limitBytes` of patterns throw {@link RedactorLimitError}. */
   constructor(limitBytes: number) {
@@ -34,7 +35,17 @@ export class PatternCollector {
     return this.#length;
   }
 
+  /** Equal patterns added since the last call are kept once: most values look the same in many forms. */
+  startGroup(): void {
+    this.#groupStart = this.#starts.length;
+  }
+
   add(pattern: Uint8Array, name: number, borders: number): void {
+    for (let index = this.#groupStart; index < this.#starts.length; index++) {
+      if (!this.#equals(index, pattern)) continue;
+      this.#borders[index] = (this.#borders[index] ?? 0) | borders;
+      return;
+    }
     const needed = this.#length + pattern.length;
     if (needed > this.#limitBytes) throw new RedactorLimitError(this.#limitBytes, needed);
     if (needed > this.#bytes.length) {
@@ -50,12 +61,25 @@ export class PatternCollector {
     this.#length = needed;
   }
 
+  #lengthOf(index: number): number {
+    return (this.#starts[index + 1] ?? this.#length) - (this.#starts[index] ?? 0);
+  }
+
+  #equals(index: number, pattern: Uint8Array): boolean {
+    if (this.#lengthOf(index) !== pattern.length) return false;
+    const start = this.#starts[index] ?? 0;
+    for (let offset = 0; offset < pattern.length; offset++) {
+      if (this.#bytes[start + offset] !== pattern[offset]) return false;
+    }
+    return true;
+  }
+
   /** The result shares this collector's memory: `clear` ends both. */
   sorted(): SortedPatterns {
     const bytes = this.#bytes;
     const starts = this.#starts;
     const count = starts.length;
-    const lengthOf = (index: number): number => (starts[index + 1] ?? this.#length) - (starts[index] ?? 0);
+    const lengthOf = (index: number): number => this.#lengthOf(index);
     const order = Uint32Array.from({ length: count }, (_, index) => index);
     order.sort((a, b) => {
       const difference = compareRanges(bytes, starts[a] ?? 0, lengthOf(a), starts[b] ?? 0, lengthOf(b));

@@ -162,7 +162,7 @@ describe('values inside values', () => {
   });
 
   it('treats deep or broken JSON as text', () => {
-    for (const value of [`${'['.repeat(100_000)}canary-deep-1`, '{"a":"canary-broken-1"', '[not json]']) {
+    for (const value of [`${'['.repeat(20_000)}canary-deep-1`, '{"a":"canary-broken-1"', '[not json]']) {
       expect(redactorOf({ CONFIG: value }).redactText(`<${value}>`)).toBe('<[redacted:CONFIG]>');
     }
   });
@@ -197,6 +197,13 @@ describe('spans', () => {
   it('merges overlapping matches and names the longest', () => {
     const redactor = redactorOf({ A: 'overlap-one', B: 'one-and-a-longer-two' });
     expect(redactor.redactText('<overlap-one-and-a-longer-two>')).toBe('<[redacted:B]>');
+  });
+  it('names the first of two overlapping matches of one length', () => {
+    expect(redactorOf({ B: 'gh12345678', A: 'abcdefgh12' }).redactText('abcdefgh12345678')).toBe('[redacted:A]');
+  });
+  it('masks the border character of a form that ends a longer match', () => {
+    const redactor = redactorOf({ A: 'canary-8', B: `zz${base64('canary-8').slice(0, 10)}` });
+    expect(redactor.redactText(`zz${base64('canary-8')}`)).toBe('[redacted:B]=');
   });
   it('keeps neighbours apart', () => {
     expect(redactorOf({ A: 'neighbour' }).redactText('neighbourneighbour')).toBe('[redacted:A][redacted:A]');
@@ -303,11 +310,11 @@ describe('limits', () => {
   it('refuses values whose index would be too large, without naming them', () => {
     const values = Array.from({ length: 8 }, (_, index) => ({
       name: 'BIG',
-      value: bytes(`limit-canary-${index}-`.repeat(8000)),
+      value: bytes(`limit-canary-${index}-`.repeat(800)),
     }));
     let caught: unknown;
     try {
-      createRedactor(values);
+      createRedactor(values, { indexLimitBytes: 4 * 1024 * 1024 });
     } catch (error) {
       caught = error;
     }

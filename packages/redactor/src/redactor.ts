@@ -14,13 +14,16 @@ export interface NamedValue {
 
 export interface RedactorOptions {
   /**
-   * Most bytes the index may take; at most and by default {@link DEFAULT_INDEX_LIMIT_BYTES}. That is some 9 MiB of
-   * distinct forms; a value has about 20–50 bytes of forms for each of its own.
+   * Most bytes the index may take; at most and by default {@link DEFAULT_INDEX_LIMIT_BYTES}. That is 10 MiB of forms; a
+   * value has about 20–50 bytes of forms for each of its own.
    */
   readonly indexLimitBytes?: number;
 }
 
 export const DEFAULT_INDEX_LIMIT_BYTES = 60 * 1024 * 1024;
+
+/** While the index is built: the byte itself, and a state of five bytes. */
+const BYTES_A_FORM_BYTE = 6;
 
 export interface UnmaskedValue {
   readonly name: string;
@@ -72,7 +75,7 @@ export interface PatternIndex {
  */
 export function createRedactor(values: readonly NamedValue[], options: RedactorOptions = {}): Redactor {
   const limitBytes = Math.min(options.indexLimitBytes ?? DEFAULT_INDEX_LIMIT_BYTES, DEFAULT_INDEX_LIMIT_BYTES);
-  const encoded = new PatternCollector(limitBytes);
+  const encoded = new PatternCollector(Math.floor(limitBytes / BYTES_A_FORM_BYTE));
   const tokens = new PatternCollector(limitBytes);
   try {
     const unmasked = values.flatMap((value, index) => collectValue(value, index, encoded, tokens));
@@ -94,6 +97,7 @@ function collectValue(
     const kind = classifyValue(part);
     if (kind === 'token') tokens.add(part, nameIndex, 0);
     else if (kind === 'encoded') {
+      encoded.startGroup();
       emitForms(part, (form, borderLeft, borderRight) =>
         encoded.add(form, nameIndex, (borderLeft ? BORDER_LEFT : 0) | (borderRight ? BORDER_RIGHT : 0)),
       );
@@ -124,7 +128,8 @@ function buildIndex(
   const patterns = encoded.sorted();
   const tokenPatterns = tokens.sorted();
   return {
-    automaton: buildAutomaton(patterns, limitBytes),
+    // The collected forms are still there while the automaton is built.
+    automaton: buildAutomaton(patterns, limitBytes - encoded.byteLength),
     windows: buildWindowIndex(patterns),
     tokens: tokenPatterns.count === 0 ? undefined : buildTokenIndex(tokenPatterns),
     masks,

@@ -2,9 +2,8 @@
 export interface Span {
   start: number;
   end: number;
-  /** The match that gives the name. */
   name: number;
-  nameStart: number;
+  /** Bytes of the match that gives the name. */
   nameLength: number;
 }
 
@@ -13,14 +12,14 @@ export class SpanList {
   readonly spans: Span[] = [];
 
   /** Adds a match. From one call to the next, starts don't descend or ends don't. */
-  add(start: number, end: number, nameStart: number, nameLength: number, name: number): void {
+  add(start: number, end: number, nameLength: number, name: number): void {
     const { spans } = this;
     let last = spans.at(-1);
     if (last === undefined || last.end <= start) {
-      spans.push({ start, end, name, nameStart, nameLength });
+      spans.push({ start, end, name, nameLength });
       return;
     }
-    extend(last, start, end, nameStart, nameLength, name);
+    extend(last, start, end, nameLength, name);
     for (let before = spans.at(-2); before !== undefined && before.end > last.start; before = spans.at(-2)) {
       absorb(before, last);
       spans.pop();
@@ -39,7 +38,6 @@ export class SpanList {
     for (const span of this.spans) {
       span.start -= origin;
       span.end -= origin;
-      span.nameStart -= origin;
     }
   }
 }
@@ -65,14 +63,14 @@ export function mergeSpans(a: SpanList, b: SpanList): SpanList {
 }
 
 function absorb(into: Span, other: Span): void {
-  extend(into, other.start, other.end, other.nameStart, other.nameLength, other.name);
+  extend(into, other.start, other.end, other.nameLength, other.name);
 }
 
-function extend(span: Span, start: number, end: number, nameStart: number, nameLength: number, name: number): void {
+/** Of matches of one length the one that starts first is added first, so a tie leaves the name. */
+function extend(span: Span, start: number, end: number, nameLength: number, name: number): void {
   if (start < span.start) span.start = start;
   if (end > span.end) span.end = end;
-  if (nameLength < span.nameLength || (nameLength === span.nameLength && nameStart >= span.nameStart)) return;
+  if (nameLength <= span.nameLength) return;
   span.name = name;
-  span.nameStart = nameStart;
   span.nameLength = nameLength;
 }

@@ -1,5 +1,5 @@
 import { depthOf, outputOf, runAutomaton, segmentOf, shallowDepthOf } from './automaton.ts';
-import { BASE64_BYTES } from './bytes.ts';
+import { BASE64_BYTES, ByteSink } from './bytes.ts';
 import { BORDER_LEFT, BORDER_RIGHT } from './pattern-set.ts';
 import type { PatternIndex, RedactorStream } from './redactor.ts';
 import { mergeSpans, SpanList } from './spans.ts';
@@ -31,7 +31,7 @@ export class RedactingStream implements RedactorStream {
   /** A match ended with the text, and one more base64 character would belong to it. */
   #isBorderOpen = false;
   #isEnded = false;
-  #output: Uint8Array[] = [];
+  #output = new ByteSink(0);
 
   constructor(index: PatternIndex) {
     this.#index = index;
@@ -39,11 +39,12 @@ export class RedactingStream implements RedactorStream {
 
   push(chunk: Uint8Array): Uint8Array {
     this.#assertUsable();
+    this.#output = new ByteSink(this.#length - this.#released + chunk.length);
     for (let start = 0; start < chunk.length; start += BLOCK_BYTES) {
       this.#append(chunk.subarray(start, start + BLOCK_BYTES));
       this.#advance(false);
     }
-    return this.#takeOutput();
+    return this.#output.take();
   }
 
   end(): Uint8Array {
@@ -51,7 +52,7 @@ export class RedactingStream implements RedactorStream {
     this.#isEnded = true;
     this.#advance(true);
     this.#text.fill(0);
-    return this.#takeOutput();
+    return this.#output.take();
   }
 
   #assertUsable(): void {
@@ -112,7 +113,7 @@ export class RedactingStream implements RedactorStream {
         this.#tokensFrom,
         this.#length,
         isComplete,
-        (start, end, name) => found.add(start, end, start, end - start, name),
+        (start, end, name) => found.add(start, end, end - start, name),
       );
       if (found.spans.length > 0) this.#spans = mergeSpans(this.#spans, found);
       hold = Math.min(hold, this.#tokensFrom);
@@ -154,7 +155,7 @@ export class RedactingStream implements RedactorStream {
     const hasRight = (borders & BORDER_RIGHT) !== 0 && end < this.#length && BASE64_BYTES[text[end] ?? 0] === 1;
     this.#isBorderOpen = (borders & BORDER_RIGHT) !== 0 && end === this.#length;
     const name = automaton.names[pattern] ?? 0;
-    this.#spans.add(hasLeft ? start - 1 : start, hasRight ? end + 1 : end, start, length, name);
+    this.#spans.add(hasLeft ? start - 1 : start, hasRight ? end + 1 : end, length, name);
   }
 
   /** Gives out the text before `hold`, and every span that nothing can join any more. */
@@ -164,7 +165,7 @@ export class RedactingStream implements RedactorStream {
     for (const span of spans) {
       if (span.end > hold || (this.#isBorderOpen && !isComplete && span.end === this.#length)) break;
       this.#emitText(span.start);
-      this.#output.push(this.#index.masks[span.name] ?? new Uint8Array());
+      this.#output.pushAll(this.#index.masks[span.name] ?? new Uint8Array());
       this.#released = Math.max(this.#released, span.end);
       closed++;
     }
@@ -179,15 +180,7 @@ export class RedactingStream implements RedactorStream {
 
   #emitText(end: number): void {
     if (end <= this.#released) return;
-    this.#output.push(this.#text.slice(this.#released, end));
+    this.#output.pushAll(this.#text.subarray(this.#released, end));
     this.#released = end;
-  }
-
-  #takeOutput(): Uint8Array {
-    const parts = this.#output;
-    this.#output = [];
-    const [first] = parts;
-    // A mask is shared, so it is copied like everything else when it stands alone.
-    return parts.length === 1 && first !== undefined ? first.slice() : Buffer.concat(parts);
   }
 }

@@ -2,7 +2,7 @@ import { WORD_BYTES } from './bytes.ts';
 import type { SortedPatterns } from './pattern-set.ts';
 
 /** Longest value that is only searched for as a whole token. */
-export const MAX_TOKEN_BYTES = 7;
+const MAX_TOKEN_BYTES = 7;
 const MIN_TOKEN_BYTES = 4;
 
 /** Values of 4–7 bytes, as two 32-bit keys in ascending order, and which pairs of bytes they hold. */
@@ -25,7 +25,7 @@ const HEAD_BITS = 13;
 /** Of four bytes, little-endian. */
 const headHash = (head: number): number => Math.imul(head, 0x9e37_79b1) >>> (32 - HEAD_BITS);
 
-export type TokenMatch = (start: number, end: number, name: number) => void;
+type TokenMatch = (start: number, end: number, name: number) => void;
 
 export function buildTokenIndex(patterns: SortedPatterns): TokenIndex {
   const { count, bytes } = patterns;

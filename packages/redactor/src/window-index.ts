@@ -11,7 +11,7 @@ export interface WindowIndex {
   readonly windowBytes: number;
   readonly stride: number;
   /** By {@link blockHash}: bit `n` says that a head has such a block at offset `n`. */
-  readonly offsets: Uint16Array;
+  readonly offsets: Uint8Array;
   readonly blockShift: number;
   /** One bit for each whole head, by {@link headHash}. */
   readonly heads: Uint8Array;
@@ -19,15 +19,15 @@ export interface WindowIndex {
 }
 
 const BLOCK_BYTES = 4;
-/** Fits the bits of `WindowIndex.offsets` and the depths that the automaton tells apart. */
-const MAX_WINDOW_BYTES = 14;
+/** Gives a stride of 8, the bits of an entry of `WindowIndex.offsets`. */
+const MAX_WINDOW_BYTES = 11;
 const HASH_A = 0x9e37_79b1;
 const HASH_B = 0x85eb_ca6b;
 
-export const blockHash = (block: number, shift: number): number => Math.imul(block, HASH_A) >>> shift;
+const blockHash = (block: number, shift: number): number => Math.imul(block, HASH_A) >>> shift;
 
 /** Of the first and the last four bytes of a window. */
-export const headHash = (first: number, last: number, shift: number): number =>
+const headHash = (first: number, last: number, shift: number): number =>
   Math.imul(Math.imul(first, HASH_B) ^ last, HASH_A) >>> shift;
 
 /** All patterns have at least eight bytes. */
@@ -39,7 +39,7 @@ export function buildWindowIndex(patterns: SortedPatterns): WindowIndex {
   const stride = windowBytes - BLOCK_BYTES + 1;
   const blockShift = 32 - bitsFor(count * stride * 8);
   const headShift = 32 - bitsFor(count * 32);
-  const offsets = new Uint16Array(2 ** (32 - blockShift));
+  const offsets = new Uint8Array(2 ** (32 - blockShift));
   const heads = new Uint8Array(2 ** (29 - headShift));
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   for (let index = 0; index < count; index++) {
