@@ -8,4 +8,4 @@ export {
   type RedactorStream,
   type UnmaskedValue,
 } from './redactor.ts';
-export { COMMON_WORDS, MIN_ENCODED_BYTES, MIN_TOKEN_BYTES, type UnmaskedReason } from './values.ts';
+export { COMMON_WORDS, MIN_ENCODED_BYTES, MIN_TOKEN_BYTES, type UnmaskedReason, unmaskedReason } from './values.ts';

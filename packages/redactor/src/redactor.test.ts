@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createRedactor, RedactorLimitError, type Redactor } from './index.ts';
+import { createRedactor, RedactorLimitError, type Redactor, unmaskedReason } from './index.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const redactorOf = (values: Record<string, string>): Redactor =>
@@ -116,6 +116,12 @@ describe('short values and words', () => {
     ]);
     const text = 'abc True localhost password          end';
     expect(redactor.redactText(text)).toBe(text);
+  });
+
+  it('says so of one value, without an index', () => {
+    expect(unmaskedReason(bytes('abc'))).toBe('too_short');
+    expect(unmaskedReason(bytes('{"a":"b"}'))).toBe('json_leaf_too_short');
+    expect(unmaskedReason(bytes('4711'))).toBeUndefined();
   });
 
   it.each([

@@ -3,7 +3,7 @@ import { emitForms } from './forms.ts';
 import { BORDER_LEFT, BORDER_RIGHT, PatternCollector } from './pattern-set.ts';
 import { RedactingStream } from './stream.ts';
 import { buildTokenIndex, type TokenIndex, zeroTokenIndex } from './token-index.ts';
-import { classifyValue, type UnmaskedReason, visitParts } from './values.ts';
+import { classifyValue, type UnmaskedReason, unmaskedReason, visitParts } from './values.ts';
 import { buildWindowIndex, type WindowIndex } from './window-index.ts';
 
 export interface NamedValue {
@@ -78,7 +78,11 @@ export function createRedactor(values: readonly NamedValue[], options: RedactorO
   const encoded = new PatternCollector(Math.floor(limitBytes / BYTES_A_FORM_BYTE));
   const tokens = new PatternCollector(limitBytes);
   try {
-    const unmasked = values.flatMap((value, index) => collectValue(value, index, encoded, tokens));
+    const unmasked = values.flatMap(({ name, value }, index) => {
+      collectValue(value, index, encoded, tokens);
+      const reason = unmaskedReason(value);
+      return reason === undefined ? [] : [{ name, reason }];
+    });
     const index = buildIndex(encoded, tokens, limitBytes, values.map(maskOf));
     return new PatternRedactor(index, unmasked);
   } finally {
@@ -87,13 +91,8 @@ export function createRedactor(values: readonly NamedValue[], options: RedactorO
   }
 }
 
-function collectValue(
-  { name, value }: NamedValue,
-  nameIndex: number,
-  encoded: PatternCollector,
-  tokens: PatternCollector,
-): UnmaskedValue[] {
-  const collect = (part: Uint8Array): ReturnType<typeof classifyValue> => {
+function collectValue(value: Uint8Array, nameIndex: number, encoded: PatternCollector, tokens: PatternCollector): void {
+  const collect = (part: Uint8Array): boolean => {
     const kind = classifyValue(part);
     if (kind === 'token') tokens.add(part, nameIndex, 0);
     else if (kind === 'encoded') {
@@ -101,18 +100,11 @@ function collectValue(
       emitForms(part, (form, borderLeft, borderRight) =>
         encoded.add(form, nameIndex, (borderLeft ? BORDER_LEFT : 0) | (borderRight ? BORDER_RIGHT : 0)),
       );
-    }
-    return kind;
+    } else return false;
+    return true;
   };
-  const kind = collect(value);
-  if (kind !== 'token' && kind !== 'encoded') return [{ name, reason: kind }];
-  let hasShortLeaf = false;
-  visitParts(
-    value,
-    (part) => void collect(part),
-    () => (hasShortLeaf = true),
-  );
-  return hasShortLeaf ? [{ name, reason: 'json_leaf_too_short' }] : [];
+  if (!collect(value)) return;
+  visitParts(value, collect, () => {});
 }
 
 function maskOf({ name }: NamedValue): Uint8Array {

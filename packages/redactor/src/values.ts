@@ -28,6 +28,19 @@ export function classifyValue(value: Uint8Array): 'encoded' | 'token' | Exclude<
   return value.length < MIN_ENCODED_BYTES ? 'token' : 'encoded';
 }
 
+/** Why `value`, or a string inside it, won't be masked; undefined if all of it will. For saying so when it is saved. */
+export function unmaskedReason(value: Uint8Array): UnmaskedReason | undefined {
+  const kind = classifyValue(value);
+  if (kind !== 'token' && kind !== 'encoded') return kind;
+  let hasShortLeaf = false;
+  visitParts(
+    value,
+    () => {},
+    () => (hasShortLeaf = true),
+  );
+  return hasShortLeaf ? 'json_leaf_too_short' : undefined;
+}
+
 /** A leaf can be a document again; beyond this depth the leaf counts as a whole only. */
 const MAX_NESTED_DOCUMENTS = 3;
 
