@@ -18,15 +18,17 @@ if (token !== undefined) {
 }
 
 for (const name of ['link', 'login']) {
-  byId(`${name}-copy`).addEventListener('click', async () => {
-    const command = byId(`${name}-command`);
-    try {
-      await navigator.clipboard.writeText(command.textContent);
-      byId(`${name}-status`).textContent = 'Copied';
-    } catch {
-      // Without HTTPS there may be no clipboard: select it, and the usual keys copy it.
-      getSelection()?.selectAllChildren(command);
-      byId(`${name}-status`).textContent = 'Selected: copy it with the keyboard';
-    }
+  const command = byId(`${name}-command`);
+  const say = (text) => {
+    byId(`${name}-status`).textContent = text;
+  };
+  // Without HTTPS there may be no clipboard: then the text is selected, and the usual keys copy it.
+  const select = () => {
+    getSelection()?.selectAllChildren(command);
+    say('Selected: copy it with the keyboard');
+  };
+  byId(`${name}-copy`).addEventListener('click', () => {
+    if (navigator.clipboard === undefined) select();
+    else navigator.clipboard.writeText(command.textContent).then(() => say('Copied'), select);
   });
 }

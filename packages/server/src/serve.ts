@@ -39,7 +39,9 @@ export async function serve(options: ServeOptions = {}): Promise<number> {
 }
 
 /** What a person sees at start: where it is, how to get in, what to know. */
-export function greeting(server: RunningServer): string {
+export function greeting(
+  server: Pick<RunningServer, 'version' | 'url' | 'metricsUrl' | 'signInLink' | 'created' | 'warnings'>,
+): string {
   const lines = [`Strongroom ${server.version}`, '', `  Address   ${server.url}`];
   if (server.metricsUrl !== undefined) lines.push(`  Metrics   ${server.metricsUrl}`);
   if (server.signInLink !== null)
