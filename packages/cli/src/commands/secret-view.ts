@@ -48,6 +48,19 @@ export function addSecretViewCommands(secret: Command, cli: Cli): void {
       return undefined;
     }),
   );
+  addScopeOptions(secret.command('folders').description('list the folders in use')).action(
+    cli.action(async ({ connect, output }, options: ScopeOptions) => {
+      const scope = scopeOf(options);
+      const found = await (await connect())[routeIn(scope, 'FolderList')]({ params: scope.params });
+      output.answer(found, () =>
+        output.table(
+          [{ title: 'FOLDER' }, { title: 'SECRETS' }],
+          found.items.map((each) => [each.folder === '' ? '-' : each.folder, `${each.secrets}`]),
+        ),
+      );
+      return undefined;
+    }),
+  );
   addWhereUsedCommand(secret, cli);
   addDriftCommand(secret, cli);
   addInventoryCommand(secret, cli);
@@ -104,14 +117,18 @@ function addWhereUsedCommand(secret: Command, cli: Cli): void {
 }
 
 interface DriftOptions extends ScopeOptions, ListOptions {
-  readonly ended?: true;
+  readonly running?: true;
 }
 
 function addDriftCommand(secret: Command, cli: Cli): void {
   addLimitOption(
-    addScopeOptions(secret.command('drift [key]').description('show which workloads still hold an older version')),
+    addScopeOptions(
+      secret
+        .command('drift [key]')
+        .description('name the runs and workloads that got an older version than the current one'),
+    ),
   )
-    .option('--ended', 'also runs that are over')
+    .option('--running', 'only those that still run and have to be started again')
     .action(
       cli.action(async (session, key: string | undefined, options: DriftOptions) => {
         const scope = scopeOf(options);
@@ -120,22 +137,22 @@ function addDriftCommand(secret: Command, cli: Cli): void {
         if (key !== undefined) {
           const found = await client[routeIn(scope, 'SecretDrift')]({
             params: { ...scope.params, key },
-            query: { include: options.ended === true ? 'ended' : 'live' },
+            query: { include: options.running === true ? 'live' : 'ended' },
           });
-          output.answer(found, () => printDrift(session.output, found.items, found.currentVersion));
+          output.answer(found, () => printDrift(output, found.items, options, found.currentVersion));
           return undefined;
         }
         if (scope.kind === 'admin') throw new UsageError('name a key: the admin scope has no list of drift');
         const query = {
           limit: pageSize(options.limit),
-          ...(options.ended === true ? { include: 'ended' as const } : {}),
+          include: options.running === true ? ('live' as const) : ('ended' as const),
         };
         const items =
           scope.kind === 'global'
             ? await listUpTo(client, output, 'listGlobalDrift', { query }, options.limit)
             : await listUpTo(client, output, 'listDrift', { params: scope.params, query }, options.limit);
         const shown = items.map((item) => ({ ...item, configuration: item.job ?? null, startedAt: item.deliveredAt }));
-        output.answer({ items }, () => printDrift(session.output, shown));
+        output.answer({ items }, () => printDrift(output, shown, options));
         return undefined;
       }),
     );
@@ -153,10 +170,16 @@ interface DriftRow {
   readonly startedAt: string;
 }
 
-function printDrift(output: Cli['output'], rows: readonly DriftRow[], currentVersion?: string): void {
+function printDrift(
+  output: Cli['output'],
+  rows: readonly DriftRow[],
+  options: DriftOptions,
+  currentVersion?: string,
+): void {
   if (rows.length === 0) {
     const current = currentVersion === undefined ? '' : ` (${currentVersion})`;
-    output.note(`no running workload holds an older version than the current one${current}`);
+    const who = options.running === true ? 'no running workload holds' : 'no run or workload got';
+    output.note(`${who} an older version than the current one${current}`);
     return;
   }
   output.table(
@@ -183,7 +206,8 @@ function printDrift(output: Cli['output'], rows: readonly DriftRow[], currentVer
       localTime(row.startedAt),
     ]),
   );
-  output.note('a running workload keeps what it got; start it again to give it the current version');
+  if (rows.some(({ state }) => state !== 'ended'))
+    output.note('a running workload keeps what it got; start it again to give it the current version');
 }
 
 interface InventoryOptions extends ScopeOptions {
