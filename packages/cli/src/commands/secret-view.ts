@@ -145,7 +145,7 @@ function addDriftCommand(secret: Command, cli: Cli): void {
         if (scope.kind === 'admin') throw new UsageError('name a key: the admin scope has no list of drift');
         const query = {
           limit: pageSize(options.limit),
-          include: options.running === true ? ('live' as const) : ('ended' as const),
+          ...(options.running === true ? {} : { include: 'ended' as const }),
         };
         const items =
           scope.kind === 'global'
