@@ -68,6 +68,7 @@ export const launchRoutes = [
       ),
       sparkJob: Type.Optional(Label),
     }),
+    isLaunch: true,
     status: 201,
     response: LaunchCreated,
     errors: ['reference_unresolved', 'permission_missing', 'validation_failed', 'feature_disabled'],

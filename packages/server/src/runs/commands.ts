@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import { requireLivingSecrets, writeReceipts } from '../launches/commands.ts';
 import type { ReceiptDraft } from '../launches/resolve.ts';
 import type { CommandContext } from '../store/store.ts';

@@ -49,7 +49,7 @@ export function prepareLaunch<Document>(
     rendered.misfits.map(({ pointer, reference, message }) => [wantedId({ pointer, text: reference }), message]),
   );
   const problems = [...rendered.problems];
-  const redactor = buildRedactor(wanted, values, problems);
+  const redactor = buildRedactor(wanted, values, rendered.writtenForms, problems);
   const unmasked = new Map<string, string>();
   if (redactor !== null) {
     const reasons = new Map(redactor.unmasked.map(({ name, reason }) => [name, reason]));
@@ -67,8 +67,16 @@ export function prepareLaunch<Document>(
   return { inspection, prepared: { spec: rendered.spec, redactor } };
 }
 
-function buildRedactor(wanted: readonly AuthorisedWanted[], values: LaunchValues, problems: string[]): Redactor | null {
-  const named: NamedValue[] = wanted.map((item) => ({ name: item.name, value: values.get(wantedId(item)).reveal() }));
+function buildRedactor(
+  wanted: readonly AuthorisedWanted[],
+  values: LaunchValues,
+  forms: Rendered['writtenForms'],
+  problems: string[],
+): Redactor | null {
+  const named: NamedValue[] = [
+    ...wanted.map((item) => ({ name: item.name, value: values.get(wantedId(item)).reveal() })),
+    ...forms.map(({ name, text }) => ({ name, value: new TextEncoder().encode(text) })),
+  ];
   try {
     return createRedactor(named);
   } catch (error) {

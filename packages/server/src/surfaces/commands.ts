@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import { requireLivingSecrets } from '../launches/commands.ts';
 import { isUniqueViolation } from '../store/errors.ts';
 import type { CommandContext } from '../store/store.ts';

@@ -45,6 +45,8 @@ export interface RenderInput {
 
 export interface Rendered {
   readonly spec: ProcessSpec;
+  /** How values were written where a format needed it: the log masks these, too. */
+  readonly writtenForms: readonly { readonly name: string; readonly text: string }[];
   /** Values that don't fit where they are wanted; no word of the value. */
   readonly misfits: readonly Misfit[];
   /** What else stops the launch. */

@@ -18,7 +18,7 @@ const sparkRedaction = '(?i)secret|password|token|access[.]?key';
 
 /** A Spark job with its values, ready to be started. Looks at each value once and keeps none. */
 export function renderSparkJob(document: SparkJobDocument, input: RenderInput): Rendered {
-  const renderer = new Renderer(input);
+  const renderer = new Renderer(document, input);
   const environment = new Map<string, string>();
   for (const [index, entry] of document.environment.entries())
     environment.set(entry.name, renderer.named(entry, `/environment/${index}`, checkVariable));
@@ -32,7 +32,12 @@ export function renderSparkJob(document: SparkJobDocument, input: RenderInput): 
     ...(document.workingDirectory === undefined ? {} : { workingDirectory: document.workingDirectory }),
     ...(document.timeoutSeconds === undefined ? {} : { timeoutSeconds: document.timeoutSeconds }),
   };
-  return { spec, misfits: renderer.misfits, problems: [...renderer.problems, ...sizeProblems(spec)] };
+  return {
+    spec,
+    writtenForms: renderer.writtenForms,
+    misfits: renderer.misfits,
+    problems: [...renderer.problems, ...sizeProblems(spec)],
+  };
 }
 
 /** Why a text doesn't fit its place, if so. */
@@ -56,10 +61,13 @@ function checkProperty(_name: string, text: string): string | undefined {
 class Renderer {
   readonly misfits: Misfit[] = [];
   readonly problems: string[] = [];
+  readonly writtenForms: { name: string; text: string }[] = [];
   readonly #input: RenderInput;
+  readonly #secretVariables: ReadonlySet<string>;
 
-  constructor(input: RenderInput) {
+  constructor(document: SparkJobDocument, input: RenderInput) {
     this.#input = input;
+    this.#secretVariables = new Set(document.environment.filter(isSecretField).map(({ name }) => name));
   }
 
   named(entry: NamedField, pointer: string, check: Check): string {
@@ -96,12 +104,6 @@ class Renderer {
       () => (isSecret = true),
       name,
     );
-    const secretVariables = new Set(
-      document.environment.filter((entry) => isSecretField(entry)).map((entry) => entry.name),
-    );
-    isSecret ||=
-      template &&
-      parseText(content, true).parts.some((part) => part.kind === 'variable' && secretVariables.has(part.name));
     return { name, content: Buffer.from(text), isSecret };
   }
 
@@ -112,6 +114,10 @@ class Renderer {
     for (const [index, entry] of document.sparkConfig.entries())
       lines.set(entry.name, this.named(entry, `/sparkConfig/${index}`, checkProperty));
     if (lines.size === 0) return undefined;
+    for (const entry of document.sparkConfig.filter(isSecretField)) {
+      const value = lines.get(entry.name) ?? '';
+      this.#wrote(entry.name, value, escapeProperty(value));
+    }
     const text = [...lines].map(([name, value]) => `${name}=${escapeProperty(value)}\n`).join('');
     return { name: propertiesFileName, content: Buffer.from(text), isSecret: document.sparkConfig.some(isSecretField) };
   }
@@ -129,7 +135,7 @@ class Renderer {
     pointer: string,
     variables: ReadonlyMap<string, string> | undefined,
     escape: Escaper,
-    onSecret: (reference: string) => void,
+    onSecret: (reference: string | undefined) => void,
     fileName?: string,
   ): string {
     let filled = '';
@@ -139,10 +145,12 @@ class Renderer {
         continue;
       }
       const reference = part.kind === 'placeholder' ? formatReference(placeholderReference(part.key)) : undefined;
-      if (reference !== undefined) onSecret(reference);
+      const isSecret = part.kind === 'placeholder' || this.#secretVariables.has(part.name);
+      if (isSecret) onSecret(reference);
       const value = part.kind === 'variable' ? (variables?.get(part.name) ?? '') : this.#text(pointer, reference ?? '');
       if (value === undefined) continue;
       const escaped = escape(value);
+      if (isSecret && escaped !== null) this.#wrote(part.kind === 'variable' ? part.name : part.key, value, escaped);
       if (escaped !== null) filled += escaped;
       else if (reference !== undefined)
         this.misfits.push({ pointer, reference, message: `The format of ${fileName} has no way to write it.` });
@@ -152,6 +160,10 @@ class Renderer {
         );
     }
     return filled;
+  }
+
+  #wrote(name: string, value: string, written: string): void {
+    if (written !== value) this.writtenForms.push({ name, text: written });
   }
 
   #text(pointer: string, reference: string): string | undefined {

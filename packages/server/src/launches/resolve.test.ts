@@ -1,0 +1,393 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { SecretValue } from '@strongroom/crypto';
+import { StrongroomError } from '@strongroom/contract';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Canaries } from '../../testing/canaries.ts';
+import { ended, type LaunchWorld, openLaunchWorld } from '../../testing/launch-world.ts';
+import { Flights, Gate } from './flights.ts';
+import { preflight } from './preflight.ts';
+import { pickField } from './resolve.ts';
+import type { Fetched } from './sources/source.ts';
+import { sparkJobSurface } from '../surfaces/spark-job/definition.ts';
+
+const environment = (...keys: string[]) =>
+  keys.map((key, index) => ({ name: `V${index}`, secret: `secret://domain/managed/${key}` }));
+const show = ['sh', '-c', 'echo started'];
+
+describe('a launch', () => {
+  let world: LaunchWorld;
+  let isEnabled = true;
+  const canaries = new Canaries();
+
+  beforeAll(async () => {
+    world = await openLaunchWorld({ areReferencesEnabled: async () => isEnabled });
+    for (const key of ['one', 'two', 'three']) await world.addSecret(world.finance, key, { value: canaries.text(key) });
+    await world.addSecret(world.finance, 'pair', { fields: { user: 'u-12345678', password: canaries.text('field') } });
+    await world.addSecret(world.global, 'shared', { value: canaries.text('shared') });
+  });
+  afterAll(() => world.close());
+
+  const receiptsOf = (id: string) =>
+    world.test.store.db.selectFrom('receipts').selectAll().where('launch_id', '=', id).orderBy('pointer').execute();
+  const auditOf = async (id: string) => {
+    const rows = await world.test.store.db
+      .selectFrom('audit_records')
+      .select(['record', 'action', 'outcome'])
+      .execute();
+    return rows
+      .filter((row) => row.action === 'launch.resolve')
+      .map(
+        (row) =>
+          JSON.parse(Buffer.from(row.record).toString('utf8')) as {
+            event?: { launch?: string; reference?: string };
+            launch?: string;
+          },
+      )
+      .filter((record) => JSON.stringify(record).includes(id));
+  };
+
+  it('records a receipt and an audit record for each reference, and no value', async () => {
+    const job = await world.addJob({ name: 'all', command: show, environment: environment('one', 'two', 'one') });
+    const { id, row } = await world.finish(job);
+    expect(row.state).toBe('succeeded');
+    const receipts = await receiptsOf(id);
+    expect(receipts.map(({ name, outcome, version, unmasked }) => ({ name, outcome, version, unmasked }))).toEqual([
+      { name: 'V0', outcome: 'resolved', version: '1.1', unmasked: null },
+      { name: 'V1', outcome: 'resolved', version: '1.1', unmasked: null },
+      { name: 'V2', outcome: 'resolved', version: '1.1', unmasked: null },
+    ]);
+    expect(receipts.every((receipt) => receipt.delivered_at !== null && receipt.fingerprint?.length === 32)).toBe(true);
+    expect(await auditOf(id)).toHaveLength(3);
+    canaries.saw('receipts', JSON.stringify(receipts));
+    canaries.watchDirectory(world.test.directory);
+    canaries.assertNoLeak();
+  });
+
+  it('is all or nothing: one deleted secret and nothing is delivered', async () => {
+    await world.addSecret(world.finance, 'brief', { value: 'brief-value' });
+    const job = await world.addJob({ name: 'partial', command: show, environment: environment('one', 'brief') });
+    await world.secrets.delete(await world.caller('root'), world.finance, 'brief', { force: true, ifMatch: undefined });
+    const { id, row, log } = await world.finish(job);
+    expect(row).toMatchObject({ state: 'failed', failure_code: 'launch_refused', started_at: null });
+    expect(row.failure_detail).toBe('V1 (secret://domain/managed/brief): deleted');
+    expect(log).toBe('');
+    expect((await receiptsOf(id)).map(({ name, outcome, delivered_at: at }) => [name, outcome, at])).toEqual([
+      ['V0', 'withheld', null],
+      ['V1', 'deleted', null],
+    ]);
+  });
+
+  it('stops when the authoriser may use the secret no more', async () => {
+    const job = await world.addJob({ name: 'authorised', command: show, environment: environment('one') }, 'bob');
+    expect((await world.finish(job, 'ann')).row.state).toBe('succeeded');
+    const bob = world.idOf('bob');
+    await world.test.store.execute('test.rows', {
+      update: [{ table: 'principals', id: bob, set: { disabled_at: 1 } }],
+    });
+    const { row } = await world.finish(job, 'ann');
+    expect(row).toMatchObject({ state: 'failed', failure_code: 'launch_refused' });
+    expect(row.failure_detail).toContain('authoriser-gone');
+    await world.test.store.execute('test.rows', {
+      update: [{ table: 'principals', id: bob, set: { disabled_at: null } }],
+    });
+    await world.test.store.execute('test.rows', { deleteMember: { scopeId: world.finance.id, principalId: bob } });
+    expect((await world.finish(job, 'ann')).row.failure_code).toBe('launch_refused');
+  });
+
+  it('decides again when access changes between the decision and the commit', async () => {
+    const job = await world.addJob({ name: 'raced', command: show, environment: environment('one') }, 'olga');
+    const olga = world.idOf('olga');
+    const { resolver, test } = world;
+    let attempts = 0;
+    const caller = await world.caller('ann');
+    const uses = await test.store.db.selectFrom('uses').selectAll().where('configuration_id', '=', job.id).execute();
+    const wanted = uses.map((use) => ({
+      name: use.name,
+      pointer: use.pointer,
+      reference: { scope: 'domain', source: 'managed', key: 'one' } as const,
+      text: use.reference,
+      kind: 'reference' as const,
+      authorisers: [use.authorised_by],
+      sourceId: use.target_source_id,
+    }));
+    const committed: unknown[] = [];
+    const refused: unknown[] = [];
+    const resolution = await resolver.resolve({
+      verb: 'launch.resolve',
+      domain: world.finance,
+      launchId: 'lch_test',
+      subject: caller,
+      needs: [],
+      wanted,
+      readsAll: false,
+      commit: async (release) => {
+        attempts += 1;
+        if (attempts === 1)
+          await test.store.execute('test.rows', {
+            update: [{ table: 'principals', id: olga, set: { disabled_at: 1 } }],
+          });
+        await test.store.execute('launches.record', undefined, {
+          audit: release.audit,
+          expectAuthorisationRevision: release.revision,
+        });
+        committed.push(release);
+      },
+      refuse: async (release) => void refused.push(release.receipts.map(({ outcome }) => outcome)),
+    });
+    expect(resolution.ok).toBe(false);
+    expect(committed).toEqual([]);
+    expect(refused).toEqual([['authoriser-gone']]);
+    await test.store.execute('test.rows', { update: [{ table: 'principals', id: olga, set: { disabled_at: null } }] });
+  });
+
+  it('releases nothing when the audit record can not be written', async () => {
+    const caller = await world.caller('ann');
+    const unwritable = new StrongroomError('audit_unavailable');
+    const reference = { scope: 'domain', source: 'managed', key: 'one' } as const;
+    const request = {
+      verb: 'launch.resolve',
+      domain: world.finance,
+      subject: caller,
+      needs: [],
+      wanted: [
+        {
+          name: 'A',
+          pointer: '/a',
+          reference,
+          text: 'secret://domain/managed/one',
+          kind: 'reference',
+          authorisers: [caller.id],
+          sourceId: null,
+        },
+      ],
+      readsAll: false,
+      commit: async () => Promise.reject(unwritable),
+      refuse: async () => undefined,
+    } as const;
+    await expect(world.resolver.resolve(request)).rejects.toBe(unwritable);
+  });
+
+  it('resolves placeholders from Global in one pass, and files from the environment', async () => {
+    const job = await world.addJob({
+      name: 'legacy',
+      command: [
+        'sh',
+        '-c',
+        'echo "$URL"; cat conf/app.json; echo; cat key; stat -Lc "%a" key conf/app.json; readlink -f key | cut -d/ -f1-3; test -O key && echo mine',
+      ],
+      environment: [
+        { name: 'URL', value: 'db://u:${secrets.shared}@h $${secrets.shared}' },
+        { name: 'PASS', secret: 'secret://domain/managed/pair#password' },
+      ],
+      files: [
+        { name: 'conf/app.json', content: '{"password": "${PASS}", "plain": "$${PASS}"}', template: true },
+        { name: 'key', secret: 'secret://domain/managed/two' },
+      ],
+    });
+    const { row, log } = await world.finish(job);
+    expect(row).toMatchObject({ state: 'succeeded' });
+    expect(log).toBe(
+      'db://u:[redacted:URL]@h ${secrets.shared}\n{"password": "[redacted:PASS]", "plain": "${PASS}"}\n[redacted:key]600\n600\n/dev/shm\nmine\n',
+    );
+  });
+
+  it('stops for an unknown placeholder', async () => {
+    const job = await world.addJob({
+      name: 'unknown',
+      command: show,
+      environment: [{ name: 'A', value: '${secrets.unknown}' }],
+    });
+    expect((await world.finish(job)).row).toMatchObject({
+      failure_code: 'launch_refused',
+      failure_detail: 'A (secret://global/managed/unknown): missing',
+    });
+  });
+
+  it('refuses references, not placeholders, while the feature is off', async () => {
+    const references = await world.addJob({ name: 'flag-r', command: show, environment: environment('one') });
+    const placeholders = await world.addJob({
+      name: 'flag-p',
+      command: show,
+      environment: [{ name: 'A', value: '${secrets.shared}' }],
+    });
+    isEnabled = false;
+    try {
+      expect((await world.finish(references)).row.failure_detail).toContain('feature-disabled');
+      expect((await world.finish(placeholders)).row.state).toBe('succeeded');
+    } finally {
+      isEnabled = true;
+    }
+  });
+
+  it('does not inherit a reference to a source made anew', async () => {
+    const job = await world.addJob({ name: 'source', command: show, environment: environment('one') });
+    const caller = await world.caller('ann');
+    const seen: string[] = [];
+    await world.resolver.resolve({
+      verb: 'preflight',
+      domain: world.finance,
+      subject: caller,
+      needs: [],
+      wanted: [
+        {
+          name: 'A',
+          pointer: '/a',
+          reference: { scope: 'domain', source: 'managed', key: 'one' },
+          text: 'secret://domain/managed/one',
+          kind: 'reference',
+          authorisers: [caller.id],
+          sourceId: 'src_earlier',
+        },
+      ],
+      readsAll: true,
+      commit: async () => undefined,
+      refuse: async ({ receipts }) => void seen.push(...receipts.map(({ outcome }) => outcome)),
+    });
+    expect(seen).toEqual(['source-changed']);
+    expect(job.name).toBe('source');
+  });
+
+  it.each<[string, { readonly value: string } | { readonly valueBase64: string }, string]>([
+    ['nul', { value: 'a\u0000b' }, 'NUL'],
+    ['bytes', { valueBase64: '//79' }, 'UTF-8'],
+    ['huge', { value: 'x'.repeat(131_072) }, '131072'],
+  ])('refuses a value that no variable can hold: %s', async (key, value, reason) => {
+    await world.addSecret(world.finance, key, value);
+    const job = await world.addJob({ name: `unfit-${key}`, command: show, environment: environment(key) });
+    const { row } = await world.finish(job);
+    expect(row).toMatchObject({
+      failure_code: 'launch_refused',
+      failure_detail: `V0 (secret://domain/managed/${key}): invalid-value`,
+    });
+    const result = await preflight(
+      { store: world.test.store, resolver: world.resolver, runs: world.runs },
+      sparkJobSurface,
+      await world.caller('ann'),
+      job,
+    );
+    expect(result).toMatchObject({ ok: false, references: [{ outcome: 'invalid-value' }] });
+    expect(result.references[0]?.cause).toContain(reason);
+    const asFile = await world.addJob({
+      name: `fit-${key}`,
+      command: ['sh', '-c', 'wc -c < key'],
+      files: [{ name: 'key', secret: `secret://domain/managed/${key}` }],
+    });
+    expect((await world.finish(asFile)).row.state).toBe('succeeded');
+  });
+
+  it('preflight tells what each reference gives, starts nothing and keeps no value', async () => {
+    await world.addSecret(world.finance, 'gone', { value: 'gone-value' });
+    const job = await world.addJob({
+      name: 'pre',
+      command: ['true'],
+      runner: 'kubernetes',
+      environment: environment('one', 'gone'),
+    });
+    await world.secrets.delete(await world.caller('root'), world.finance, 'gone', { force: true, ifMatch: undefined });
+    const before = await world.test.store.db.selectFrom('runs').select('id').execute();
+    const result = await preflight(
+      { store: world.test.store, resolver: world.resolver, runs: world.runs },
+      sparkJobSurface,
+      await world.caller('ann'),
+      job,
+    );
+    expect(result).toMatchObject({
+      ok: false,
+      references: [
+        { name: 'V0', outcome: 'resolved', version: '1.1', source: 'managed' },
+        { name: 'V1', outcome: 'deleted', fixableBy: ['MANAGE_SECRETS in finance'] },
+      ],
+      problems: ['This server has no Kubernetes runner.'],
+    });
+    canaries.saw('preflight', JSON.stringify(result));
+    canaries.assertNoLeak();
+    expect(await world.test.store.db.selectFrom('runs').select('id').execute()).toEqual(before);
+    const audited = await world.test.store.db
+      .selectFrom('audit_records')
+      .select('outcome')
+      .where('action', '=', 'preflight')
+      .execute();
+    expect(audited.length).toBeGreaterThanOrEqual(2);
+  });
+
+  it('waits for its turn and is resumed in order', async () => {
+    const job = await world.addJob({ name: 'many', command: ['true'], environment: environment('one') });
+    const caller = await world.caller('ann');
+    const started = await Promise.all(Array.from({ length: 8 }, () => world.runs.start(caller, job)));
+    const rows = await Promise.all(started.map(({ id }) => ended(world.rowOf, id)));
+    expect(new Set(rows.map(({ state }) => state))).toEqual(new Set(['succeeded']));
+  });
+});
+
+describe('a field of a value', () => {
+  const pick = (json: string, field: string): string | undefined =>
+    pickField(SecretValue.fromText(json), field)?.revealText();
+
+  it('is a text as it is, and everything else as its JSON, digit by digit', () => {
+    expect(pick('{"a": "x\\n", "n": 12345678901234567890.10, "o": {"n": 1e400}, "b": true, "z": null}', 'a')).toBe(
+      'x\n',
+    );
+    expect(pick('{"n": 12345678901234567890.10}', 'n')).toBe('12345678901234567890.10');
+    expect(pick('{"o": {"n": 1e400}}', 'o')).toBe('{"n":1e400}');
+    expect(pick('{"b": true}', 'b')).toBe('true');
+  });
+
+  it.each(['{"a": 1}', '[]', 'null', '"text"', 'not JSON at all', ''])('is missing in %s', (json) => {
+    expect(pick(json, 'toString')).toBeUndefined();
+    expect(pick(json, '__proto__')).toBeUndefined();
+  });
+});
+
+describe('flights', () => {
+  const value = (text: string): Fetched => ({
+    kind: 'value',
+    value: SecretValue.fromText(text),
+    version: '1',
+    fingerprint: null,
+    shape: 'text',
+  });
+  const textOf = (fetched: Fetched): string =>
+    fetched.kind === 'value' ? fetched.value.revealText() : fetched.failure;
+
+  it('ask once for many, and give each its own copy', async () => {
+    const flights = new Flights();
+    const { promise, resolve } = Promise.withResolvers<Fetched>();
+    const { signal } = new AbortController();
+    flights.start('k', promise);
+    const waiting = Promise.all([flights.join('k', signal), flights.join('k', signal), flights.join('k', signal)]);
+    resolve(value('v'));
+    const landed = await waiting;
+    if (landed[0].kind === 'value') landed[0].value.destroy();
+    expect(landed.slice(1).map(textOf)).toEqual(['v', 'v']);
+    expect(flights.isFlying('k')).toBe(false);
+  });
+
+  it('go on when the one who began them leaves', async () => {
+    const flights = new Flights();
+    const { promise, resolve } = Promise.withResolvers<Fetched>();
+    const leader = new AbortController();
+    flights.start('k', promise);
+    const first = flights.join('k', leader.signal);
+    const second = flights.join('k', new AbortController().signal);
+    leader.abort();
+    expect(textOf(await first)).toBe('deadline');
+    resolve(value('v'));
+    expect(textOf(await second)).toBe('v');
+  });
+
+  it('are bounded per source', async () => {
+    const gate = new Gate(2);
+    let running = 0;
+    let most = 0;
+    const task = async (): Promise<void> => {
+      running += 1;
+      most = Math.max(most, running);
+      await delay(2);
+      running -= 1;
+    };
+    await Promise.all(Array.from({ length: 9 }, () => gate.run(task)));
+    await expect(gate.run(async () => Promise.reject(new Error('x')))).rejects.toThrow('x');
+    await gate.run(task);
+    expect([most, running]).toEqual([2, 0]);
+  });
+});
