@@ -159,6 +159,7 @@ function operation(route: RouteDeclaration): JsonObject {
     responses: { [String(route.status)]: success(route), ...problemReferences(codes) },
     'x-strongroom-access': plain(route.access),
     'x-strongroom-errors': codes,
+    ...(route.isLaunch === true ? { 'x-strongroom-is-launch': true } : {}),
     ...(route.feature === undefined ? {} : { 'x-strongroom-feature': route.feature }),
   };
 }

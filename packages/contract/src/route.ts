@@ -50,6 +50,8 @@ export interface RouteDeclaration<
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
+  /** Counts against the launches a minute of the domain in the path. */
+  readonly isLaunch?: boolean;
   /** The feature it belongs to; absent: it works whatever the flags say. */
   readonly feature?: FeatureName | undefined;
   /** Status of success. */

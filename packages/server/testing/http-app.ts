@@ -91,6 +91,17 @@ export const sampleRoutes: readonly RouteDeclaration[] = [
     raw: { mediaType: 'text/plain; charset=utf-8', description: 'lines' },
   }),
   route({
+    id: 'launchThing',
+    method: 'POST',
+    path: '/v1/domains/{domain}/launches',
+    summary: 'Launch',
+    tag: 'sample',
+    access: { kind: 'scope', action: 'launch.create' },
+    params: Closed({ domain: Type.String() }),
+    status: 204,
+    isLaunch: true,
+  }),
+  route({
     id: 'breakDown',
     method: 'POST',
     path: '/v1/break',
@@ -171,6 +182,7 @@ export function sampleApp(changes: Partial<AppParts> = {}): { app: App; state: S
       signal.addEventListener('abort', () => stream.push(null));
       return { stream };
     }),
+    launchThing: note('launchThing', () => ({})),
     breakDown: note('breakDown', ({ body }) => fail((body as { how: string }).how)),
   };
   const finance = { id: 'dom_finance', kind: 'domain', name: 'finance' } as const;
@@ -214,7 +226,13 @@ export const sampleSettings: AppParts['settings'] = {
   publicUrl: undefined,
   trustedProxies: [],
   tls: undefined,
-  limits: { bodyBytes: 64 * 1024, connections: 100, requestsPerMinute: 1e6, anonymousRequestsPerMinute: 1e6 },
+  limits: {
+    bodyBytes: 64 * 1024,
+    connections: 100,
+    requestsPerMinute: 1e6,
+    anonymousRequestsPerMinute: 1e6,
+    launchesPerMinute: 4,
+  },
 };
 
 /** Sends bytes to a port and gives everything that comes back until the other side closes or the time is over. */

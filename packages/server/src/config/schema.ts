@@ -124,7 +124,6 @@ export const ConfigurationSchema = Closed({
         'Bytes of a request body, where a route names no other limit',
       ),
       connections: Limit(10, 1_000_000, 2_000, 'Open connections'),
-      runLogBytes: Limit(64 * 1024, 1024 * mebibyte, 16 * mebibyte, 'Bytes kept of one run’s log'),
       runLogsTotalBytes: Limit(mebibyte, 1024 * 1024 * mebibyte, 4096 * mebibyte, 'Bytes kept of all runs’ logs'),
       runLogRetentionDays: Limit(1, 3650, 30, 'Days a run’s log is kept'),
     },

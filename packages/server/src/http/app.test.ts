@@ -378,6 +378,14 @@ describe('who may', () => {
     expect(Number(limited[0]?.headers['retry-after'])).toBeGreaterThan(0);
   });
 
+  it('limits the launches of a domain, whoever launches', async () => {
+    const launch = (): Promise<LightMyRequestResponse> => send('POST', '/v1/domains/finance/launches');
+    const answers = await Promise.all(Array.from({ length: 6 }, launch));
+    expect(answers.map((answer) => answer.statusCode).sort()).toEqual([204, 204, 204, 204, 429, 429]);
+    const refused = answers.find((answer) => answer.statusCode === 429);
+    expect(refused?.json()).toMatchObject({ detail: 'More than 4 launches of this domain in a minute.' });
+  });
+
   it('counts refused credentials by network, and believes X-Forwarded-For only from proxies it trusts', async () => {
     const limits = { ...sampleSettings.limits, anonymousRequestsPerMinute: 3 };
     const open = sampleApp({ settings: { ...sampleSettings, limits } });

@@ -33,6 +33,7 @@ export interface HttpSettings {
     readonly connections: number;
     readonly requestsPerMinute: number;
     readonly anonymousRequestsPerMinute: number;
+    readonly launchesPerMinute: number;
   };
 }
 

@@ -58,6 +58,8 @@ function shapeProblems(route: RouteDeclaration): string[] {
   const declared = Object.keys(route.params?.properties ?? {}).sort();
   if (inPath.join() !== declared.join())
     problems.push(`the path has {${inPath.join()}}, params declare {${declared.join()}}`);
+  if (route.isLaunch === true && route.access.kind !== 'scope' && route.access.kind !== 'asset')
+    problems.push('a launch is counted for a domain, and the path has none');
   if (route.body !== undefined && route.method === 'GET') problems.push('GET has no body');
   if (route.response !== undefined && route.raw !== undefined) problems.push('both response and raw');
   if ((route.status === 204) !== (route.response === undefined && route.raw === undefined))

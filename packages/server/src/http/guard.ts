@@ -21,7 +21,11 @@ export interface GuardParts {
   readonly features: { isEnabled(name: NonNullable<RouteDeclaration['feature']>): Promise<boolean> };
   readonly hosts: HostList;
   readonly rateLimit: RateLimit;
-  readonly limits: { readonly requestsPerMinute: number; readonly anonymousRequestsPerMinute: number };
+  readonly limits: {
+    readonly requestsPerMinute: number;
+    readonly anonymousRequestsPerMinute: number;
+    readonly launchesPerMinute: number;
+  };
   readonly cookieName: string;
 }
 
@@ -104,6 +108,8 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
         break;
       }
     }
+    if (route.isLaunch === true)
+      rateLimit.count(`launches ${routeRequest.scope.id}`, limits.launchesPerMinute, 'launches of this domain');
     if (route.feature !== undefined && !(await features.isEnabled(route.feature)))
       throw new StrongroomError('feature_disabled');
   };

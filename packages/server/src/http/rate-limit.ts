@@ -17,8 +17,8 @@ export class RateLimit {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Counts one request. @throws StrongroomError `throttled` when it is over `perMinute`, with the seconds to wait */
-  count(key: string, perMinute: number): void {
+  /** Counts one. @param what in the words of the detail @throws StrongroomError `throttled` when it is over `perMinute`, with the seconds to wait */
+  count(key: string, perMinute: number, what = 'requests'): void {
     const now = this.#now();
     if (now >= this.#windowEnds) {
       this.#counts = new Map();
@@ -30,7 +30,7 @@ export class RateLimit {
     this.#counts.set(bucket, count);
     if (count > perMinute)
       throw new StrongroomError('throttled', {
-        detail: `More than ${perMinute} requests in a minute.`,
+        detail: `More than ${perMinute} ${what} in a minute.`,
         retryAfterSeconds: Math.ceil((this.#windowEnds - now) / 1000),
       });
   }

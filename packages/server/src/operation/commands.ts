@@ -1,4 +1,5 @@
-import { type FeatureName, StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
+import type { FeatureName } from '@strongroom/contract';
 import type { Command } from '../store/store.ts';
 
 /** The row of a feature flag in `settings`. */

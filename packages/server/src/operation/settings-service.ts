@@ -2,6 +2,7 @@ import { type operationRoutes, type ResponseOf, StrongroomError } from '@strongr
 import type { AccessService } from '../access/service.ts';
 import type { Caller } from '../access/types.ts';
 import type { Settings } from '../config/settings.ts';
+import { defaultLogShape } from '../runs/log-file.ts';
 import type { Store } from '../store/store.ts';
 import type { Features, FeatureState } from './features.ts';
 import { version } from './version.ts';
@@ -68,7 +69,7 @@ export class SettingsService {
     const view = {
       version,
       features: { secretsV2: { enabled: state.isEnabled, setBy: state.setBy } },
-      limits: shown,
+      limits: { ...shown, runLogBytes: defaultLogShape.headBytes + defaultLogShape.ringBytes },
       runner,
       store: database.kind,
     };
