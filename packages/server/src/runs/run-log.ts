@@ -52,7 +52,8 @@ export class RunLog {
   #lostBytes = 0;
   #isCut = false;
   #isBroken = false;
-  #pump: Promise<void> | undefined;
+  #isWriting = false;
+  #writing: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   private constructor(path: string, file: FileHandle, options: RunLogOptions) {
@@ -80,7 +81,7 @@ export class RunLog {
     if (this.#lostBytes > 0) this.#enqueue(Buffer.from(cutNote(this.#lostBytes)));
     this.#lostBytes = 0;
     this.#enqueue(copy);
-    this.#pump ??= this.#writeQueued();
+    if (!this.#isWriting) this.#writing = this.#writeQueued();
   }
 
   #enqueue(bytes: Uint8Array): void {
@@ -89,6 +90,7 @@ export class RunLog {
   }
 
   async #writeQueued(): Promise<void> {
+    this.#isWriting = true;
     try {
       while (this.#queue.length > 0) {
         this.#takeBatch();
@@ -104,7 +106,7 @@ export class RunLog {
       this.#queuedBytes = 0;
       this.#batch = new Uint8Array(0);
     } finally {
-      this.#pump = undefined;
+      this.#isWriting = false;
     }
   }
 
@@ -153,7 +155,7 @@ export class RunLog {
   /** Writes what is queued and closes the file; followers end. */
   async close(): Promise<LogEnd> {
     this.#isClosed = true;
-    while (this.#pump !== undefined) await this.#pump;
+    while (this.#isWriting) await this.#writing;
     for (const follower of this.#followers) follower.finish();
     await this.#file.close();
     return { bytes: Math.min(this.#written, this.#shape.headBytes + this.#shape.ringBytes), isCut: this.#isCut };
