@@ -1,5 +1,6 @@
 export * from './actions.ts';
 export * from './errors.ts';
+export * from './name-patterns.ts';
 export * from './names.ts';
 export * from './presets.ts';
 export * from './reference.ts';

@@ -1,5 +1,5 @@
 import { StrongroomError } from './errors.ts';
-import { integrationNamePattern, reservedSourceName, secretKeyPattern } from './names.ts';
+import { integrationNamePattern, reservedSourceName, secretKeyPattern } from './name-patterns.ts';
 
 /**
  * A reference names a secret without saying where it is stored.

@@ -1,4 +1,4 @@
-import { StrongroomError, type AssetType } from '@strongroom/contract';
+import { StrongroomError, type AssetType } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
 import { bundleObject, requireBundle, type BundleChange } from './bundle-commands.ts';
 import { accessEvent, requireDomain, type DomainChange } from './command-parts.ts';

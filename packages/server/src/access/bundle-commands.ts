@@ -1,4 +1,4 @@
-import { StrongroomError, type AssetPermission, type AssetType } from '@strongroom/contract';
+import { StrongroomError, type AssetPermission, type AssetType } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import {

@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import type { AuditEvent } from '../audit/event.ts';
 import type { Actor } from '../identities/actor.ts';
 import type { CommandContext } from '../store/store.ts';

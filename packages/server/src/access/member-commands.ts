@@ -1,4 +1,4 @@
-import { StrongroomError, type DomainPermission, type Preset } from '@strongroom/contract';
+import { StrongroomError, type DomainPermission, type Preset } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
 import {
   accessEvent,

@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import type { Keys } from '../keys/keys.ts';
 import type { Caller } from './types.ts';
 

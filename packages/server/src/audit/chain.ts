@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import { SigningKey } from '@strongroom/crypto';
 import type { Kysely } from 'kysely';
 import type { AuditKeyMaterial } from '../keys/keyring.ts';

@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
 import type { SignedCheckpoint } from './checkpoint-document.ts';
 import { type ChainHead, sha256Hex } from './record.ts';

@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import { requireDomain } from '../access/command-parts.ts';
 import { defaultBundleIdOf } from '../access/default-bundle.ts';
 import type { Actor } from '../identities/actor.ts';

@@ -1,4 +1,4 @@
-import { type PlatformRole, platformRoles, StrongroomError } from '@strongroom/contract';
+import { type PlatformRole, platformRoles, StrongroomError } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import type { PrincipalName } from './actor.ts';

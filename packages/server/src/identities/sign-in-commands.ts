@@ -1,4 +1,5 @@
-import { type SessionTransport, StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
+import type { SessionTransport } from '@strongroom/contract';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { type Actor, principalLabel } from './actor.ts';

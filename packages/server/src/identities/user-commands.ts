@@ -1,4 +1,4 @@
-import { type PlatformRole, StrongroomError } from '@strongroom/contract';
+import { type PlatformRole, StrongroomError } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
 import { type Actor, identityEvent } from './actor.ts';
 import {

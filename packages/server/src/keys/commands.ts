@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import type { KeyTerm } from '@strongroom/crypto';
 import type { CommandContext } from '../store/store.ts';
 

@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 

@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import type { AuditChain, AuditRow } from '../audit/chain.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import { asStrongroomError } from './errors.ts';

@@ -1,4 +1,4 @@
-import { type ErrorCode, StrongroomError, type FieldError } from '@strongroom/contract';
+import { type ErrorCode, StrongroomError, type FieldError } from '@strongroom/contract/core';
 
 /** An error as it crosses a thread: structured clone would drop its class and its fields. */
 export interface ErrorRecord {

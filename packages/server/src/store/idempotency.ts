@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import { timingSafeEqualBytes } from '@strongroom/crypto';
 import { sql } from 'kysely';
 import { type CommandContext, type Command, hotStatement, type IdempotencyKey } from './store.ts';

@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import type { AuditRow } from '../audit/chain.ts';
 import { hotStatement, type SqlValue } from './store.ts';
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import { type Command, type CommandContext, hotStatement, type Store } from './store.ts';
 
 /** A lease as its holder knows it. Goes into the arguments of every completion, which says `requireLease`. */

@@ -1,5 +1,5 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { StrongroomError, type ErrorCode } from '@strongroom/contract';
+import { StrongroomError, type ErrorCode } from '@strongroom/contract/core';
 import { Kysely, SqliteDialect, type CompiledQuery } from 'kysely';
 import { assertParameterCount } from './hot-parameters.ts';
 import type { HotStatement, SqlValue } from './store.ts';

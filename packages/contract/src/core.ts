@@ -1,0 +1,10 @@
+/**
+ * The contract without its schemas: errors, actions, roles, names, references. What runs beside the HTTP side (the store's
+ * threads) imports this part, which needs no schema library: that saves 25 MB and 200 ms a thread.
+ */
+export * from './actions.ts';
+export * from './errors.ts';
+export * from './name-patterns.ts';
+export * from './presets.ts';
+export * from './reference.ts';
+export * from './roles.ts';
