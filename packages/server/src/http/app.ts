@@ -1,4 +1,5 @@
 import { type RouteDeclaration, StrongroomError } from '@strongroom/contract';
+import buildSerializer, { type Schema } from 'fast-json-stringify';
 import type { FastifyInstance, FastifyReply, HTTPMethods } from 'fastify';
 import type { Keys } from '../keys/keys.ts';
 import type { Log } from '../operation/log.ts';
@@ -112,6 +113,11 @@ export function createApp(parts: AppParts): App {
   fastify.setValidatorCompiler(({ schema, httpPart }) =>
     compile(httpPart === 'params' || httpPart === 'querystring' ? httpPart : 'body', schema as object),
   );
+  fastify.setSerializerCompiler(({ schema }) => {
+    // At its first use, as with validation.
+    let serialize: ((data: unknown) => string) | undefined;
+    return (data: unknown) => (serialize ??= buildSerializer(schema as Schema))(data);
+  });
 
   const fail = (reply: FastifyReply, cause: unknown): void => {
     const error = toStrongroomError(cause, reply.request.routeOptions.bodyLimit);
