@@ -86,7 +86,7 @@ export function createServices(parts: ServiceParts): Services {
     keptVersions: limits.secretVersions,
     retentionDays: limits.deletedRetentionDays,
   });
-  const importer = new SecretImporter(secrets, reader, limits.valueBytes);
+  const importer = new SecretImporter(store, secrets, reader, limits.valueBytes);
 
   const database = createDatabaseSource(store, keyring);
   const resolver = new Resolver(

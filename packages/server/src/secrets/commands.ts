@@ -39,7 +39,7 @@ export interface NewSecret {
 }
 
 /** @throws StrongroomError `already_exists`, `key_clash` (naming the other key), `soft_deleted`, `limit_exceeded` */
-async function create(context: CommandContext, args: NewSecret): Promise<{ readonly id: string }> {
+export async function create(context: CommandContext, args: NewSecret): Promise<{ readonly id: string }> {
   const holder = await context.db
     .selectFrom('secrets')
     .select(['key', 'deleted_at'])
@@ -216,7 +216,7 @@ export interface SetValue {
 }
 
 /** Rotation and rollback: a new version becomes the current one; versions beyond the kept number go. */
-async function setValue(context: CommandContext, args: SetValue): Promise<{ readonly revision: number }> {
+export async function setValue(context: CommandContext, args: SetValue): Promise<{ readonly revision: number }> {
   const row = await liveSecret(context, args.secretId, args.expectedRevision);
   if (row.current_epoch !== args.fromEpoch || row.current_version !== args.fromVersion) {
     throw new StrongroomError('version_conflict', { detail: 'The secret got another value at the same time.' });

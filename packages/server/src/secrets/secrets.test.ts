@@ -51,7 +51,7 @@ describeEachStore('secrets', (openStore) => {
     test = await openStore();
     reader = new SecretReader(test.store, test.keys, createAccess(test.store));
     secrets = new Secrets(test.store, test.keys, reader, limits);
-    importer = new SecretImporter(secrets, reader, limits.valueBytes);
+    importer = new SecretImporter(test.store, secrets, reader, limits.valueBytes);
   });
 
   /** Opens what is stored as a launch would. */
@@ -306,6 +306,28 @@ describeEachStore('secrets', (openStore) => {
     }
     canaries.assertNoLeak();
     expect(await codeOf(reader.get(caller, global, 'fresh'))).toBe('not_found');
+  });
+
+  it('imports all of a file or nothing, however often it is sent with its key', async () => {
+    const idempotency = {
+      subject: 'usr_test',
+      route: 'globalSecretImport',
+      key: 'once',
+      bodyHmac: Buffer.alloc(32, 1),
+    };
+    const input = { format: 'env', content: 'ONCE_A=1\nONCE_B=2\n' } as const;
+    const first = await importer.import(caller, global, input, idempotency);
+    expect(await importer.import(caller, global, input, idempotency)).toEqual(first);
+    expect(await codeOf(importer.import(caller, global, input))).toBe('validation_failed');
+    // What one of them can't get any more, as when two files are imported at the same time, takes all of them back.
+    const both = await Promise.allSettled(
+      ['TOGETHER_A=1\nTOGETHER_B=1\n', 'TOGETHER_B=2\nTOGETHER_A=2\n'].map((content) =>
+        importer.import(caller, global, { format: 'env', content }),
+      ),
+    );
+    expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    const values = await Promise.all(['TOGETHER_A', 'TOGETHER_B'].map((key) => stored(global, key)));
+    expect(new Set(values.map((bytes) => Buffer.from(bytes).toString())).size).toBe(1);
   });
 
   it('rotates the terms and seals anew, and everything still opens', async () => {

@@ -4,7 +4,7 @@ import type { AuditEvent } from '../audit/event.ts';
 import type { Keys } from '../keys/keys.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
-import type { SealedVersion, SecretChanges } from './commands.ts';
+import type { NewSecret, SealedVersion, SecretChanges, SetValue } from './commands.ts';
 import { formatVersion, type SecretView, time, useView } from './metadata.ts';
 import type { SecretRow } from './queries.ts';
 import { listLimit, type SecretReader } from './reader.ts';
@@ -30,8 +30,15 @@ export interface EditableMetadata {
   readonly destinations?: { scheme: string; host: string; port: number }[] | null;
 }
 
-const writeAttempts = 5;
+/** How often a version is sealed anew when another rotation takes its number first. */
+export const writeAttempts = 5;
 const dayMilliseconds = 86_400_000;
+
+/** A value on its way into a version; `copiedFrom`: the version a rollback takes it from. */
+interface ValueSource {
+  readonly parsed: ParsedValue;
+  readonly copiedFrom: number | null;
+}
 
 /** Every change of the catalogue of the managed stores, in all three scopes. */
 export class Secrets {
@@ -56,49 +63,66 @@ export class Secrets {
   ): Promise<SecretView> {
     const parsed = parseValue(input, this.#limits.valueBytes);
     try {
-      await this.createParsed(caller, scope, input.key, parsed, input, idempotency);
+      const { args, audit } = await this.newSecret(caller, scope, input.key, parsed, input);
+      await this.#store.execute('secret.create', args, { audit: [audit], ...(idempotency && { idempotency }) });
     } finally {
       parsed.value.destroy();
     }
     return this.#reader.get(caller, scope, input.key);
   }
 
-  async createParsed(
+  /** A new secret, its value sealed for its place, and the record of its making. */
+  async newSecret(
     caller: Caller,
     scope: ScopeRef,
     key: string,
     parsed: ParsedValue,
     metadata: EditableMetadata,
-    idempotency?: IdempotencyKey,
-  ): Promise<void> {
+  ): Promise<{ readonly args: NewSecret; readonly audit: AuditEvent }> {
     const id = newId('secret');
     const changes = toChanges(metadata);
     const sealed = await this.#seal(scope, id, await this.#epoch(), 1, parsed, null);
-    await this.#store.execute(
-      'secret.create',
-      {
-        id,
-        scopeId: scope.id,
-        sourceId: await this.#managedSource(scope),
-        key,
-        foldedKey: foldKey(key),
-        folder: changes.folder ?? '',
-        description: changes.description ?? '',
-        owner: changes.owner ?? caller.name,
-        tags: changes.tags ?? [],
-        destinations: changes.destinations ?? null,
-        expiresAt: changes.expiresAt ?? null,
-        rotateEveryDays: changes.rotateEveryDays ?? null,
-        keepVersions: this.#limits.keptVersions,
-        by: caller.name,
-        sealed,
-        maxKeysPerScope: this.#limits.keysPerScope,
-      },
-      {
-        audit: [event(caller, scope, 'create', { id, key }, { version: formatVersion(sealed.epoch, sealed.version) })],
-        ...(idempotency && { idempotency }),
-      },
-    );
+    const args = {
+      id,
+      scopeId: scope.id,
+      sourceId: await this.#managedSource(scope),
+      key,
+      foldedKey: foldKey(key),
+      folder: changes.folder ?? '',
+      description: changes.description ?? '',
+      owner: changes.owner ?? caller.name,
+      tags: changes.tags ?? [],
+      destinations: changes.destinations ?? null,
+      expiresAt: changes.expiresAt ?? null,
+      rotateEveryDays: changes.rotateEveryDays ?? null,
+      keepVersions: this.#limits.keptVersions,
+      by: caller.name,
+      sealed,
+      maxKeysPerScope: this.#limits.keysPerScope,
+    };
+    const version = formatVersion(sealed.epoch, sealed.version);
+    return { args, audit: event(caller, scope, 'create', { id, key }, { version }) };
+  }
+
+  /** The next version of a secret, sealed for its number, and the record of it. */
+  async newVersion(
+    caller: Caller,
+    scope: ScopeRef,
+    row: SecretRow,
+    { parsed, copiedFrom }: ValueSource,
+    verb: 'rotate' | 'rollback',
+  ): Promise<{ readonly args: SetValue; readonly audit: AuditEvent }> {
+    const sealed = await this.#seal(scope, row.id, await this.#epoch(), row.current_version + 1, parsed, copiedFrom);
+    const args = {
+      secretId: row.id,
+      expectedRevision: null,
+      fromEpoch: row.current_epoch,
+      fromVersion: row.current_version,
+      sealed,
+      by: caller.name,
+    };
+    const version = formatVersion(sealed.epoch, sealed.version);
+    return { args, audit: event(caller, scope, verb, row, { version }) };
   }
 
   async update(
@@ -129,15 +153,8 @@ export class Secrets {
   ): Promise<SecretView> {
     const parsed = parseValue(input, this.#limits.valueBytes);
     try {
-      await this.setValue(
-        caller,
-        scope,
-        key,
-        'rotate',
-        ifMatch,
-        async () => ({ parsed, copiedFrom: null }),
-        idempotency,
-      );
+      const source = async (): Promise<ValueSource> => ({ parsed, copiedFrom: null });
+      await this.#setValue(caller, scope, key, 'rotate', ifMatch, source, idempotency);
     } finally {
       parsed.value.destroy();
     }
@@ -153,7 +170,7 @@ export class Secrets {
     ifMatch: number | undefined,
   ): Promise<SecretView> {
     const [epoch = 0, n = 0] = version.split('.').map(Number);
-    await this.setValue(caller, scope, key, 'rollback', ifMatch, async (row) => {
+    await this.#setValue(caller, scope, key, 'rollback', ifMatch, async (row) => {
       const old = await this.#store.db
         .selectFrom('secret_versions')
         .selectAll()
@@ -173,35 +190,25 @@ export class Secrets {
   }
 
   /** A version is sealed for its number, so when another rotation takes the number first it is sealed again. */
-  async setValue(
+  async #setValue(
     caller: Caller,
     scope: ScopeRef,
     key: string,
     verb: 'rotate' | 'rollback',
     ifMatch: number | undefined,
-    source: (row: SecretRow) => Promise<{ readonly parsed: ParsedValue; readonly copiedFrom: number | null }>,
+    source: (row: SecretRow) => Promise<ValueSource>,
     idempotency?: IdempotencyKey,
   ): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       const row = await this.#reader.find(caller, scope, key);
-      const { parsed, copiedFrom } = await source(row);
-      const sealed = await this.#seal(scope, row.id, await this.#epoch(), row.current_version + 1, parsed, copiedFrom);
-      if (verb === 'rollback') parsed.value.destroy();
+      const value = await source(row);
+      const { args, audit } = await this.newVersion(caller, scope, row, value, verb);
+      if (verb === 'rollback') value.parsed.value.destroy();
       try {
         await this.#store.execute(
           'secret.setValue',
-          {
-            secretId: row.id,
-            expectedRevision: ifMatch ?? null,
-            fromEpoch: row.current_epoch,
-            fromVersion: row.current_version,
-            sealed,
-            by: caller.name,
-          },
-          {
-            audit: [event(caller, scope, verb, row, { version: formatVersion(sealed.epoch, sealed.version) })],
-            ...(idempotency && { idempotency }),
-          },
+          { ...args, expectedRevision: ifMatch ?? null },
+          { audit: [audit], ...(idempotency && { idempotency }) },
         );
         return;
       } catch (error) {

@@ -3,6 +3,7 @@ import { auditCommands } from '../audit/commands.ts';
 import { identityCommands } from '../identities/commands.ts';
 import { keyCommands } from '../keys/commands.ts';
 import { secretCommands } from '../secrets/commands.ts';
+import { importCommands } from '../secrets/import-command.ts';
 import { surfaceCommands } from '../surfaces/commands.ts';
 import { launchCommands } from '../launches/commands.ts';
 import { runCommands } from '../runs/commands.ts';
@@ -18,6 +19,7 @@ export const commands = {
   ...identityCommands,
   ...keyCommands,
   ...secretCommands,
+  ...importCommands,
   ...surfaceCommands,
   ...launchCommands,
   ...runCommands,
