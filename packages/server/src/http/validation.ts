@@ -22,17 +22,11 @@ export function createValidatorCompiler(): (part: Part, schema: AnySchema) => Va
   let ajvAllErrors: Ajv | undefined;
 
   return (part, schema) => {
-    for (const keyword of annotationsOf(schema)) {
-      if (annotations.has(keyword)) continue;
-      annotations.add(keyword);
-      for (const each of [ajv, ajvAllErrors]) each.addKeyword(keyword);
-    }
     let validate: ValidateFunction | undefined;
     let validateAll: ValidateFunction | undefined;
     const coerce = part === 'querystring' ? queryCoercion(schema) : undefined;
     return (data) => {
       coerce?.(data);
-      validate ??= ajv.compile(schema);
       validate ??= compile(ajv, schema);
       if (validate(data)) return { value: data };
       // The first error is found cheaply; all of them only once it's known that there are any.
@@ -66,7 +60,6 @@ function strictAjv(allErrors: boolean): Ajv {
   return ajv;
 }
 
-/** Compiles a schema when it's needed first: compiling those of all routes would take longer than the rest of the start. */
 function compile(ajv: Ajv, schema: AnySchema): ValidateFunction {
   for (const keyword of new Set(annotationsOf(schema))) if (!ajv.RULES.keywords[keyword]) ajv.addKeyword(keyword);
   return ajv.compile(schema);
