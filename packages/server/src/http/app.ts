@@ -1,6 +1,6 @@
 import { type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import buildSerializer, { type Schema } from 'fast-json-stringify';
-import type { FastifyInstance, FastifyReply, HTTPMethods } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Keys } from '../keys/keys.ts';
 import type { Log } from '../operation/log.ts';
 import { type Authentication, sessionCookie, sessionCookieName } from './authentication.ts';
@@ -128,7 +128,12 @@ export function createApp(parts: AppParts): App {
     sendProblem(reply, error);
   };
   fastify.setErrorHandler((error, _request, reply) => fail(reply, error));
-  fastify.setNotFoundHandler((_request, reply) => fail(reply, new StrongroomError('not_found')));
+  const methodsOf = methodTable(parts.routes);
+  fastify.setNotFoundHandler((request, reply) => {
+    const methods = methodsOf(request.url);
+    if (methods === undefined) fail(reply, new StrongroomError('not_found'));
+    else fail(reply.header('allow', methods), new StrongroomError('method_not_allowed'));
+  });
 
   const fixedHeaders = apiHeaders(isHttps);
   fastify.addHook('onRequest', (request, reply, done) => {
@@ -151,7 +156,6 @@ export function createApp(parts: AppParts): App {
   });
 
   for (const route of parts.routes) registerRoute(route);
-  registerOtherMethods(fastify, parts.routes, fail);
   registerPages(fastify, parts.pages ?? [], isHttps);
 
   function registerRoute(route: RouteDeclaration): void {
@@ -252,27 +256,20 @@ export function createApp(parts: AppParts): App {
   };
 }
 
-/** A known path with a method it doesn't have: 405 and the methods it has (RFC 9110 §15.5.6). */
-function registerOtherMethods(
-  fastify: FastifyInstance,
-  routes: readonly RouteDeclaration[],
-  fail: (reply: FastifyReply, error: StrongroomError) => void,
-): void {
-  const methods: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'];
-  const byPath = Map.groupBy(routes, (route) => fastifyPath(route.path).replaceAll(/:[^/]+/g, ':_'));
-  for (const group of byPath.values()) {
-    const [first] = group;
-    if (first === undefined) continue;
-    const known = new Set<HTTPMethods>(group.map((route) => route.method));
-    if (known.has('GET')) known.add('HEAD');
-    const allow = [...known].sort().join(', ');
-    fastify.route({
-      method: methods.filter((method) => !known.has(method)),
-      url: fastifyPath(first.path),
-      onRequest: (_request, reply) => fail(reply.header('allow', allow), new StrongroomError('method_not_allowed')),
-      handler: () => undefined,
-    });
-  }
+/**
+ * The methods of a known path, for whoever asks with another one (RFC 9110 §15.5.6). Looked at only when no route was
+ * found: routes of their own for all other methods would be most of the router.
+ */
+function methodTable(routes: readonly RouteDeclaration[]): (url: string) => string | undefined {
+  const paths = [...Map.groupBy(routes, ({ path }) => path.replaceAll(/\{[^}]*\}/g, '[^/]+'))].map(([path, group]) => {
+    const methods = new Set<string>(group.map(({ method }) => method));
+    if (methods.has('GET')) methods.add('HEAD');
+    return { pattern: new RegExp(`^${path.replaceAll('.', '\\.')}$`), methods: [...methods].sort().join(', ') };
+  });
+  return (url) => {
+    const [path = ''] = url.split('?', 1);
+    return paths.find(({ pattern }) => pattern.test(path))?.methods;
+  };
 }
 
 function fastifyPath(path: string): string {

@@ -14,7 +14,7 @@ export interface OperationParts {
 }
 
 export function operationHandlers(parts: OperationParts): HandlersOf<typeof operationRoutes> {
-  const document = JSON.stringify(openapi(routes, version));
+  let document: string | undefined;
   return {
     async health() {
       return { body: { status: 'ok' } };
@@ -27,6 +27,7 @@ export function operationHandlers(parts: OperationParts): HandlersOf<typeof oper
       return { stream: await parts.metrics.text() };
     },
     async openapiDocument() {
+      document ??= JSON.stringify(openapi(routes, version));
       return { stream: document };
     },
     async settingsGet() {
