@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorsPage, openapi, permissionsPage, routes, routesPage } from '@strongroom/contract';
 import { version } from '@strongroom/server';
+import { cliReference } from '../packages/cli/src/reference.ts';
 import { routeTableSource } from '../packages/sdk/src/generate-route-table.ts';
 import { configurationPage } from '../packages/server/src/config/reference-page.ts';
 
@@ -15,6 +16,7 @@ const files: Readonly<Record<string, string>> = {
   'docs/reference/permissions.md': permissionsPage(),
   'docs/reference/routes.md': routesPage(routes),
   'docs/reference/configuration.md': configurationPage(),
+  'docs/reference/cli.md': cliReference(),
   'packages/sdk/src/route-table.ts': routeTableSource(),
 };
 

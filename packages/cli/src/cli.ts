@@ -50,5 +50,5 @@ export class Cli {
 
 /** A group of commands, `strongroom secret …`. */
 export function group(program: Command, name: string, summary: string): Command {
-  return program.command(name).description(summary);
+  return program.command(name).description(summary).helpCommand(false);
 }

@@ -43,21 +43,22 @@ export async function findConnection(io: Io): Promise<Connection> {
 }
 
 /** A client for calls that need no credential, or that have it. */
-export function clientFor(connection: Pick<Connection, 'url' | 'token'>): Client {
+export function clientFor(connection: Pick<Connection, 'url' | 'token'>, timeoutMilliseconds?: number): Client {
   return createClient({
     url: connection.url,
     userAgent: `strongroom-cli/${version}`,
     ...(connection.token === undefined ? {} : { token: connection.token }),
+    ...(timeoutMilliseconds === undefined ? {} : { timeoutMilliseconds }),
   });
 }
 
 /** @throws StrongroomError `unauthenticated` when there is no credential */
-export async function connect(io: Io): Promise<Client> {
+export async function connect(io: Io, timeoutMilliseconds?: number): Promise<Client> {
   const connection = await findConnection(io);
   if (connection.token === undefined) {
     throw new StrongroomError('unauthenticated', { detail: `There is no session for ${connection.url}.` });
   }
-  return clientFor(connection);
+  return clientFor(connection, timeoutMilliseconds);
 }
 
 /** A mounted token is read anew for every command, as it is renewed in place. */

@@ -31,8 +31,9 @@ export function reportError(error: unknown, output: Output): number {
 
 function reportStrongroomError(error: StrongroomError, output: Output): void {
   const { title } = errorTable[error.code];
-  report(output, lowerFirst(title), error.detail, error.hint);
-  for (const field of error.errors ?? []) output.error(`  ${visible(fieldLine(field))}`);
+  const fields = error.errors ?? [];
+  report(output, lowerFirst(title), error.detail, fields.length === 0 ? error.hint : hintForList(error.hint));
+  for (const field of fields) output.error(`  ${visible(fieldLine(field))}`);
   if (error.retryAfterSeconds !== undefined) output.error(`try again in ${error.retryAfterSeconds} s`);
   if (output.isVerbose && error instanceof ServerError && error.requestId !== undefined) {
     output.error(`request id: ${visible(error.requestId)}`);
@@ -49,18 +50,29 @@ function report(output: Output, title: string, detail: string | undefined, hint:
   if (hint !== undefined) output.error(`hint: ${visible(hint)}`);
 }
 
-/** The parser's complaints; a mistyped option may hold a value after its `=`, which isn't repeated. */
+/** The parser's complaints. */
 function reportCommanderError(error: CommanderError, output: Output): number {
   // Help and version were asked for and are printed.
   if (error.exitCode === 0) return exitCode.done;
   // A group without a command: its help is printed.
   if (error.code === 'commander.help') return exitCode.usage;
-  const detail = error.message
-    .replace(/^error: /, '')
-    .replaceAll(/'(--?[^'=]+)=[^']*'/g, "'$1=…'")
-    .replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean $1?');
-  report(output, 'wrong usage', detail, 'Add --help to see what the command takes.');
+  report(output, 'wrong usage', withoutArguments(error.message), 'Add --help to see what the command takes.');
   return exitCode.usage;
+}
+
+/** What was typed may be a value at the wrong place; only what looks like an option or a command is repeated. */
+function withoutArguments(message: string): string {
+  return message
+    .replace(/^error: /, '')
+    .replace(/^(too many arguments.*? but got \d+).*$/s, '$1')
+    .replace(/(option '[^']*') argument '.*?' is invalid\. /s, '$1 is not valid: ')
+    .replace(/command-argument value '.*?' is invalid for argument '([^']*)'\. /s, "argument '$1' is not valid: ")
+    .replace(/^unknown (option|command) '(.*?)'(?=$|\n)/s, (_, what: string, typed: string) => {
+      const [word = ''] = typed.split('=', 1);
+      const shown = /^-{0,2}[a-z][a-z-]{0,30}$/.test(word) ? word : '';
+      return `unknown ${what} '${shown}${shown === typed ? '' : '…'}'`;
+    })
+    .replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean $1?');
 }
 
 /** A fault: its message may quote anything, so only its kind is said, and with --verbose where it was. */
@@ -70,6 +82,13 @@ function reportFault(error: unknown, output: Output): void {
   report(output, 'something went wrong on our side', `${name}${code}`, 'Repeat it with --verbose to see where.');
   if (!output.isVerbose || !(error instanceof Error)) return;
   for (const frame of (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))) output.error(frame);
+}
+
+/** Hints of the API speak of the member `errors[]`; here it is the lines that follow. */
+function hintForList(hint: string): string {
+  return hint
+    .replace(/^See errors\[\] for /, 'The lines below say ')
+    .replace(/^errors\[\] names /, 'The lines below name ');
 }
 
 /** Titles are sentences; here they follow a colon. */

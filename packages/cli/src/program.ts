@@ -1,9 +1,11 @@
 import { Command } from 'commander';
 import { Cli } from './cli.ts';
+import { addAccountCommands } from './commands/account.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addKeyCommands } from './commands/keys.ts';
 import { addOpenapiCommand } from './commands/openapi.ts';
 import { addBundleCommands } from './commands/bundle.ts';
+import { addCompletionCommands } from './commands/completion.ts';
 import { addDomainCommands } from './commands/domain.ts';
 import { addExplainCommand } from './commands/explain.ts';
 import { addGrantCommands } from './commands/grant.ts';
@@ -54,6 +56,7 @@ export function createProgram(cli: Cli): Command {
   program.hook('preAction', () => cli.configure(program.opts()));
   addServeCommand(program, cli);
   addSignInCommands(program, cli);
+  addAccountCommands(program, cli);
   addDomainCommands(program, cli);
   addUserCommands(program, cli);
   addGroupCommands(program, cli);
@@ -72,6 +75,7 @@ export function createProgram(cli: Cli): Command {
   addBackupCommands(program, cli);
   addDoctorCommand(program, cli);
   addLoginLinkCommand(program, cli);
+  addCompletionCommands(program, cli);
   addOpenapiCommand(program, cli);
   return program;
 }

@@ -37,7 +37,7 @@ export function addValueOptions(command: Command): Command {
 }
 
 /** An option that may be repeated. */
-export function collect(value: string, previous: readonly string[]): readonly string[] {
+export function collect(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value];
 }
 

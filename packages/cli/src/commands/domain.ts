@@ -17,7 +17,7 @@ interface DescribeOptions {
 export function addDomainCommands(program: Command, cli: Cli): void {
   const domain = group(program, 'domain', 'create domains and say who belongs to them');
   domain
-    .command('create <name>')
+    .command('create <domain>')
     .description('create a domain; you become its owner')
     .option('--display-name <text>', 'what people call it')
     .option('--description <text>', 'what it is for')
@@ -49,7 +49,7 @@ export function addDomainCommands(program: Command, cli: Cli): void {
     }),
   );
   domain
-    .command('show <name>')
+    .command('show <domain>')
     .description('show a domain')
     .action(
       cli.action(async ({ connect, output }, name: string) => {
@@ -59,7 +59,7 @@ export function addDomainCommands(program: Command, cli: Cli): void {
       }),
     );
   domain
-    .command('edit <name>')
+    .command('edit <domain>')
     .description('change what a domain is called and described as; its name stays')
     .option('--display-name <text>', 'what people call it')
     .option('--description <text>', 'what it is for')
@@ -91,7 +91,7 @@ function printDomain(output: Cli['output'], domain: CallResult<'showDomain'>): v
 
 function addDeleteCommand(domain: Command, cli: Cli): void {
   domain
-    .command('delete <name>')
+    .command('delete <domain>')
     .description('delete a domain and destroy the keys of its secrets; nothing brings them back')
     .option('-y, --yes', "don't ask; still refused while it holds something")
     .option('--force', "don't ask, and delete what it holds")

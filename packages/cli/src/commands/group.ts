@@ -57,7 +57,7 @@ export function addGroupCommands(program: Command, cli: Cli): void {
   addListOptions(group.command('show <name>').description('show a group and its members')).action(
     cli.action(async ({ connect, output }, name: string, options: ListOptions) => {
       const client = await connect();
-      const found = await findNamed(client, 'listGroups', name, undefined);
+      const found = await findNamed(client, 'listGroups', name);
       const input = { params: { group: found.id }, query: { limit: pageSize(options.limit) } };
       const members = await listUpTo(client, output, 'listGroupMembers', input, options.limit);
       output.answer({ ...found, members }, () => {
@@ -88,7 +88,7 @@ function addGroupChangeCommands(group: Command, cli: Cli): void {
       .action(
         cli.action(async ({ connect, output }, name: string, principal: string) => {
           const client = await connect();
-          const { id } = await findNamed(client, 'listGroups', name, undefined);
+          const { id } = await findNamed(client, 'listGroups', name);
           const params = { group: id, principal: await memberId(client, principal) };
           await (verb === 'add' ? client.addGroupMember({ params }) : client.removeGroupMember({ params }));
           const done = verb === 'add' ? `added ${principal} to ${name}` : `removed ${principal} from ${name}`;
@@ -115,7 +115,7 @@ function addGroupChangeCommands(group: Command, cli: Cli): void {
         };
         if (Object.keys(body).length === 0) throw new UsageError('there is nothing to change');
         const client = await connect();
-        const { id, revision } = await findNamed(client, 'listGroups', name, undefined);
+        const { id, revision } = await findNamed(client, 'listGroups', name);
         const changed = await client.changeGroup({ params: { group: id }, body, ifMatch: revision });
         output.answer(changed, () => output.line(`changed group ${changed.name}`));
         return undefined;
@@ -128,7 +128,7 @@ function addGroupChangeCommands(group: Command, cli: Cli): void {
     .action(
       cli.action(async ({ io, connect, output }, name: string, options: { readonly yes?: true }) => {
         const client = await connect();
-        const found = await findNamed(client, 'listGroups', name, undefined);
+        const found = await findNamed(client, 'listGroups', name);
         if (options.yes !== true) await confirm(io, `delete group ${found.name}?`);
         await client.deleteGroup({ params: { group: found.id }, ifMatch: found.revision });
         output.answer({ name: found.name, deleted: true }, () => output.line(`deleted group ${found.name}`));
@@ -139,7 +139,7 @@ function addGroupChangeCommands(group: Command, cli: Cli): void {
 
 async function memberId(client: Client, principal: string): Promise<string> {
   const [kind, name = ''] = principal.split(':', 2);
-  if (kind === 'user') return (await findNamed(client, 'listUsers', name, undefined)).id;
-  if (kind === 'service-account') return (await findNamed(client, 'listServiceAccounts', name, undefined)).id;
+  if (kind === 'user') return (await findNamed(client, 'listUsers', name)).id;
+  if (kind === 'service-account') return (await findNamed(client, 'listServiceAccounts', name)).id;
   throw new StrongroomError('validation_failed', { detail: 'A member is written user:NAME or service-account:NAME.' });
 }

@@ -1,4 +1,6 @@
-import { StrongroomError } from '@strongroom/sdk';
+import { type Client, ServerError, StrongroomError } from '@strongroom/sdk';
+import type * as WorkloadModule from '@strongroom/sdk/workload';
+import type { DeliveredValues, WantedReference } from '@strongroom/sdk/workload';
 import type { Command } from 'commander';
 import type { Cli, Session } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
@@ -53,11 +55,10 @@ async function run(
   }
   const client = await session.connect();
   // Their libraries cost time that commands without values need not spend.
-  const { openLaunch, startHeartbeat, endLaunch } = await import('@strongroom/sdk/workload');
+  const workload = await import('@strongroom/sdk/workload');
   const references = names.map((name) => ({ name, reference: variables.references[name] ?? '' }));
-  const launch = await openLaunch(client, { domain, references });
-  const delivered = await launch.resolve();
-  const stopHeartbeat = startHeartbeat(client, delivered);
+  const delivered = await receive(workload, client, domain, references);
+  const stopHeartbeat = workload.startHeartbeat(client, delivered);
   try {
     return await runChild(io, output, {
       program,
@@ -70,9 +71,48 @@ async function run(
     stopHeartbeat();
     delivered.destroy();
     // The child is over; that nobody could be told changes nothing about it.
-    await endLaunch(client, launch.id).catch((error: unknown) => {
+    await workload.endLaunch(client, delivered.launch).catch((error: unknown) => {
       if (!(error instanceof StrongroomError)) throw error;
       output.note(`the end of the launch could not be reported: ${error.message}`);
     });
   }
+}
+
+type Workload = typeof WorkloadModule;
+
+async function receive(
+  workload: Workload,
+  client: Client,
+  domain: string,
+  references: readonly WantedReference[],
+): Promise<DeliveredValues> {
+  try {
+    const launch = await workload.openLaunch(client, { domain, references });
+    return await launch.resolve();
+  } catch (error) {
+    throw withVariableNames(
+      error,
+      references.map(({ name }) => name),
+    );
+  }
+}
+
+/** The server names references by their place in the request; here they are variables. */
+function withVariableNames(error: unknown, names: readonly string[]): unknown {
+  if (!(error instanceof StrongroomError) || error.errors === undefined) return error;
+  const errors = error.errors.map((field) => {
+    const name = names[Number(/^\/references\/(\d+)(?:\/|$)/.exec(field.pointer)?.[1] ?? Number.NaN)];
+    if (name === undefined) return field;
+    const message = field.message.startsWith(`${name}: `) ? field.message.slice(name.length + 2) : field.message;
+    return { ...field, pointer: name, message };
+  });
+  const isNamed = errors.some(({ pointer }) => names.includes(pointer));
+  // A request that isn't valid because of a reference is a reference that doesn't resolve.
+  const code = error.code === 'validation_failed' && isNamed ? 'reference_malformed' : error.code;
+  return new ServerError(code, {
+    ...(error.detail === undefined ? {} : { detail: error.detail }),
+    ...(code === error.code ? { hint: error.hint } : {}),
+    errors,
+    ...(error instanceof ServerError && error.requestId !== undefined ? { requestId: error.requestId } : {}),
+  });
 }

@@ -26,7 +26,6 @@ export function addSecretSharingCommands(secret: Command, cli: Cli): void {
 interface AssignOptions {
   readonly to?: readonly string[];
   readonly all?: true;
-  readonly none?: true;
 }
 
 function addAssignCommand(secret: Command, cli: Cli): void {
@@ -35,12 +34,11 @@ function addAssignCommand(secret: Command, cli: Cli): void {
     .description('show or set which domains may use a global secret')
     .option('--to <domain>', 'exactly these domains, may be repeated', collect)
     .option('--all', 'every domain')
-    .option('--none', 'no domain')
     .action(
       cli.action(async ({ connect, output }, key: string, options: AssignOptions) => {
-        const { to, all, none } = options;
-        const ways = [to, all, none].filter((way) => way !== undefined).length;
-        if (ways > 1) throw new UsageError('give one of --to, --all and --none');
+        const { to, all } = options;
+        const ways = [to, all].filter((way) => way !== undefined).length;
+        if (ways > 1) throw new UsageError('give one of --to and --all');
         const client = await connect();
         const params = { key };
         if (ways === 0) {
@@ -63,6 +61,5 @@ function addAssignCommand(secret: Command, cli: Cli): void {
 }
 
 function assignedTo({ all, domains }: { readonly all: boolean; readonly domains: readonly string[] }): string {
-  if (all) return 'every domain';
-  return domains.length === 0 ? 'no domain' : domains.join(', ');
+  return all ? 'every domain' : domains.join(', ');
 }

@@ -22,7 +22,7 @@ function addWhereOption(command: Command): Command {
 
 async function findAccount(client: Client, name: string, { domain }: WhereOptions): Promise<ServiceAccount> {
   return domain === undefined
-    ? findNamed(client, 'listServiceAccounts', name, undefined)
+    ? findNamed(client, 'listServiceAccounts', name)
     : findNamed(client, 'listDomainServiceAccounts', name, { domain });
 }
 

@@ -91,7 +91,7 @@ export function addUserCommands(program: Command, cli: Cli): void {
     .description('show a user')
     .action(
       cli.action(async ({ connect, output }, name: string) => {
-        const found = await findNamed(await connect(), 'listUsers', name, undefined);
+        const found = await findNamed(await connect(), 'listUsers', name);
         output.answer(found, () =>
           output.facts({
             name: found.name,
@@ -136,7 +136,7 @@ function addUserChangeCommands(user: Command, cli: Cli): void {
         };
         if (Object.keys(body).length === 0) throw new UsageError('there is nothing to change');
         const client = await connect();
-        const { id, revision } = await findNamed(client, 'listUsers', name, undefined);
+        const { id, revision } = await findNamed(client, 'listUsers', name);
         const changed = await client.changeUser({ params: { user: id }, body, ifMatch: revision });
         output.answer(changed, () => output.line(`changed user ${changed.name}`));
         return undefined;
@@ -152,7 +152,7 @@ function addUserChangeCommands(user: Command, cli: Cli): void {
       .action(
         cli.action(async ({ connect, output }, name: string) => {
           const client = await connect();
-          const { id, revision } = await findNamed(client, 'listUsers', name, undefined);
+          const { id, revision } = await findNamed(client, 'listUsers', name);
           const changed = await client.changeUser({ params: { user: id }, body: { isDisabled }, ifMatch: revision });
           output.answer(changed, () => output.line(`${verb}d user ${changed.name}`));
           return undefined;
@@ -166,7 +166,7 @@ function addUserChangeCommands(user: Command, cli: Cli): void {
     .action(
       cli.action(async ({ io, connect, output }, name: string, options: { readonly yes?: true }) => {
         const client = await connect();
-        const found = await findNamed(client, 'listUsers', name, undefined);
+        const found = await findNamed(client, 'listUsers', name);
         if (options.yes !== true) await confirm(io, `delete user ${found.name}?`);
         await client.deleteUser({ params: { user: found.id }, ifMatch: found.revision });
         output.answer({ name: found.name, deleted: true }, () => output.line(`deleted user ${found.name}`));
@@ -180,7 +180,7 @@ function addUserChangeCommands(user: Command, cli: Cli): void {
     .action(
       cli.action(async (session, name: string, options: { readonly resetPassword?: true }) => {
         const client = await session.connect();
-        const { id } = await findNamed(client, 'listUsers', name, undefined);
+        const { id } = await findNamed(client, 'listUsers', name);
         const link = await client.createSignInLink({ params: { user: id }, body: options });
         if (session.output.isJson) session.output.answer(link, () => undefined);
         else await printLink(session, link);
@@ -193,7 +193,7 @@ function addUserChangeCommands(user: Command, cli: Cli): void {
     .action(
       cli.action(async ({ connect, output }, name: string) => {
         const client = await connect();
-        const found = await findNamed(client, 'listUsers', name, undefined);
+        const found = await findNamed(client, 'listUsers', name);
         await client.revokeUserSessions({ params: { user: found.id } });
         output.answer({ name: found.name, signedOut: true }, () => output.line(`signed ${found.name} out everywhere`));
         return undefined;

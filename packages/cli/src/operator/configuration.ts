@@ -1,10 +1,11 @@
 import { StrongroomError } from '@strongroom/sdk';
+import type * as Server from '@strongroom/server';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
 import type { Io } from '../io.ts';
 
 /** The server's code, loaded by the commands of an operator alone: everything else starts without it. */
-export type ServerModule = typeof import('@strongroom/server');
+export type ServerModule = typeof Server;
 export type Configuration = ReturnType<ServerModule['loadConfiguration']>;
 
 export interface ConfigOptions {

@@ -1,0 +1,116 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { scriptIo } from '../testing/script-io.ts';
+import { Output } from './output.ts';
+import { layTable } from './table.ts';
+import { columnsOf, cutTo, duration, localTime, visible } from './text.ts';
+
+const columns = [{ title: 'KEY' }, { title: 'DESCRIPTION', canCut: true }, { title: 'VERSION' }];
+
+describe('layTable', () => {
+  it('aligns columns and ends lines where their text ends', () => {
+    expect(
+      layTable(columns, [
+        ['a', 'one', '1.1'],
+        ['longer-key', '', '1.10'],
+      ]),
+    ).toEqual(['KEY         DESCRIPTION  VERSION', 'a           one          1.1', 'longer-key               1.10']);
+  });
+
+  it('cuts what may be cut, and never a key', () => {
+    const key = 'k'.repeat(30);
+    expect(layTable(columns, [[key, 'a long description of it', '1.1']], 51)).toEqual([
+      `KEY${' '.repeat(29)}DESCRIPTI…  VERSION`,
+      `${key}  a long de…  1.1`,
+    ]);
+    const [, line = ''] = layTable(columns, [[key, 'a long description of it', '1.1']], 10);
+    expect(line).toContain(key);
+  });
+
+  it('counts what a terminal shows', () => {
+    expect(columnsOf('日本')).toBe(4);
+    expect(columnsOf('e\u0301')).toBe(1);
+    expect(
+      layTable(
+        [{ title: 'A' }, { title: 'B' }],
+        [
+          ['日本', 'x'],
+          ['abcd', 'y'],
+        ],
+      ),
+    ).toEqual(['A     B', '日本  x', 'abcd  y']);
+  });
+
+  it('keeps every row on one line, within the width when columns may be cut', () => {
+    const cell = fc.string({ unit: 'binary', maxLength: 30 });
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(cell, cell), { maxLength: 5 }),
+        fc.integer({ min: 18, max: 120 }),
+        (rows, width) => {
+          const lines = layTable(
+            [
+              { title: 'A', canCut: true },
+              { title: 'B', canCut: true },
+            ],
+            rows,
+            width,
+          );
+          expect(lines).toHaveLength(rows.length + 1);
+          for (const line of lines) {
+            expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
+            expect(columnsOf(line)).toBeLessThanOrEqual(width);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('text', () => {
+  it('cuts at characters, not inside them', () => {
+    expect(cutTo('日本語', 5)).toBe('日本…');
+    expect(cutTo('abc', 3)).toBe('abc');
+  });
+
+  it('shows what a terminal would obey', () => {
+    expect(visible('a\u001b]0;t\u0007\nb\u2028c\u202e')).toBe('a\\u{1b}]0;t\\u{7}\\u{a}b\\u{2028}c\\u{202e}');
+    expect(visible('Zürich 日本 🙂')).toBe('Zürich 日本 🙂');
+  });
+
+  it('says times and durations briefly', () => {
+    expect(localTime(null)).toBe('-');
+    expect(localTime('2026-07-01T12:03:04.000Z')).toMatch(/^2026-07-01 \d\d:\d\d$|^2026-0[67]-\d\d \d\d:\d\d$/);
+    expect([duration(5), duration(1500), duration(65_000)]).toEqual(['5 ms', '2 s', '1 min 5 s']);
+  });
+});
+
+describe('Output', () => {
+  function outputOf(options: { json?: boolean; tty?: boolean; env?: Record<string, string> }) {
+    const io = scriptIo({ env: options.env ?? {}, cwd: '/' });
+    const stdout = Object.assign(io.stdout, { isTTY: options.tty === true, columns: 80 });
+    return { output: new Output({ ...io, stdout }, options), io };
+  }
+
+  it('is one JSON document, or what people read', () => {
+    const json = outputOf({ json: true });
+    json.output.answer({ a: 1 }, () => json.output.line('never'));
+    expect(json.io.stdout.text).toBe('{\n  "a": 1\n}\n');
+    const human = outputOf({});
+    human.output.answer({ a: 1 }, () => human.output.line('one'));
+    expect(human.io.stdout.text).toBe('one\n');
+  });
+
+  it('colours on a terminal only, and not against NO_COLOR', () => {
+    expect(outputOf({ tty: true }).output.good('ok')).toContain('\u001b[');
+    expect(outputOf({}).output.good('ok')).toBe('ok');
+    expect(outputOf({ tty: true, env: { NO_COLOR: '1' } }).output.good('ok')).toBe('ok');
+    expect(outputOf({ tty: true, env: { TERM: 'dumb' } }).output.good('ok')).toBe('ok');
+  });
+
+  it('leaves facts out that are not there', () => {
+    const { output, io } = outputOf({});
+    output.facts({ key: 'a', owner: undefined, description: 'two\nlines' });
+    expect(io.stdout.text).toBe('key          a\ndescription  two\\u{a}lines\n');
+  });
+});

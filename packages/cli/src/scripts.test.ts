@@ -1,0 +1,45 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestServer, type TestServer } from '@strongroom/server/testing/app.ts';
+import { Canaries } from '@strongroom/server/testing/canaries.ts';
+import { runScript } from './testing/run-script.ts';
+
+const scripts = fileURLToPath(new URL('../testdata/', import.meta.url));
+const names = readdirSync(scripts).filter((name) => name.endsWith('.txt'));
+
+describe('scripts', () => {
+  let server: TestServer;
+  let folder: string;
+  const canaries = new Canaries();
+
+  beforeAll(async () => {
+    server = await startTestServer();
+    folder = mkdtempSync(join(tmpdir(), 'strongroom-cli-'));
+  });
+  afterAll(async () => {
+    await server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it.each(names)('%s', async (name) => {
+    const domain = name.replace(/\.txt$/, '');
+    const own = join(folder, domain);
+    mkdirSync(own);
+    await expect(
+      runScript(name, readFileSync(join(scripts, name), 'utf8'), {
+        folder: own,
+        canaries,
+        variables: { DOMAIN: domain, ADMIN: server.adminToken, URL: server.url, HOME: own, DATA: server.dataDir },
+      }),
+    ).resolves.toBeUndefined();
+  });
+
+  it('no value is in any output, nor in what the server keeps', () => {
+    canaries.watchDirectory(server.dataDir);
+    canaries.saw('log', JSON.stringify(server.logged));
+    expect(canaries.leaks()).toEqual([]);
+  });
+});
