@@ -34,7 +34,7 @@ export interface LoadOptions {
 const prefix = 'STRONGROOM_';
 const configVariable = 'STRONGROOM_CONFIG';
 /** Variables of the command line as a client; the server passes over them. */
-export const clientVariables = ['STRONGROOM_URL', 'STRONGROOM_TOKEN', 'STRONGROOM_TOKEN_FILE'] as const;
+const clientVariables = ['STRONGROOM_URL', 'STRONGROOM_TOKEN', 'STRONGROOM_TOKEN_FILE'] as const;
 const maxFileBytes = 1024 * 1024;
 
 /**
@@ -216,7 +216,7 @@ function setAt(node: Record<string, unknown>, path: readonly string[], value: un
   current[path.at(-1) ?? ''] = value;
 }
 
-export function codeOf(error: unknown): string {
+function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
 }
 
