@@ -88,7 +88,7 @@ export function createServices(parts: ServiceParts): Services {
   });
   const importer = new SecretImporter(store, secrets, reader, limits.valueBytes);
 
-  const database = createDatabaseSource(store, keyring);
+  const database = createDatabaseSource(keyring);
   const resolver = new Resolver(
     store,
     access,

@@ -113,7 +113,7 @@ export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise
     keptVersions: 10,
     retentionDays: 30,
   });
-  const database = createDatabaseSource(store, keys);
+  const database = createDatabaseSource(keys);
   const resolver = new Resolver(
     store,
     access,

@@ -1,6 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import { type CommandContext, hotStatement } from '../store/store.ts';
-import type { ReceiptDraft } from './resolve.ts';
+import { type ReceiptRow, writeReceipts } from './receipts.ts';
 
 /** Milliseconds in which the first key of a delivery may be used again: a lost answer is no lost launch. */
 export const repeatMilliseconds = 60_000;
@@ -57,75 +57,30 @@ const bindingOf = hotStatement<BindingRow>('launches.bindingOf', (db) =>
     .compile(),
 );
 
-const bind = hotStatement<unknown>('launches.bind', (db) =>
+/** Binds, or repeats, or changes nothing: then {@link checkBinding} says why. */
+const bind = hotStatement<{ readonly id: string }>('launches.bind', (db) =>
   db
     .updateTable('launches')
-    .set({ jwk_thumbprint: '', bound_at: 0, heartbeat_until: 0 })
+    .set((column) => ({
+      jwk_thumbprint: column.val(''),
+      bound_at: column.fn.coalesce('bound_at', column.val(0)),
+      heartbeat_until: column.val(0),
+    }))
     .where('id', '=', '')
+    .where('ended_at', 'is', null)
+    .where((column) =>
+      column.or([
+        column.and([column('bound_at', 'is', null), column('expires_at', '>', 0)]),
+        column.and([column('jwk_thumbprint', '=', ''), column('bound_at', '>=', 0)]),
+      ]),
+    )
+    .returning('id')
     .compile(),
 );
 
 const livingSecret = hotStatement<{ readonly id: string }>('launches.livingSecret', (db) =>
   db.selectFrom('secrets').select('id').where('id', '=', '').where('deleted_at', 'is', null).compile(),
 );
-
-const insertReceipt = hotStatement<unknown>('launches.insertReceipt', (db) =>
-  db
-    .insertInto('receipts')
-    .values({
-      launch_id: '',
-      scope_id: '',
-      name: '',
-      pointer: '',
-      reference: '',
-      secret_id: '',
-      source_id: '',
-      target_key: '',
-      version: '',
-      fingerprint: new Uint8Array(0),
-      outcome: '',
-      milliseconds: 0,
-      unmasked: '',
-      delivered_at: 0,
-    })
-    .onConflict((conflict) =>
-      conflict.columns(['launch_id', 'pointer', 'reference']).doUpdateSet((column) => ({
-        version: column.ref('excluded.version'),
-        fingerprint: column.ref('excluded.fingerprint'),
-        outcome: column.ref('excluded.outcome'),
-        milliseconds: column.ref('excluded.milliseconds'),
-        delivered_at: column.ref('excluded.delivered_at'),
-      })),
-    )
-    .compile(),
-);
-
-/** Receipts of a launch. `isDelivered`: its values leave with this commit. */
-export async function writeReceipts(
-  context: CommandContext,
-  launch: { readonly id: string; readonly scopeId: string },
-  receipts: readonly ReceiptDraft[],
-  isDelivered: boolean,
-): Promise<void> {
-  for (const receipt of receipts) {
-    await context.run(insertReceipt, [
-      launch.id,
-      launch.scopeId,
-      receipt.name,
-      receipt.pointer,
-      receipt.reference,
-      receipt.secretId,
-      receipt.sourceId,
-      receipt.targetKey,
-      receipt.version,
-      receipt.fingerprint,
-      receipt.outcome,
-      receipt.milliseconds,
-      receipt.unmasked,
-      isDelivered ? context.now : null,
-    ]);
-  }
-}
 
 /** A secret deleted since it was decided on: the launch decides again. @throws StrongroomError `version_conflict` */
 export async function requireLivingSecrets(context: CommandContext, secretIds: readonly string[]): Promise<void> {
@@ -140,18 +95,28 @@ export interface Delivery {
   /** RFC 7638 thumbprint of the key that the values will be sealed to. */
   readonly thumbprint: string;
   readonly leaseMilliseconds: number;
-  readonly receipts: readonly ReceiptDraft[];
+  readonly receipts: readonly ReceiptRow[];
   readonly secretIds: readonly string[];
 }
 
 /** @throws StrongroomError `delivery_bound`, `launch_expired`, `version_conflict` */
 async function deliver(context: CommandContext, args: Delivery): Promise<{ readonly heartbeatUntil: number }> {
-  const row = await context.first(bindingOf, [args.id]);
-  if (row === undefined) throw new StrongroomError('not_found');
-  checkBinding(row, args.thumbprint, context.now);
-  await requireLivingSecrets(context, args.secretIds);
   const heartbeatUntil = context.now + args.leaseMilliseconds;
-  await context.run(bind, [args.thumbprint, row.bound_at ?? context.now, heartbeatUntil, args.id]);
+  const bound = await context.first(bind, [
+    args.thumbprint,
+    context.now,
+    heartbeatUntil,
+    args.id,
+    context.now,
+    args.thumbprint,
+    context.now - repeatMilliseconds,
+  ]);
+  if (bound === undefined) {
+    const row = await context.first(bindingOf, [args.id]);
+    if (row !== undefined) checkBinding(row, args.thumbprint, context.now);
+    throw new StrongroomError('not_found');
+  }
+  await requireLivingSecrets(context, args.secretIds);
   await writeReceipts(context, args, args.receipts, true);
   return { heartbeatUntil };
 }
@@ -175,7 +140,7 @@ export function checkBinding(row: BindingRow, thumbprint: string, now: number): 
 export interface Refusal {
   readonly id: string;
   readonly scopeId: string;
-  readonly receipts: readonly ReceiptDraft[];
+  readonly receipts: readonly ReceiptRow[];
 }
 
 /** What did not resolve, kept for whoever looks at the launch. Of what was delivered before nothing is overwritten. */

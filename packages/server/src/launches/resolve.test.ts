@@ -6,7 +6,7 @@ import { Canaries } from '../../testing/canaries.ts';
 import { ended, type LaunchWorld, openLaunchWorld } from '../../testing/launch-world.ts';
 import { Flights, Gate } from './flights.ts';
 import { preflight } from './preflight.ts';
-import { pickField } from './resolve.ts';
+import { pickField } from './launch-values.ts';
 import type { Fetched } from './sources/source.ts';
 import { sparkJobSurface } from '../surfaces/spark-job/definition.ts';
 
@@ -344,7 +344,6 @@ describe('flights', () => {
     value: SecretValue.fromText(text),
     version: '1',
     fingerprint: null,
-    shape: 'text',
   });
   const textOf = (fetched: Fetched): string =>
     fetched.kind === 'value' ? fetched.value.revealText() : fetched.failure;

@@ -1,4 +1,4 @@
-import { formatReference, parseReference, StrongroomError } from '@strongroom/contract';
+import { formatReference, type Reference, StrongroomError } from '@strongroom/contract';
 import type { AccessService } from '../access/service.ts';
 import type { Caller, Resource, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
@@ -14,7 +14,9 @@ import { assetOf, timeText } from '../surfaces/views.ts';
 import { checkBinding } from './commands.ts';
 import { referenceError } from './outcomes.ts';
 import { findLaunch, type LaunchRow } from './rows.ts';
-import type { LaunchValues, Need, ReferenceResult, Release, Resolver } from './resolve.ts';
+import type { LaunchValues } from './launch-values.ts';
+import { type Need, type ReferenceResult, type Release, type Resolver } from './resolve.ts';
+import { receiptRow } from './receipts.ts';
 import { deliveryPayload, type EphemeralKey, type Recipient, type Sealer } from './sealer.ts';
 import { decideUse, findTarget } from './targets.ts';
 import { type AuthorisedWanted, wantedId } from './wanted.ts';
@@ -37,7 +39,8 @@ export interface Delivered {
 interface Requested {
   readonly name: string;
   readonly pointer: string;
-  readonly reference: string;
+  readonly reference: Reference;
+  readonly text: string;
   readonly kind: AuthorisedWanted['kind'];
   readonly authorisers: readonly string[];
   readonly sourceId: string | null;
@@ -156,7 +159,11 @@ export class LaunchService {
         ({ heartbeatUntil } = await this.#deliver(caller, domain, row, recipient, release));
       },
       refuse: async ({ receipts, audit }) =>
-        this.#store.execute('launches.refuse', { id, scopeId: domain.id, receipts }, { audit }),
+        this.#store.execute(
+          'launches.refuse',
+          { id, scopeId: domain.id, receipts: receipts.map(receiptRow) },
+          { audit },
+        ),
     });
     if (!resolution.ok) throw refusal(domain, wanted, resolution.results);
     try {
@@ -214,7 +221,7 @@ export class LaunchService {
       scopeId: domain.id,
       thumbprint,
       leaseMilliseconds: launchTimes.leaseMilliseconds,
-      receipts,
+      receipts: receipts.map(receiptRow),
       secretIds,
     };
     try {
@@ -341,13 +348,12 @@ function uniqueNames(wanted: readonly AuthorisedWanted[]): AuthorisedWanted[] {
   return [...named].map(([name, item]) => ({ ...item, name }));
 }
 
-function toRequested({ name, pointer, text, kind, authorisers, sourceId }: AuthorisedWanted): Requested {
-  return { name, pointer, reference: text, kind, authorisers, sourceId };
+function toRequested({ name, pointer, reference, text, kind, authorisers, sourceId }: AuthorisedWanted): Requested {
+  return { name, pointer, reference, text, kind, authorisers, sourceId };
 }
 
 function readRequested(row: LaunchRow): AuthorisedWanted[] {
-  const requested = JSON.parse(row.requested) as readonly Requested[];
-  return requested.map(({ reference: text, ...rest }) => ({ ...rest, text, reference: parseReference(text) }));
+  return JSON.parse(row.requested) as Requested[];
 }
 
 function refusal(

@@ -30,6 +30,13 @@ export interface TargetSecret {
   readonly version: number;
   readonly shape: 'text' | 'binary' | 'fields';
   readonly fieldNames: readonly string[] | null;
+  /** The current version as it is sealed in the database; `null` when its value is elsewhere. */
+  readonly stored: StoredVersion | null;
+}
+
+export interface StoredVersion {
+  readonly envelope: Uint8Array;
+  readonly fingerprint: Uint8Array;
 }
 
 interface SecretRow {
@@ -43,12 +50,20 @@ interface SecretRow {
   readonly source_id: string;
   readonly source_name: string;
   readonly source_type: Tables['sources']['type'];
+  readonly envelope: Uint8Array | null;
+  readonly fingerprint: Uint8Array | null;
 }
 
 const secretByKey = hotStatement<SecretRow>('launches.secretByKey', (db) =>
   db
     .selectFrom('secrets')
     .innerJoin('sources', 'sources.id', 'secrets.source_id')
+    .leftJoin('secret_versions', (join) =>
+      join
+        .onRef('secret_versions.secret_id', '=', 'secrets.id')
+        .onRef('secret_versions.epoch', '=', 'secrets.current_epoch')
+        .onRef('secret_versions.version', '=', 'secrets.current_version'),
+    )
     .select([
       'secrets.id',
       'secrets.key',
@@ -60,6 +75,8 @@ const secretByKey = hotStatement<SecretRow>('launches.secretByKey', (db) =>
       'secrets.source_id',
       'sources.name as source_name',
       'sources.type as source_type',
+      'secret_versions.envelope',
+      'secret_versions.fingerprint',
     ])
     .where('sources.scope_id', '=', '')
     .where('sources.name', '=', '')
@@ -72,7 +89,10 @@ const sourceByName = hotStatement<TargetSource>('launches.sourceByName', (db) =>
   db.selectFrom('sources').select(['id', 'name', 'type']).where('scope_id', '=', '').where('name', '=', '').compile(),
 );
 
-/** Looks up what a reference in a configuration of `domain` points to. Two keyed reads at most. */
+/**
+ * Looks up what a reference in a configuration of `domain` points to, with the sealed value: one keyed read, two when it
+ * isn't there. Nothing is opened before it is decided.
+ */
 export async function findTarget(store: Store, domain: ScopeRef, reference: Reference): Promise<Target> {
   const scope = reference.scope === 'global' ? 'global' : 'domain';
   const scopeId = scope === 'global' ? globalScopeId : domain.id;
@@ -91,6 +111,10 @@ export async function findTarget(store: Store, domain: ScopeRef, reference: Refe
         version: row.current_version,
         shape: row.shape,
         fieldNames: row.field_names === null ? null : (JSON.parse(row.field_names) as string[]),
+        stored:
+          row.envelope === null || row.fingerprint === null
+            ? null
+            : { envelope: row.envelope, fingerprint: row.fingerprint },
       },
     };
   }

@@ -1,6 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
-import { requireLivingSecrets, writeReceipts } from '../launches/commands.ts';
-import type { ReceiptDraft } from '../launches/resolve.ts';
+import { requireLivingSecrets } from '../launches/commands.ts';
+import { type ReceiptRow, writeReceipts } from '../launches/receipts.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 
@@ -90,7 +90,7 @@ export interface Held {
 export interface RunRelease extends Held {
   readonly scopeId: string;
   readonly configurationRevision: number;
-  readonly receipts: readonly ReceiptDraft[];
+  readonly receipts: readonly ReceiptRow[];
   readonly secretIds: readonly string[];
 }
 
@@ -127,7 +127,7 @@ export interface RunEnd extends Held {
   readonly logBytes: number;
   readonly isLogCut: boolean;
   /** Of a launch that was refused. */
-  readonly receipts: readonly ReceiptDraft[];
+  readonly receipts: readonly ReceiptRow[];
 }
 
 /** @throws StrongroomError `state_conflict` when it has ended already */

@@ -1,3 +1,4 @@
+import { receiptRow } from '../launches/receipts.ts';
 import type { ReceiptDraft } from '../launches/resolve.ts';
 import type { RunEnd, RunRow } from './commands.ts';
 import type { JobExit } from './job-process.ts';
@@ -41,7 +42,7 @@ export class RunEnding {
     const bad = receipts.filter(({ outcome }) => outcome !== 'resolved' && outcome !== 'withheld');
     const causes = [...bad.map(({ name, reference, outcome }) => `${name} (${reference}): ${outcome}`), ...problems];
     this.failed('launch_refused', causes.join('; '));
-    this.args = { ...this.args, receipts };
+    this.args = { ...this.args, receipts: receipts.map(receiptRow) };
   }
 
   exited(

@@ -1,6 +1,7 @@
 import { createRedactor, type NamedValue, type Redactor, RedactorLimitError } from '@strongroom/redactor';
 import type { ScopeRef } from '../access/types.ts';
-import type { Inspection, LaunchValues } from '../launches/resolve.ts';
+import type { LaunchValues } from '../launches/launch-values.ts';
+import type { Inspection } from '../launches/resolve.ts';
 import { type AuthorisedWanted, collectWanted, wantedId } from '../launches/wanted.ts';
 import type { Rendered, SurfaceDefinition } from '../surfaces/definition.ts';
 import type { UseRow } from '../surfaces/rows.ts';

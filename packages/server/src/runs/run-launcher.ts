@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { StrongroomError } from '@strongroom/contract';
 import type { ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
+import { receiptRow } from '../launches/receipts.ts';
 import type { LaunchSubject, Resolver } from '../launches/resolve.ts';
 import type { Store } from '../store/store.ts';
 import type { SurfaceDefinition } from '../surfaces/definition.ts';
@@ -90,7 +91,12 @@ export class RunLauncher {
         },
         commit: async ({ receipts, secretIds, audit, revision }) => {
           const ids = { id: row.id, holder: holder.text, scopeId: row.scope_id };
-          const args = { ...ids, configurationRevision: configuration.revision, receipts, secretIds };
+          const args = {
+            ...ids,
+            configurationRevision: configuration.revision,
+            receipts: receipts.map(receiptRow),
+            secretIds,
+          };
           await store.execute('runs.release', args, { audit, expectAuthorisationRevision: revision });
         },
         refuse: async ({ receipts, audit }, problems) => {

@@ -1,11 +1,21 @@
 import type { SecretValue } from '@strongroom/crypto';
-import type { Target, TargetSource } from '../targets.ts';
 import type { Failure } from '../outcomes.ts';
+import type { Target, TargetSource } from '../targets.ts';
 
 /**
  * Where values are read from at a launch. One implementation per kind of store; an outage is never reported as absence.
  */
-export interface SecretSource {
+export type SecretSource = LocalSource | RemoteSource;
+
+/** A source whose sealed values come with the catalogue: it opens them, and asks nobody. */
+export interface LocalSource {
+  readonly kind: 'local';
+  open(target: Target): Promise<Fetched>;
+}
+
+/** A source that is asked over a network: in batches, bounded, once for all who want the same at the same time. */
+export interface RemoteSource {
+  readonly kind: 'remote';
   /** Names the source and the state of its settings: part of the key of a flight. */
   flightPrefix(source: TargetSource): string;
   /** Whole values by key, one answer for each. Requests at once are bounded by the caller. */
@@ -26,7 +36,6 @@ export type Fetched =
       readonly version: string;
       /** Keyed; for receipts. */
       readonly fingerprint: Uint8Array | null;
-      readonly shape: 'text' | 'binary' | 'fields';
     }
   | { readonly kind: 'failed'; readonly failure: Failure; readonly detail?: string };
 

@@ -1,0 +1,127 @@
+import { StrongroomError } from '@strongroom/contract';
+import { Flights, Gate } from './flights.ts';
+import type { LaunchValues } from './launch-values.ts';
+import { fail, type Progress, take } from './progress.ts';
+import type { Fetched, FetchKey, LocalSource, RemoteSource, Sources } from './sources/source.ts';
+import type { Target, TargetSource } from './targets.ts';
+
+/** Milliseconds for all of a launch's reading. */
+const deadlineMilliseconds = 30_000;
+/** Requests at once for one source, over all launches. */
+const parallelPerSource = 16;
+
+interface Group<Source> {
+  readonly info: TargetSource;
+  readonly source: Source;
+  readonly steps: readonly Progress[];
+}
+
+/** Step 3 of a launch: reads what is allowed, grouped by source, and puts it into the launch's values. */
+export class Fetcher {
+  readonly #sources: Sources;
+  readonly #flights = new Flights();
+  readonly #gates = new Map<string, Gate>();
+
+  constructor(sources: Sources) {
+    this.#sources = sources;
+  }
+
+  async fetch(progress: readonly Progress[], values: LaunchValues, signal: AbortSignal | undefined): Promise<void> {
+    const remote: Group<RemoteSource>[] = [];
+    const allowed = progress.filter(({ failure }) => failure === null);
+    for (const steps of Map.groupBy(allowed, ({ target }) => target.source?.id ?? '').values()) {
+      const info = steps[0]?.target.source ?? null;
+      const source = info === null ? null : this.#sources(info.type);
+      if (info === null || source === null)
+        for (const step of steps) fail(step, 'source-unavailable', 'This server does not serve sources of its kind.');
+      else if (source.kind === 'local') await openAll(source, steps, values);
+      else remote.push({ info, source, steps });
+    }
+    if (remote.length > 0) await this.#fetchRemote(remote, values, signal);
+  }
+
+  async #fetchRemote(
+    groups: readonly Group<RemoteSource>[],
+    values: LaunchValues,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const controller = new AbortController();
+    const abort = (): void => controller.abort();
+    const timer = setTimeout(abort, deadlineMilliseconds);
+    signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted === true) abort();
+    try {
+      await Promise.all(groups.map((group) => this.#fetchGroup(group, values, controller.signal)));
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  async #fetchGroup(
+    { info, source, steps }: Group<RemoteSource>,
+    values: LaunchValues,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const started = performance.now();
+    const prefix = source.flightPrefix(info);
+    const missing: FetchKey[] = [];
+    const flights: { readonly flight: string; readonly same: readonly Progress[] }[] = [];
+    for (const [key, same] of Map.groupBy(steps, ({ wanted }) => wanted.reference.key)) {
+      const target = same[0]?.target;
+      if (target === undefined) continue;
+      const flight = flightKey(prefix, key, target);
+      flights.push({ flight, same });
+      if (!this.#flights.isFlying(flight)) missing.push({ key, target });
+    }
+    // The fetch has a life of its own: whoever began it may leave, the others still get their values.
+    const fetching = missing.length === 0 ? undefined : this.#fetchBatch(info, source, missing);
+    for (const { key, target } of missing) {
+      const one = fetching?.then((fetched) => fetched.get(key) ?? absent) ?? Promise.resolve(absent);
+      this.#flights.start(flightKey(prefix, key, target), one);
+    }
+    await Promise.all(
+      flights.map(async ({ flight, same }) => {
+        const fetched = await this.#flights.join(flight, signal);
+        const milliseconds = Math.round(performance.now() - started);
+        for (const step of same) take(step, fetched, values, milliseconds);
+      }),
+    );
+  }
+
+  async #fetchBatch(
+    info: TargetSource,
+    source: RemoteSource,
+    keys: readonly FetchKey[],
+  ): Promise<ReadonlyMap<string, Fetched>> {
+    let gate = this.#gates.get(info.id);
+    if (gate === undefined) this.#gates.set(info.id, (gate = new Gate(parallelPerSource)));
+    const signal = AbortSignal.timeout(deadlineMilliseconds);
+    try {
+      return await gate.run(() => source.fetch(keys, signal));
+    } catch (error) {
+      // What a source throws is an outage, never an absence; its text stays inside.
+      const detail = error instanceof StrongroomError ? { detail: error.message } : {};
+      return new Map(keys.map(({ key }) => [key, { ...absent, ...detail }]));
+    }
+  }
+}
+
+/** A source that leaves a key out has not said that it is missing. */
+const absent = { kind: 'failed', failure: 'source-unavailable' } as const;
+
+/** With the version where it is known, so that a fetch is never joined across a write. */
+function flightKey(prefix: string, key: string, { secret }: Target): string {
+  return JSON.stringify([prefix, secret === null ? '' : `${secret.id}@${secret.epoch}.${secret.version}`, key]);
+}
+
+async function openAll(source: LocalSource, steps: readonly Progress[], values: LaunchValues): Promise<void> {
+  for (const same of Map.groupBy(steps, ({ target }) => target.secret?.id ?? '').values()) {
+    const target = same[0]?.target;
+    if (target === undefined) continue;
+    const started = performance.now();
+    const fetched = await source.open(target);
+    const milliseconds = Math.round(performance.now() - started);
+    for (const step of same) take(step, fetched, values, milliseconds);
+  }
+}

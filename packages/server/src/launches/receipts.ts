@@ -1,0 +1,64 @@
+import { type CommandContext, hotStatement, type SqlValue } from '../store/store.ts';
+import type { ReceiptDraft } from './resolve.ts';
+
+/** A receipt as a command takes it: the columns from `name` to `unmasked`, in their order. Plain positions cross threads cheaply. */
+export type ReceiptRow = readonly SqlValue[];
+
+export function receiptRow(draft: ReceiptDraft): ReceiptRow {
+  return [
+    draft.name,
+    draft.pointer,
+    draft.reference,
+    draft.secretId,
+    draft.sourceId,
+    draft.targetKey,
+    draft.version,
+    draft.fingerprint,
+    draft.outcome,
+    draft.milliseconds,
+    draft.unmasked,
+  ];
+}
+
+const insertReceipt = hotStatement<unknown>('launches.insertReceipt', (db) =>
+  db
+    .insertInto('receipts')
+    .values({
+      launch_id: '',
+      scope_id: '',
+      name: '',
+      pointer: '',
+      reference: '',
+      secret_id: '',
+      source_id: '',
+      target_key: '',
+      version: '',
+      fingerprint: new Uint8Array(0),
+      outcome: '',
+      milliseconds: 0,
+      unmasked: '',
+      delivered_at: 0,
+    })
+    .onConflict((conflict) =>
+      conflict.columns(['launch_id', 'pointer', 'reference']).doUpdateSet((column) => ({
+        version: column.ref('excluded.version'),
+        fingerprint: column.ref('excluded.fingerprint'),
+        outcome: column.ref('excluded.outcome'),
+        milliseconds: column.ref('excluded.milliseconds'),
+        delivered_at: column.ref('excluded.delivered_at'),
+      })),
+    )
+    .compile(),
+);
+
+/** Receipts of a launch. `isDelivered`: its values leave with this commit. */
+export async function writeReceipts(
+  context: CommandContext,
+  launch: { readonly id: string; readonly scopeId: string },
+  receipts: readonly ReceiptRow[],
+  isDelivered: boolean,
+): Promise<void> {
+  const deliveredAt = isDelivered ? context.now : null;
+  for (const receipt of receipts)
+    await context.run(insertReceipt, [launch.id, launch.scopeId, ...receipt, deliveredAt]);
+}
