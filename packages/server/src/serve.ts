@@ -1,4 +1,5 @@
-import { loadConfiguration } from './config/load.ts';
+import { StrongroomError } from '@strongroom/contract';
+import { ConfigurationError, loadConfiguration } from './config/load.ts';
 import { processEnvironment } from './config/environment.ts';
 import { endOnUncaught, hardenProcess } from './operation/hardening.ts';
 import { createLog } from './operation/log.ts';
@@ -28,7 +29,12 @@ export async function serve(options: ServeOptions = {}): Promise<number> {
         process.once(signal, () => process.exit(1));
       });
   });
-  const server = await startServer({ configuration, log });
+  const server = await startServer({ configuration, log }).catch((error: unknown) => {
+    // Ours say themselves what is wrong; of others only the log can say where they came from.
+    if (!(error instanceof ConfigurationError || error instanceof StrongroomError))
+      log.error({ error }, 'the server could not start');
+    throw error;
+  });
   // With the anchor on the standard output every line there is a line of it.
   const out = settings.auditAnchor.kind === 'stdout' ? process.stderr : process.stdout;
   out.write(greeting(server));
