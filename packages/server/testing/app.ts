@@ -233,6 +233,12 @@ export async function startTestServer(
   };
 }
 
+/** The code of an error answer. */
+export function codeOf({ body }: Answer): string | undefined {
+  const code = typeof body === 'object' && body !== null && 'code' in body ? body.code : undefined;
+  return typeof code === 'string' ? code : undefined;
+}
+
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);

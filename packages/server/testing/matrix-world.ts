@@ -50,7 +50,7 @@ export interface MatrixWorld {
   caller(name: string): MatrixCaller;
   /** Tokens that were good once, or never were. */
   readonly badTokens: Readonly<Record<string, string>>;
-  /** Platform administrators to take turns with, where a route is limited to some calls a minute and caller. */
+  /** Platform administrators with RESOLVE in `finance`, to take turns with where a route is limited to some calls a minute. */
   readonly admins: readonly string[];
 }
 
@@ -79,6 +79,13 @@ export async function openMatrixWorld(): Promise<MatrixWorld> {
   ]);
   await test.call('POST', '/v1/domains/gone/secrets', { body: { key: 'db-password', value: 'gone' } });
   await test.call('DELETE', '/v1/domains/gone?force=true');
+  await Promise.all(
+    admins.map((_, index) =>
+      test.call('POST', '/v1/domains/finance/grants', {
+        body: { principal: `service-account:admin-${index}`, permission: 'RESOLVE' },
+      }),
+    ),
+  );
   const [finance, sales] = await Promise.all(['finance', 'sales'].map((domain) => fillDomain(test, domain)));
   if (finance === undefined || sales === undefined) throw new Error('The domains are not there');
   for (const [scope, key] of [

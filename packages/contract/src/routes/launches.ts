@@ -95,6 +95,7 @@ export const launchRoutes = [
     }),
     errors: [
       'not_found',
+      'permission_missing',
       'launch_refused',
       'launch_expired',
       'delivery_bound',

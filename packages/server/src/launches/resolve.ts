@@ -10,8 +10,8 @@ import type { Sources } from './sources/source.ts';
 import { decideUse, findTarget, type Target } from './targets.ts';
 import { type AuthorisedWanted, wantedId } from './wanted.ts';
 
-/** How often a launch decides again when access changed under it. */
-const maxAttempts = 3;
+/** How often a launch decides again when access changed under it: many changes in a row are a usual thing (a manifest applied). */
+const maxAttempts = 16;
 
 /** On whose behalf: what audit records say, and whose permissions `needs` are decided for. */
 export interface LaunchSubject {

@@ -1,0 +1,203 @@
+import type { RouteDeclaration } from '@strongroom/contract';
+import { bodyFor, ephemeralJwk } from './bodies.ts';
+import { type MatrixWorld, pathTo } from './matrix-world.ts';
+import { freshName } from './samples.ts';
+
+/** A call that should succeed. */
+export interface GoodCall {
+  readonly path: string;
+  readonly body?: unknown;
+  /** `null`: nobody signed in. */
+  readonly token: string | null;
+}
+
+/** What a recipe makes for one call: targets of its own, so that calls don't get into each other's way. */
+interface Made {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  readonly token?: string | null;
+}
+
+type Recipe = (world: MatrixWorld, route: RouteDeclaration) => Promise<Made>;
+
+/** A call of this route that should succeed, with targets of its own where it changes or ends them. */
+export async function goodCall(world: MatrixWorld, route: RouteDeclaration): Promise<GoodCall> {
+  const own = recipes[route.id] ?? recipes[route.id.replace(/^(?:admin|global|domain)(?=Secret)/, '')];
+  const { params, token = world.test.adminToken, ...made } = own === undefined ? {} : await own(world, route);
+  const body = 'body' in made ? made.body : bodyFor(route);
+  const path = pathTo(route, world.finance, world.platform, params);
+  return { path, token, ...(body === undefined ? {} : { body }) };
+}
+
+type Identified = { readonly id: string };
+const inFinance = '/v1/domains/finance';
+
+async function post<Body = Identified>(world: MatrixWorld, path: string, body?: unknown): Promise<Body> {
+  return world.test.call<Body>('POST', path, body === undefined ? {} : { body });
+}
+
+async function user(world: MatrixWorld): Promise<{ readonly id: string; readonly name: string }> {
+  const name = freshName();
+  const { user: made } = await post<{ user: Identified }>(world, '/v1/users', { name });
+  return { id: made.id, name: `user:${name}` };
+}
+
+async function account(world: MatrixWorld, base: string): Promise<string> {
+  return (await post(world, `${base}/service-accounts`, { name: freshName() })).id;
+}
+
+async function member(world: MatrixWorld): Promise<string> {
+  const { name } = await user(world);
+  await post(world, `${inFinance}/members`, { principal: name, preset: 'VIEWER' });
+  return name;
+}
+
+async function bundle(world: MatrixWorld): Promise<string> {
+  const name = freshName();
+  await post(world, `${inFinance}/bundles`, { name });
+  return name;
+}
+
+async function secret(world: MatrixWorld, { path }: RouteDeclaration, isDeleted = false): Promise<Made> {
+  const base = path.slice(0, path.indexOf('/secrets')).replace('{domain}', 'finance');
+  const key = freshName();
+  await post(world, `${base}/secrets`, { key, value: 'a value' });
+  if (isDeleted) await world.test.call('DELETE', `${base}/secrets/${key}`);
+  return { params: { key } };
+}
+
+async function job(world: MatrixWorld, command: readonly string[] = ['true']): Promise<string> {
+  const name = freshName();
+  await post(world, `${inFinance}/spark-jobs`, { name, command });
+  return name;
+}
+
+async function launch(world: MatrixWorld, isResolved: boolean): Promise<Made> {
+  const { token } = world.caller('workload');
+  const reference = { scope: 'domain', source: 'managed', key: world.finance.key };
+  const body = { references: [{ name: 'PGPASSWORD', reference }] };
+  const { id } = await world.test.call<Identified>('POST', `${inFinance}/launches`, { token, body });
+  if (isResolved) {
+    const resolve = { publicKey: ephemeralJwk() };
+    await world.test.call('POST', `/v1/launches/${id}/resolve`, { token, body: resolve });
+  }
+  return { token, params: { id } };
+}
+
+async function tokenOf(world: MatrixWorld, base: string): Promise<Made> {
+  const serviceAccount = await account(world, base);
+  const { id } = await post(world, `${base}/service-accounts/${serviceAccount}/tokens`, {});
+  return { params: { serviceAccount, token: id } };
+}
+
+/** Somebody signed in, for what a caller does to itself. */
+async function signedIn(world: MatrixWorld): Promise<{ readonly id: string; readonly token: string }> {
+  return world.test.createUser(freshName());
+}
+
+const withUser: Recipe = async (world) => ({ params: { user: (await user(world)).id } });
+const withAccount: Recipe = async (world) => ({ params: { serviceAccount: await account(world, '/v1') } });
+const withDomainAccount: Recipe = async (world) => ({ params: { serviceAccount: await account(world, inFinance) } });
+const withGroup: Recipe = async (world) => ({
+  params: { group: (await post(world, '/v1/groups', { name: freshName() })).id },
+});
+const withJob: Recipe = async (world) => ({ params: { name: await job(world) } });
+const withMember: Recipe = async (world) => ({ params: { principal: await member(world) } });
+const withAsset: Recipe = async (world) => {
+  const path = `${inFinance}/bundles/analytics/assets`;
+  return { params: { asset: (await post(world, path, { type: 'secret', key: freshName() })).id } };
+};
+const withSecret: Recipe = (world, route) => secret(world, route);
+const withDeletedSecret: Recipe = (world, route) => secret(world, route, true);
+
+/** By route id; the secrets of all three scopes share theirs, without the scope's name. */
+const recipes: Readonly<Record<string, Recipe>> = {
+  updateDomain: async (world) => ({ params: { domain: await domain(world) } }),
+  deleteDomain: async (world) => ({ params: { domain: await domain(world) } }),
+  addMember: async (world) => ({ body: { principal: (await user(world)).name, preset: 'VIEWER' } }),
+  putMember: withMember,
+  deleteMember: withMember,
+  addGrant: async (world) => ({ body: { principal: (await user(world)).name, permission: 'CREATE_COMPUTE' } }),
+  deleteGrant: async (world) => {
+    const body = { principal: (await user(world)).name, permission: 'CREATE_COMPUTE' };
+    return { params: { grant: (await post(world, `${inFinance}/grants`, body)).id } };
+  },
+  updateBundle: async (world) => ({ params: { bundle: await bundle(world) } }),
+  deleteBundle: async (world) => ({ params: { bundle: await bundle(world) } }),
+  addBundleGrant: async (world) => ({
+    body: { principal: (await user(world)).name, assetType: 'secret', permissions: ['USE'] },
+  }),
+  deleteBundleGrant: async (world) => {
+    const body = { principal: (await user(world)).name, assetType: 'secret', permissions: ['USE'] };
+    return { params: { grant: (await post(world, `${inFinance}/bundles/analytics/grants`, body)).id } };
+  },
+  moveBundleAsset: withAsset,
+  deleteBundleAsset: withAsset,
+  signInWithPassword: async (world) => {
+    const credentials = { name: freshName(), password: `long enough ${freshName()}` };
+    await post(world, '/v1/users', credentials);
+    return { token: null, body: credentials };
+  },
+  signInWithLink: async (world) => {
+    const { id } = await user(world);
+    const { token } = await post<{ token: string }>(world, `/v1/users/${id}/sign-in-link`, {});
+    return { token: null, body: { token } };
+  },
+  signOut: async (world) => ({ token: (await signedIn(world)).token }),
+  setOwnPassword: async (world) => ({ token: (await signedIn(world)).token }),
+  listOwnSessions: async (world) => ({ token: (await signedIn(world)).token }),
+  revokeOwnSession: async (world) => {
+    const { token } = await signedIn(world);
+    const { items } = await world.test.call<{ items: Identified[] }>('GET', '/v1/auth/sessions', { token });
+    return { token, params: { session: items[0]?.id ?? '' } };
+  },
+  changeUser: withUser,
+  deleteUser: withUser,
+  createSignInLink: withUser,
+  revokeUserSessions: withUser,
+  changeGroup: withGroup,
+  deleteGroup: withGroup,
+  addGroupMember: async (world) => ({ params: { principal: (await user(world)).id } }),
+  removeGroupMember: async (world) => {
+    const { id } = await user(world);
+    await world.test.call('PUT', `/v1/groups/${world.platform.group}/members/${id}`);
+    return { params: { principal: id } };
+  },
+  changeServiceAccount: withAccount,
+  deleteServiceAccount: withAccount,
+  issueToken: withAccount,
+  revokeToken: (world) => tokenOf(world, '/v1'),
+  changeDomainServiceAccount: withDomainAccount,
+  deleteDomainServiceAccount: withDomainAccount,
+  issueDomainToken: withDomainAccount,
+  revokeDomainToken: (world) => tokenOf(world, inFinance),
+  recoveryConfirm: async (world) => {
+    const status = await world.test.call<{ keyEncryptionKey: Identified }>('GET', '/v1/keys');
+    return { body: { kekId: status.keyEncryptionKey.id } };
+  },
+  SecretUpdate: withSecret,
+  SecretRotate: withSecret,
+  SecretRollback: withSecret,
+  SecretDelete: withSecret,
+  SecretRestore: withDeletedSecret,
+  SecretPurge: withDeletedSecret,
+  assignmentPut: withSecret,
+  updateSparkJob: withJob,
+  suspendSparkJob: withJob,
+  deleteSparkJob: withJob,
+  runSparkJob: withJob,
+  stopRun: async (world) => {
+    const name = await job(world, ['sleep', '60']);
+    return { params: { id: (await post(world, `${inFinance}/spark-jobs/${name}/runs`)).id } };
+  },
+  createLaunch: async (world) => ({ token: world.caller('workload').token }),
+  resolveLaunch: (world) => launch(world, false),
+  renewLaunch: (world) => launch(world, true),
+  endLaunch: (world) => launch(world, true),
+};
+
+async function domain(world: MatrixWorld): Promise<string> {
+  const name = freshName();
+  await world.test.createDomain(name);
+  return name;
+}
