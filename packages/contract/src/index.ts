@@ -24,7 +24,7 @@ export {
   globalSecretRoutes,
   SecretMetadata,
 } from './routes/secrets.ts';
-export { sparkJobRoutes } from './routes/surfaces.ts';
+export { referenceRoutes, sparkJobRoutes } from './routes/surfaces.ts';
 export * from './surfaces/fields.ts';
 export * from './surfaces/spark-job.ts';
 export { bundleRoutes, grantRoutes, memberRoutes, principalNamePattern } from './routes/access.ts';

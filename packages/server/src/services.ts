@@ -39,9 +39,11 @@ import { SecretReader } from './secrets/reader.ts';
 import { type SecretKnowledge, secretHandlers } from './secrets/routes.ts';
 import { Secrets } from './secrets/service.ts';
 import type { Store } from './store/store.ts';
+import { referenceHandlers } from './surfaces/routes.ts';
 import { ConfigurationService } from './surfaces/service.ts';
 import { sparkJobSurface } from './surfaces/spark-job/definition.ts';
 import { sparkJobHandlers } from './surfaces/spark-job/routes.ts';
+import { ReferenceUses } from './surfaces/uses.ts';
 
 export interface ServiceParts {
   readonly store: Store;
@@ -124,6 +126,7 @@ export function createServices(parts: ServiceParts): Services {
         publicKey: parts.auditPublicKey,
         anchorPath: auditAnchor.kind === 'file' ? auditAnchor.path : null,
       }),
+      ...referenceHandlers(new ReferenceUses(store, access, keyring)),
       ...sparkJobHandlers({ store, jobs, resolver, runs, reader: runReader }),
       ...runHandlers(runs, runReader, access),
       ...launchHandlers(launches, drift),

@@ -17,7 +17,6 @@ import type { Kek } from '@strongroom/crypto';
 import type { Sources } from '../src/launches/sources/source.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
 import { globalScopeId, newId } from '../src/store/ids.ts';
-import type { Queries } from '../src/store/queries.ts';
 import type { SparkJobDocument, SparkJobInput } from '../src/surfaces/spark-job/document.ts';
 import { sparkJobSurface } from '../src/surfaces/spark-job/definition.ts';
 import { ConfigurationService } from '../src/surfaces/service.ts';
@@ -29,7 +28,7 @@ import { openTestStore, type TestDatabase, type TestStore } from './stores.ts';
  * with RESOLVE) and `other` (eve owns it). Real secrets, real surfaces, real launches, real processes.
  */
 export interface LaunchWorld {
-  readonly test: TestStore<TestCommands, Queries>;
+  readonly test: TestStore<TestCommands>;
   readonly access: AccessService;
   readonly finance: ScopeRef;
   readonly other: ScopeRef;
@@ -50,9 +49,13 @@ export interface LaunchWorld {
   addJob(input: SparkJobInput & { readonly name: string }, by?: string): Promise<AssetRef>;
   asset(name: string): Promise<AssetRef>;
   /** Starts a run and waits for its end. */
-  finish(asset: AssetRef, by?: string): Promise<{ readonly id: string; readonly row: RunRow; readonly log: string }>;
+  finish(
+    this: void,
+    asset: AssetRef,
+    by?: string,
+  ): Promise<{ readonly id: string; readonly row: RunRow; readonly log: string }>;
   logOf(id: string): Promise<string>;
-  rowOf(id: string): Promise<RunRow>;
+  rowOf(this: void, id: string): Promise<RunRow>;
   close(): Promise<void>;
 }
 
@@ -98,7 +101,7 @@ export interface LaunchWorldOptions {
 export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise<LaunchWorld> {
   const program = new URL('launch-program.ts', import.meta.url);
   const { place } = options;
-  const test = await openTestStore<TestCommands, Queries>({
+  const test = await openTestStore<TestCommands>({
     program,
     ...(place === undefined ? {} : { kek: place.kek, database: lastingDatabase(place.directory) }),
   });
@@ -215,7 +218,7 @@ export async function ended(rowOf: (id: string) => Promise<RunRow>, id: string):
 
 /** The world's rows: those that are there, or new ones. */
 async function worldIn(
-  test: TestStore<TestCommands, Queries>,
+  test: TestStore<TestCommands>,
 ): Promise<{ readonly finance: ScopeRef; readonly other: ScopeRef; readonly ids: ReadonlyMap<string, string> }> {
   const principals = await test.store.db.selectFrom('principals').select(['id', 'name']).execute();
   const scopes = await test.store.db.selectFrom('scopes').select(['id', 'name']).execute();
@@ -245,7 +248,7 @@ function lastingDatabase(directory: string): TestDatabase {
 }
 
 async function insertWorld(
-  test: TestStore<TestCommands, Queries>,
+  test: TestStore<TestCommands>,
   domains: { readonly finance: ScopeRef; readonly other: ScopeRef },
   ids: ReadonlyMap<string, string>,
 ): Promise<void> {

@@ -10,7 +10,7 @@ import { domainServiceAccountRoutes, serviceAccountRoutes } from './service-acco
 import { operationRoutes } from './operation.ts';
 import { launchRoutes } from './launches.ts';
 import { runRoutes } from './runs.ts';
-import { sparkJobRoutes } from './surfaces.ts';
+import { referenceRoutes, sparkJobRoutes } from './surfaces.ts';
 import { secretRoutes } from './secrets.ts';
 
 /** Every route of the API: the server registers these, the OpenAPI document and the client are made from them. */
@@ -30,6 +30,7 @@ export const routes = [
   ...auditRoutes,
   ...operationRoutes,
   ...sparkJobRoutes,
+  ...referenceRoutes,
   ...runRoutes,
   ...launchRoutes,
 ] as const satisfies readonly RouteDeclaration[];

@@ -45,7 +45,7 @@ const runFields = {
 };
 
 /** What a launch recorded about one variable; never a value. */
-export const VariableReceipt = Closed({
+const VariableReceipt = Closed({
   name: Type.String(),
   pointer: Type.String(),
   reference: Type.String(),
@@ -57,7 +57,7 @@ export const VariableReceipt = Closed({
 });
 
 export const RunSummary = Closed(runFields);
-export const Run = Closed({
+const Run = Closed({
   ...runFields,
   variables: Type.Array(VariableReceipt),
   log: Closed({ bytes: Type.Integer(), cut: Type.Boolean({ description: 'The middle of the log was cut' }) }),
@@ -66,7 +66,7 @@ export const Run = Closed({
 
 export const RunAccepted = Closed({ id: Id, state: RunState });
 
-export const PreflightReference = Closed({
+const PreflightReference = Closed({
   name: Type.String(),
   pointer: Type.String(),
   reference: Type.String(),

@@ -135,3 +135,38 @@ export const sparkJobRoutes = [
     errors: ['cursor_invalid'],
   }),
 ] as const;
+
+export const referenceRoutes = [
+  route({
+    id: 'listReferenceUses',
+    method: 'GET',
+    path: '/v1/domains/{domain}/used-by',
+    summary: 'Where a reference is used in the domain, down to the field',
+    tag: 'surfaces',
+    access: { kind: 'scope', action: 'secret.list' },
+    params: domainParams,
+    query: Closed({
+      reference: Type.String({
+        minLength: 1,
+        maxLength: 2048,
+        description: 'URI form; without a field also the uses of its fields',
+      }),
+      limit: pageQuery.limit,
+      cursor: pageQuery.cursor,
+    }),
+    status: 200,
+    response: Page(
+      Closed({
+        domain: Type.String(),
+        surface: Type.String(),
+        configuration: Type.Optional(Type.String({ description: 'Absent where the caller may not see it' })),
+        name: Type.String({ description: 'The variable, property or file' }),
+        pointer: Type.String(),
+        reference: Type.String(),
+        kind: Type.Enum(['reference', 'placeholder']),
+        suspended: Type.Boolean(),
+      }),
+    ),
+    errors: ['reference_malformed', 'cursor_invalid'],
+  }),
+] as const;

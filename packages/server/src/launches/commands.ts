@@ -3,7 +3,7 @@ import { type CommandContext, hotStatement } from '../store/store.ts';
 import { type ReceiptRow, writeReceipts } from './receipts.ts';
 
 /** Milliseconds in which the first key of a delivery may be used again: a lost answer is no lost launch. */
-export const repeatMilliseconds = 60_000;
+const repeatMilliseconds = 60_000;
 
 export interface NewWorkloadLaunch {
   readonly id: string;

@@ -94,7 +94,7 @@ describe('delivery to a workload', () => {
     const moved = [Buffer.from(JSON.stringify({ ...forged, kid: 'lch_other' })).toString('base64url'), ...rest].join(
       '.',
     );
-    await expect(compactDecrypt(moved, pair.privateKey)).rejects.toThrow();
+    await expect(compactDecrypt(moved, pair.privateKey)).rejects.toMatchObject({ code: 'ERR_JWE_DECRYPTION_FAILED' });
   });
 
   it('is bound to the first key: the same may repeat, another is an alarm', async () => {
@@ -123,7 +123,8 @@ describe('delivery to a workload', () => {
     const { id } = await create();
     const before = await alarms();
     const codes = await Promise.all(pairs.map(({ publicKey }) => codeOf(resolve(id, publicKey))));
-    expect(codes.toSorted()).toEqual(['delivery_bound', 'delivery_bound', undefined]);
+    expect(codes.filter((code) => code === 'delivery_bound')).toHaveLength(2);
+    expect(codes).toContain(undefined);
     expect(await alarms()).toBe(before + 2);
   });
 

@@ -22,7 +22,7 @@ import { decideUse, findTarget } from './targets.ts';
 import { type AuthorisedWanted, wantedId } from './wanted.ts';
 
 /** How long an undelivered launch can be resolved, and how long a delivered one counts as running without a heartbeat. */
-export const launchTimes = { lifetimeMilliseconds: 300_000, leaseMilliseconds: 120_000 } as const;
+const launchTimes = { lifetimeMilliseconds: 300_000, leaseMilliseconds: 120_000 } as const;
 
 export interface LaunchBody {
   readonly references?: readonly { readonly name: string; readonly reference: SecretInput }[] | undefined;

@@ -30,7 +30,7 @@ async function create(context: CommandContext, args: NewRun): Promise<{ readonly
     .where('state', 'in', ['queued', 'running'])
     .where('scope_id', '=', args.scopeId)
     .executeTakeFirstOrThrow();
-  if (Number(count) >= args.maxUnfinished)
+  if (count >= args.maxUnfinished)
     throw new StrongroomError('limit_exceeded', {
       detail: `The domain has ${args.maxUnfinished} unfinished runs, which is the limit.`,
     });
@@ -201,7 +201,7 @@ async function renewHolder(
 }
 
 /** Name of the lease of a server process that holds runs. */
-export function holderLease(holder: string): string {
+function holderLease(holder: string): string {
   return `runner:${holder}`;
 }
 

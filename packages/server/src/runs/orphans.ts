@@ -1,3 +1,4 @@
+import { unfinishedRuns } from './queries.ts';
 import type { LaunchSubject } from '../launches/resolve.ts';
 import type { Store } from '../store/store.ts';
 import type { RunRow } from './commands.ts';
@@ -23,7 +24,7 @@ export interface OrphanParts {
 /** Runs whose server is gone: those that never began are taken over, of the others every process is ended. */
 export async function recoverRuns(parts: OrphanParts): Promise<void> {
   const { store, holder, enqueue } = parts;
-  for (const row of await store.query('runs.unfinished', undefined)) {
+  for (const row of await unfinishedRuns(store)) {
     if (row.holder === holder.text) continue;
     // One database file has one server.
     const isOnly = store.dialect === 'sqlite';

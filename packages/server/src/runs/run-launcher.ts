@@ -204,7 +204,7 @@ export class RunLauncher {
 }
 
 /** Whether jobs get users of their own: changing the user takes root. */
-export function hasJobUsers(): boolean {
+function hasJobUsers(): boolean {
   return process.getuid?.() === 0;
 }
 
@@ -231,7 +231,7 @@ export function runnerOf(row: ConfigurationRow, settings: RunnerSettings): strin
 /** @throws StrongroomError `not_found` for what is no surface of this version */
 export function surfaceOf(type: string): SurfaceDefinition<unknown, unknown> {
   if (!isSurfaceType(type)) throw new StrongroomError('not_found');
-  return surfaces[type] as SurfaceDefinition<unknown, unknown>;
+  return surfaces[type];
 }
 
 /** @throws StrongroomError `not_found` when it was deleted */

@@ -110,7 +110,7 @@ describe('the log of a run', () => {
 
   it('is not there when there is none, and is no other file', async () => {
     expect(await readRunLog(join(directory, 'none.log'))).toBeNull();
-    await expect(RunLog.create(join(directory, '1.log'))).rejects.toThrow();
+    await expect(RunLog.create(join(directory, '1.log'))).rejects.toMatchObject({ code: 'EEXIST' });
     await expect(textOf(await readRunLog(import.meta.filename))).rejects.toThrow('The file is no log of a run');
   });
 });

@@ -239,9 +239,9 @@ class Follower extends Readable {
     this.#isWanted = false;
     const before = this.#before;
     this.#before = undefined;
-    // A generator that is reading ends, and closes its file, when the reading has.
-    if (before === undefined) done(error);
-    else before.return(undefined).then(() => done(error), done);
+    // A generator that is reading ends, and closes its file, when its reading has ended.
+    void before?.return(undefined);
+    done(error);
   }
 
   /** One piece of what was there before; the stream asks again. */

@@ -74,7 +74,9 @@ export class RunService {
     await store.execute('runs.renewHolder', { holder: holder.text, leaseMilliseconds });
     await recoverRuns(this.#opened.orphans);
     await sweepRunFolders(this.#opened.orphans);
-    this.#upkeep = setInterval(() => (this.#maintaining = this.#maintain()), upkeepMilliseconds);
+    this.#upkeep = setInterval(() => {
+      this.#maintaining = this.#maintain();
+    }, upkeepMilliseconds);
     this.#upkeep.unref();
   }
 

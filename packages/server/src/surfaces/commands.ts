@@ -33,7 +33,7 @@ async function create(context: CommandContext, args: NewConfiguration): Promise<
     .where('surface', '=', args.surface)
     .where('deleted_at', 'is', null)
     .executeTakeFirstOrThrow();
-  if (Number(count) >= args.maxConfigurations) {
+  if (count >= args.maxConfigurations) {
     throw new StrongroomError('limit_exceeded', {
       detail: `The domain has ${args.maxConfigurations} configurations of this kind, which is the limit.`,
     });

@@ -58,9 +58,9 @@ export interface UseTarget {
   readonly key: string;
   /** Only the uses of one field. */
   readonly field?: string;
-  /** Only in this domain: what a domain is told about a Global secret. */
-  readonly usedIn?: string;
-  readonly after?: { readonly configurationId: string; readonly pointer: string };
+  /** The domain whose configurations are looked at. */
+  readonly usedIn: string;
+  readonly after?: { readonly configurationId: string; readonly pointer: string; readonly reference: string };
   readonly limit: number;
 }
 
@@ -89,14 +89,14 @@ async function usesOf({ db }: QueryContext, args: UseTarget): Promise<FoundUse[]
     .where('uses.target_scope_id', '=', args.scopeId)
     .where('uses.target_source_id', '=', args.sourceId)
     .where('uses.target_key', '=', args.key)
+    .where('uses.scope_id', '=', args.usedIn)
     .where('configurations.deleted_at', 'is', null)
     .where('scopes.deleted_at', 'is', null);
   if (args.field !== undefined) query = query.where('uses.target_field', '=', args.field);
-  if (args.usedIn !== undefined) query = query.where('uses.scope_id', '=', args.usedIn);
   const { after } = args;
   if (after !== undefined)
     query = query.where(
-      sql<boolean>`(uses.configuration_id, uses.pointer) > (${after.configurationId}, ${after.pointer})`,
+      sql<boolean>`(uses.configuration_id, uses.pointer, uses.reference) > (${after.configurationId}, ${after.pointer}, ${after.reference})`,
     );
   return query
     .orderBy('uses.configuration_id')
@@ -106,42 +106,8 @@ async function usesOf({ db }: QueryContext, args: UseTarget): Promise<FoundUse[]
     .execute();
 }
 
-/** References of a domain that no longer resolve because their secret is missing or deleted: the inventory's used-but-missing. */
-async function unresolvedUses(
-  { db }: QueryContext,
-  args: { readonly scopeId: string; readonly limit: number },
-): Promise<(FoundUse & { readonly is_deleted: boolean })[]> {
-  const rows = await db
-    .selectFrom('uses')
-    .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')
-    .innerJoin('scopes', 'scopes.id', 'uses.scope_id')
-    .leftJoin('secrets', 'secrets.id', 'uses.secret_id')
-    .selectAll('uses')
-    .select([
-      'configurations.name as configuration_name',
-      'configurations.surface',
-      'configurations.bundle_id',
-      'configurations.is_suspended',
-      'scopes.name as domain_name',
-      'secrets.id as found_id',
-      'secrets.deleted_at as secret_deleted_at',
-    ])
-    .where('uses.scope_id', '=', args.scopeId)
-    .where('configurations.deleted_at', 'is', null)
-    .where((column) => column.or([column('secrets.id', 'is', null), column('secrets.deleted_at', 'is not', null)]))
-    .orderBy('uses.configuration_id')
-    .orderBy('uses.pointer')
-    .limit(args.limit)
-    .execute();
-  return rows.map(({ found_id: found, secret_deleted_at: deletedAt, ...row }) => ({
-    ...row,
-    is_deleted: found !== null && deletedAt !== null,
-  }));
-}
-
 export const surfaceQueries = {
   'surfaces.list': list,
   'surfaces.bundles': bundles,
   'surfaces.usesOf': usesOf,
-  'surfaces.unresolvedUses': unresolvedUses,
 };

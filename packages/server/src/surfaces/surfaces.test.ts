@@ -2,6 +2,7 @@ import { StrongroomError } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LaunchWorld, openLaunchWorld } from '../../testing/launch-world.ts';
 import type { SparkJobInput } from './spark-job/document.ts';
+import { ReferenceUses } from './uses.ts';
 
 const secret = (key: string, scope: 'domain' | 'global' = 'domain') => ({ scope, source: 'managed', key });
 
@@ -141,7 +142,7 @@ describe('saving a Spark job', () => {
       { pointer: '/environment/4/secret', code: 'reference_unresolved', fixableBy: ['MANAGE_SECRETS in finance'] },
     ]);
     expect(error.errors?.[0]?.message).toContain('secret://domain/managed/nope');
-    await expect(world.asset('broken')).rejects.toThrow();
+    await expect(world.asset('broken')).rejects.toThrow('There is no job broken');
   });
 
   it('needs USE, and says so only to who may see the secret', async () => {
@@ -266,6 +267,38 @@ describe('saving a Spark job', () => {
     expect((await save('olga', { name: 'in-careful', command: ['true'] }, 'careful')).bundle).toBe('careful');
     const page = await world.jobs.list(await world.caller('ann'), world.finance, {});
     expect(page.items.map(({ name }) => name)).not.toContain('in-careful');
+  });
+
+  it('finds where a reference is used, down to the field, and hides what is not the caller’s', async () => {
+    const uses = new ReferenceUses(world.test.store, world.access, world.test.keys);
+    const find = async (by: string, reference: string, more = {}) =>
+      uses.list(await world.caller(by), world.finance, { reference, ...more });
+    expect((await find('ann', 'secret://domain/managed/db-fields')).items).toMatchObject([
+      {
+        configuration: 'first',
+        pointer: '/files/0/secret',
+        name: 'conf/key',
+        reference: 'secret://domain/managed/db-fields#password',
+      },
+    ]);
+    expect((await find('ann', 'secret://domain/managed/db-fields#user')).items).toEqual([]);
+    expect((await find('ann', 'secret://global/managed/unknown')).items).toMatchObject([
+      { kind: 'placeholder', configuration: 'legacy' },
+    ]);
+    await save(
+      'olga',
+      { name: 'hidden', command: ['true'], environment: [{ name: 'A', secret: secret('shared', 'global') }] },
+      'careful',
+    );
+    const seen: unknown[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await find('ann', 'secret://global/managed/shared', { limit: 1, cursor });
+      seen.push(...page.items.map(({ configuration }) => configuration));
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    expect(seen).toEqual(['first', 'mixed', 'legacy', undefined]);
+    expect((await refusalOf(find('ann', 'hunter2'))).code).toBe('reference_malformed');
   });
 
   it('lists by name, with what each holds and what the caller may do', async () => {

@@ -40,9 +40,6 @@ export interface FileField {
   readonly template?: boolean;
 }
 
-/** The lists whose entries take references. */
-export const fieldLists = ['environment', 'sparkConfig', 'files'] as const;
-
 /** A reference as documents hold it. */
 export function toReferenceObject(reference: Reference): ReferenceObject {
   const { scope, source, key, field } = reference;

@@ -213,7 +213,8 @@ function sparkSubmit(spark: SparkApplication, input: RenderInput, hasProperties:
     items === undefined || items.length === 0 ? [] : [option, items.join(',')];
   return [
     'spark-submit',
-    ...['--name', input.name],
+    '--name',
+    input.name,
     ...(hasProperties ? ['--properties-file', `${input.home}/${propertiesFileName}`] : []),
     ...(spark.mainClass === undefined ? [] : ['--class', spark.mainClass]),
     ...listed('--jars', dependencies.jars),
