@@ -125,6 +125,7 @@ export const routeTable = {
   listGroups: { method: 'GET', path: '/v1/groups' },
   listMembers: { method: 'GET', path: '/v1/domains/{domain}/members' },
   listOwnSessions: { method: 'GET', path: '/v1/auth/sessions' },
+  listReferenceUses: { method: 'GET', path: '/v1/domains/{domain}/used-by' },
   listRuns: { method: 'GET', path: '/v1/domains/{domain}/runs' },
   listServiceAccounts: { method: 'GET', path: '/v1/service-accounts' },
   listSparkJobRuns: { method: 'GET', path: '/v1/domains/{domain}/spark-jobs/{name}/runs' },
