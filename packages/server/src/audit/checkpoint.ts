@@ -1,3 +1,4 @@
+import { checkpointState } from './queries.ts';
 import { StrongroomError } from '@strongroom/contract';
 import type { SigningKey } from '@strongroom/crypto';
 import { newId } from '../store/ids.ts';
@@ -11,7 +12,7 @@ const checkpointEveryRecords = 1_000;
 const checkpointEveryMilliseconds = 60_000;
 
 export interface CheckpointerParts {
-  readonly store: Pick<Store, 'query' | 'execute'>;
+  readonly store: Pick<Store, 'execute' | 'db' | 'dialect'>;
   readonly signing: SigningKey;
   readonly installationId: string;
   readonly epoch: number;
@@ -29,7 +30,7 @@ export class Checkpointer {
 
   /** A checkpoint when 1,000 records or 60 seconds have passed since the last one. @returns whether there was one to make */
   async makeWhenDue(now = Date.now()): Promise<boolean> {
-    const { heads, previous, isOnlyCheckpoint } = await this.#parts.store.query('audit.checkpointState', undefined);
+    const { heads, previous, isOnlyCheckpoint } = await checkpointState(this.#parts.store);
     if (isOnlyCheckpoint) return false;
     const records = heads.reduce((sum, head) => sum + head.sequence - head.checkpointed, 0);
     if (records < checkpointEveryRecords && now - (previous?.at ?? 0) < checkpointEveryMilliseconds) return false;
@@ -43,7 +44,7 @@ export class Checkpointer {
    */
   async make(now = Date.now()): Promise<boolean> {
     const { store, signing, installationId, epoch } = this.#parts;
-    const { heads, previous, isOnlyCheckpoint } = await store.query('audit.checkpointState', undefined);
+    const { heads, previous, isOnlyCheckpoint } = await checkpointState(store);
     if (heads.length === 0 || isOnlyCheckpoint) return false;
     // Checkpoints are ordered by their time, which a clock set back must not turn around.
     const at = Math.max(now, (previous?.at ?? 0) + 1);

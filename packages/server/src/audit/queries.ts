@@ -93,7 +93,7 @@ export interface CheckpointState {
 }
 
 /** What the next checkpoint would cover. */
-async function checkpointState(context: QueryContext): Promise<CheckpointState> {
+export async function checkpointState(context: QueryContext): Promise<CheckpointState> {
   const heads = await movedHeads(context.db);
   const previous = await latestCheckpoint(context.db);
   const [head] = heads;
@@ -181,7 +181,6 @@ async function exportCheckpoints(
 
 export const auditQueries = {
   'audit.list': list,
-  'audit.checkpointState': checkpointState,
   'audit.exportStart': exportStart,
   'audit.exportRecords': exportRecords,
   'audit.exportCheckpoints': exportCheckpoints,

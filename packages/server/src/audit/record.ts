@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { auditMac, type KeyTerm, TermKey } from '@strongroom/crypto';
-import { installationScopeId } from '../keys/keyring.ts';
+import { installationScopeId } from '../keys/terms.ts';
 import type { AuditEvent } from './event.ts';
 
 /** Names the hash's input; a change of the record's form or of the input is a new label. */

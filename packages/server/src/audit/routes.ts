@@ -1,3 +1,4 @@
+import { checkpointState } from './queries.ts';
 import { Readable } from 'node:stream';
 import { type auditRoutes, StrongroomError } from '@strongroom/contract';
 import { encodePublicKeyText } from '@strongroom/crypto';
@@ -12,7 +13,7 @@ import { filterOf, listRecords } from './listing.ts';
 import { signingKeyId } from './record.ts';
 
 export interface AuditRouteParts {
-  readonly store: Pick<Store, 'query' | 'execute'>;
+  readonly store: Pick<Store, 'query' | 'execute' | 'db' | 'dialect'>;
   readonly keys: Pick<Keys, 'installationId' | 'sealCursor' | 'openCursor'>;
   /** Ed25519, 32 bytes. */
   readonly publicKey: Uint8Array;
@@ -57,7 +58,7 @@ export function auditHandlers(parts: AuditRouteParts): HandlersOf<typeof auditRo
       };
     },
     async auditAnchor() {
-      const { previous: latest } = await store.query('audit.checkpointState', undefined);
+      const { previous: latest } = await checkpointState(store);
       const tail = anchorPath === null ? null : readAnchorTail(anchorPath);
       return {
         body: {

@@ -1,5 +1,7 @@
+import { StrongroomError } from '@strongroom/contract';
 import type { Keyring } from '../keys/keyring.ts';
 import { resealRetired } from '../keys/rotation.ts';
+import { purgeable } from '../secrets/queries.ts';
 import type { Store } from '../store/store.ts';
 import type { PeriodicJob } from './scheduler.ts';
 
@@ -30,17 +32,35 @@ export function periodicJobs(store: Store, keyring: Keyring): readonly PeriodicJ
     {
       name: 'reseal-values',
       everyMilliseconds: minute,
-      run: async ({ signal }) => {
-        await resealRetired(store, keyring, { batches: 50, signal });
+      run: async (lease) => {
+        if (!(await hasRetiredVersions(store))) return;
+        const { failed } = await resealRetired(store, keyring, { batches: 50, signal: lease.signal, lease });
+        if (failed === 0) return;
+        throw new StrongroomError('internal', {
+          detail: `${failed} stored values do not decrypt and stay under their retired key: their rows were changed.`,
+        });
       },
     },
   ];
 }
 
+/** By key, on this thread: an idle server starts no reader for the answer, which is nearly always no. */
+async function hasRetiredVersions(store: Store): Promise<boolean> {
+  const found = await store.db
+    .selectFrom('key_terms')
+    .innerJoin('secret_versions', 'secret_versions.term_id', 'key_terms.id')
+    .select('key_terms.id')
+    .where('key_terms.purpose', '=', 'value')
+    .where('key_terms.state', '=', 'retired')
+    .limit(1)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
 /** Ends the retention of deleted secrets: row, versions and index entry go, one audited command each. */
 async function purgeDeleted(store: Store, signal: AbortSignal): Promise<void> {
   for (;;) {
-    const due = await store.query('secret.purgeable', { now: Date.now(), limit: rowsAtOnce });
+    const due = await purgeable(store, { now: Date.now(), limit: rowsAtOnce });
     for (const { id, key, scope_id } of due) {
       if (signal.aborted) return;
       await store.execute(

@@ -303,8 +303,8 @@ async function duplicates(
   return groups;
 }
 
-/** Deleted secrets whose retention is over. */
-async function purgeable(
+/** Deleted secrets whose retention is over; by an index of those alone, so cheap enough for the main thread. */
+export async function purgeable(
   context: QueryContext,
   args: { readonly now: number; readonly limit: number },
 ): Promise<{ readonly id: string; readonly key: string; readonly scope_id: string }[]> {
@@ -323,5 +323,4 @@ export const secretQueries = {
   'secret.usedButMissing': usedButMissing,
   'secret.folders': folders,
   'secret.duplicates': duplicates,
-  'secret.purgeable': purgeable,
 };

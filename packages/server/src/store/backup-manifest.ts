@@ -4,7 +4,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StrongroomError } from '@strongroom/contract';
 import { Type, type Static } from 'typebox';
-import { Value } from 'typebox/value';
 
 /** Name of the manifest in a backup's directory; written last, so a directory without one is no backup. */
 export const manifestName = 'manifest.json';
@@ -50,6 +49,8 @@ export async function readManifest(backup: string): Promise<BackupManifest> {
   } catch (cause) {
     throw notABackup('there is no readable manifest.json', cause);
   }
+  // Loaded when a backup is read: a server that never restores one spares the memory.
+  const { Value } = await import('typebox/value');
   if (!Value.Check(Manifest, manifest)) throw notABackup('its manifest is of another format');
   return manifest;
 }
