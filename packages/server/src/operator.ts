@@ -117,9 +117,12 @@ export async function checkRecoveryKit(
 /** Records that a kit was made and tried. */
 export async function confirmRecovery(configuration: LoadedConfiguration): Promise<void> {
   await withInstallation(configuration, async (store, keyring) => {
-    await store.execute('keys.confirmRecovery', undefined, {
-      audit: [{ ...operatorActor, action: 'recovery.confirm', outcome: 'allowed', detail: { kekId: keyring.kek.id } }],
-    });
+    const kekId = keyring.kek.id;
+    await store.execute(
+      'keys.confirmRecovery',
+      { kekId },
+      { audit: [{ ...operatorActor, action: 'recovery.confirm', outcome: 'allowed', detail: { kekId } }] },
+    );
   });
 }
 

@@ -1,6 +1,8 @@
 import { StrongroomError } from '@strongroom/contract/core';
-import type { KeyTerm } from '@strongroom/crypto';
+import { type KeyTerm, MAX_TERM_USES } from '@strongroom/crypto';
+import { type LeaseToken, requireLease } from '../store/leases.ts';
 import type { CommandContext } from '../store/store.ts';
+import { termsDestroyed } from './terms.ts';
 
 /** How many sealings are reserved at once: a crash loses at most this many of a term's 2³¹. */
 export const useReservation = 4096;
@@ -36,6 +38,8 @@ async function createInstallation(context: CommandContext, args: NewInstallation
  * Adds terms, each retiring the active one of its scope and purpose. A term whose number is taken was added by another
  * replica: that one stays. The KEK must still be the installation's, else a replica with an old KEK would write terms
  * nobody can open.
+ *
+ * @throws StrongroomError `key_unavailable`: another KEK is in force, or the scope's keys were destroyed
  */
 async function addTerms(context: CommandContext, args: { readonly terms: readonly KeyTerm[] }): Promise<void> {
   const { kek_id } = await context.db.selectFrom('installation').select('kek_id').executeTakeFirstOrThrow();
@@ -46,14 +50,15 @@ async function addTerms(context: CommandContext, args: { readonly terms: readonl
         hint: 'Restart this server with the new key-encryption key.',
       });
     }
-    const taken = await context.db
+    const others = await context.db
       .selectFrom('key_terms')
-      .select('id')
+      .select(['number', 'state'])
       .where('scope_id', '=', term.scopeId)
       .where('purpose', '=', term.purpose)
-      .where('number', '=', term.number)
-      .executeTakeFirst();
-    if (taken !== undefined) continue;
+      .execute();
+    // The scope was deleted since: a new key would seal values that nobody can ever purge.
+    if (others.some(({ state }) => state === 'destroyed')) throw termsDestroyed();
+    if (others.some(({ number }) => number === term.number)) continue;
     await context.db
       .updateTable('key_terms')
       .set({ state: 'retired' })
@@ -83,21 +88,31 @@ async function insertTerm(context: CommandContext, term: KeyTerm): Promise<void>
     .execute();
 }
 
-/** Reserves sealings before they happen, so that the stored count is never below the real one. */
+/**
+ * Reserves sealings before they happen, so that the stored count is never below the real one, over all replicas together.
+ * @returns whether the term has too few left, and needs a successor; then nothing was reserved
+ * @throws StrongroomError `version_conflict` when the term was retired
+ */
 async function reserveUses(
   context: CommandContext,
   args: { readonly termId: string },
-): Promise<{ readonly uses: number }> {
+): Promise<{ readonly isExhausted: boolean }> {
   const row = await context.db
     .updateTable('key_terms')
     .set((column) => ({ uses: column('uses', '+', useReservation) }))
     .where('id', '=', args.termId)
     .where('state', '=', 'active')
+    .where('uses', '<=', MAX_TERM_USES - useReservation)
     .returning('uses')
     .executeTakeFirst();
-  if (row === undefined)
-    throw new StrongroomError('version_conflict', { detail: 'The key term was retired meanwhile.' });
-  return { uses: row.uses };
+  if (row !== undefined) return { isExhausted: false };
+  const term = await context.db
+    .selectFrom('key_terms')
+    .select('state')
+    .where('id', '=', args.termId)
+    .executeTakeFirst();
+  if (term?.state === 'active') return { isExhausted: true };
+  throw new StrongroomError('version_conflict', { detail: 'The key term was retired meanwhile.' });
 }
 
 /** All terms under another KEK, and the installation's proof of it, in one transaction. */
@@ -145,8 +160,18 @@ async function destroyScope(context: CommandContext, args: { readonly scopeId: s
     .execute();
 }
 
-async function confirmRecovery(context: CommandContext): Promise<void> {
-  await context.db.updateTable('installation').set({ recovery_confirmed_at: context.now }).execute();
+/** @throws StrongroomError `state_conflict` when the kit holds another KEK than the one in force */
+async function confirmRecovery(context: CommandContext, args: { readonly kekId: string }): Promise<void> {
+  const confirmed = await context.db
+    .updateTable('installation')
+    .set({ recovery_confirmed_at: context.now })
+    .where('kek_id', '=', args.kekId)
+    .executeTakeFirst();
+  if (confirmed.numUpdatedRows === 1n) return;
+  throw new StrongroomError('state_conflict', {
+    detail: 'The kit holds another key-encryption key than the one in use.',
+    hint: 'Make a new kit with strongroom recovery create.',
+  });
 }
 
 export interface ResealedVersion {
@@ -158,11 +183,15 @@ export interface ResealedVersion {
   readonly envelope: Uint8Array;
 }
 
-/** Replaces envelopes that still are under the old term; one changed meanwhile is left to the next pass. */
+/**
+ * Replaces envelopes that still are under the old term; one changed meanwhile is left to the next pass.
+ * @throws StrongroomError `version_conflict` when the lease went to another process
+ */
 async function resealVersions(
   context: CommandContext,
-  args: { readonly versions: readonly ResealedVersion[] },
+  args: { readonly versions: readonly ResealedVersion[]; readonly lease?: LeaseToken },
 ): Promise<{ readonly changed: number }> {
+  if (args.lease !== undefined) await requireLease(context, args.lease);
   let changed = 0;
   for (const row of args.versions) {
     const result = await context.db

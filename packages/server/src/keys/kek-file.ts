@@ -24,6 +24,13 @@ export async function openKekFile(store: Store, path: string): Promise<Kek> {
       await promote(path);
       return next;
     }
+    const old = oldPath(path, installation.kek_id);
+    if (existsSync(old)) {
+      throw new StrongroomError('key_unavailable', {
+        detail: `The data is under the key-encryption key ${installation.kek_id}, which ${old} keeps since a rotation.`,
+        hint: `After restoring an older backup point STRONGROOM_KEK_FILE at ${old}, or put it in the place of ${path}. Nothing was changed.`,
+      });
+    }
     if (current !== undefined) return current; // the keyring says which key it expected
     throw new StrongroomError('key_unavailable', {
       detail: `The key-encryption key file ${path} does not exist.`,
@@ -41,18 +48,27 @@ export function nextPath(path: string): string {
   return `${path}.next`;
 }
 
+/** Where a rotation leaves the key it replaced. */
+function oldPath(path: string, kekId: string): string {
+  return `${path}.${kekId.slice(0, 8)}.old`;
+}
+
+export type PromotionStep = 'old-kept' | 'promoted';
+
 /**
  * The new key takes the place of the old one, which stays beside it as `<path>.<id>.old`: backups made before the
  * rotation open with it alone.
  */
-export async function promote(path: string): Promise<void> {
+export async function promote(path: string, reached: (step: PromotionStep) => void = () => undefined): Promise<void> {
   if (existsSync(path)) {
     const old = await loadKekFile(path, { create: false });
-    const kept = `${path}.${old.id.slice(0, 8)}.old`;
+    const kept = oldPath(path, old.id);
     old.destroy();
     if (!existsSync(kept)) await link(path, kept);
   }
+  reached('old-kept');
   await rename(nextPath(path), path);
   await using directory = await open(dirname(path), 'r');
   await directory.sync();
+  reached('promoted');
 }

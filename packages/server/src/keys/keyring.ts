@@ -1,6 +1,5 @@
-import { StrongroomError } from '@strongroom/contract/core';
+import { StrongroomError } from '@strongroom/contract';
 import {
-  createSigningKey,
   createTerm,
   CryptoError,
   envelopeTermId,
@@ -11,8 +10,6 @@ import {
   isChosenToken,
   type KeyEncryptionKey,
   type KeyPurpose,
-  type KeyTerm,
-  MAX_TERM_USES,
   openCursor,
   openSigningKey,
   openTerm,
@@ -24,17 +21,12 @@ import {
   type TermKey,
 } from '@strongroom/crypto';
 import type { AuditEvent } from '../audit/event.ts';
-import { newId } from '../store/ids.ts';
 import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { useReservation } from './commands.ts';
+import { createInstallation, installationPurposes, proveKek, readInstallation } from './installation.ts';
 import type { Keys, SealedValue, ValuePlace } from './keys.ts';
-
-/** The scope id of terms that belong to no scope of secrets. */
-export const installationScopeId = 'installation';
-
-const kekCheckPlaintext = new TextEncoder().encode('strongroom installation key check');
-const installationPurposes = ['token', 'cursor', 'idempotency', 'audit-mac'] as const;
+import { installationScopeId, openTermRow, orUnavailable, termFromRow, termsDestroyed } from './terms.ts';
 
 /** Raw audit keys for the one writer, which hashes and signs on its own thread. Zeroed by whoever received them. */
 export interface AuditKeyMaterial {
@@ -54,7 +46,7 @@ export interface AuditKeyMaterial {
  * Before anything else the KEK is proven against the installation's check; with a wrong one nothing is read further and
  * nothing is written.
  *
- * @throws StrongroomError `key_unavailable`: wrong KEK, or a term that this KEK does not open.
+ * @throws StrongroomError `key_unavailable`: wrong KEK, or a term of the installation that is missing or doesn't open.
  */
 export async function openKeyring(store: Store, kek: KeyEncryptionKey): Promise<Keyring> {
   const installation = (await readInstallation(store)) ?? (await createInstallation(store, kek));
@@ -66,84 +58,17 @@ export async function openKeyring(store: Store, kek: KeyEncryptionKey): Promise<
     .where('scope_id', '=', installationScopeId)
     .where('state', '!=', 'destroyed')
     .execute();
-  for (const row of rows) if (row.purpose !== 'audit-sign') terms.set(row.id, await open(kek, installation.id, row));
-  return new Keyring(store, kek, installation.id, terms);
-}
-
-type InstallationRow = Pick<Tables['installation'], 'id' | 'kek_id' | 'kek_check'>;
-
-async function readInstallation(store: Store): Promise<InstallationRow | undefined> {
-  return store.db.selectFrom('installation').select(['id', 'kek_id', 'kek_check']).executeTakeFirst();
-}
-
-async function createInstallation(store: Store, kek: KeyEncryptionKey): Promise<InstallationRow> {
-  const installationId = newId('installation');
-  const terms: KeyTerm[] = [];
   for (const purpose of installationPurposes) {
-    const { term, key } = await createTerm(kek, { installationId, scopeId: installationScopeId, purpose, number: 1 });
-    key.destroy();
-    terms.push(term);
+    if (rows.some((row) => row.purpose === purpose && row.state === 'active')) continue;
+    throw new StrongroomError('key_unavailable', { detail: `The installation has no ${purpose} key.` });
   }
-  const signingKey = createSigningKey();
-  terms.push(await signingKey.wrap(kek, { installationId, scopeId: installationScopeId, number: 1 }));
-  signingKey.destroy();
-  await store.execute('keys.createInstallation', {
-    id: installationId,
-    kekId: kek.id,
-    kekCheck: await sealKekCheck(kek, installationId),
-    terms,
-  });
-  // Another process may have been first; its installation is the one.
-  const row = await readInstallation(store);
-  if (row === undefined)
-    throw new StrongroomError('storage_unavailable', { detail: 'The installation could not be created.' });
-  return row;
-}
-
-/** The constant under the KEK that proves at the next start that the KEK is the right one. */
-export async function sealKekCheck(kek: KeyEncryptionKey, installationId: string): Promise<Uint8Array> {
-  return kek.wrap(kekCheckPlaintext, new TextEncoder().encode(`strongroom/kek-check/v1/${installationId}`));
-}
-
-/** @throws StrongroomError `key_unavailable` */
-export async function proveKek(kek: KeyEncryptionKey, installation: InstallationRow): Promise<void> {
-  const wrong = (cause?: unknown): StrongroomError =>
-    new StrongroomError('key_unavailable', {
-      detail: `The key-encryption key ${kek.id} is not the one this installation was made with (${installation.kek_id}).`,
-      hint: 'Point STRONGROOM_KEK_FILE at the right key, or recover it with strongroom recovery restore. Nothing was changed.',
-      cause,
-    });
-  if (kek.id !== installation.kek_id) throw wrong();
-  try {
-    await kek.unwrap(installation.kek_check, new TextEncoder().encode(`strongroom/kek-check/v1/${installation.id}`));
-  } catch (cause) {
-    throw wrong(cause);
+  for (const row of rows) {
+    const key = await openTermRow(kek, installation.id, row);
+    // Signing is the writer's: its key is opened again when the audit chain starts.
+    if (row.purpose === 'audit-sign') key.destroy();
+    else terms.set(row.id, key);
   }
-}
-
-/** A stored row as the crypto package's record. */
-export function termFromRow(row: Tables['key_terms']): KeyTerm {
-  return {
-    id: row.id,
-    scopeId: row.scope_id,
-    purpose: row.purpose as KeyPurpose,
-    number: row.number,
-    wrapped: row.wrapped ?? new Uint8Array(0),
-    kekId: row.kek_id,
-    uses: row.uses,
-    state: row.state,
-  };
-}
-
-async function open(kek: KeyEncryptionKey, installationId: string, row: Tables['key_terms']): Promise<TermKey> {
-  try {
-    return await openTerm(kek, installationId, termFromRow(row));
-  } catch (cause) {
-    throw new StrongroomError('key_unavailable', {
-      detail: `The key term ${row.id} (${row.purpose}, ${row.state}) does not open.`,
-      cause,
-    });
-  }
+  return new Keyring(store, kek, installation.id, terms);
 }
 
 /** {@link Keys} over the store. Opened term keys stay in memory until {@link Keyring.close}. */
@@ -155,6 +80,8 @@ export class Keyring implements Keys {
   /** Active value and fingerprint terms per scope: `purpose scope` → term. */
   readonly #active = new Map<string, ActiveTerm>();
   readonly #opening = new Map<string, Promise<ActiveTerm>>();
+  /** Settles, never rejects, when the rotation of the KEK that is under way has ended. */
+  #rotation: Promise<unknown> | undefined;
 
   constructor(store: Store, kek: KeyEncryptionKey, installationId: string, terms: Map<string, TermKey>) {
     this.#store = store;
@@ -167,9 +94,25 @@ export class Keyring implements Keys {
     return this.#kek;
   }
 
-  /** After a rotation: new terms are wrapped by the new KEK; opened terms stay as they are. */
-  useKek(kek: KeyEncryptionKey): void {
-    this.#kek = kek;
+  /**
+   * Runs a rotation of the KEK: one at a time, and whoever needs a term that the rotation has under its hands waits for
+   * its end. After its commit the rotation calls `useKek`; opened terms stay as they are.
+   *
+   * @throws StrongroomError `state_conflict` while another one runs in this process
+   */
+  async replacingKek<Result>(rotate: (useKek: (kek: KeyEncryptionKey) => void) => Promise<Result>): Promise<Result> {
+    if (this.#rotation !== undefined) {
+      throw new StrongroomError('state_conflict', { detail: 'The key-encryption key is being rotated already.' });
+    }
+    const rotating = rotate((kek) => {
+      this.#kek = kek;
+    });
+    this.#rotation = Promise.allSettled([rotating]);
+    try {
+      return await rotating;
+    } finally {
+      this.#rotation = undefined;
+    }
   }
 
   async prepareScope(scopeId: string): Promise<void> {
@@ -241,7 +184,7 @@ export class Keyring implements Keys {
       .where('state', '=', 'active')
       .executeTakeFirstOrThrow();
     const term = termFromRow(row);
-    const signing = await openSigningKey(this.#kek, this.installationId, term);
+    const signing = await orUnavailable(row, () => openSigningKey(this.#kek, this.installationId, term));
     const seedKey = await openTerm(this.#kek, this.installationId, term);
     try {
       return {
@@ -258,10 +201,15 @@ export class Keyring implements Keys {
     }
   }
 
-  /** Makes the next value term of a scope; what older terms sealed stays readable. */
+  /**
+   * Makes the next value term of a scope; what older terms sealed stays readable.
+   * @throws StrongroomError `key_unavailable` when the scope's keys were destroyed
+   */
   async rotateValueTerm(scopeId: string, audit?: AuditEvent): Promise<void> {
-    const current = await this.#activeTerm('value', scopeId);
-    await this.#addTerm('value', scopeId, current.key.number + 1, audit);
+    // From the store: another replica may have rotated since this one opened its term.
+    const newest = await this.#readNewest('value', scopeId);
+    if (newest?.state === 'destroyed') throw termsDestroyed();
+    await this.#underKek((kek) => this.#addTerm(kek, 'value', scopeId, (newest?.number ?? 0) + 1, audit));
     this.#active.delete(`value ${scopeId}`);
   }
 
@@ -307,30 +255,27 @@ export class Keyring implements Keys {
 
   /** One sealing of the scope's value term, reserved in the store before it happens. */
   async #takeUse(scopeId: string): Promise<TermKey> {
-    let active = await this.#activeTerm('value', scopeId);
-    if (active.key.uses >= MAX_TERM_USES - useReservation) {
-      await this.rotateValueTerm(scopeId);
-      active = await this.#activeTerm('value', scopeId);
-    }
-    if (active.reserved === 0) {
-      active.reserving ??= this.#reserve(active);
-      try {
-        await active.reserving;
-      } catch (error) {
-        // Another replica retired the term: its successor is in the store.
-        if (!(error instanceof StrongroomError) || error.code !== 'version_conflict') throw error;
-        if (this.#active.get(`value ${scopeId}`) === active) this.#active.delete(`value ${scopeId}`);
-        return this.#takeUse(scopeId);
+    for (;;) {
+      const active = await this.#activeTerm('value', scopeId);
+      // More may have waited for a reservation than it holds: each looks again.
+      if (active.reserved > 0) {
+        active.reserved -= 1;
+        return active.key;
       }
+      active.reserving ??= this.#reserve(scopeId, active);
+      await active.reserving;
     }
-    active.reserved -= 1;
-    return active.key;
   }
 
-  async #reserve(active: ActiveTerm): Promise<void> {
+  async #reserve(scopeId: string, active: ActiveTerm): Promise<void> {
     try {
-      await this.#store.execute('keys.reserveUses', { termId: active.key.id });
-      active.reserved += useReservation;
+      const { isExhausted } = await this.#store.execute('keys.reserveUses', { termId: active.key.id });
+      if (isExhausted) await this.rotateValueTerm(scopeId);
+      else active.reserved += useReservation;
+    } catch (error) {
+      // Another replica retired the term: its successor is in the store.
+      if (!(error instanceof StrongroomError) || error.code !== 'version_conflict') throw error;
+      if (this.#active.get(`value ${scopeId}`) === active) this.#active.delete(`value ${scopeId}`);
     } finally {
       active.reserving = undefined;
     }
@@ -352,15 +297,49 @@ export class Keyring implements Keys {
   }
 
   async #openActive(purpose: 'value' | 'fingerprint', scopeId: string): Promise<ActiveTerm> {
-    const row = (await this.#readActive(purpose, scopeId)) ?? (await this.#addTerm(purpose, scopeId, 1));
-    if (row.state === 'destroyed')
-      throw new StrongroomError('key_unavailable', { detail: 'The keys of this scope were destroyed.' });
-    const key = this.#terms.get(row.id) ?? (await open(this.#kek, this.installationId, row));
-    this.#terms.set(key.id, key);
-    return { key, reserved: 0, reserving: undefined };
+    return this.#underKek(async (kek) => {
+      const row = (await this.#readNewest(purpose, scopeId)) ?? (await this.#addTerm(kek, purpose, scopeId, 1));
+      if (row.state === 'destroyed') throw termsDestroyed();
+      const key = this.#terms.get(row.id) ?? (await openTermRow(kek, this.installationId, row));
+      this.#terms.set(key.id, key);
+      return { key, reserved: 0, reserving: undefined };
+    });
   }
 
-  async #readActive(purpose: KeyPurpose, scopeId: string): Promise<Tables['key_terms'] | undefined> {
+  /** A term made by another replica, or a retired one not opened yet. */
+  async #openById(termId: string): Promise<TermKey> {
+    return this.#underKek(async (kek) => {
+      const row = await this.#store.db.selectFrom('key_terms').selectAll().where('id', '=', termId).executeTakeFirst();
+      if (row === undefined)
+        throw new StrongroomError('key_unavailable', {
+          detail: 'The key of this value is unknown to this installation.',
+        });
+      if (row.state === 'destroyed')
+        throw new StrongroomError('key_unavailable', { detail: 'The key of this value was destroyed.' });
+      const key = await openTermRow(kek, this.installationId, row);
+      this.#terms.set(termId, key);
+      return key;
+    });
+  }
+
+  /**
+   * Work that reads or makes terms under one KEK. While a rotation is between its commit and its end the store is under the
+   * new KEK and this process still has the old one: such work fails, and is done again when the rotation is over.
+   */
+  async #underKek<Result>(work: (kek: KeyEncryptionKey) => Promise<Result>): Promise<Result> {
+    for (;;) {
+      const kek = this.#kek;
+      try {
+        return await work(kek);
+      } catch (error) {
+        if (!(error instanceof StrongroomError) || error.code !== 'key_unavailable') throw error;
+        await this.#rotation;
+        if (kek === this.#kek) throw error;
+      }
+    }
+  }
+
+  async #readNewest(purpose: KeyPurpose, scopeId: string): Promise<Tables['key_terms'] | undefined> {
     return this.#store.db
       .selectFrom('key_terms')
       .selectAll()
@@ -372,37 +351,19 @@ export class Keyring implements Keys {
   }
 
   async #addTerm(
+    kek: KeyEncryptionKey,
     purpose: 'value' | 'fingerprint',
     scopeId: string,
     number: number,
     audit?: AuditEvent,
   ): Promise<Tables['key_terms']> {
-    const { term, key } = await createTerm(this.#kek, {
-      installationId: this.installationId,
-      scopeId,
-      purpose,
-      number,
-    });
+    const { term, key } = await createTerm(kek, { installationId: this.installationId, scopeId, purpose, number });
     key.destroy();
     await this.#store.execute('keys.addTerms', { terms: [term] }, audit === undefined ? {} : { audit: [audit] });
-    const row = await this.#readActive(purpose, scopeId);
+    const row = await this.#readNewest(purpose, scopeId);
     if (row === undefined)
       throw new StrongroomError('storage_unavailable', { detail: 'A key term could not be stored.' });
     return row;
-  }
-
-  /** A term made by another replica, or a retired one not opened yet. */
-  async #openById(termId: string): Promise<TermKey> {
-    const row = await this.#store.db.selectFrom('key_terms').selectAll().where('id', '=', termId).executeTakeFirst();
-    if (row === undefined)
-      throw new StrongroomError('key_unavailable', {
-        detail: 'The key of this value is unknown to this installation.',
-      });
-    if (row.state === 'destroyed')
-      throw new StrongroomError('key_unavailable', { detail: 'The key of this value was destroyed.' });
-    const key = await open(this.#kek, this.installationId, row);
-    this.#terms.set(termId, key);
-    return key;
   }
 }
 

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
 
 export interface RetiredVersion {
@@ -9,9 +10,19 @@ export interface RetiredVersion {
   readonly envelope: Uint8Array;
 }
 
-/** Versions whose value is still sealed under a retired term. */
-async function retiredVersions(context: QueryContext, args: { readonly limit: number }): Promise<RetiredVersion[]> {
-  return context.db
+export interface VersionPlace {
+  readonly secretId: string;
+  readonly epoch: number;
+  readonly version: number;
+}
+
+/** Versions whose value is still sealed under a retired term, in the order of their place, from behind `after` on. */
+async function retiredVersions(
+  context: QueryContext,
+  args: { readonly limit: number; readonly after?: VersionPlace },
+): Promise<RetiredVersion[]> {
+  const { limit, after } = args;
+  let query = context.db
     .selectFrom('key_terms')
     .innerJoin('secret_versions', 'secret_versions.term_id', 'key_terms.id')
     .innerJoin('secrets', 'secrets.id', 'secret_versions.secret_id')
@@ -25,8 +36,16 @@ async function retiredVersions(context: QueryContext, args: { readonly limit: nu
     ])
     .where('key_terms.purpose', '=', 'value')
     .where('key_terms.state', '=', 'retired')
-    .limit(args.limit)
-    .execute();
+    .orderBy('secret_versions.secret_id')
+    .orderBy('secret_versions.epoch')
+    .orderBy('secret_versions.version')
+    .limit(limit);
+  if (after !== undefined) {
+    query = query.where(
+      sql<boolean>`(secret_versions.secret_id, secret_versions.epoch, secret_versions.version) > (${after.secretId}, ${after.epoch}, ${after.version})`,
+    );
+  }
+  return query.execute();
 }
 
 export interface TermSummary {

@@ -1,10 +1,21 @@
 import { StrongroomError } from '@strongroom/contract';
-import { type KeyEncryptionKey, loadKekFile, rewrapTerm } from '@strongroom/crypto';
+import {
+  CryptoError,
+  type Kek,
+  type KeyEncryptionKey,
+  loadKekFile,
+  rewrapTerm,
+  type SecretValue,
+} from '@strongroom/crypto';
 import type { AuditEvent } from '../audit/event.ts';
+import type { LeaseToken } from '../store/leases.ts';
 import type { Store } from '../store/store.ts';
 import type { ResealedVersion } from './commands.ts';
-import { nextPath, promote } from './kek-file.ts';
-import { type Keyring, sealKekCheck, termFromRow } from './keyring.ts';
+import { sealKekCheck } from './installation.ts';
+import { nextPath, promote, type PromotionStep } from './kek-file.ts';
+import type { Keyring } from './keyring.ts';
+import type { RetiredVersion, VersionPlace } from './queries.ts';
+import { orUnavailable, termFromRow } from './terms.ts';
 
 /** Values sealed anew per commit. */
 const resealBatch = 100;
@@ -13,6 +24,9 @@ const attempts = 5;
 /**
  * Puts every term under another KEK: read, rewrap, one commit. Values are untouched, so the time it takes grows with the
  * number of scopes, not of secrets. Interrupted before the commit it has changed nothing; after it the new KEK is in force.
+ *
+ * @throws StrongroomError `state_conflict` for the KEK in force, or while another rotation runs; `version_conflict` when
+ * another process rotated meanwhile; `key_unavailable` for a term that doesn't open. Nothing was changed.
  */
 export async function rotateKek(
   store: Store,
@@ -20,26 +34,37 @@ export async function rotateKek(
   newKek: KeyEncryptionKey,
   audit: AuditEvent,
 ): Promise<{ readonly terms: number }> {
-  const oldKek = keyring.kek;
+  return keyring.replacingKek(async (useKek) => {
+    const rotated = await replaceKek(store, keyring, newKek, audit);
+    useKek(newKek);
+    return rotated;
+  });
+}
+
+async function replaceKek(
+  store: Store,
+  keyring: Keyring,
+  newKek: KeyEncryptionKey,
+  audit: AuditEvent,
+): Promise<{ readonly terms: number }> {
+  const { kek: oldKek, installationId } = keyring;
   if (oldKek.id === newKek.id)
     throw new StrongroomError('state_conflict', { detail: 'This key-encryption key is the current one.' });
   for (let attempt = 1; ; attempt += 1) {
     const rows = await store.db.selectFrom('key_terms').selectAll().where('state', '!=', 'destroyed').execute();
+    if (rows.some((row) => row.kek_id !== oldKek.id)) {
+      throw new StrongroomError('version_conflict', {
+        detail: 'Another process rotated the key-encryption key.',
+        hint: 'Restart this server with the new key-encryption key.',
+      });
+    }
     const terms = await Promise.all(
-      rows.map((row) => rewrapTerm(oldKek, newKek, keyring.installationId, termFromRow(row))),
+      rows.map((row) => orUnavailable(row, () => rewrapTerm(oldKek, newKek, installationId, termFromRow(row)))),
     );
+    const kekCheck = await sealKekCheck(newKek, installationId);
     try {
-      await store.execute(
-        'keys.replaceKek',
-        {
-          oldKekId: oldKek.id,
-          newKekId: newKek.id,
-          kekCheck: await sealKekCheck(newKek, keyring.installationId),
-          terms,
-        },
-        { audit: [audit] },
-      );
-      keyring.useKek(newKek);
+      const args = { oldKekId: oldKek.id, newKekId: newKek.id, kekCheck, terms };
+      await store.execute('keys.replaceKek', args, { audit: [audit] });
       return { terms: terms.length };
     } catch (error) {
       // A scope got its first key between the reading and the commit: read again.
@@ -48,55 +73,117 @@ export async function rotateKek(
   }
 }
 
-/** {@link rotateKek} for a KEK kept in a file; the recovery kit has to be made again afterwards. */
+/** What is on disk when a rotation of the key file has come so far. */
+export type RotationStep = 'next-written' | 'committed' | PromotionStep;
+
+/**
+ * {@link rotateKek} for a KEK kept in a file; the recovery kit has to be made again afterwards. An interruption anywhere
+ * leaves the old key or the new one in force, and `openKekFile` finds it.
+ *
+ * @param reached told of each step once it is durable, for drills that stop there
+ * @throws StrongroomError as `rotateKek`; `key_unavailable` when the new file can't be written. Nothing was changed.
+ */
 export async function rotateKekFile(
   store: Store,
   keyring: Keyring,
   path: string,
   audit: AuditEvent,
+  reached: (step: RotationStep) => void = () => undefined,
 ): Promise<{ readonly terms: number; readonly kekId: string }> {
-  const newKek = await loadKekFile(nextPath(path), { create: true });
-  const { terms } = await rotateKek(store, keyring, newKek, audit);
-  await promote(path);
-  return { terms, kekId: newKek.id };
+  return keyring.replacingKek(async (useKek) => {
+    const newKek = await nextKek(path);
+    reached('next-written');
+    const { terms } = await replaceKek(store, keyring, newKek, audit);
+    useKek(newKek);
+    reached('committed');
+    await promote(path, reached).catch((cause: unknown) => {
+      throw notPromoted(path, cause);
+    });
+    return { terms, kekId: newKek.id };
+  });
+}
+
+/** Committed all the same: the next start puts the file in its place. */
+function notPromoted(path: string, cause: unknown): unknown {
+  if (!(cause instanceof Error) || !('syscall' in cause)) return cause;
+  return new StrongroomError('storage_unavailable', {
+    detail: `The key-encryption key was rotated, but its file could not be put in its place; ${nextPath(path)} holds it.`,
+    hint: `Keep ${nextPath(path)}, make its directory writable and restart the server.`,
+    cause,
+  });
+}
+
+async function nextKek(path: string): Promise<Kek> {
+  try {
+    return await loadKekFile(nextPath(path), { create: true });
+  } catch (cause) {
+    if (!(cause instanceof CryptoError)) throw cause;
+    throw new StrongroomError('key_unavailable', {
+      detail: `${cause.message}. Nothing was changed.`,
+      hint: 'A key file is rotated in its own directory, which must be writable. Where something else mounts the file, that rotates it.',
+      cause,
+    });
+  }
+}
+
+export interface ResealResult {
+  readonly resealed: number;
+  /** Values that don't open under their own key: their rows were changed. They stay as they are. */
+  readonly failed: number;
+  /** Whether nothing is left but what failed. */
+  readonly isDone: boolean;
 }
 
 /**
  * Seals values that are still under a retired term anew, a batch a commit. Stops after `batches`; whatever is left is
  * found again by the next call, in this process or another, so it resumes after a crash by itself.
  *
- * @returns how many were sealed anew, and whether any is left.
+ * @throws StrongroomError `version_conflict` when the lease went to another process
  */
 export async function resealRetired(
   store: Store,
   keyring: Keyring,
-  options: { readonly batches: number; readonly signal?: AbortSignal },
-): Promise<{ readonly resealed: number; readonly isDone: boolean }> {
+  options: { readonly batches: number; readonly signal?: AbortSignal; readonly lease?: LeaseToken },
+): Promise<ResealResult> {
   let resealed = 0;
+  let failed = 0;
+  let after: VersionPlace | undefined;
   for (let batch = 0; batch < options.batches; batch += 1) {
-    if (options.signal?.aborted === true) return { resealed, isDone: false };
-    const rows = await store.query('keys.retiredVersions', { limit: resealBatch });
-    if (rows.length === 0) return { resealed, isDone: true };
+    if (options.signal?.aborted === true) return { resealed, failed, isDone: false };
+    const rows = await store.query('keys.retiredVersions', { limit: resealBatch, ...(after && { after }) });
+    const last = rows.at(-1);
+    if (last === undefined) return { resealed, failed, isDone: true };
+    after = { secretId: last.secret_id, epoch: last.epoch, version: last.version };
     const versions: ResealedVersion[] = [];
     for (const row of rows) {
-      const place = { scopeId: row.scope_id, secretId: row.secret_id, epoch: row.epoch, version: row.version };
-      const value = await keyring.open(place, row.envelope);
-      try {
-        const sealed = await keyring.seal(place, value);
-        versions.push({
-          secretId: row.secret_id,
-          epoch: row.epoch,
-          version: row.version,
-          oldTermId: row.term_id,
-          termId: sealed.termId,
-          envelope: sealed.envelope,
-        });
-      } finally {
-        value.destroy();
-      }
+      const version = await sealAnew(keyring, row);
+      if (version === null) failed += 1;
+      else versions.push(version);
     }
-    const { changed } = await store.execute('keys.resealVersions', { versions });
+    const { lease } = options;
+    const fence = lease === undefined ? {} : { lease: { name: lease.name, epoch: lease.epoch } };
+    const { changed } = await store.execute('keys.resealVersions', { versions, ...fence });
     resealed += changed;
   }
-  return { resealed, isDone: false };
+  return { resealed, failed, isDone: false };
+}
+
+/** Null for a value that doesn't open: it must not keep the others from being sealed anew. */
+async function sealAnew(keyring: Keyring, row: RetiredVersion): Promise<ResealedVersion | null> {
+  const place = { scopeId: row.scope_id, secretId: row.secret_id, epoch: row.epoch, version: row.version };
+  let value: SecretValue;
+  try {
+    value = await keyring.open(place, row.envelope);
+  } catch (error) {
+    if (error instanceof StrongroomError && (error.code === 'internal' || error.code === 'key_unavailable'))
+      return null;
+    throw error;
+  }
+  try {
+    const { termId, envelope } = await keyring.seal(place, value);
+    const { secretId, epoch, version } = place;
+    return { secretId, epoch, version, oldTermId: row.term_id, termId, envelope };
+  } finally {
+    value.destroy();
+  }
 }

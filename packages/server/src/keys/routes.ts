@@ -3,8 +3,9 @@ import type { Access, Caller, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import type { HandlersOf } from '../http/handler.ts';
 import type { Store } from '../store/store.ts';
-import { installationScopeId, type Keyring } from './keyring.ts';
+import type { Keyring } from './keyring.ts';
 import { rotateKekFile } from './rotation.ts';
+import { installationScopeId } from './terms.ts';
 
 type Status = ResponseOf<Extract<(typeof keyRoutes)[number], { readonly id: 'keyStatus' }>>;
 
@@ -27,13 +28,8 @@ export function keyHandlers(
       return { body: await status(store, keyring, source) };
     },
     async recoveryConfirm({ caller, body }) {
-      if (body.kekId !== keyring.kek.id) {
-        throw new StrongroomError('state_conflict', {
-          detail: 'The kit holds another key-encryption key than the one in use.',
-          hint: 'Make a new kit with strongroom recovery create.',
-        });
-      }
-      await store.execute('keys.confirmRecovery', undefined, { audit: [confirmationEvent(caller, body.kekId)] });
+      const { kekId } = body;
+      await store.execute('keys.confirmRecovery', { kekId }, { audit: [confirmationEvent(caller, kekId)] });
       return { body: await status(store, keyring, source) };
     },
   };
