@@ -6,7 +6,7 @@ import type { Io } from './io.ts';
 import { readProfile } from './profile.ts';
 import { version } from './version.ts';
 
-export const defaultUrl = 'http://127.0.0.1:8480';
+const defaultUrl = 'http://127.0.0.1:8480';
 
 /** Which server, and who is calling. */
 export interface Connection {

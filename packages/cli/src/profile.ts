@@ -14,7 +14,7 @@ export interface Profile {
 }
 
 /** `$XDG_CONFIG_HOME/strongroom/profile.json` (XDG Base Directory Specification; a relative value is ignored, as it says). */
-export function profilePath(io: Io): string {
+function profilePath(io: Io): string {
   const configured = io.env['XDG_CONFIG_HOME'] ?? '';
   const base = configured.startsWith('/') ? configured : join(io.env['HOME'] ?? homedir(), '.config');
   return join(base, 'strongroom', 'profile.json');

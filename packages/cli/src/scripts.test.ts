@@ -32,6 +32,12 @@ describe('scripts', () => {
       runScript(name, readFileSync(join(scripts, name), 'utf8'), {
         folder: own,
         canaries,
+        serverErrors: () =>
+          server.logged
+            .filter(({ level }) => level === 'error' || level === 50)
+            .slice(-3)
+            .map((line) => JSON.stringify(line))
+            .join('\n'),
         variables: { DOMAIN: domain, ADMIN: server.adminToken, URL: server.url, HOME: own, DATA: server.dataDir },
       }),
     ).resolves.toBeUndefined();

@@ -5,7 +5,7 @@ import type { routeTable } from './route-table.ts';
 
 type Declared = (typeof routes)[number];
 export type RouteId = Declared['id'];
-export type RouteOf<Id extends RouteId> = Extract<Declared, { readonly id: Id }>;
+type RouteOf<Id extends RouteId> = Extract<Declared, { readonly id: Id }>;
 type RowOf<Id extends RouteId> = Id extends keyof typeof routeTable ? (typeof routeTable)[Id] : never;
 
 /** What every call takes besides its own parts. */

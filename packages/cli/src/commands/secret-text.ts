@@ -3,7 +3,17 @@ import type { Output } from '../output/output.ts';
 import { localTime } from '../output/text.ts';
 
 export type SecretMetadata = CallResult<'domainSecretGet'>;
-export type SecretUse = CallResult<'domainSecretUsedBy'>['items'][number];
+/** One field that holds a reference, of a catalogue's key or of any reference. */
+interface UseRow {
+  readonly domain: string;
+  readonly surface: string;
+  /** Absent where the caller may not see it. */
+  readonly configuration?: string;
+  readonly name: string;
+  readonly pointer: string;
+  readonly kind: string;
+  readonly authorisedBy?: string;
+}
 
 /** Everything of a secret that is there to be seen. */
 export function printSecret(output: Output, secret: SecretMetadata): void {
@@ -58,7 +68,7 @@ export function printSecrets(output: Output, secrets: readonly SecretMetadata[])
   );
 }
 
-export function printUses(output: Output, uses: readonly SecretUse[]): void {
+export function printUses(output: Output, uses: readonly UseRow[]): void {
   output.table(
     [
       { title: 'DOMAIN' },
@@ -69,7 +79,15 @@ export function printUses(output: Output, uses: readonly SecretUse[]): void {
       { title: 'KIND' },
       { title: 'AUTHORISED BY', canCut: true },
     ],
-    uses.map((use) => [use.domain, use.surface, use.configuration, use.name, use.pointer, use.kind, use.authorisedBy]),
+    uses.map((use) => [
+      use.domain,
+      use.surface,
+      use.configuration ?? '(not yours)',
+      use.name,
+      use.pointer,
+      use.kind,
+      use.authorisedBy ?? '',
+    ]),
   );
 }
 

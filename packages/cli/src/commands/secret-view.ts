@@ -101,12 +101,35 @@ function addListCommand(secret: Command, cli: Cli): void {
 
 function addWhereUsedCommand(secret: Command, cli: Cli): void {
   addLimitOption(
-    addScopeOptions(secret.command('where-used <key>').description('show where a secret is used, down to the field')),
+    addScopeOptions(
+      secret
+        .command('where-used <key>')
+        .description('show where a secret is used, down to the field; with --domain also by reference'),
+    ),
   ).action(
     cli.action(async ({ connect, output }, key: string, options: ScopeOptions & ListOptions) => {
       const scope = scopeOf(options);
-      const input = { params: { ...scope.params, key }, query: { limit: pageSize(options.limit) } };
-      const items = await listUpTo(await connect(), output, routeIn(scope, 'SecretUsedBy'), input, options.limit);
+      const { limit } = options;
+      const query = { limit: pageSize(limit) };
+      const isReference = key.startsWith('secret://');
+      if (isReference && scope.kind !== 'domain')
+        throw new UsageError('a reference is looked up in a domain', 'Add --domain NAME.');
+      const client = await connect();
+      const items = isReference
+        ? await listUpTo(
+            client,
+            output,
+            'listReferenceUses',
+            { params: scope.params, query: { ...query, reference: key } },
+            limit,
+          )
+        : await listUpTo(
+            client,
+            output,
+            routeIn(scope, 'SecretUsedBy'),
+            { params: { ...scope.params, key }, query },
+            limit,
+          );
       output.answer({ items }, () => {
         if (items.length === 0) output.note('nothing you may see uses it');
         else printUses(output, items);

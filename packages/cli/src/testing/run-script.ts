@@ -15,6 +15,8 @@ export interface ScriptWorld {
   readonly folder: string;
   readonly variables: Readonly<Record<string, string>>;
   readonly canaries: Canaries;
+  /** What the server logged as an error so far; a failure shows it. */
+  readonly serverErrors: () => string;
 }
 
 interface Outcome {
@@ -32,7 +34,9 @@ export async function runScript(name: string, text: string, world: ScriptWorld):
     try {
       await run.step(line);
     } catch (error) {
-      throw new Error(`${name}:${number}: ${line}\n${(error as Error).message}`, { cause: error });
+      throw new Error(`${name}:${number}: ${line}\n${(error as Error).message}\n${world.serverErrors()}`, {
+        cause: error,
+      });
     }
   }
 }

@@ -2,7 +2,7 @@ import { PassThrough, Writable } from 'node:stream';
 import type { Io } from '../io.ts';
 
 /** Collects what is written. */
-export class Sink extends Writable {
+class Sink extends Writable {
   readonly isTTY: boolean;
   text = '';
 

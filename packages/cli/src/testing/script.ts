@@ -23,7 +23,7 @@ export interface Script {
   readonly files: ReadonlyMap<string, string>;
 }
 
-export interface ScriptLine {
+interface ScriptLine {
   readonly number: number;
   readonly text: string;
 }
