@@ -20,10 +20,12 @@ export const defaultLogLimits = { quotaBytes: 1024 ** 3, keepDays: 30, reserveBy
 /** How long an answer about the free space is believed, in milliseconds. */
 const spaceMilliseconds = 2_000;
 const dayMilliseconds = 86_400_000;
+const sweepEveryMilliseconds = 600_000;
 
 /** The files of all runs' logs. */
 export class RunLogs {
   readonly #store: Store;
+  #nextSweepAt = 0;
   readonly #settings: RunLogSettings;
   #space = { at: -Infinity, isEnough: true };
 
@@ -48,8 +50,13 @@ export class RunLogs {
     return found?.size ?? 0;
   }
 
-  /** Deletes logs that are too old, the oldest beyond the quota, and files of runs that don't exist. */
+  /**
+   * Deletes logs that are too old, the oldest beyond the quota, and files of runs that don't exist; at most every ten
+   * minutes, however often it is called.
+   */
   async sweep(now: number): Promise<void> {
+    if (now < this.#nextSweepAt) return;
+    this.#nextSweepAt = now + sweepEveryMilliseconds;
     const logs = await this.#store.query('runs.withLogs', { limit: 10_000 });
     let total = logs.reduce((sum, log) => sum + log.log_bytes, 0);
     const doomed: string[] = [];
