@@ -12,7 +12,7 @@ import { join } from 'node:path';
 export class Canaries {
   readonly #values = new Map<string, Uint8Array>();
   readonly #texts: { readonly where: string; readonly bytes: Buffer }[] = [];
-  readonly #directories: string[] = [];
+  readonly #directories = new Set<string>();
   readonly #allowed = new Map<string, Set<string>>();
 
   /**
@@ -44,7 +44,7 @@ export class Canaries {
 
   /** A folder whose files, at any depth, are searched when {@link leaks} is called. */
   watchDirectory(path: string): void {
-    this.#directories.push(path);
+    this.#directories.add(path);
   }
 
   /** This one place may hold this one value: a delivery that the test asked for. */
@@ -57,7 +57,7 @@ export class Canaries {
   /** Every place where a canary was found, in words; empty when nothing leaked. */
   leaks(): string[] {
     const found: string[] = [];
-    const places = [...this.#texts, ...this.#directories.flatMap(filesBelow)];
+    const places = [...this.#texts, ...[...this.#directories].flatMap(filesBelow)];
     for (const [name, value] of this.#values) {
       const forms = encodedForms(value);
       for (const { where, bytes } of places) {

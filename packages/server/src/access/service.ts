@@ -1,4 +1,4 @@
-import { StrongroomError, type Action, type AssetType, type ScopeKind } from '@strongroom/contract';
+import { labelPattern, StrongroomError, type Action, type AssetType, type ScopeKind } from '@strongroom/contract';
 import type { AuditEvent } from '../audit/event.ts';
 import { adminScopeId, globalScopeId } from '../store/ids.ts';
 import type { Store } from '../store/store.ts';
@@ -14,6 +14,7 @@ import type { Access, AccessSnapshot, AssetRef, Caller, Decision, Resource, Scop
 /** Snapshots kept: one per principal that was active lately, a few kilobytes each. */
 const maxSnapshots = 5000;
 const maxSelectorIndexes = 500;
+const isLabel = new RegExp(labelPattern);
 /**
  * How often a change is decided anew while others keep changing access at the same time. Of those under way together one
  * gets through each time, so this many may come at once.
@@ -116,7 +117,8 @@ export function createAccess(store: Store): AccessService {
     async refuseAbsent(caller, action, scopeName) {
       const event: AuditEvent = {
         ...denialBy(caller, action, ['no-standing']),
-        object: { type: 'scope', id: '', name: scopeName },
+        // What can't be a domain's name may be a value in the wrong place.
+        object: { type: 'scope', id: '', name: isLabel.test(scopeName) ? scopeName : '' },
       };
       await store.execute('access.record', undefined, { audit: [event] });
       throw new StrongroomError('not_found');
