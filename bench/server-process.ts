@@ -45,11 +45,13 @@ export async function createServerProcess(environment: Readonly<Record<string, s
     async start() {
       const started = performance.now();
       let output = '';
-      const spawned = spawn(process.execPath, ['--disable-sigusr1', main, 'serve'], {
+      const spawned = spawn(process.execPath, ['--disable-sigusr1', '--max-semi-space-size=2', main, 'serve'], {
         cwd: directory,
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {
           PATH: process.env['PATH'],
+          // As `npm start` sets it.
+          MALLOC_ARENA_MAX: '2',
           HOME: directory,
           STRONGROOM_DATA_DIR: join(directory, 'data'),
           STRONGROOM_LISTEN: `127.0.0.1:${port}`,

@@ -17,7 +17,7 @@ export async function run(): Promise<BenchRow[]> {
     for (let n = 0; n < starts; n += 1) {
       times.push(await server.start());
       if (n === starts - 1) {
-        await sleep(3000);
+        await sleep(20_000);
         resident = server.residentMegabytes();
       }
       await server.end('SIGTERM');

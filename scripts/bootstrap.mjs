@@ -60,15 +60,18 @@ if (command === undefined) {
 
 installIfNeeded();
 
-// SIGUSR1 would open the inspector of a process that holds keys.
-const hardening = name === 'start' ? ['--disable-sigusr1'] : [];
+// SIGUSR1 would open the inspector of a process that holds keys. A server's garbage is short-lived: a small young
+// generation and few arenas of the allocator spare it 50 MB.
+const isServer = name === 'start';
+const serverOptions = isServer ? ['--disable-sigusr1', '--max-semi-space-size=2'] : [];
+const serverEnvironment = isServer ? { MALLOC_ARENA_MAX: '2' } : {};
 const [file, ...defaults] = command;
 // The command line works in the folder it is called from; everything else at the root of the repository.
 const cwd = name === 'strongroom' ? (process.env.INIT_CWD ?? process.cwd()) : root;
-const child = spawn(node, [...hardening, join(root, file), ...defaults, ...rest], {
+const child = spawn(node, [...serverOptions, join(root, file), ...defaults, ...rest], {
   cwd,
   stdio: 'inherit',
-  env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` },
+  env: { ...serverEnvironment, ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` },
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('error', (error) => {

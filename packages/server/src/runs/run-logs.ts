@@ -1,3 +1,4 @@
+import { runsWithLogs } from './queries.ts';
 import { statfsSync } from 'node:fs';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -57,7 +58,7 @@ export class RunLogs {
   async sweep(now: number): Promise<void> {
     if (now < this.#nextSweepAt) return;
     this.#nextSweepAt = now + sweepEveryMilliseconds;
-    const logs = await this.#store.query('runs.withLogs', { limit: 10_000 });
+    const logs = await runsWithLogs(this.#store, { limit: 10_000 });
     let total = logs.reduce((sum, log) => sum + log.log_bytes, 0);
     const doomed: string[] = [];
     for (const { id, ended_at: endedAt, log_bytes: bytes } of logs) {
