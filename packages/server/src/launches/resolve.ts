@@ -3,6 +3,7 @@ import type { Access, AccessSnapshot, Resource, ScopeRef } from '../access/types
 import type { AuditEvent } from '../audit/event.ts';
 import type { Store } from '../store/store.ts';
 import { Fetcher } from './fetcher.ts';
+import { LaunchTimes } from './launch-times.ts';
 import { LaunchValues } from './launch-values.ts';
 import { explainFailure, type Failure } from './outcomes.ts';
 import { fail, type Progress } from './progress.ts';
@@ -94,13 +95,20 @@ export class Resolver {
   readonly #store: Store;
   readonly #access: Access;
   readonly #fetcher: Fetcher;
+  readonly #times: LaunchTimes;
   readonly #areReferencesEnabled: () => Promise<boolean>;
 
   constructor(store: Store, access: Access, sources: Sources, areReferencesEnabled: () => Promise<boolean>) {
     this.#store = store;
     this.#access = access;
     this.#fetcher = new Fetcher(sources);
+    this.#times = new LaunchTimes(store);
     this.#areReferencesEnabled = areReferencesEnabled;
+  }
+
+  /** Writes what is still to be noted of past launches. */
+  async close(): Promise<void> {
+    await this.#times.close();
   }
 
   /**
@@ -149,6 +157,7 @@ export class Resolver {
       return { ok: false, results, problems };
     }
     await request.commit(release);
+    if (request.verb === 'launch.resolve') this.#times.note(release.secretIds, Date.now());
     return { ok: true, values, results };
   }
 

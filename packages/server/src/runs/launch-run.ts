@@ -89,7 +89,8 @@ function buildRedactor(
   }
 }
 
-/** Zeroes what can be zeroed once the child has it. */
+/** Lets go of the values once the child has them: bytes are zeroed, texts are left to the garbage collector. */
 export function dropSpec(spec: ProcessSpec): void {
+  spec.environment.clear();
   for (const file of spec.files) if (file.isSecret) file.content.fill(0);
 }

@@ -7,6 +7,7 @@ interface LiveRun {
   job?: JobProcess;
   log?: RunLog;
   stopReason?: StopReason;
+  hasBegun?: boolean;
 }
 
 /** Runs that this process has, from their acceptance to their recorded end. */
@@ -23,6 +24,19 @@ export class LiveRuns {
 
   add(id: string): void {
     this.#runs.set(id, {});
+  }
+
+  /** It leaves the queue. `false`: it was abandoned there. */
+  begin(id: string): boolean {
+    this.#change(id, { hasBegun: true });
+    return this.#runs.has(id);
+  }
+
+  /** Takes a run out of the queue. `false`: it has left it. */
+  abandon(id: string): boolean {
+    const run = this.#runs.get(id);
+    if (run === undefined || run.hasBegun === true) return false;
+    return this.#runs.delete(id);
   }
 
   /** Its output can be followed from now on. */

@@ -2,8 +2,8 @@
 export interface ProcessSpec {
   /** An argument vector; nothing secret is in it. */
   readonly command: readonly string[];
-  /** The job's own variables. */
-  readonly environment: ReadonlyMap<string, string>;
+  /** The job's own variables; cleared once the child has them. */
+  readonly environment: Map<string, string>;
   readonly files: readonly SpecFile[];
   /** Absolute; absent: the run's own working folder. */
   readonly workingDirectory?: string;

@@ -40,6 +40,7 @@ export class RunLauncher {
 
   async launch(id: string, subject: LaunchSubject): Promise<void> {
     const { store, live, holder, report } = this.#parts;
+    if (!live.begin(id)) return;
     const row = await store.db.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst();
     if (row === undefined || row.state !== 'queued') return;
     const domain = await domainOf(store, row.scope_id);

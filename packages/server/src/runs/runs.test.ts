@@ -251,6 +251,29 @@ describe('runs', () => {
     expect(await world.logOf(id)).toBe(seen.join(''));
   });
 
+  it('lets a queued run go at once when it is stopped, and notes when a secret was launched', async () => {
+    const caller = await world.caller('ann');
+    const slow = await world.addJob({ name: 'occupying', command: ['sleep', '60'], environment });
+    const occupying = await Promise.all(Array.from({ length: 4 }, () => world.runs.start(caller, slow)));
+    const queued = await world.runs.start(caller, slow);
+    const following = world.runs.log(await world.rowOf(queued.id), true);
+    await world.runs.stop(await world.rowOf(queued.id), caller, world.finance);
+    expect(await world.rowOf(queued.id)).toMatchObject({ state: 'stopped', started_at: null });
+    expect(await (await following).toArray()).toEqual([]);
+    for (const { id } of occupying) {
+      await until(id, ({ pid }) => pid !== null);
+      await world.runs.stop(await world.rowOf(id), caller, world.finance);
+    }
+    for (const { id } of occupying) expect(await ended(world.rowOf, id)).toMatchObject({ state: 'stopped' });
+    await world.resolver.close();
+    const secret = await world.test.store.db
+      .selectFrom('secrets')
+      .select('last_launched_at')
+      .where('key', '=', 'db-password')
+      .executeTakeFirstOrThrow();
+    expect(secret.last_launched_at).toBeGreaterThan(0);
+  });
+
   it('answers a repeated request with the first run', async () => {
     const job = await world.addJob({ name: 'once', command: ['true'] });
     const caller = await world.caller('ann');

@@ -11,6 +11,7 @@ import type { IdempotencyKey, Store } from '../store/store.ts';
 import { type ConfigurationRow, configurationOf } from '../surfaces/rows.ts';
 import { assetOf } from '../surfaces/views.ts';
 import type { RunRow } from './commands.ts';
+import { RunEnding } from './ending.ts';
 import { findPrlimit } from './executable.ts';
 import { type Holder, thisHolder } from './holder.ts';
 import { LiveRuns } from './live-runs.ts';
@@ -27,6 +28,7 @@ const maxUnfinished = 1000;
 /** Milliseconds that a server's claim on its runs lasts without renewal. */
 const leaseMilliseconds = 60_000;
 const upkeepMilliseconds = 15_000;
+const logSweepMilliseconds = 600_000;
 /** How often a follower looks whether a queued run has begun. */
 const beginMilliseconds = 100;
 
@@ -55,6 +57,7 @@ export class RunService {
   #opened: Opened | undefined;
   #upkeep: NodeJS.Timeout | undefined;
   #maintaining: Promise<void> = Promise.resolve();
+  #logsSweptAt = -Infinity;
   #isClosing = false;
 
   constructor(parts: RunParts) {
@@ -87,6 +90,7 @@ export class RunService {
     for (const id of this.#live.ids) this.#live.stop(id, 'shutdown');
     await this.#maintaining;
     await Promise.all(this.#launches);
+    await this.#parts.resolver.close();
   }
 
   /**
@@ -173,7 +177,13 @@ export class RunService {
     const object = { type: row.surface, id: row.configuration_id, name: row.configuration_name };
     const event = runEvent(caller, domain, 'launch.end', object, row.id, { allow: true, because: ['stop'] });
     await this.#parts.store.execute('launches.record', undefined, { audit: [event] });
-    this.#live.stop(row.id, 'stop');
+    if (!this.#live.abandon(row.id)) {
+      this.#live.stop(row.id, 'stop');
+      return;
+    }
+    const ending = new RunEnding(row, this.#open.holder.text);
+    ending.stopped();
+    await this.#open.launcher.recordEnd(ending.args, caller, domain);
   }
 
   /** The log as text, from its beginning; with `follow` until the run ends. @throws StrongroomError `not_found`, `state_conflict` */
@@ -217,7 +227,9 @@ export class RunService {
       await this.#parts.store.execute('runs.renewHolder', { holder: holder.text, leaseMilliseconds });
       await recoverRuns(orphans);
       await sweepRunFolders(orphans);
+      if (performance.now() - this.#logsSweptAt < logSweepMilliseconds) return;
       await this.#logs.sweep(Date.now());
+      this.#logsSweptAt = performance.now();
     } catch (error) {
       this.#parts.report('The upkeep of runs failed; it is tried again', error);
     }
