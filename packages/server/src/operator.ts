@@ -85,8 +85,6 @@ export async function makeRecoveryKit(
   { settings }: LoadedConfiguration,
   path: string,
 ): Promise<{ readonly recoveryKey: string; readonly kekId: string }> {
-  if (existsSync(path))
-    throw new StrongroomError('already_exists', { detail: `${path} exists, and is not overwritten.` });
   const kek = await loadKekFile(settings.kek.file, { create: false });
   try {
     return { ...(await writeRecoveryKit(kek, path)), kekId: kek.id };

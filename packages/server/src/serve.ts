@@ -46,7 +46,7 @@ export async function serve(options: ServeOptions = {}): Promise<number> {
 
 /** What a person sees at start: where it is, how to get in, what to know. */
 export function greeting(
-  server: Pick<RunningServer, 'version' | 'url' | 'metricsUrl' | 'signInLink' | 'created' | 'warnings'>,
+  server: Pick<RunningServer, 'version' | 'url' | 'metricsUrl' | 'signInLink' | 'created' | 'recovery' | 'warnings'>,
 ): string {
   const lines = [`Strongroom ${server.version}`, '', `  Address   ${server.url}`];
   if (server.metricsUrl !== undefined) lines.push(`  Metrics   ${server.metricsUrl}`);
@@ -57,6 +57,11 @@ export function greeting(
     );
   if (server.created === 'service-account')
     lines.push('  Sign in   with the token of the bootstrap file, as service-account:bootstrap');
+  if (server.recovery !== null)
+    lines.push(
+      `  Recovery  ${server.recovery.recoveryKey}`,
+      `            shown this once: write it down, apart from the kit, then: strongroom recovery confirm ${server.recovery.kitFile}`,
+    );
   if (server.warnings.length > 0) lines.push('', ...server.warnings.map((warning) => `  ! ${warning}`));
   return `\n${lines.join('\n')}\n\n`;
 }

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { routes, StrongroomError } from '@strongroom/contract';
-import { SigningKey } from '@strongroom/crypto';
+import { type Kek, SigningKey } from '@strongroom/crypto';
 import { type AuditBackground, startAuditBackground } from './audit/background.ts';
 import type { AuditEvent } from './audit/event.ts';
 import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
@@ -13,6 +13,7 @@ import { loadPages } from './http/pages.ts';
 import { bootstrapIdentities, type BootstrapResult, signInLinkText } from './identities/index.ts';
 import { openKekFile } from './keys/kek-file.ts';
 import { type AuditKeyMaterial, type Keyring, openKeyring } from './keys/keyring.ts';
+import { firstKitName, writeRecoveryKit } from './keys/recovery.ts';
 import { periodicJobs } from './operation/jobs.ts';
 import { isLoopback, listenProblems } from './operation/listen-rules.ts';
 import type { Log } from './operation/log.ts';
@@ -39,6 +40,8 @@ export interface RunningServer {
   readonly signInLink: { readonly userName: string; readonly url: string; readonly expiresAt: Date } | null;
   /** What this start made, on an empty installation. */
   readonly created: BootstrapResult['created'];
+  /** A kit that this start made, with the recovery key that opens it: to be shown once and kept nowhere. */
+  readonly recovery: { readonly kitFile: string; readonly recoveryKey: string } | null;
   /** What the operator should know, whole sentences. */
   readonly warnings: readonly string[];
   readonly store: OpenStore;
@@ -86,7 +89,8 @@ async function open(
   const isNewKek = !existsSync(settings.kek.file);
   const store = await openStore(configuration, log);
   closers.push(() => store.close());
-  const keyring = await openKeyring(store, await openKekFile(store, settings.kek.file));
+  const kek = await openKekFile(store, settings.kek.file);
+  const keyring = await openKeyring(store, kek);
   closers.push(() => keyring.close());
   const { auditKeys, background } = await openAudit(store, keyring, configuration, log);
   closers.push(() => background.stop());
@@ -122,6 +126,9 @@ async function open(
   });
 
   const url = settings.publicUrl ?? localUrl(settings, app);
+  // Last: a kit whose key nobody was shown is of no use.
+  const mayMakeKit = isNewKek || (settings.kek.isDefault && first.signInLink !== null);
+  const recovery = mayMakeKit ? await makeFirstKit(configuration, store, kek, log) : null;
   let stopped: Promise<void> | undefined;
   const failed = Promise.withResolvers<Error>();
   void store.closed.then((error) => {
@@ -140,7 +147,8 @@ async function open(
             expiresAt: new Date(first.signInLink.link.expiresAt),
           },
     created: first.created,
-    warnings: warningsOf(configuration, isNewKek),
+    recovery,
+    warnings: warningsOf(configuration, isNewKek, recovery !== null),
     store,
     keyring,
     services,
@@ -151,6 +159,29 @@ async function open(
       return stopped;
     },
   };
+}
+
+/**
+ * The recovery kit of a new installation. Not where the standard output is the audit anchor: it is collected then, and so
+ * most likely is the standard error, which would take the recovery key along.
+ */
+async function makeFirstKit(
+  { settings }: LoadedConfiguration,
+  store: OpenStore,
+  kek: Kek,
+  log: Log,
+): Promise<RunningServer['recovery']> {
+  const kitFile = join(settings.dataDir, firstKitName);
+  if (settings.auditAnchor.kind === 'stdout' || existsSync(kitFile)) return null;
+  const installation = await store.db.selectFrom('installation').select('recovery_confirmed_at').executeTakeFirst();
+  if (installation?.recovery_confirmed_at !== null) return null;
+  try {
+    return { kitFile, ...(await writeRecoveryKit(kek, kitFile)) };
+  } catch (error) {
+    if (!(error instanceof StrongroomError)) throw error;
+    log.warn({ error }, 'no recovery kit could be written; doctor says how to make one');
+    return null;
+  }
 }
 
 async function openStore({ settings, secrets }: LoadedConfiguration, log: Log): Promise<OpenStore> {
@@ -245,12 +276,14 @@ function urlOf(scheme: string, server: Pick<Server, 'address'>, path: string, ho
   return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${address.port}${path}`;
 }
 
-function warningsOf({ settings, ambient }: LoadedConfiguration, isNewKek: boolean): string[] {
+function warningsOf({ settings, ambient }: LoadedConfiguration, isNewKek: boolean, hasKit: boolean): string[] {
   const warnings: string[] = [];
   const { kek } = settings;
   if (isNewKek)
     warnings.push(
-      `A new key file was made: ${kek.file}. Whoever loses it loses every value; make a recovery kit with strongroom recovery create.`,
+      `A new key file was made: ${kek.file}. Whoever loses it loses every value${
+        hasKit ? ', unless the recovery kit is kept.' : '; make a recovery kit with strongroom recovery create.'
+      }`,
     );
   if (
     kek.isDefault &&

@@ -8,7 +8,6 @@ import { openKekFile } from '../src/keys/kek-file.ts';
 import { type Keyring, openKeyring } from '../src/keys/keyring.ts';
 import type { ValuePlace } from '../src/keys/keys.ts';
 import { dataFiles } from '../src/store/data-directory.ts';
-import type { Queries } from '../src/store/queries.ts';
 import type { OpenStore, Store } from '../src/store/store.ts';
 import type { KeysTestCommands } from './keys-program.ts';
 import type { TestDatabase, TestPlace } from './stores.ts';
@@ -22,11 +21,17 @@ export const rotationEvent: AuditEvent = {
   outcome: 'allowed',
 };
 
+/** `TestPlace` says nothing of the program's own commands. */
+async function openOwn(place: TestPlace): Promise<OpenStore<KeysTestCommands>> {
+  const store: unknown = await place.open(program);
+  return store as OpenStore<KeysTestCommands>;
+}
+
 /** One installation with its key in a file, opened and closed as servers do. */
 export class KeysWorld {
   readonly place: TestPlace;
   readonly kekFile: string;
-  store!: OpenStore<KeysTestCommands, Queries>;
+  store!: OpenStore<KeysTestCommands>;
   keyring!: Keyring;
 
   constructor(place: TestPlace, kekFile = join(place.directory, 'keys', 'kek')) {
@@ -54,12 +59,12 @@ export class KeysWorld {
   }
 
   async openStore(): Promise<void> {
-    this.store = (await this.place.open(program)) as unknown as OpenStore<KeysTestCommands, Queries>;
+    this.store = await openOwn(this.place);
   }
 
   /** What the world's commands are, the keyring doesn't ask. */
   get anyStore(): Store {
-    return this.store as unknown as Store;
+    return this.store;
   }
 
   async openKeys(): Promise<Keyring> {

@@ -58,9 +58,9 @@ it('sealing values anew, killed in the middle and again, loses none and comes to
   const { uses = 0 } = (await world.terms(scope)).at(-1) ?? {};
   await killAt('resealing');
   await killAt('resealed');
-  expect(Number(await world.store.query('keys.retiredCount', undefined))).toBeLessThan(ids.length);
+  expect(await world.store.query('keys.retiredCount', undefined)).toBeLessThan(ids.length);
   expect(await resealRetired(world.anyStore, world.keyring, { batches: 9 })).toMatchObject({ failed: 0, isDone: true });
-  expect(Number(await world.store.query('keys.retiredCount', undefined))).toBe(0);
+  expect(await world.store.query('keys.retiredCount', undefined)).toBe(0);
   for (const id of ids) expect(await world.readValue(scope, id)).toBe(`value of ${id}`);
   expect((await world.terms(scope)).at(-1)?.uses).toBeGreaterThanOrEqual(uses + ids.length);
 });

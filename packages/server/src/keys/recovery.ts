@@ -1,4 +1,6 @@
-import { open } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { StrongroomError } from '@strongroom/contract';
 import {
   createKekFile,
@@ -7,23 +9,44 @@ import {
   type Kek,
   kekFromBytes,
   openRecoveryKit,
+  recoveryKitKekId,
 } from '@strongroom/crypto';
+import { fileFailure } from '../store/backup.ts';
+import { syncDirectory } from '../store/data-directory.ts';
+
+/** Where the first start leaves its kit, in the data directory. It is no part of a backup. */
+export const firstKitName = 'recovery-kit.txt';
 
 /**
- * Writes a recovery kit (the KEK wrapped by a fresh recovery key) to a new file, mode 0600.
+ * Writes a recovery kit (the KEK wrapped by a fresh recovery key) to a new file, mode 0600, and makes it durable.
  *
  * @returns the recovery key, to be shown once and kept apart from the kit.
+ * @throws StrongroomError `already_exists`: a file that is there stays; `storage_full`, `storage_unavailable`
  */
 export async function writeRecoveryKit(kek: Kek, path: string): Promise<{ readonly recoveryKey: string }> {
   const bytes = kek.revealKekBytes();
   try {
     const { kit, recoveryKey } = createRecoveryKit(bytes);
-    await using file = await open(path, 'w', 0o600);
-    await file.writeFile(kit);
-    await file.sync();
+    await writeFile(path, kit, { flag: 'wx', mode: 0o600, flush: true });
+    syncDirectory(dirname(path));
     return { recoveryKey };
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')
+      throw new StrongroomError('already_exists', { detail: `${path} exists, and is not overwritten.`, cause });
+    throw fileFailure(cause);
   } finally {
     bytes.fill(0);
+  }
+}
+
+/** Which KEK the kit at a path holds, by its id; null when there is no kit there. */
+export function kekIdOfKit(path: string): string | null {
+  if (!existsSync(path)) return null;
+  try {
+    return recoveryKitKekId(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if (error instanceof CryptoError) return null;
+    throw error;
   }
 }
 

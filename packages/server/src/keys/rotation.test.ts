@@ -241,7 +241,7 @@ describeEachStore('rotation', (_openStore, database) => {
     it('goes through all of them in batches, stops when told to, and goes on', async () => {
       await Promise.all(ids.map((id) => world.addValue(scope, id, `value of ${id}`)));
       await world.keyring.rotateValueTerm(scope);
-      expect(Number(await retired())).toBe(ids.length);
+      expect(await retired()).toBe(ids.length);
       expect(await resealRetired(world.anyStore, world.keyring, { batches: 1 })).toEqual({
         resealed: 100,
         failed: 0,
@@ -258,7 +258,7 @@ describeEachStore('rotation', (_openStore, database) => {
         failed: 0,
         isDone: true,
       });
-      expect(Number(await retired())).toBe(0);
+      expect(await retired()).toBe(0);
       const before = await world.dump();
       expect(await resealRetired(world.anyStore, world.keyring, { batches: 9 })).toMatchObject({
         resealed: 0,

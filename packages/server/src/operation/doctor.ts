@@ -1,8 +1,10 @@
 import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { sql } from 'kysely';
 import type { operationRoutes, ResponseOf } from '@strongroom/contract';
 import type { Ambient } from '../config/environment.ts';
 import type { Settings } from '../config/settings.ts';
+import { firstKitName, kekIdOfKit } from '../keys/recovery.ts';
 import { readSchemaVersion, schemaVersion } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
 import { coreLimit, isSigusr1Disabled } from './hardening.ts';
@@ -102,14 +104,25 @@ function checkKekFile({ settings }: DoctorParts): Finding {
   return ok(`${file}, mode ${mode.toString(8)}`);
 }
 
-async function checkRecovery({ store }: DoctorParts): Promise<Finding> {
+async function checkRecovery({ store, settings }: DoctorParts): Promise<Finding> {
   if (store === null) return amber('Not known without the store.', 'Mend the store first.');
-  const row = await store.db.selectFrom('installation').select('recovery_confirmed_at').executeTakeFirst();
-  if (row?.recovery_confirmed_at !== null && row?.recovery_confirmed_at !== undefined)
-    return ok(`Confirmed ${new Date(row.recovery_confirmed_at).toISOString()}`);
+  const row = await store.db.selectFrom('installation').select(['kek_id', 'recovery_confirmed_at']).executeTakeFirst();
+  const kit = join(settings.dataDir, firstKitName);
+  const kekId = kekIdOfKit(kit);
+  const confirmedAt = row?.recovery_confirmed_at ?? null;
+  if (confirmedAt !== null) {
+    const lies = kekId === null ? '' : `; ${kit} is of more use on another machine`;
+    return ok(`Confirmed ${new Date(confirmedAt).toISOString()}${lies}`);
+  }
+  if (kekId !== null && kekId === row?.kek_id)
+    return amber(
+      `Nobody has tried the kit ${kit}: if the key file is lost, every value may be.`,
+      `strongroom recovery confirm ${kit}, with the recovery key that the first start printed. Without that key: strongroom recovery create.`,
+    );
+  const old = kekId === null ? '' : ` ${kit} holds an older key.`;
   return amber(
-    'Nobody has confirmed one: if the key file is lost, every value is.',
-    'strongroom recovery create, then strongroom recovery confirm with the key it printed.',
+    `Nobody has confirmed a kit of the key in use: if the key file is lost, every value is.${old}`,
+    'Make a new kit with strongroom recovery create, then strongroom recovery confirm with the key it printed.',
   );
 }
 

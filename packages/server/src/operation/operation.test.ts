@@ -193,6 +193,7 @@ describe('the process', () => {
         expiresAt: new Date('2026-01-01T10:20:30Z'),
       },
       created: 'user',
+      recovery: null,
       warnings: ['A new key file was made.'],
     });
     expect(text).toContain('Address   http://127.0.0.1:8480\n');
