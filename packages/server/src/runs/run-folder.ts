@@ -179,6 +179,16 @@ async function emptyAs(path: string, user: JobUser): Promise<void> {
   await promise;
 }
 
+/** Removes the folders for all runs when nothing is in them. */
+export async function removeEmptyBases(folders: RunFolders): Promise<void> {
+  for (const base of basesOf(folders)) {
+    await rmdir(base).catch((error: unknown) => {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' && code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    });
+  }
+}
+
 /** Runs that left a folder. */
 export async function listRunFolders(folders: RunFolders): Promise<string[]> {
   const names = new Set<string>();

@@ -16,7 +16,7 @@ import { findPrlimit } from './executable.ts';
 import { type Holder, thisHolder } from './holder.ts';
 import { LiveRuns } from './live-runs.ts';
 import { type OrphanParts, recoverRuns, sweepRunFolders } from './orphans.ts';
-import { workFolderOf } from './run-folder.ts';
+import { removeEmptyBases, workFolderOf } from './run-folder.ts';
 import { RunLauncher, runnerOf, surfaceOf, whyNotRun } from './run-launcher.ts';
 import { RunLogs } from './run-logs.ts';
 import type { Report, RunnerSettings } from './settings.ts';
@@ -91,6 +91,7 @@ export class RunService {
     await this.#maintaining;
     await Promise.all(this.#launches);
     await this.#parts.resolver.close();
+    await removeEmptyBases(this.#parts.settings.folders);
   }
 
   /**

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { ScopeRef } from '../access/types.ts';
 import type { SparkJobInput } from './spark-job/document.ts';
 import { normaliseSparkJob } from './spark-job/normalise.ts';
-import { canonical } from './service.ts';
+import { canonical } from './compare.ts';
 
 const domain: ScopeRef = { id: 'dom_06h06v8ec5v1teh2blhid9v170', kind: 'domain', name: 'finance' };
 

@@ -12,6 +12,7 @@ import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import type { SaveWarning, SurfaceDefinition } from './definition.ts';
 import { plainSecretWarning } from './plain-text.ts';
+import { canonical, changedNames } from './compare.ts';
 import { type CheckedSave, checkSave, refuseSave } from './save-check.ts';
 import { type ConfigurationRow, findConfiguration, usesOfConfiguration } from './rows.ts';
 import { assetOf, timeText } from './views.ts';
@@ -393,21 +394,4 @@ export class ConfigurationService<Input, Document> {
       }),
     };
   }
-}
-
-/** JSON with sorted names, so that two equal documents are equal texts. */
-export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_name, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
-}
-
-/** Names of the document's parts that differ; audit records say which, never what. */
-function changedNames(before: unknown, after: unknown): string[] {
-  const [old, now] = [Object(before) as Record<string, unknown>, Object(after) as Record<string, unknown>];
-  return [...new Set([...Object.keys(old), ...Object.keys(now)])]
-    .filter((name) => canonical(old[name]) !== canonical(now[name]))
-    .toSorted();
 }
