@@ -66,6 +66,29 @@ export function mayHandOutOnBundle(
     : { allow: false, because: [...lacking.map((word) => `missing:${word}`), bundleWord(scope, bundleId)] };
 }
 
+/**
+ * Whether somebody may act as a principal of the domain: hold a credential of it, or put it out of action. Only as far as its
+ * own standing covers everything the principal has, there and elsewhere.
+ */
+export function mayActAs(snapshot: AccessSnapshot, scope: ScopeRef, other: AccessSnapshot): Decision {
+  const role = [...other.roles].find((candidate) => !snapshot.roles.has(candidate));
+  if (role !== undefined) return { allow: false, because: [`missing-role:${role}`] };
+  for (const [id, standing] of other.domains) {
+    if (isDomainOwner(snapshot, id)) continue;
+    const place: ScopeRef = id === scope.id ? scope : { id, kind: 'domain', name: '' };
+    const refused = [
+      ...standing.presets.map((preset) => mayHandOutPreset(snapshot, place, preset)),
+      ...[...standing.permissions].map((permission) => mayHandOutPermission(snapshot, place, permission)),
+      ...standing.bundleGrants.map(({ bundleId, assetType, permissions }) =>
+        mayHandOutOnBundle(snapshot, place, bundleId, assetType, permissions),
+      ),
+      ...[...standing.ownedBundleIds].map((bundleId) => ownsBundle(snapshot, place, bundleId)),
+    ].find((decision) => !decision.allow);
+    if (refused !== undefined) return refused;
+  }
+  return isDomainOwner(snapshot, scope.id) ? owner : allowed;
+}
+
 function holdsPermission(snapshot: AccessSnapshot, scope: ScopeRef, permission: DomainPermission): boolean {
   const byPreset = ownPresets(snapshot, scope).some((preset) => presetPermissions[preset].includes(permission));
   return byPreset || (snapshot.domains.get(scope.id)?.permissions.has(permission) ?? false);

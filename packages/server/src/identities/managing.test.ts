@@ -257,7 +257,7 @@ describeEachStore('managing identities', (openStore) => {
       const { token } = await signInByLink(world, deputy.id);
       let isDemoted = false;
       const users = new UserService(world.store, world.keys, {
-        decided: world.access.decided,
+        ...world.access,
         require: async (...args) => {
           const decision = await world.access.require(...args);
           if (!isDemoted) {

@@ -4,7 +4,7 @@ import type { Keys } from '../keys/keys.ts';
 import { newId } from '../store/ids.ts';
 import type { ExecuteOptions, IdempotencyKey, Store } from '../store/store.ts';
 import { actorOf } from './actor.ts';
-import { type ManagingAccess, writeAsManager } from './authority.ts';
+import { type ManagingAccess, requireMayActAs, writeAsManager } from './authority.ts';
 import { createCredential } from './credentials.ts';
 import { type ListPage, type ListRequest, readPage } from './lists.ts';
 import type { PrincipalRecord } from './principals.ts';
@@ -30,7 +30,8 @@ export interface NewToken {
 
 /**
  * Service accounts and their tokens. With a `scope` only that domain's accounts exist: those who manage access in a domain
- * manage its accounts and see no others.
+ * manage its accounts and see no others. A token of an account, and enabling, disabling or deleting it, is only for those who
+ * have in the domain whatever the account has; revoking a token raises nobody and is for all of them.
  */
 export class ServiceAccountService {
   readonly #store: Store;
@@ -96,7 +97,7 @@ export class ServiceAccountService {
     scope?: ScopeRef,
     ifMatch?: number,
   ): Promise<PrincipalRecord> {
-    return this.#write(caller, scope, (options) =>
+    const write = (options: ExecuteOptions): Promise<PrincipalRecord> =>
       this.#store.execute(
         'identities.changePrincipal',
         {
@@ -108,13 +109,15 @@ export class ServiceAccountService {
           ...(ifMatch === undefined ? {} : { expectedRevision: ifMatch }),
         },
         options,
-      ),
-    );
+      );
+    return change.isDisabled === undefined
+      ? this.#write(caller, scope, write)
+      : this.#writeAbove(id, caller, scope, write);
   }
 
-  /** @throws StrongroomError `not_found`, `revision_mismatch`, `last_admin` */
+  /** @throws StrongroomError `not_found`, `permission_missing`, `revision_mismatch`, `last_admin` */
   async delete(caller: Caller, id: string, scope?: ScopeRef, ifMatch?: number): Promise<void> {
-    await this.#write(caller, scope, (options) =>
+    await this.#writeAbove(id, caller, scope, (options) =>
       this.#store.execute(
         'identities.deletePrincipal',
         {
@@ -131,7 +134,7 @@ export class ServiceAccountService {
 
   /**
    * The token's text is in the answer and nowhere else.
-   * @throws StrongroomError `not_found`, `state_conflict`, `limit_exceeded`, `replayed_issue`
+   * @throws StrongroomError `not_found`, `permission_missing`, `state_conflict`, `limit_exceeded`, `replayed_issue`
    */
   async issueToken(
     caller: Caller,
@@ -142,7 +145,8 @@ export class ServiceAccountService {
   ): Promise<TokenRecord & { readonly token: string }> {
     const { text, hmac, termId } = createCredential(this.#keys, 'token');
     const days = request.expiresInDays === undefined ? defaultTokenDays : request.expiresInDays;
-    const issued = await this.#write(
+    const issued = await this.#writeAbove(
+      accountId,
       caller,
       scope,
       (options) =>
@@ -197,6 +201,21 @@ export class ServiceAccountService {
     idempotency?: IdempotencyKey,
   ): Promise<Result> {
     return writeAsManager(this.#access, caller, scope, write, idempotency);
+  }
+
+  /** `#write` for those alone who have whatever the account has. Whoever manages all identities may anyway. */
+  #writeAbove<Result>(
+    accountId: string,
+    caller: Caller,
+    scope: ScopeRef | undefined,
+    write: (options: ExecuteOptions) => Promise<Result>,
+    idempotency?: IdempotencyKey,
+  ): Promise<Result> {
+    return writeAsManager(this.#access, caller, scope, write, idempotency, async (current) => {
+      if (scope === undefined) return;
+      await this.get(accountId, scope);
+      await requireMayActAs(this.#access, current, scope, accountId);
+    });
   }
 }
 
