@@ -184,7 +184,12 @@ function success(route: RouteDeclaration): JsonObject {
     return {
       description: route.raw.description,
       headers,
-      content: { [route.raw.mediaType]: { schema: { type: 'string' } } },
+      content: Object.fromEntries(
+        [route.raw.mediaType, ...(route.raw.otherMediaTypes ?? [])].map((type) => [
+          type,
+          { schema: { type: 'string' } },
+        ]),
+      ),
     };
   if (route.response === undefined) return { description: 'Done', headers };
   return { description: 'Done', headers, content: { 'application/json': { schema: plain(route.response) } } };

@@ -28,7 +28,12 @@ export type FeatureName = (typeof featureNames)[number];
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** What a route sends besides JSON. */
-export type RawResponse = { readonly mediaType: string; readonly description: string };
+export type RawResponse = {
+  readonly mediaType: string;
+  /** Media types that a parameter chooses instead. */
+  readonly otherMediaTypes?: readonly string[];
+  readonly description: string;
+};
 
 export interface RouteDeclaration<
   Params extends TObject = TObject,

@@ -48,3 +48,17 @@ export function bodyFor(route: RouteDeclaration): unknown {
   const own = bodies[route.id] ?? secretBodies[route.id.replace(/^(?:admin|global|domain)/, '')];
   return own === undefined ? sample(plainSchema(route.body)) : own();
 }
+
+/** Queries that mean something, of routes that require one. */
+const queries: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  listReferenceUses: { reference: 'secret://domain/managed/db-password' },
+};
+
+/** The query a route requires, with its question mark; empty for all that require none. */
+export function queryFor(route: RouteDeclaration): string {
+  const required = sample(plainSchema(route.query ?? { type: 'object' })) as Readonly<Record<string, unknown>>;
+  const parts = Object.entries({ ...required, ...queries[route.id] });
+  return parts.length === 0
+    ? ''
+    : `?${parts.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join('&')}`;
+}

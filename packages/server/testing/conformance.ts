@@ -53,6 +53,8 @@ export class Conformance {
     if (!/^[\w-]{8,64}$/.test(answer.headers.get('x-request-id') ?? '')) say('no X-Request-Id');
     const etag = answer.headers.get('etag');
     if (etag !== null && !/^"\d+"$/.test(etag)) say('the ETag is not a revision');
+    // The answer to HEAD is the same without its body.
+    if (method === 'HEAD') return;
     if (answer.status >= 400) this.#checkProblem(route, answer, say);
     else if (route === undefined) say('something that is not in the table answered');
     else this.#checkSuccess(route, answer, say);
@@ -81,7 +83,12 @@ export class Conformance {
     }
     this.#succeeded.add(route.id);
     const type = answer.headers.get('content-type');
-    if (route.raw !== undefined) return;
+    if (route.raw !== undefined) {
+      const { mediaType, otherMediaTypes = [] } = route.raw;
+      if (![mediaType, ...otherMediaTypes].some((declared) => type?.startsWith(declared)))
+        say(`the media type is ${type}`);
+      return;
+    }
     if (route.response === undefined) {
       if (answer.text !== '' || type !== null) say('an answer without content has some');
       return;

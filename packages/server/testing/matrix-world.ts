@@ -1,6 +1,7 @@
 import type { PlatformRole, Preset, RouteDeclaration } from '@strongroom/contract';
 import { createToken } from '@strongroom/crypto';
 import { startTestServer, type TestServer, type TestUser } from './app.ts';
+import { queryFor } from './bodies.ts';
 import { Conformance } from './conformance.ts';
 import { plainSchema, sample } from './samples.ts';
 
@@ -284,16 +285,22 @@ export function absentTarget(route: RouteDeclaration, name: string): string {
   return String(sample(plainSchema(schema)));
 }
 
-/** A route's path with a target for every parameter; `others` take the place of some. */
+/** A route's path with a target for every parameter and the query it requires; `others` take the place of some. */
 export function pathTo(
   route: RouteDeclaration,
   things: Things,
   platform: PlatformThings,
   others: Readonly<Record<string, string>> = {},
 ): string {
-  return route.path.replaceAll(/\{([^}]*)\}/g, (_, name: string) =>
+  const path = route.path.replaceAll(/\{([^}]*)\}/g, (_, name: string) =>
     encodeURIComponent(others[name] ?? targetOf(route, name, things, platform)).replaceAll('%3A', ':'),
   );
+  return `${path}${queryFor(route)}`;
+}
+
+/** A path with more in its query. */
+export function withQuery(path: string, more: string): string {
+  return `${path}${path.includes('?') ? '&' : '?'}${more}`;
 }
 
 export function parametersOf(route: RouteDeclaration): string[] {

@@ -76,6 +76,7 @@ export const auditRoutes = [
     status: 200,
     raw: {
       mediaType: 'application/x-ndjson',
+      otherMediaTypes: ['text/csv; charset=utf-8; header=present'],
       description:
         'JSON Lines, or CSV (RFC 4180, text/csv) with format=csv; cells that a spreadsheet would run are quoted',
     },

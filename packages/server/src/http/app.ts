@@ -129,11 +129,7 @@ export function createApp(parts: AppParts): App {
   };
   fastify.setErrorHandler((error, _request, reply) => fail(reply, error));
   const methodsOf = methodTable(parts.routes);
-  fastify.setNotFoundHandler((request, reply) => {
-    const methods = methodsOf(request.url);
-    if (methods === undefined) fail(reply, new StrongroomError('not_found'));
-    else fail(reply.header('allow', methods), new StrongroomError('method_not_allowed'));
-  });
+  fastify.setNotFoundHandler((_request, reply) => fail(reply, new StrongroomError('not_found')));
 
   const fixedHeaders = apiHeaders(isHttps);
   fastify.addHook('onRequest', (request, reply, done) => {
@@ -149,6 +145,13 @@ export function createApp(parts: AppParts): App {
       // SQL text can't hold it, and no name has it.
       if (raw.url?.includes('%00') === true)
         throw new StrongroomError('validation_failed', { detail: 'The address holds NUL.' });
+      // Before Fastify looks at a body that nobody asked for.
+      if (request.is404) {
+        const methods = methodsOf(request.url);
+        if (methods === undefined) throw new StrongroomError('not_found');
+        reply.header('allow', methods);
+        throw new StrongroomError('method_not_allowed');
+      }
       done();
     } catch (error) {
       done(toStrongroomError(error));

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, codeOf, type RequestOptions } from '../../testing/app.ts';
 import { bodyFor } from '../../testing/bodies.ts';
 import { allRoutes } from '../../testing/conformance.ts';
-import { type MatrixWorld, openMatrixWorld, parametersOf, pathTo } from '../../testing/matrix-world.ts';
+import { type MatrixWorld, openMatrixWorld, parametersOf, pathTo, withQuery } from '../../testing/matrix-world.ts';
 import { freshName, placesOf, plainSchema, sample, textPlaces } from '../../testing/samples.ts';
 import { rowCounts } from '../../testing/shapes.ts';
 
@@ -202,7 +202,7 @@ describe('text', () => {
       ...['q=%00', 'q=%ff', '__proto__=1', 'constructor=1', 'toString=1', 'undeclared'].map((query) => ({
         about: query,
         route,
-        path: `${pathOf(route)}?${query}`,
+        path: withQuery(pathOf(route), query),
         options: route.body === undefined ? {} : { body: bodyFor(route) },
       })),
     ]);

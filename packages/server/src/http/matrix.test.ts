@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http';
 import type { RouteDeclaration } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Resource } from '../access/types.ts';
@@ -12,6 +13,7 @@ import {
   openMatrixWorld,
   parametersOf,
   pathTo,
+  withQuery,
 } from '../../testing/matrix-world.ts';
 import { oneAnswer, rowCounts, shape, shapesOf } from '../../testing/shapes.ts';
 import { scopeOfPath } from './guard.ts';
@@ -112,7 +114,7 @@ describe('what the declared access says', () => {
         world.callers.map(async (caller) => {
           const expected = await expectedRefusal(route, caller);
           // No route has this parameter: who gets past the guard is told so, and nothing is done.
-          const path = `${pathTo(route, world.finance, world.platform)}?undeclared=1`;
+          const path = withQuery(pathTo(route, world.finance, world.platform), 'undeclared=1');
           const { status, body } = await world.test.request(route.method, path, {
             token: caller.token,
             ...bodiesOf(route)[0],
@@ -348,7 +350,7 @@ describe('the Global scope', () => {
 
 describe('methods that a path does not have', () => {
   it('are refused alike, signed in or not, whatever the path names', async () => {
-    const verbs = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'];
+    const verbs = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'QUERY'];
     const wrong: string[] = [];
     await Promise.all(
       [...Map.groupBy(allRoutes, ({ path }) => path)].flatMap(([path, routes]) => {
@@ -384,6 +386,19 @@ describe('methods that a path does not have', () => {
       }),
     );
     expect(wrong).toEqual([]);
+  });
+
+  it('are nobody’s, wherever they go, when HTTP has them and this API has not', async () => {
+    const statuses = await Promise.all(
+      METHODS.filter((method) => method !== 'CONNECT').flatMap((method) =>
+        ['/nowhere', '/v1/domains/finance/no-such-thing'].map(async (path) => {
+          const body = method === 'GET' || method === 'HEAD' ? {} : malformed;
+          const { status } = await world.test.request(method, path, body);
+          return `${method} ${path} ${status}`;
+        }),
+      ),
+    );
+    expect(statuses.filter((text) => !text.endsWith(' 404'))).toEqual([]);
   });
 
   /** `PATCH …/secrets/import` is a change of the secret `import`. */
