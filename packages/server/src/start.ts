@@ -21,6 +21,7 @@ import { listenForMetrics, Metrics } from './operation/metrics.ts';
 import { Scheduler } from './operation/scheduler.ts';
 import { version } from './operation/version.ts';
 import { createServices, type ServiceParts, type Services } from './services.ts';
+import { defaultDiskReserve } from './store/disk-reserve.ts';
 import { openPostgresStore } from './store/postgres.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { OpenStore } from './store/store.ts';
@@ -187,7 +188,8 @@ async function makeFirstKit(
 async function openStore({ settings, secrets }: LoadedConfiguration, log: Log): Promise<OpenStore> {
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   mkdirSync(dirname(settings.kek.file), { recursive: true, mode: 0o700 });
-  if (secrets.databaseUrl === undefined) return openSqliteStore({ directory: settings.dataDir });
+  if (secrets.databaseUrl === undefined)
+    return openSqliteStore({ directory: settings.dataDir, reserve: defaultDiskReserve });
   return openPostgresStore({
     url: secrets.databaseUrl,
     onIdleError: (error) => log.warn({ error }, 'an idle connection to PostgreSQL broke; it is replaced'),

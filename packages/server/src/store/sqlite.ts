@@ -8,6 +8,7 @@ import {
   lockDataDirectory,
   prepareDataDirectory,
 } from './data-directory.ts';
+import type { DiskReserveSettings } from './disk-reserve.ts';
 import { type ErrorRecord, fromErrorRecord } from './errors.ts';
 import { WriteLane } from './lane.ts';
 import type { LaneOutcome, LaneRequest } from './lane-protocol.ts';
@@ -25,6 +26,8 @@ export interface SqliteStoreOptions {
   readonly directory: string;
   /** A module like `program.ts` with other commands and queries; default: all of Strongroom's. */
   readonly program?: URL;
+  /** What of the disk is kept for audit; nothing when left out, as for one piece of work. */
+  readonly reserve?: DiskReserveSettings;
 }
 
 /** A query that is slower holds up every other one: it is given up, and its thread with it. */
@@ -48,7 +51,7 @@ export async function openSqliteStore<C extends CommandMap = Commands, Q extends
     finishRestore(files);
     prepareDataDirectory(files);
     await migrateSqlite(files);
-    const store = new SqliteStore(files, lock, (options.program ?? defaultProgram).href);
+    const store = new SqliteStore(files, lock, (options.program ?? defaultProgram).href, options.reserve);
     await store.start();
     // `StoreOf` ties each name to its command's types; the implementation is the same for all of them.
     return store as unknown as OpenStore<C, Q>;
@@ -66,6 +69,7 @@ class SqliteStore {
   readonly #connection: SqliteConnection;
   readonly #writer: Thread;
   #reader: Thread | undefined;
+  #revision: number | undefined;
   #queriesUnderWay = 0;
   #readerIdle: NodeJS.Timeout | undefined;
   readonly #lane: WriteLane;
@@ -73,12 +77,13 @@ class SqliteStore {
   #closing: Promise<void> | undefined;
   #hasAudit = false;
 
-  constructor(files: DataFiles, lock: DirectoryLock, program: string) {
+  constructor(files: DataFiles, lock: DirectoryLock, program: string, settings: DiskReserveSettings | undefined) {
     this.closed = this.#closed.promise;
     this.#lock = lock;
     this.#threadData = { database: files.database, program };
     this.#connection = new SqliteConnection(files.database, 'read');
-    this.#writer = new Thread('writer', this.#threadData, (error) => this.#fail(error));
+    const reserve = settings === undefined ? {} : { reserve: { directory: files.directory, settings } };
+    this.#writer = new Thread('writer', { ...this.#threadData, ...reserve }, (error) => this.#fail(error));
     this.#lane = new WriteLane((requests) => this.#write(requests));
   }
 
@@ -141,8 +146,10 @@ class SqliteStore {
     return this.#lane.submit(name, args, options);
   }
 
+  /** This process writes alone, so what was read holds until a batch was written. */
   async authorisationRevision(): Promise<number> {
-    return this.#connection.first(installationState, [])?.authorisation_revision ?? 0;
+    this.#revision ??= this.#connection.first(installationState, [])?.authorisation_revision ?? 0;
+    return this.#revision;
   }
 
   close(): Promise<void> {
@@ -164,6 +171,8 @@ class SqliteStore {
 
   async #write(requests: readonly LaneRequest[]): Promise<LaneOutcome<StrongroomError>[]> {
     const outcomes = (await this.#writer.call('batch', requests)) as LaneOutcome<ErrorRecord>[];
+    // Before anybody learns that the batch is written.
+    this.#revision = undefined;
     return outcomes.map((outcome) => (outcome.ok ? outcome : { ok: false, error: fromErrorRecord(outcome.error) }));
   }
 

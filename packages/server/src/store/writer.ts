@@ -1,23 +1,30 @@
 import { workerData } from 'node:worker_threads';
 import { type AuditChainSettings, readChainOpening } from '../audit/chain.ts';
 import { BatchRunner } from './batch.ts';
+import { DiskReserve } from './disk-reserve.ts';
 import { toErrorRecord } from './errors.ts';
 import type { LaneRequest } from './lane-protocol.ts';
 import { SqliteConnection } from './sqlite-connection.ts';
 import { SqliteLaneConnection } from './sqlite-lane-connection.ts';
+import { SpaceGuard } from './space-guard.ts';
 import { loadProgram, type StoreThreadData } from './store-thread.ts';
 import { answerCalls } from './thread.ts';
 
 /** The writer thread: the only connection that writes, and the audit chain. */
-const { database, program } = workerData as StoreThreadData;
-const { commands, createAuditChain } = await loadProgram(program);
+const { database, program, reserve } = workerData as StoreThreadData;
+const { commands, createAuditChain, essentialCommands } = await loadProgram(program);
 const connection = new SqliteConnection(database, 'write');
 const runner = new BatchRunner(new SqliteLaneConnection(connection), commands);
+const run = (requests: readonly LaneRequest[]) => runner.run(requests);
+const guard =
+  reserve === undefined
+    ? { run }
+    : new SpaceGuard(run, new DiskReserve(reserve.directory, reserve.settings), essentialCommands ?? new Set());
 
 answerCalls({
   ready: () => null,
   batch: async (requests: readonly LaneRequest[]) => {
-    const outcomes = await runner.run(requests);
+    const outcomes = await guard.run(requests);
     return outcomes.map((outcome) => (outcome.ok ? outcome : { ok: false, error: toErrorRecord(outcome.error) }));
   },
   startAudit: async (settings: AuditChainSettings) => {
