@@ -14,6 +14,7 @@ import type { Access, AccessSnapshot, AssetRef, Caller, Decision, Resource, Scop
 /** Snapshots kept: one per principal that was active lately, a few kilobytes each. */
 const maxSnapshots = 5000;
 const maxSelectorIndexes = 500;
+const maxDomains = 5000;
 const isLabel = new RegExp(labelPattern);
 /**
  * How often a change is decided anew while others keep changing access at the same time. Of those under way together one
@@ -49,6 +50,8 @@ export interface AccessService extends Access {
 /** The one implementation of {@link Access}, over the store. */
 export function createAccess(store: Store): AccessService {
   const snapshots = createRevisionCache<AccessSnapshot>(maxSnapshots);
+  // Making and deleting a domain moves the revision.
+  const domains = createRevisionCache<{ readonly revision: number; readonly scope: ScopeRef }>(maxDomains);
   const selectorIndexes = createRevisionCache<SelectorIndex & { readonly revision: number }>(maxSelectorIndexes);
 
   async function snapshot(principalId: string): Promise<AccessSnapshot | null> {
@@ -83,7 +86,7 @@ export function createAccess(store: Store): AccessService {
 
   async function isAssigned(domain: ScopeRef, secretId: string): Promise<boolean> {
     const row = await store.first(assignmentsOf, [domain.id, secretId]);
-    return row === undefined || Number(row.assigned) === 0 || Number(row.mine) > 0;
+    return row === undefined || row.assigned === 0 || row.mine > 0;
   }
 
   async function findScope(snapshot: AccessSnapshot, kind: ScopeKind, name: string): Promise<ScopeRef | null> {
@@ -94,8 +97,12 @@ export function createAccess(store: Store): AccessService {
   async function lookUp(kind: ScopeKind, name: string): Promise<ScopeRef | null> {
     if (kind === 'admin') return { id: adminScopeId, kind, name: 'admin' };
     if (kind === 'global') return { id: globalScopeId, kind, name: 'global' };
-    const row = await store.first(domainByName, [name]);
-    return row === undefined ? null : { id: row.id, kind, name: row.name };
+    const revision = await store.authorisationRevision();
+    const found = await domains.get(name, revision, async () => {
+      const row = await store.first(domainByName, [name]);
+      return row === undefined ? null : { revision, scope: { id: row.id, kind, name: row.name } };
+    });
+    return found?.scope ?? null;
   }
 
   async function refuse(caller: Caller, action: Action, resource: Resource, decision: Decision): Promise<never> {

@@ -1,5 +1,7 @@
+import { hash } from 'node:crypto';
 import { StrongroomError } from '@strongroom/contract';
 import { timingSafeEqualBytes } from '@strongroom/crypto';
+import { createRevisionCache } from '../access/revision-cache.ts';
 import type { Access, Caller } from '../access/types.ts';
 import type { Authentication, AuthenticationContext } from '../http/authentication.ts';
 import type { Keys } from '../keys/keys.ts';
@@ -32,6 +34,8 @@ interface SessionRow extends HolderRow {
 }
 
 const placeholder = new Uint8Array(0);
+/** Of tokens used lately, about 500 bytes each. */
+const maxKnownTokens = 10_000;
 
 const tokenByHmac = hotStatement<TokenRow>('identities.token_by_hmac', (db) =>
   db
@@ -80,7 +84,7 @@ const sessionByHmac = hotStatement<SessionRow>('identities.session_by_hmac', (db
 );
 
 /**
- * Looks credentials up by their keyed hash, on every call: a revoked one stops at the next. The store is read, never
+ * Looks credentials up by their keyed hash: a revoked one stops at the next call. The store is read, never
  * written; uses are noted in `activity`. A credential that is unknown, malformed, expired or revoked, or whose principal is
  * disabled or deleted, is the same `unauthenticated`; `csrf_failed` is for a good session without its tab's token.
  */
@@ -91,6 +95,8 @@ export function createAuthentication(
   activity: CredentialActivity,
   clock: () => number = Date.now,
 ): Authentication {
+  const tokens = createRevisionCache<{ readonly revision: number; readonly row: TokenRow }>(maxKnownTokens);
+
   async function find<Row>(statement: HotStatement<Row>, text: string): Promise<Row | undefined> {
     for (const { hmac } of keys.tokenHashes(text)) {
       const row = await store.first(statement, [hmac]);
@@ -118,8 +124,22 @@ export function createAuthentication(
     };
   }
 
+  /**
+   * What is known of a token holds while the authorisation revision stands, which revoking a token and disabling its holder
+   * move. Remembered under a digest: the process keeps nobody's token.
+   */
+  async function knownToken(text: string): Promise<TokenRow | undefined> {
+    const revision = await store.authorisationRevision();
+    const digest = hash('sha256', text, 'base64');
+    const known = await tokens.get(digest, revision, async () => {
+      const row = await find(tokenByHmac, text);
+      return row === undefined ? null : { revision, row };
+    });
+    return known?.row;
+  }
+
   async function byToken(text: string, context: AuthenticationContext): Promise<Caller | null> {
-    const row = await find(tokenByHmac, text);
+    const row = await knownToken(text);
     const now = clock();
     if (row === undefined || !isGood(row, now)) return null;
     const caller = await callerOf(row, 'token', context);

@@ -96,7 +96,7 @@ async function issueToken(context: CommandContext, args: IssueTokenArgs): Promis
     .where('revoked_at', 'is', null)
     .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', context.now)]))
     .executeTakeFirstOrThrow();
-  if (Number(count) >= maxLiveTokens) {
+  if (count >= maxLiveTokens) {
     throw new StrongroomError('limit_exceeded', {
       detail: `A service account has at most ${maxLiveTokens} usable tokens.`,
       hint: 'Revoke tokens that are not used any more.',
@@ -169,6 +169,8 @@ async function revokeToken(context: CommandContext, args: RevokeTokenArgs): Prom
   if (token === undefined) throw new StrongroomError('not_found');
   if (token.revoked_at !== null) return;
   await context.db.updateTable('tokens').set({ revoked_at: context.now }).where('id', '=', token.id).execute();
+  // What processes know of tokens holds while the revision stands.
+  await context.bumpAuthorisation();
   context.audit({
     ...args.actor,
     action: 'token.revoke',
