@@ -30,7 +30,7 @@ async function addSelector(context: CommandContext, args: AddSelectorArgs): Prom
     .select((column) => column.fn.countAll<number>().as('count'))
     .where('scope_id', '=', bundle.scope_id)
     .executeTakeFirstOrThrow();
-  if (Number(count) >= maxSelectorsPerDomain) {
+  if (count >= maxSelectorsPerDomain) {
     throw new StrongroomError('limit_exceeded', {
       detail: `The bundles of a domain name at most ${maxSelectorsPerDomain} keys and prefixes.`,
     });

@@ -40,7 +40,7 @@ function addedOf(row: HolderRow): { readonly createdAt: number; readonly created
   const { creator_kind: kind, creator_name: name } = row;
   const createdBy =
     kind === null || name === null ? row.created_by : principalLabel({ kind, name, domain: row.creator_domain });
-  return { createdAt: Number(row.created_at), createdBy };
+  return { createdAt: row.created_at, createdBy };
 }
 
 const always = sql`true`;
@@ -132,10 +132,10 @@ async function listBundles(
     name: row.name,
     description: row.description,
     owner: ownerOf(row),
-    isDefault: Number(row.is_default) === 1,
-    revision: Number(row.revision),
-    createdAt: Number(row.created_at),
-    updatedAt: Number(row.updated_at),
+    isDefault: row.is_default === 1,
+    revision: row.revision,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
   }));
 }
 
@@ -186,7 +186,7 @@ async function listBundleAssets(
     type: row.type,
     name: row.name,
     selectorScope: row.selector_scope === '' ? null : row.selector_scope,
-    isPrefix: Number(row.is_prefix) === 1,
+    isPrefix: row.is_prefix === 1,
   }));
 }
 

@@ -57,7 +57,7 @@ async function snapshot({ db }: QueryContext, args: { readonly principalId: stri
     select 'owned-bundle', bundles.scope_id, bundles.id, '', '', 0
     from bundles inner join actors on actors.id = bundles.owner_id inner join live on live.id = bundles.scope_id
   `.execute(db);
-  return result.rows.map((row) => ({ ...row, number: Number(row.number) }));
+  return result.rows.map((row) => ({ ...row, number: row.number }));
 }
 
 interface SelectorRow {
@@ -78,7 +78,7 @@ async function selectors(
     from installation left join bundle_assets as held on held.scope_id = ${args.scopeId} and held.asset_type = 'secret'
   `.execute(db);
   return {
-    revision: Number(rows[0]?.revision ?? 0),
+    revision: rows[0]?.revision ?? 0,
     selectors: rows.flatMap(({ bundle_id, selector_scope, selector, is_prefix }) =>
       bundle_id === null || selector_scope === null || selector === null
         ? []

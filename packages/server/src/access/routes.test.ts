@@ -135,7 +135,7 @@ describe('over HTTP', () => {
     ['POST', '/bundles/default/assets', { type: 'secret', prefix: 'ſ' }],
     ['PUT', '/members/user%3Azed', { preset: 'OWNER', principal: 'user:ann' }],
   ])('refuses %s %s %j', async (method, path, body) => {
-    const answer = await send('olga', method as 'POST', `${base}${path}`, body);
+    const answer = await send('olga', method, `${base}${path}`, body);
     expect([answer.statusCode, answer.json<{ code: string }>().code]).toEqual([422, 'validation_failed']);
   });
 
@@ -169,7 +169,7 @@ describe('over HTTP', () => {
     const test = await openTestStore<never, never>({ hasAudit: false });
     opened.push(test);
     const ann = await world.caller('ann');
-    const unrecorded = createAccess(test.store as unknown as Parameters<typeof createAccess>[0]);
+    const unrecorded = createAccess(test.store);
     expect(await codeOf(unrecorded.require(ann, 'secret.manage', { kind: 'scope', scope: world.finance }))).toBe(
       'audit_unavailable',
     );

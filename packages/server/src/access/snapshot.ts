@@ -47,14 +47,14 @@ export function buildSnapshot(principalId: string, rows: readonly SnapshotRow[])
   for (const row of rows) {
     switch (row.tag) {
       case 'revision':
-        revision = Number(row.number);
+        revision = row.number;
         break;
       case 'actor':
         actorIds.add(row.first);
         for (const role of words(row.third, platformRoles))
           for (const each of [role, ...includedRoles[role]]) roles.add(each);
         if (row.first === principalId)
-          principal = { id: principalId, kind: principalKind(row.second), isDisabled: Number(row.number) !== 0 };
+          principal = { id: principalId, kind: principalKind(row.second), isDisabled: row.number !== 0 };
         break;
       case 'member':
         for (const preset of known(row.first, presets)) standing(row.scope).presets.add(preset);

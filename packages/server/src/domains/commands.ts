@@ -212,7 +212,7 @@ async function contentOf(
     .where('state', 'in', ['queued', 'running'])
     .executeTakeFirstOrThrow();
   const [configurations, secrets] = [await count('configurations'), await count('secrets')];
-  return { configurations: Number(configurations.count), secrets: Number(secrets.count), runs: Number(runs.count) };
+  return { configurations: configurations.count, secrets: secrets.count, runs: runs.count };
 }
 
 /** A domain's service accounts can do nothing without it; their tokens end with them. */

@@ -25,11 +25,16 @@ describe('the first start', () => {
   });
   afterEach(() => test.close());
 
-  function callerOf(token: string): Promise<Caller> {
+  async function callerOf(token: string): Promise<Caller> {
     const activity = new CredentialActivity(test.store, { count: () => undefined }, () => undefined);
-    return createAuthentication(test.store, test.keys, createAccess(test.store), activity)
-      .byBearer(token, here)
-      .finally(() => activity.close());
+    try {
+      return await createAuthentication(test.store, test.keys, createAccess(test.store), activity).byBearer(
+        token,
+        here,
+      );
+    } finally {
+      await activity.close();
+    }
   }
   async function signInWith(token: string): Promise<Caller> {
     const activity = new CredentialActivity(test.store, { count: () => undefined }, () => undefined);

@@ -58,7 +58,7 @@ async function addGroupMember(context: CommandContext, args: MembershipArgs): Pr
     .select((column) => column.fn.countAll<number>().as('count'))
     .where('group_id', '=', group.id)
     .executeTakeFirstOrThrow();
-  if (Number(count) >= maxMembers) {
+  if (count >= maxMembers) {
     throw new StrongroomError('limit_exceeded', { detail: `A group has at most ${maxMembers} members.` });
   }
   await context.db

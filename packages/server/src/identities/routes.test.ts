@@ -11,7 +11,6 @@ import { sampleApp } from '../../testing/http-app.ts';
 import { openTestStore, type TestStore } from '../../testing/stores.ts';
 import { createAccess } from '../access/service.ts';
 import type { App, AppParts } from '../http/app.ts';
-import type { Queries } from '../store/queries.ts';
 import { bootstrapIdentities } from './bootstrap.ts';
 import { type Identities, openIdentities } from './index.ts';
 import { goodPassword } from './testing/world.ts';
@@ -19,14 +18,14 @@ import type { commands } from './testing/program.ts';
 
 const routes = [...authRoutes, ...userRoutes, ...groupRoutes, ...serviceAccountRoutes, ...domainServiceAccountRoutes];
 
-let test: TestStore<typeof commands, Queries>;
+let test: TestStore<typeof commands>;
 let identities: Identities;
 let app: App;
 let adminToken: string;
 const denials: string[] = [];
 
 beforeAll(async () => {
-  test = await openTestStore<typeof commands, Queries>({ program: new URL('testing/program.ts', import.meta.url) });
+  test = await openTestStore<typeof commands>({ program: new URL('testing/program.ts', import.meta.url) });
   const access = createAccess(test.store);
   identities = openIdentities(test.store, test.keys, access, {
     denials: { count: (action) => denials.push(action) },

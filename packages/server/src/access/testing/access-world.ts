@@ -4,7 +4,6 @@ import type { RecordContent } from '../../audit/record-content.ts';
 import { Domains } from '../../domains/service.ts';
 import { principalLabel, systemActor } from '../../identities/actor.ts';
 import { globalScopeId, newId } from '../../store/ids.ts';
-import type { Queries } from '../../store/queries.ts';
 import { BundleAssets } from '../bundle-assets.ts';
 import { Bundles } from '../bundles.ts';
 import { defaultBundleIdOf } from '../default-bundle.ts';
@@ -24,7 +23,7 @@ export type Person = (typeof people)[number];
  * its people are shared, because opening a store takes longer than a suite.
  */
 export class AccessWorld {
-  readonly test: TestStore<TestCommands, Queries>;
+  readonly test: TestStore<TestCommands>;
   readonly access: AccessService;
   readonly members: Members;
   readonly bundles: Bundles;
@@ -37,7 +36,7 @@ export class AccessWorld {
   finance!: ScopeRef;
   other!: ScopeRef;
 
-  private constructor(test: TestStore<TestCommands, Queries>, ids: Map<string, string>) {
+  private constructor(test: TestStore<TestCommands>, ids: Map<string, string>) {
     this.test = test;
     this.ids = ids;
     const { store, keys } = test;
@@ -67,7 +66,7 @@ export class AccessWorld {
     return world;
   }
 
-  static async populate(test: TestStore<TestCommands, Queries>): Promise<SharedStore> {
+  static async populate(test: TestStore<TestCommands>): Promise<SharedStore> {
     const world = new AccessWorld(test, new Map());
     for (const name of people) await world.addUser(name, name === 'root' ? ['PLATFORM_ADMIN'] : []);
     await world.addGroup('constructor', ['con']);
@@ -193,16 +192,14 @@ export class AccessWorld {
 }
 
 interface SharedStore {
-  readonly test: TestStore<TestCommands, Queries>;
+  readonly test: TestStore<TestCommands>;
   readonly ids: Map<string, string>;
 }
 
 const stores = new Map<OpenStoreForTest, Promise<SharedStore>>();
 
 async function openPeople(openStore: OpenStoreForTest): Promise<SharedStore> {
-  return AccessWorld.populate(
-    await openStore<TestCommands, Queries>({ program: new URL('program.ts', import.meta.url) }),
-  );
+  return AccessWorld.populate(await openStore<TestCommands>({ program: new URL('program.ts', import.meta.url) }));
 }
 
 /** The code of the error a promise is refused with; anything else fails the test. */
