@@ -14,7 +14,9 @@ try {
     from payments
     group by account
     order by account`);
-  const csv = ['account,payments,total', ...rows.map((row) => `${row.account},${row.payments},${row.total}`)].join('\n');
+  const csv = ['account,payments,total', ...rows.map((row) => `${row.account},${row.payments},${row.total}`)].join(
+    '\n',
+  );
   const path = join(process.env.REPORT_DIR ?? tmpdir(), 'report.csv');
   await writeFile(path, `${csv}\n`);
   console.log(`${rows.length} accounts, ${rows.reduce((sum, row) => sum + row.payments, 0)} payments`);

@@ -11,10 +11,10 @@ export { errorsPage, permissionsPage, routesPage } from './reference-pages.ts';
 export { operationRoutes } from './routes/operation.ts';
 export { routes } from './routes/index.ts';
 export { AuditRecord, auditRoutes } from './routes/audit.ts';
-export { authRoutes, type SessionTransport, tabTokenHeader } from './routes/auth.ts';
+export { authRoutes, type SessionTransport } from './routes/auth.ts';
 export { groupRoutes, userRoutes } from './routes/identities.ts';
 export { domainServiceAccountRoutes, serviceAccountRoutes } from './routes/service-accounts.ts';
-export { type EphemeralJwk, launchRoutes } from './routes/launches.ts';
+export { launchRoutes } from './routes/launches.ts';
 export { type ResolveOutcome, resolveOutcomes, runRoutes, runStates } from './routes/runs.ts';
 export { keyRoutes } from './routes/keys.ts';
 export {

@@ -9,10 +9,6 @@ export const secretKeyPattern = '^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$';
 export const labelPattern = '^[a-z0-9](?:[a-z0-9-]{0,51}[a-z0-9])?$';
 /** An integration's name: 1–53 letters, digits, `_ - .`; immutable; `managed` is reserved. */
 export const integrationNamePattern = '^[A-Za-z0-9][A-Za-z0-9_.-]{0,52}$';
-/** A local user's name: 1–64 lower-case letters, digits, `. _ @ -`. Sign-in folds what is typed. */
-export const userNamePattern = '^[a-z0-9][a-z0-9._@-]{0,63}$';
-/** An environment variable's name (POSIX.1-2017 §8.1). */
-export const environmentNamePattern = '^[A-Za-z_][A-Za-z0-9_]{0,254}$';
 /** A folder: up to 8 path segments of secret-key characters; empty is the root. */
 export const folderPattern = '^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,62}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,62}){0,7})?$';
 /** A tag: 1–63 characters, `key` or `key:value`. */

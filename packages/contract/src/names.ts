@@ -1,14 +1,5 @@
 import { Type } from 'typebox';
-import {
-  secretKeyPattern,
-  labelPattern,
-  integrationNamePattern,
-  userNamePattern,
-  environmentNamePattern,
-  folderPattern,
-  tagPattern,
-  idPattern,
-} from './name-patterns.ts';
+import { secretKeyPattern, labelPattern, folderPattern, tagPattern, idPattern } from './name-patterns.ts';
 
 /** Schemas of the names in `name-patterns.ts`. */
 
@@ -18,9 +9,6 @@ export const SecretKey = Type.String({
   examples: ['finance-stripe-api-key'],
 });
 export const Label = Type.String({ pattern: labelPattern, description: 'DNS label of at most 53 characters' });
-export const IntegrationName = Type.String({ pattern: integrationNamePattern });
-export const UserName = Type.String({ pattern: userNamePattern });
-export const EnvironmentName = Type.String({ pattern: environmentNamePattern });
 export const Folder = Type.String({ pattern: folderPattern, maxLength: 511 });
 export const Tag = Type.String({ pattern: tagPattern });
 export const Id = Type.String({ pattern: idPattern });

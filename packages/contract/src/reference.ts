@@ -57,11 +57,6 @@ export function parseReference(text: string): Reference {
   return checkReference({ scope: scope as ReferenceScope, source: decode(source, 'source'), key, field });
 }
 
-/** Whether text claims to be a reference; nothing else may be treated as one, and such text is never a credential. */
-export function looksLikeReference(text: string): boolean {
-  return text.startsWith(scheme);
-}
-
 /** The object form of a reference, as configurations hold it. */
 export interface ReferenceObject {
   readonly scope: ReferenceScope;
@@ -114,7 +109,7 @@ function checkReference(parts: {
 }
 
 /** A segment an integration's path may hold: it can't climb, and no server on the way can read it in two ways. */
-export function isPathSegment(segment: string): boolean {
+function isPathSegment(segment: string): boolean {
   return (
     segment !== '' &&
     segment !== '.' &&

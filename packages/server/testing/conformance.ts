@@ -6,12 +6,6 @@ import type { Answer } from './app.ts';
 /** Every route of the table, as declarations alone. */
 export const allRoutes: readonly RouteDeclaration[] = routes;
 
-export function routeById(id: string): RouteDeclaration {
-  const route = allRoutes.find((candidate) => candidate.id === id);
-  if (route === undefined) throw new Error(`There is no route ${id}`);
-  return route;
-}
-
 /**
  * Holds every answer against the declaration of its route: status, media type, schema, error codes, the headers all answers
  * have. Problems are collected, so that one run names them all.

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type ErrorCode, StrongroomError } from '@strongroom/contract';
-import { type Kek, SecretValue } from '@strongroom/crypto';
+import { SecretValue } from '@strongroom/crypto';
 import type { AuditEvent } from '../src/audit/event.ts';
 import { openKekFile } from '../src/keys/kek-file.ts';
 import { type Keyring, openKeyring } from '../src/keys/keyring.ts';
@@ -211,10 +211,4 @@ export async function codeOf(promise: Promise<unknown>): Promise<ErrorCode | 'no
     if (error instanceof StrongroomError) return error.code;
     throw error;
   }
-}
-
-/** The bytes of a KEK, in the ways in which they could have been written down. */
-export function kekForms(kek: Kek): readonly string[] {
-  const bytes = Buffer.from(kek.revealKekBytes());
-  return [bytes.toString('hex'), bytes.toString('base64url'), bytes.toString('base64')];
 }

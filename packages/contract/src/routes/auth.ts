@@ -13,9 +13,6 @@ import { Closed, route } from '../route.ts';
 export const sessionTransports = ['bearer', 'cookie'] as const;
 export type SessionTransport = (typeof sessionTransports)[number];
 
-/** Header that carries the tab token of a cookie session. */
-export const tabTokenHeader = 'X-Strongroom-Tab';
-
 const Transport = Type.Enum(sessionTransports, { description: 'Default `bearer`' });
 /** Text of a credential being presented; what it is stays unsaid until it is looked up. */
 const PresentedToken = Type.String({ minLength: 1, maxLength: 256, writeOnly: true });
@@ -28,7 +25,7 @@ export const NewPassword = Type.String({
   description: 'At least 12 characters, at most 1,024 bytes of UTF-8; any character, never cut',
 });
 
-export const PrincipalSummary = Closed({
+const PrincipalSummary = Closed({
   id: Id,
   kind: Type.Enum(['user', 'service-account']),
   /** `ann`; for a service account of a domain `finance/etl`. */
@@ -36,7 +33,7 @@ export const PrincipalSummary = Closed({
   displayName: Type.String(),
 });
 
-export const SignedIn = Closed({
+const SignedIn = Closed({
   principal: PrincipalSummary,
   transport: Transport,
   expiresAt: Time,
@@ -54,7 +51,7 @@ const OwnSession = Closed({
   isCurrent: Type.Boolean(),
 });
 
-export const Me = Closed({
+const Me = Closed({
   principal: PrincipalSummary,
   email: Type.Optional(Type.String()),
   hasPassword: Type.Boolean(),

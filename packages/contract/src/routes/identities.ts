@@ -25,7 +25,7 @@ export const listFilter = {
   name: Type.Optional(Type.String({ maxLength: 64, description: 'Exactly this name' })),
 };
 
-export const User = Closed({
+const User = Closed({
   id: Id,
   name: Type.String(),
   displayName: Type.String(),
@@ -39,7 +39,7 @@ export const User = Closed({
   actions: ActionsField,
 });
 
-export const SignInLink = Closed({
+const SignInLink = Closed({
   token: Type.String({ description: 'Shown once' }),
   path: Type.String({
     description: 'Append it to the console’s address: the token is in the fragment, which is never sent to a server',
@@ -47,7 +47,7 @@ export const SignInLink = Closed({
   expiresAt: Time,
 });
 
-export const Group = Closed({
+const Group = Closed({
   id: Id,
   name: Type.String(),
   displayName: Type.String(),

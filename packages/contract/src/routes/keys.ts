@@ -10,7 +10,7 @@ const TermSummary = Closed({
   uses: Type.Integer({ description: 'Values sealed, as an upper bound' }),
 });
 
-export const KeyStatus = Closed({
+const KeyStatus = Closed({
   installation: Type.String(),
   keyEncryptionKey: Closed({ id: Type.String(), source: Type.String() }),
   recoveryConfirmed: Type.Boolean(),

@@ -4,7 +4,7 @@ import { Closed, Page, pageQuery, route } from '../route.ts';
 import { SecretInput, surfaceLimits } from '../surfaces/fields.ts';
 
 /** A workload's ephemeral public key: X25519 (RFC 8037) or P-256 (RFC 7518 §6.2). No private member is accepted. */
-export const EphemeralJwk = Closed({
+const EphemeralJwk = Closed({
   kty: Type.Enum(['OKP', 'EC']),
   crv: Type.Enum(['X25519', 'P-256']),
   x: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),

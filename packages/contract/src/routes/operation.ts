@@ -9,7 +9,7 @@ const FeatureState = Closed({
 });
 
 /** Limits in force; each is named in the error that refuses what exceeds it. */
-export const Limits = Closed({
+const Limits = Closed({
   valueBytes: Type.Integer({ description: 'Bytes of one value in the database store' }),
   keysPerScope: Type.Integer({ description: 'Secrets of one scope' }),
   secretVersions: Type.Integer({ description: 'Versions kept of one secret' }),
@@ -24,7 +24,7 @@ export const Limits = Closed({
   runLogRetentionDays: Type.Integer({ description: 'Days a run’s log is kept' }),
 });
 
-export const Settings = Closed({
+const Settings = Closed({
   version: Type.String(),
   features: Closed({ secretsV2: FeatureState }),
   limits: Limits,
@@ -32,7 +32,7 @@ export const Settings = Closed({
   store: Type.Union([Type.Literal('sqlite'), Type.Literal('postgres')]),
 });
 
-export const DoctorCheck = Closed({
+const DoctorCheck = Closed({
   id: Type.String({ description: 'Stable name of the check' }),
   title: Type.String(),
   status: Type.Union([Type.Literal('ok'), Type.Literal('amber'), Type.Literal('red')]),
@@ -40,7 +40,7 @@ export const DoctorCheck = Closed({
   hint: Type.Optional(Type.String({ description: 'What to do about it' })),
 });
 
-export const DoctorReport = Closed({
+const DoctorReport = Closed({
   status: Type.Union([Type.Literal('ok'), Type.Literal('amber'), Type.Literal('red')], {
     description: 'The worst of the checks',
   }),

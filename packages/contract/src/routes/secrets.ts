@@ -4,13 +4,13 @@ import { scopeKinds } from '../roles.ts';
 import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
 
 /** Largest number of fields of a multi-field value. */
-export const maxFields = 100;
+const maxFields = 100;
 
 /**
  * A value on its way in: exactly one of `value` (text), `valueBase64` (bytes) or `fields` (a JSON object of texts, addressed
  * by `field` in references). It is stored unaltered and never comes out.
  */
-export const valueInput = {
+const valueInput = {
   value: Type.Optional(Type.String({ writeOnly: true, description: 'The value as text; any text, also empty' })),
   valueBase64: Type.Optional(
     Type.String({
@@ -29,7 +29,7 @@ export const valueInput = {
   ),
 } as const;
 
-export const Destination = Closed({
+const Destination = Closed({
   scheme: Type.String({ pattern: '^[a-z][a-z0-9+.-]{0,31}$' }),
   host: Type.String({ minLength: 1, maxLength: 253 }),
   port: Type.Integer({ minimum: 1, maximum: 65_535 }),
@@ -96,7 +96,7 @@ const SecretVersion = Closed({
   copiedFrom: Type.Optional(Type.String({ description: 'The version a rollback took its value from' })),
 });
 
-export const Use = Closed({
+const Use = Closed({
   surface: Type.String(),
   configuration: Type.String(),
   domain: Type.String(),
@@ -133,7 +133,7 @@ const stateFilter = Type.Optional(
   }),
 );
 
-export const ImportResult = Closed({
+const ImportResult = Closed({
   isDryRun: Type.Boolean(),
   items: Type.Array(
     Closed({

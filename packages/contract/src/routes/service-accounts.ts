@@ -3,7 +3,7 @@ import { Id, Label, Time } from '../names.ts';
 import { ActionsField, Closed, Page, route } from '../route.ts';
 import { DisplayName, listFilter, Revision, Roles } from './identities.ts';
 
-export const ServiceAccount = Closed({
+const ServiceAccount = Closed({
   id: Id,
   name: Type.String(),
   displayName: Type.String(),
@@ -26,8 +26,8 @@ const tokenFields = {
   lastUsedAt: Type.Optional(Time),
   revokedAt: Type.Optional(Time),
 };
-export const TokenSummary = Closed(tokenFields);
-export const IssuedToken = Closed({
+const TokenSummary = Closed(tokenFields);
+const IssuedToken = Closed({
   ...tokenFields,
   token: Type.String({ description: 'The credential, shown once' }),
 });

@@ -8,8 +8,8 @@ import type { Store } from '../store/store.ts';
 import { createLink, hashCredential, type SignInLink, tokenPrefixes } from './credentials.ts';
 import { foldUserName } from './user-name.ts';
 
-export const firstUserName = 'admin';
-export const bootstrapAccountName = 'bootstrap';
+const firstUserName = 'admin';
+const bootstrapAccountName = 'bootstrap';
 /** Bytes; the file holds one token and at most a line end. */
 const maxTokenFileBytes = 1024;
 

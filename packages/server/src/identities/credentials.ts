@@ -15,7 +15,7 @@ export const tokenPrefixes = {
   link: 'srl_',
 } as const;
 
-export const linkMilliseconds = 10 * 60_000;
+const linkMilliseconds = 10 * 60_000;
 export const sessionMilliseconds = 12 * 60 * 60_000;
 export const sessionIdleMilliseconds = 60 * 60_000;
 

@@ -19,7 +19,7 @@ import { SignInService } from './sign-in.ts';
 import { UserService } from './users.ts';
 
 export { bootstrapIdentities, type BootstrapResult, createOperatorLink } from './bootstrap.ts';
-export { type SignInLink, signInLinkText } from './credentials.ts';
+export { signInLinkText } from './credentials.ts';
 
 export type IdentityHandlers = HandlersOf<typeof authRoutes> &
   HandlersOf<typeof userRoutes> &

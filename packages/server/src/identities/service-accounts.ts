@@ -12,7 +12,7 @@ import type { TokenRecord } from './service-account-commands.ts';
 import { type PrincipalChange, readPrincipal, sentFields } from './users.ts';
 
 const dayMilliseconds = 24 * 60 * 60_000;
-export const defaultTokenDays = 90;
+const defaultTokenDays = 90;
 
 export interface NewServiceAccount {
   readonly name: string;

