@@ -12,7 +12,7 @@ import { openRestoredKeys } from './keys/restored-keys.ts';
 import { type DoctorReport, runDoctor } from './operation/doctor.ts';
 import { backupSqlite } from './store/backup.ts';
 import type { BackupManifest } from './store/backup-manifest.ts';
-import { dataFiles } from './store/data-directory.ts';
+import { DataDirectoryInUse, dataFiles } from './store/data-directory.ts';
 import { openPostgresStore } from './store/postgres.ts';
 import { type RestoreResult, restoreSqlite, startEpoch } from './store/restore.ts';
 import { openSqliteStore } from './store/sqlite.ts';
@@ -114,7 +114,8 @@ export async function checkRecoveryKit(
 
 /** Records that a kit was made and tried. */
 export async function confirmRecovery(configuration: LoadedConfiguration): Promise<void> {
-  await withInstallation(configuration, async (store, keyring) => {
+  const instead = 'Sign in with strongroom login, so that the running server can be asked, or stop it first.';
+  await withInstallation(configuration, instead, async (store, keyring) => {
     const kekId = keyring.kek.id;
     await store.execute(
       'keys.confirmRecovery',
@@ -135,7 +136,10 @@ export async function recoverKekFile(
   return { ...(await restoreKekFile(kit, recoveryKey, file)), path: file };
 }
 
-/** A one-time sign-in link for a user: the way back in when nobody can sign in. */
+/**
+ * A one-time sign-in link for a user: the way back in when nobody can sign in.
+ * @throws StrongroomError `not_found`; `state_conflict` for a disabled user, or while a server runs over the embedded store
+ */
 export async function makeSignInLink(
   configuration: LoadedConfiguration,
   userName: string,
@@ -144,7 +148,8 @@ export async function makeSignInLink(
   const isAnyAddress = listen.host === '0.0.0.0' || listen.host === '::';
   const host = isAnyAddress ? '127.0.0.1' : listen.host;
   const local = `http${tls === undefined ? '' : 's'}://${host.includes(':') ? `[${host}]` : host}:${listen.port}`;
-  return withInstallation(configuration, async (store, keyring) => {
+  const instead = `Ask an administrator for strongroom user link ${userName}; or stop the server, repeat this, and start it again.`;
+  return withInstallation(configuration, instead, async (store, keyring) => {
     const link = await createOperatorLink(store, keyring, userName);
     return { url: signInLinkText(publicUrl ?? local, link), expiresAt: new Date(link.expiresAt) };
   });
@@ -173,9 +178,13 @@ function openStore(dataDir: string, databaseUrl: string | undefined): Promise<Op
   return databaseUrl === undefined ? openSqliteStore({ directory: dataDir }) : openPostgresStore({ url: databaseUrl });
 }
 
-/** Opens store, keys and an audit chain of its own for one piece of work. */
+/**
+ * Opens store, keys and an audit chain of its own for one piece of work.
+ * @param instead what to do while a server has the embedded store open
+ */
 async function withInstallation<Result>(
   { settings, secrets }: LoadedConfiguration,
+  instead: string,
   work: (store: OpenStore, keyring: Keyring) => Promise<Result>,
 ): Promise<Result> {
   if (secrets.databaseUrl === undefined && !existsSync(dataFiles(settings.dataDir).database)) {
@@ -184,7 +193,14 @@ async function withInstallation<Result>(
       hint: 'Set STRONGROOM_DATA_DIR, or run it where the server was started.',
     });
   }
-  const store = await openStore(settings.dataDir, secrets.databaseUrl);
+  const store = await openStore(settings.dataDir, secrets.databaseUrl).catch((cause: unknown) => {
+    if (!(cause instanceof DataDirectoryInUse)) throw cause;
+    throw new StrongroomError('state_conflict', {
+      detail: `A server runs over ${settings.dataDir}, and it alone can write there.`,
+      hint: instead,
+      cause,
+    });
+  });
   try {
     const keyring = await openKeyring(store, await openKekFile(store, settings.kek.file));
     try {

@@ -46,7 +46,18 @@ export interface DirectoryLock {
   release(): void;
 }
 
-/** @throws StrongroomError `state_conflict` when another process, or this one, has the directory open */
+/** Another process, most likely the server, has the data directory open. */
+export class DataDirectoryInUse extends StrongroomError {
+  constructor(cause: unknown) {
+    super('state_conflict', {
+      detail: 'Another process uses this data directory.',
+      hint: 'Stop the other server, or use another data directory.',
+      cause,
+    });
+  }
+}
+
+/** @throws DataDirectoryInUse (`state_conflict`) when another process, or this one, has the directory open */
 export function lockDataDirectory(files: DataFiles): DirectoryLock {
   mkdirSync(files.directory, { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(files.lock, { timeout: 0 });
@@ -54,11 +65,7 @@ export function lockDataDirectory(files: DataFiles): DirectoryLock {
     database.exec('begin exclusive');
   } catch (cause) {
     database.close();
-    throw new StrongroomError('state_conflict', {
-      detail: 'Another process uses this data directory.',
-      hint: 'Stop the other server, or use another data directory.',
-      cause,
-    });
+    throw new DataDirectoryInUse(cause);
   }
   return { release: () => database.close() };
 }
