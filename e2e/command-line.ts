@@ -25,12 +25,20 @@ export class CommandLine {
     mkdirSync(join(this.directory, 'home'));
   }
 
-  /** `strongroom serve` on a free port. Resolves with what it printed when it listens. */
-  async serve(): Promise<string> {
+  /**
+   * `strongroom serve` on a free port. Resolves with what it printed when it listens.
+   * @param settings variables of its configuration, besides
+   */
+  async serve(settings: Readonly<Record<string, string>> = {}): Promise<string> {
     const child = spawn(process.execPath, [bin, 'serve'], {
       cwd: this.directory,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...this.#environment(), STRONGROOM_LISTEN: '127.0.0.1:0', STRONGROOM_DATA_DIR: this.dataDirectory },
+      env: {
+        ...this.#environment(),
+        STRONGROOM_LISTEN: '127.0.0.1:0',
+        STRONGROOM_DATA_DIR: this.dataDirectory,
+        ...settings,
+      },
     });
     this.#server = child;
     let output = '';

@@ -1,4 +1,3 @@
-import { METHODS } from 'node:http';
 import type { RouteDeclaration } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Resource } from '../access/types.ts';
@@ -15,7 +14,7 @@ import {
   pathTo,
   withQuery,
 } from '../../testing/matrix-world.ts';
-import { oneAnswer, rowCounts, shape, shapesOf } from '../../testing/shapes.ts';
+import { oneAnswer, rowCounts, shape } from '../../testing/shapes.ts';
 import { scopeOfPath } from './guard.ts';
 
 let world: MatrixWorld;
@@ -346,70 +345,6 @@ describe('the Global scope', () => {
       expect(answers).toEqual([403]);
     }
   });
-});
-
-describe('methods that a path does not have', () => {
-  it('are refused alike, signed in or not, whatever the path names', async () => {
-    const verbs = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'QUERY'];
-    const wrong: string[] = [];
-    await Promise.all(
-      [...Map.groupBy(allRoutes, ({ path }) => path)].flatMap(([path, routes]) => {
-        const declared = new Set<string>(routes.map(({ method }) => method));
-        const [route] = routes;
-        return verbs
-          .filter((verb) => route !== undefined && !declared.has(verb) && !isOfAnother(path, verb))
-          .map(async (verb) => {
-            if (route === undefined) return;
-            const shapes = await shapesOf(world.test, [
-              {
-                about: 'anonymous',
-                method: verb,
-                path: pathTo(route, world.finance, world.platform),
-                options: { token: null },
-              },
-              {
-                about: 'owner',
-                method: verb,
-                path: pathTo(route, world.finance, world.platform),
-                options: { token: world.caller('owner').token },
-              },
-              {
-                about: 'foreign',
-                method: verb,
-                path: pathTo(route, world.sales, world.platform),
-                options: { token: world.caller('owner').token },
-              },
-            ]);
-            const statuses = [...shapes.keys()].map((text) => JSON.parse(text)[0] as number);
-            if (statuses.join() !== '405') wrong.push(`${verb} ${path}: ${statuses.join()}`);
-          });
-      }),
-    );
-    expect(wrong).toEqual([]);
-  });
-
-  it('are nobody’s, wherever they go, when HTTP has them and this API has not', async () => {
-    const statuses = await Promise.all(
-      METHODS.filter((method) => method !== 'CONNECT').flatMap((method) =>
-        ['/nowhere', '/v1/domains/finance/no-such-thing'].map(async (path) => {
-          const body = method === 'GET' || method === 'HEAD' ? {} : malformed;
-          const { status } = await world.test.request(method, path, body);
-          return `${method} ${path} ${status}`;
-        }),
-      ),
-    );
-    expect(statuses.filter((text) => !text.endsWith(' 404'))).toEqual([]);
-  });
-
-  /** `PATCH …/secrets/import` is a change of the secret `import`. */
-  function isOfAnother(path: string, verb: string): boolean {
-    return allRoutes.some(
-      (route) =>
-        route.path !== path &&
-        route.method === verb &&
-        new RegExp(`^${route.path.replaceAll(/\{[^}]*\}/g, '[^/]*')}$`).test(path),
-    );
-  }
 });
 
 describe('every answer so far', () => {
