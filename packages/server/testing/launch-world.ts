@@ -90,6 +90,8 @@ export function runnerSettings(installationId: string, directory: string): Runne
 }
 
 export interface LaunchWorldOptions {
+  /** Default: SQLite. */
+  readonly database?: TestDatabase;
   /** A place that outlives the world: opened again it is the same world. Default: a temporary one. */
   readonly place?: { readonly directory: string; readonly kek: Kek };
   readonly runner?: Partial<RunnerSettings>;
@@ -100,9 +102,10 @@ export interface LaunchWorldOptions {
 
 export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise<LaunchWorld> {
   const program = new URL('launch-program.ts', import.meta.url);
-  const { place } = options;
+  const { place, database: testDatabase } = options;
   const test = await openTestStore<TestCommands>({
     program,
+    ...(testDatabase === undefined ? {} : { database: testDatabase }),
     ...(place === undefined ? {} : { kek: place.kek, database: lastingDatabase(place.directory) }),
   });
   const { finance, other, ids } = await worldIn(test);

@@ -1,8 +1,9 @@
 import { StrongroomError } from '@strongroom/contract';
 import { compactDecrypt, type CryptoKey, decodeProtectedHeader, exportJWK, generateKeyPair } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Canaries } from '../../testing/canaries.ts';
 import { type LaunchWorld, openLaunchWorld } from '../../testing/launch-world.ts';
+import { describeEachStore } from '../../testing/stores.ts';
 import { DriftService } from './drift.ts';
 import type { EphemeralKey } from './sealer.ts';
 
@@ -37,13 +38,13 @@ async function codeOf(work: Promise<unknown>): Promise<string | undefined> {
   }
 }
 
-describe('delivery to a workload', () => {
+describeEachStore('delivery to a workload', (_, database) => {
   let world: LaunchWorld;
   const canaries = new Canaries();
   const secretText = canaries.text('delivered');
 
   beforeAll(async () => {
-    world = await openLaunchWorld();
+    world = await openLaunchWorld({ database });
     await world.addSecret(world.finance, 'one', { value: secretText });
     await world.addSecret(world.finance, 'bytes', { valueBase64: '//4AAQ==' });
     await world.addSecret(world.global, 'shared', { value: 'shared-value-1' });

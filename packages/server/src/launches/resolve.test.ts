@@ -4,6 +4,7 @@ import { StrongroomError } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Canaries } from '../../testing/canaries.ts';
 import { ended, type LaunchWorld, openLaunchWorld } from '../../testing/launch-world.ts';
+import { describeEachStore } from '../../testing/stores.ts';
 import { Flights, Gate } from './flights.ts';
 import { preflight } from './preflight.ts';
 import { pickField } from './launch-values.ts';
@@ -14,13 +15,13 @@ const environment = (...keys: string[]) =>
   keys.map((key, index) => ({ name: `V${index}`, secret: `secret://domain/managed/${key}` }));
 const show = ['sh', '-c', 'echo started'];
 
-describe('a launch', () => {
+describeEachStore('a launch', (_, database) => {
   let world: LaunchWorld;
   let isEnabled = true;
   const canaries = new Canaries();
 
   beforeAll(async () => {
-    world = await openLaunchWorld({ areReferencesEnabled: async () => isEnabled });
+    world = await openLaunchWorld({ database, areReferencesEnabled: async () => isEnabled });
     for (const key of ['one', 'two', 'three']) await world.addSecret(world.finance, key, { value: canaries.text(key) });
     await world.addSecret(world.finance, 'pair', { fields: { user: 'u-12345678', password: canaries.text('field') } });
     await world.addSecret(world.global, 'shared', { value: canaries.text('shared') });

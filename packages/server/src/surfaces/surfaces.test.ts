@@ -1,6 +1,7 @@
 import { StrongroomError } from '@strongroom/contract';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type LaunchWorld, openLaunchWorld } from '../../testing/launch-world.ts';
+import { describeEachStore } from '../../testing/stores.ts';
 import type { SparkJobInput } from './spark-job/document.ts';
 import { ReferenceUses } from './uses.ts';
 
@@ -16,12 +17,12 @@ async function refusalOf(work: Promise<unknown>): Promise<StrongroomError> {
   throw new Error('It was not refused');
 }
 
-describe('saving a Spark job', () => {
+describeEachStore('saving a Spark job', (_, database) => {
   let world: LaunchWorld;
   let bundle: string;
 
   beforeAll(async () => {
-    world = await openLaunchWorld();
+    world = await openLaunchWorld({ database });
     await world.addSecret(world.finance, 'db-password', { value: 'pw-of-finance' });
     await world.addSecret(world.finance, 'db-fields', { fields: { user: 'u', password: 'p' } });
     await world.addSecret(world.global, 'shared', { value: 'pw-of-all' });
