@@ -38,7 +38,7 @@ async function main(): Promise<void> {
       const writing = Array.from({ length: writers }, async (_, n) =>
         write(server, `writer-${n}-round-${kill % 20}`, stop.signal),
       );
-      await sleep(20 + Math.random() * 400);
+      await sleep(100 + Math.random() * 900);
       await server.end('SIGKILL');
       stop.abort();
       await Promise.all(writing);

@@ -35,9 +35,12 @@ export class CredentialActivity {
     ];
   }
 
-  /** @param lastUsedAt what the store knows */
-  tokenUsed(id: string, at: number, lastUsedAt: number | null): void {
-    note(this.#tokens, id, at, lastUsedAt ?? 0);
+  /**
+   * @param lastUsedAt what the store knows, or what this returned for the use before
+   * @returns the last use as it is known now, to the minute
+   */
+  tokenUsed(id: string, at: number, lastUsedAt: number | null): number {
+    return note(this.#tokens, id, at, lastUsedAt ?? 0);
   }
 
   sessionSeen(id: string, at: number, lastSeenAt: number): void {
@@ -103,8 +106,9 @@ export class CredentialActivity {
   }
 }
 
-function note(map: Map<string, number>, id: string, at: number, known: number): void {
+function note(map: Map<string, number>, id: string, at: number, known: number): number {
   const noted = Math.max(known, map.get(id) ?? 0);
-  if (at - noted < noteEveryMilliseconds || (map.size >= maxNoted && !map.has(id))) return;
+  if (at - noted < noteEveryMilliseconds || (map.size >= maxNoted && !map.has(id))) return noted;
   map.set(id, at);
+  return at;
 }

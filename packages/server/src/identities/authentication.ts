@@ -27,6 +27,12 @@ interface TokenRow extends HolderRow {
   readonly last_used_at: number | null;
 }
 
+interface KnownToken {
+  readonly revision: number;
+  readonly row: TokenRow;
+  lastUsedAt: number | null;
+}
+
 interface SessionRow extends HolderRow {
   readonly transport: 'cookie' | 'bearer';
   readonly tab_hmac: Uint8Array;
@@ -95,7 +101,7 @@ export function createAuthentication(
   activity: CredentialActivity,
   clock: () => number = Date.now,
 ): Authentication {
-  const tokens = createRevisionCache<{ readonly revision: number; readonly row: TokenRow }>(maxKnownTokens);
+  const tokens = createRevisionCache<KnownToken>(maxKnownTokens);
 
   async function find<Row>(statement: HotStatement<Row>, text: string): Promise<Row | undefined> {
     for (const { hmac } of keys.tokenHashes(text)) {
@@ -128,22 +134,21 @@ export function createAuthentication(
    * What is known of a token holds while the authorisation revision stands, which revoking a token and disabling its holder
    * move. Remembered under a digest: the process keeps nobody's token.
    */
-  async function knownToken(text: string): Promise<TokenRow | undefined> {
+  async function knownToken(text: string): Promise<KnownToken | null> {
     const revision = await store.authorisationRevision();
     const digest = hash('sha256', text, 'base64');
-    const known = await tokens.get(digest, revision, async () => {
+    return tokens.get(digest, revision, async () => {
       const row = await find(tokenByHmac, text);
-      return row === undefined ? null : { revision, row };
+      return row === undefined ? null : { revision, row, lastUsedAt: row.last_used_at };
     });
-    return known?.row;
   }
 
   async function byToken(text: string, context: AuthenticationContext): Promise<Caller | null> {
-    const row = await knownToken(text);
+    const known = await knownToken(text);
     const now = clock();
-    if (row === undefined || !isGood(row, now)) return null;
-    const caller = await callerOf(row, 'token', context);
-    if (caller !== null) activity.tokenUsed(row.credential_id, now, row.last_used_at);
+    if (known === null || !isGood(known.row, now)) return null;
+    const caller = await callerOf(known.row, 'token', context);
+    if (caller !== null) known.lastUsedAt = activity.tokenUsed(known.row.credential_id, now, known.lastUsedAt);
     return caller;
   }
 
