@@ -27,10 +27,12 @@ function send(
 describe('every route', () => {
   it('does what it declares when it is asked rightly', async () => {
     const failed: string[] = [];
-    for (const route of allRoutes) {
-      const answer = await send(route, await goodCall(world, route));
-      if (answer.status !== route.status) failed.push(`${route.id}: ${answer.status} ${answer.text}`);
-    }
+    await Promise.all(
+      allRoutes.map(async (route) => {
+        const answer = await send(route, await goodCall(world, route));
+        if (answer.status !== route.status) failed.push(`${route.id}: ${answer.status} ${answer.text}`);
+      }),
+    );
     // A route that is named here needs a body in testing/bodies.ts or a target in testing/recipes.ts.
     expect(failed).toEqual([]);
     expect(allRoutes.filter(({ id }) => !world.conformance.succeeded.has(id)).map(({ id }) => id)).toEqual([]);
