@@ -8,6 +8,7 @@ import { loadConfiguration } from '../src/config/load.ts';
 import { createLog } from '../src/operation/log.ts';
 import { type RunningServer, startServer } from '../src/start.ts';
 import type { Canaries } from './canaries.ts';
+import { valuesOfDatabase } from './postgres.ts';
 import { Wire } from './wire.ts';
 
 // The store's threads load their modules without the test runner; with a cache they start in a third of the time.
@@ -36,6 +37,8 @@ export interface TestServerOptions {
   /** Everything the server produces is watched for them; {@link TestServer.assertNoLeak} says what was found. */
   readonly canaries?: Canaries;
   readonly onAnswer?: AnswerListener;
+  /** Another server over the same PostgreSQL database: it gets that server's settings, key file and administrator. */
+  readonly replicaOf?: TestServer;
 }
 
 export interface TestUser {
@@ -44,8 +47,9 @@ export interface TestUser {
   readonly token: string;
 }
 
-/** A whole server on a port of its own, with everything real: SQLite, keys, audit, HTTP. */
+/** A whole server on a port of its own, with everything real: SQLite unless the settings name PostgreSQL, keys, audit, HTTP. */
 export interface TestServer {
+  readonly settings: Readonly<Record<string, string>>;
   readonly url: string;
   readonly dataDir: string;
   /** Of `service-account:bootstrap`, PLATFORM_ADMIN. */
@@ -76,8 +80,8 @@ export interface TestServer {
     options?: { readonly preset?: Preset; readonly grants?: readonly DomainPermission[] },
   ): Promise<TestUser>;
   /**
-   * Searches every answer, the log, the metrics, both exports of the audit log, the data directory and the folders of runs
-   * for the canaries.
+   * Searches every answer, the log, the metrics, both exports of the audit log, the data directory, a PostgreSQL database
+   * and the folders of runs for the canaries.
    * @throws Error naming canary, encoding and place; never the value
    */
   assertNoLeak(): Promise<void>;
@@ -88,9 +92,13 @@ export interface TestServer {
 
 /** @param settings variables of the server's configuration, beside the data directory and the address */
 export async function startTestServer(
-  settings: Readonly<Record<string, string>> = {},
-  { canaries, onAnswer }: TestServerOptions = {},
+  ownSettings: Readonly<Record<string, string>> = {},
+  { canaries, onAnswer, replicaOf }: TestServerOptions = {},
 ): Promise<TestServer> {
+  const settings =
+    replicaOf === undefined
+      ? ownSettings
+      : { STRONGROOM_KEK_FILE: join(replicaOf.dataDir, 'kek'), ...replicaOf.settings, ...ownSettings };
   const wire = new Wire();
   const directory = mkdtempSync(join(tmpdir(), 'strongroom-test-'));
   const dataDir = join(directory, 'data');
@@ -98,7 +106,7 @@ export async function startTestServer(
   mkdirSync(temporaryDirectory);
   // Jobs may run under user ids of their own: they pass through, and list nothing.
   for (const path of [directory, temporaryDirectory]) chmodSync(path, 0o711);
-  const adminToken = createToken('srt_');
+  const adminToken = replicaOf?.adminToken ?? createToken('srt_');
   const tokenFile = join(directory, 'bootstrap-token');
   writeFileSync(tokenFile, adminToken, { mode: 0o600 });
   const logged: Record<string, unknown>[] = [];
@@ -176,6 +184,7 @@ export async function startTestServer(
     get server() {
       return server;
     },
+    settings,
     dataDir,
     temporaryDirectory,
     adminToken,
@@ -216,6 +225,9 @@ export async function startTestServer(
       for (const path of ['/metrics', '/v1/audit/export', '/v1/audit/export?format=csv', '/v1/audit/anchor'])
         if ((await request('GET', path)).status !== 200) throw new Error(`${path} could not be searched`);
       canaries.saw('the log', lines.join(''));
+      const databaseUrl = settings['STRONGROOM_DATABASE_URL'];
+      if (databaseUrl !== undefined)
+        for (const [table, values] of await valuesOfDatabase(databaseUrl)) canaries.saw(`the table ${table}`, values);
       canaries.watchDirectory(dataDir);
       canaries.watchDirectory(temporaryDirectory);
       canaries.watchDirectory(`/dev/shm/strongroom-runs-${server.keyring.installationId}`);

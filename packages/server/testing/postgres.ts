@@ -29,6 +29,34 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
+/** Everything that a database holds, as bytes, by table. */
+export async function valuesOfDatabase(url: string): Promise<ReadonlyMap<string, Uint8Array>> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows: tables } = await client.query<{ table_name: string }>(
+      'select table_name from information_schema.tables where table_schema = current_schema()',
+    );
+    if (tables.length === 0) throw new Error('The database has no tables: nothing would be searched');
+    const found = new Map<string, Uint8Array>();
+    for (const { table_name: table } of tables) {
+      const { rows } = await client.query<unknown[]>({
+        text: `select * from ${client.escapeIdentifier(table)}`,
+        rowMode: 'array',
+        types: {
+          getTypeParser: (oid: Parameters<typeof pg.types.getTypeParser>[0]) =>
+            oid === pg.types.builtins.BYTEA ? pg.types.getTypeParser(oid) : String,
+        },
+      });
+      const values = rows.flat().map((value) => (Buffer.isBuffer(value) ? value : Buffer.from(`${String(value)}\n`)));
+      found.set(table, Buffer.concat(values));
+    }
+    return found;
+  } finally {
+    await client.end();
+  }
+}
+
 /** Why there is no PostgreSQL here, or undefined when there is: the embedded one comes as a package per platform. */
 export function postgresUnavailable(): string | undefined {
   if (process.platform === 'win32') return 'the embedded PostgreSQL is used over a Unix socket';

@@ -164,14 +164,27 @@ async function step(
     throw new StrongroomError('state_conflict', { detail: 'The run is in another state, or another server has it.' });
 }
 
-/** Another server takes over an unfinished run whose holder is gone. `false`: somebody else was quicker. */
+/**
+ * Another server takes over an unfinished run whose holder is gone. `false`: somebody else was quicker. Holder and boot go
+ * together: by an earlier boot a third server would take this one for gone. A process of an earlier boot means nothing now.
+ */
 async function takeOver(
   context: CommandContext,
-  args: { readonly id: string; readonly from: string | null; readonly holder: string },
+  args: {
+    readonly id: string;
+    readonly from: string | null;
+    readonly holder: string;
+    readonly bootId: string | null;
+  },
 ): Promise<{ readonly isTaken: boolean }> {
   const updated = await context.db
     .updateTable('runs')
-    .set((column) => ({ holder: args.holder, revision: column('revision', '+', 1) }))
+    .set((column) => ({
+      holder: args.holder,
+      boot_id: args.bootId,
+      pid: column.case().when('boot_id', '=', args.bootId).then(column.ref('pid')).end(),
+      revision: column('revision', '+', 1),
+    }))
     .where('id', '=', args.id)
     .where('state', 'in', ['queued', 'running'])
     .where('holder', args.from === null ? 'is' : '=', args.from)

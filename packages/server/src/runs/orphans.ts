@@ -29,7 +29,12 @@ export async function recoverRuns(parts: OrphanParts): Promise<void> {
     // One database file has one server.
     const isOnly = store.dialect === 'sqlite';
     if (!(await isHolderGone(row, holder, row.lease_expires_at, Date.now(), isOnly))) continue;
-    const { isTaken } = await store.execute('runs.takeOver', { id: row.id, from: row.holder, holder: holder.text });
+    const { isTaken } = await store.execute('runs.takeOver', {
+      id: row.id,
+      from: row.holder,
+      holder: holder.text,
+      bootId: holder.bootId,
+    });
     if (!isTaken) continue;
     if (row.state === 'queued') enqueue(row.id, await subjectOf(store, row.subject_id));
     else await endOrphan(parts, row);
