@@ -64,11 +64,12 @@ const roleCallers = {
   auditor: 'AUDITOR',
 } as const satisfies Record<string, PlatformRole>;
 
-export async function openMatrixWorld(): Promise<MatrixWorld> {
+/** @param settings of the server, besides what the world needs */
+export async function openMatrixWorld(settings: Readonly<Record<string, string>> = {}): Promise<MatrixWorld> {
   const conformance = new Conformance();
   const test = await startTestServer(
     // Every request may then come from a network of its own.
-    { STRONGROOM_TRUSTED_PROXIES: '127.0.0.1', STRONGROOM_LIMITS_CONCURRENT_RUNS: '4' },
+    { STRONGROOM_TRUSTED_PROXIES: '127.0.0.1', STRONGROOM_LIMITS_CONCURRENT_RUNS: '4', ...settings },
     { onAnswer: conformance.see },
   );
   await Promise.all(['finance', 'sales', 'gone'].map((name) => test.createDomain(name)));
