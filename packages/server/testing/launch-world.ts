@@ -76,7 +76,7 @@ const people: Readonly<
   root: { kind: 'user' },
 };
 
-export function runnerSettings(installationId: string, directory: string): RunnerSettings {
+function runnerSettings(installationId: string, directory: string): RunnerSettings {
   return {
     folders: { installationId, temporaryDirectory: directory, memoryDirectory: '/dev/shm' },
     logs: { directory: join(directory, 'run-logs'), ...defaultLogLimits, reserveBytes: 0 },

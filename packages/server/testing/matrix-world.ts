@@ -244,7 +244,7 @@ async function fillDomain(test: TestServer, domain: string): Promise<Things> {
 }
 
 /** What a path's parameter names, for parameters that say so by themselves; of others something that is not there. */
-export function targetOf(route: RouteDeclaration, name: string, things: Things, platform: PlatformThings): string {
+function targetOf(route: RouteDeclaration, name: string, things: Things, platform: PlatformThings): string {
   const isOfDomain = route.path.startsWith('/v1/domains/{domain}');
   switch (name) {
     case 'domain':

@@ -17,7 +17,7 @@ export function shape(answer: Answer): string {
 }
 
 /** Sends them all and gives for each different answer who got it. */
-export async function shapesOf(test: TestServer, calls: readonly Call[]): Promise<Map<string, string[]>> {
+async function shapesOf(test: TestServer, calls: readonly Call[]): Promise<Map<string, string[]>> {
   const shapes = new Map<string, string[]>();
   await Promise.all(
     calls.map(async ({ about, method, path, options }) => {
