@@ -56,7 +56,8 @@ describe('Idempotency-Key', () => {
       const isShownOnce = route.errors?.includes('replayed_issue') === true && codeOf(second) === 'replayed_issue';
       if (!isShownOnce && withoutLife(second) !== withoutLife(first))
         failed.push(`${route.id}: ${shape(second)} after ${shape(first)}`);
-      if (JSON.stringify(await rowCounts(world.test)) !== JSON.stringify(after)) failed.push(`${route.id}: done twice`);
+      for (const [table, rows] of Object.entries(growth(after, await rowCounts(world.test))))
+        if (rows !== 0) failed.push(`${route.id}: ${rows} more rows in ${table}`);
       const other = await send(route, { ...call, body: { ...(call.body as object), description: 'another' } }, headers);
       // What the schema refuses is refused before anybody looks for a key.
       const isRefused =

@@ -11,8 +11,11 @@ import type { Sources } from './sources/source.ts';
 import { decideUse, findTarget, type Target } from './targets.ts';
 import { type AuthorisedWanted, wantedId } from './wanted.ts';
 
-/** How often a launch decides again when access changed under it: many changes in a row are a usual thing (a manifest applied). */
-const maxAttempts = 16;
+/**
+ * How long a launch goes on deciding again while access changes under it. Changes come in bursts (a manifest applied), and a
+ * run that fails for somebody else's is worse than one that starts a moment later.
+ */
+const decisionMilliseconds = 10_000;
 
 /** On whose behalf: what audit records say, and whose permissions `needs` are decided for. */
 export interface LaunchSubject {
@@ -117,16 +120,17 @@ export class Resolver {
    * `version_conflict` when access kept changing
    */
   async resolve(request: ResolveRequest): Promise<Resolution> {
-    for (let attempt = 1; ; attempt += 1) {
+    const giveUpAt = performance.now() + decisionMilliseconds;
+    for (let isFirst = true; ; isFirst = false) {
       const values = new LaunchValues();
       let isReleased = false;
       try {
-        const resolution = await this.#attempt(request, values, attempt === 1);
+        const resolution = await this.#attempt(request, values, isFirst);
         isReleased = resolution.ok;
         return resolution;
       } catch (error) {
         const isConflict = error instanceof StrongroomError && error.code === 'version_conflict';
-        if (!isConflict || attempt === maxAttempts) throw error;
+        if (!isConflict || performance.now() > giveUpAt) throw error;
       } finally {
         if (!isReleased) values.destroy();
       }
