@@ -175,7 +175,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       status: 201,
       response: SecretMetadata,
       idempotent: true,
-      errors: ['key_clash', 'already_exists', 'soft_deleted', 'limit_exceeded', 'storage_full'],
+      errors: ['key_clash', 'already_exists', 'soft_deleted', 'limit_exceeded', 'storage_full', 'key_unavailable'],
       bodyLimitBytes: 2 * 1024 * 1024,
     }),
     route({
@@ -233,7 +233,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       response: SecretMetadata,
       ifMatch: true,
       idempotent: true,
-      errors: ['revision_mismatch', 'limit_exceeded', 'version_conflict'],
+      errors: ['revision_mismatch', 'limit_exceeded', 'version_conflict', 'key_unavailable'],
       bodyLimitBytes: 2 * 1024 * 1024,
     }),
     route({
@@ -261,7 +261,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       status: 200,
       response: SecretMetadata,
       ifMatch: true,
-      errors: ['revision_mismatch', 'version_conflict'],
+      errors: ['revision_mismatch', 'version_conflict', 'key_unavailable'],
     }),
     route({
       id: id('SecretDelete'),
@@ -364,7 +364,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       status: 200,
       response: ImportResult,
       idempotent: true,
-      errors: ['limit_exceeded', 'key_clash', 'already_exists', 'soft_deleted'],
+      errors: ['limit_exceeded', 'key_clash', 'already_exists', 'soft_deleted', 'key_unavailable'],
       bodyLimitBytes: 5 * 1024 * 1024,
     }),
     route({

@@ -122,9 +122,15 @@ export class Keyring implements Keys {
 
   async seal(place: ValuePlace, value: SecretValue): Promise<SealedValue> {
     const key = await this.#takeUse(place.scopeId);
-    const envelope = sealValue(key, this.#context(place), value);
-    const { fingerprint: bytes, termId } = await this.fingerprint(place.scopeId, value);
-    return { envelope, termId: key.id, fingerprint: bytes, fingerprintTermId: termId };
+    try {
+      const envelope = sealValue(key, this.#context(place), value);
+      const { fingerprint: bytes, termId } = await this.fingerprint(place.scopeId, value);
+      return { envelope, termId: key.id, fingerprint: bytes, fingerprintTermId: termId };
+    } catch (cause) {
+      // The scope was destroyed since its key was taken.
+      if (cause instanceof CryptoError && cause.code === 'term_destroyed') throw termsDestroyed();
+      throw cause;
+    }
   }
 
   async open(place: ValuePlace, envelope: Uint8Array): Promise<SecretValue> {

@@ -323,6 +323,14 @@ describeEachStore('rotation', (_openStore, database) => {
       // A rotation of the KEK has nothing to wrap there.
       expect(await codeOf(rotate())).toBe('none');
     });
+
+    it('refuses what had taken its key a moment before', async () => {
+      const scope = 'dom_forgotten';
+      await sealText(world.keyring, scope, 'sec_a', 'first');
+      const sealing = codeOf(world.keyring.seal(placeOf(scope), SecretValue.fromText('second')));
+      world.keyring.forgetScope(scope);
+      expect(await sealing).toBe('key_unavailable');
+    });
   });
 });
 
