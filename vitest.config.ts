@@ -4,7 +4,8 @@ const shared = { pool: 'forks', testTimeout: 30_000, hookTimeout: 60_000 } as co
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // One more than the two cores the suite is meant for: much of it waits for processes and disks.
+    maxWorkers: 3,
     projects: [
       {
         test: {
