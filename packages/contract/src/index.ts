@@ -17,13 +17,8 @@ export { domainServiceAccountRoutes, serviceAccountRoutes } from './routes/servi
 export { launchRoutes } from './routes/launches.ts';
 export { type ResolveOutcome, resolveOutcomes, runRoutes, runStates } from './routes/runs.ts';
 export { keyRoutes } from './routes/keys.ts';
-export {
-  adminSecretRoutes,
-  assignmentRoutes,
-  domainSecretRoutes,
-  globalSecretRoutes,
-  SecretMetadata,
-} from './routes/secrets.ts';
+export { adminSecretRoutes, assignmentRoutes, domainSecretRoutes, globalSecretRoutes } from './routes/secrets.ts';
+export { SecretMetadata } from './routes/secret-schemas.ts';
 export { referenceRoutes, sparkJobRoutes } from './routes/surfaces.ts';
 export * from './surfaces/fields.ts';
 export * from './surfaces/spark-job.ts';

@@ -1,148 +1,17 @@
 import { Type, type TObject, type TProperties } from 'typebox';
-import { Folder, FreeText, Id, Label, SecretKey, Tag, Time } from '../names.ts';
-import { scopeKinds } from '../roles.ts';
-import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
-
-/** Largest number of fields of a multi-field value. */
-const maxFields = 100;
-
-/**
- * A value on its way in: exactly one of `value` (text), `valueBase64` (bytes) or `fields` (a JSON object of texts, addressed
- * by `field` in references). It is stored unaltered and never comes out.
- */
-const valueInput = {
-  value: Type.Optional(Type.String({ writeOnly: true, description: 'The value as text; any text, also empty' })),
-  valueBase64: Type.Optional(
-    Type.String({
-      writeOnly: true,
-      contentEncoding: 'base64',
-      description: 'The value as bytes, in base64 (RFC 4648 §4)',
-    }),
-  ),
-  fields: Type.Optional(
-    Type.Record(Type.String({ minLength: 1, maxLength: 253 }), Type.String(), {
-      writeOnly: true,
-      minProperties: 1,
-      maxProperties: maxFields,
-      description: 'The value as named fields',
-    }),
-  ),
-} as const;
-
-const Destination = Closed({
-  scheme: Type.String({ pattern: '^[a-z][a-z0-9+.-]{0,31}$' }),
-  host: Type.String({ minLength: 1, maxLength: 253 }),
-  port: Type.Integer({ minimum: 1, maximum: 65_535 }),
-});
-
-const editable = {
-  description: Type.Optional(FreeText),
-  folder: Type.Optional(Folder),
-  tags: Type.Optional(Type.Array(Tag, { maxItems: 50, uniqueItems: true })),
-  owner: Type.Optional(
-    Type.String({ maxLength: 200, description: 'Who answers for it: a person, a team, an address' }),
-  ),
-  expiresAt: Type.Optional(Type.Union([Time, Type.Null()])),
-  rotateEveryDays: Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 3650 }), Type.Null()])),
-  destinations: Type.Optional(Type.Union([Type.Array(Destination, { minItems: 1, maxItems: 50 }), Type.Null()])),
-} as const;
-
-/** Everything anybody may see of a secret. */
-export const SecretMetadata = Closed(
-  {
-    id: Id,
-    key: SecretKey,
-    reference: Type.String({ description: 'Canonical reference' }),
-    scope: Type.Enum([...scopeKinds]),
-    domain: Type.Optional(Label),
-    source: Type.String({ description: 'managed, or the name of an integration' }),
-    sourceType: Type.String(),
-    shape: Type.Enum(['text', 'binary', 'fields']),
-    fields: Type.Optional(Type.Array(Type.String(), { description: 'Names of the fields; never their values' })),
-    description: Type.String(),
-    folder: Type.String(),
-    tags: Type.Array(Type.String()),
-    owner: Type.String(),
-    expiresAt: Type.Union([Time, Type.Null()]),
-    isExpired: Type.Boolean(),
-    rotateEveryDays: Type.Union([Type.Integer(), Type.Null()]),
-    rotation: Type.Enum(['none', 'fresh', 'due'], { description: 'due: older than its rotation period' }),
-    destinations: Type.Union([Type.Array(Destination), Type.Null()]),
-    version: Type.String({ description: 'epoch.n; n grows with every value' }),
-    usedBy: Type.Integer({
-      description: 'Fields of configurations that hold a reference to it, as far as the caller may see',
-    }),
-    rotatedAt: Time,
-    createdAt: Time,
-    createdBy: Type.String(),
-    updatedAt: Time,
-    updatedBy: Type.String(),
-    lastLaunchedAt: Type.Union([Time, Type.Null()]),
-    deletedAt: Type.Union([Time, Type.Null()]),
-    purgeAfter: Type.Union([Time, Type.Null()]),
-    revision: Type.Integer(),
-    actions: ActionsField,
-  },
-  { description: 'A secret, without its value' },
-);
-
-const SecretVersion = Closed({
-  version: Type.String(),
-  isCurrent: Type.Boolean(),
-  shape: Type.Enum(['text', 'binary', 'fields']),
-  fields: Type.Optional(Type.Array(Type.String())),
-  createdAt: Time,
-  createdBy: Type.String(),
-  copiedFrom: Type.Optional(Type.String({ description: 'The version a rollback took its value from' })),
-});
-
-const Use = Closed({
-  surface: Type.String(),
-  configuration: Type.String(),
-  domain: Type.String(),
-  pointer: Type.String({ description: 'RFC 6901 pointer of the field' }),
-  name: Type.String({ description: 'The variable or property' }),
-  reference: Type.String(),
-  kind: Type.Enum(['reference', 'placeholder']),
-  authorisedBy: Type.String(),
-});
-
-const DriftItem = Closed({
-  launch: Type.String(),
-  kind: Type.Enum(['run', 'workload']),
-  configuration: Type.Union([Type.String(), Type.Null()]),
-  domain: Type.String(),
-  name: Type.String({ description: 'The variable or property' }),
-  reference: Type.String(),
-  version: Type.String({ description: 'What it got' }),
-  currentVersion: Type.String(),
-  state: Type.String(),
-  startedAt: Time,
-  endedAt: Type.Union([Time, Type.Null()]),
-});
-
-const AccessItem = Closed({
-  principal: Type.String(),
-  action: Type.String(),
-  because: Type.Array(Type.String()),
-});
-
-const stateFilter = Type.Optional(
-  Type.Enum(['stale', 'expired', 'expiring', 'unused', 'shared-value', 'deleted'], {
-    description: 'Only secrets in this state',
-  }),
-);
-
-const ImportResult = Closed({
-  isDryRun: Type.Boolean(),
-  items: Type.Array(
-    Closed({
-      key: Type.String(),
-      outcome: Type.Enum(['created', 'rotated', 'skipped', 'refused']),
-      reason: Type.Optional(Type.String()),
-    }),
-  ),
-});
+import { Folder, Label, SecretKey, Tag, Time } from '../names.ts';
+import { Closed, Page, pageQuery, route } from '../route.ts';
+import {
+  valueInput,
+  editable,
+  SecretMetadata,
+  SecretVersion,
+  Use,
+  DriftItem,
+  AccessItem,
+  stateFilter,
+  ImportResult,
+} from './secret-schemas.ts';
 
 /**
  * The same routes under `/v1/admin`, `/v1/global` and `/v1/domains/{domain}`. Their ids begin with the scope:
