@@ -1,0 +1,22 @@
+import { StrongroomError } from '@strongroom/contract/core';
+import type { CommandContext } from '../store/store.ts';
+import type { Tables } from '../store/tables.ts';
+
+type SecretRow = Tables['secrets'];
+
+/** @throws StrongroomError `not_found` when absent or deleted, `revision_mismatch` */
+export async function liveSecret(
+  context: CommandContext,
+  secretId: string,
+  expectedRevision: number | null,
+): Promise<SecretRow> {
+  const row = await context.db.selectFrom('secrets').selectAll().where('id', '=', secretId).executeTakeFirst();
+  if (row === undefined || row.deleted_at !== null) throw new StrongroomError('not_found');
+  checkRevision(row, expectedRevision);
+  return row;
+}
+
+function checkRevision(row: SecretRow, expectedRevision: number | null): void {
+  if (expectedRevision !== null && row.revision !== expectedRevision)
+    throw new StrongroomError('revision_mismatch', { detail: `The secret is at revision ${row.revision}.` });
+}
