@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StrongroomError } from '@strongroom/contract';
+import { sql } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { postgresUnavailable } from '../../testing/postgres.ts';
@@ -72,17 +73,22 @@ describe.skipIf(missing !== undefined)(`several processes over one PostgreSQL ($
 
   test('a change of access waits for a release that was decided before it', async () => {
     const revision = await t.store.authorisationRevision();
-    const order: string[] = [];
+    // One batch: the release holds its lock until the sleep is over.
     const releasing = [
-      t.store
-        .execute('test.insert', { key: 'released', value: '' }, { expectAuthorisationRevision: revision })
-        .then(() => order.push('release')),
-      t.store.execute('test.sleep', { milliseconds: 400 }),
+      t.store.execute('test.insert', { key: 'released', value: '' }, { expectAuthorisationRevision: revision }),
+      t.store.execute('test.sleep', { milliseconds: 1000 }),
     ];
-    await sleep(150);
-    const revoking = other.execute('test.bump', undefined).then(() => order.push('revoke'));
-    await Promise.all([...releasing, revoking]);
-    expect(order).toEqual(['release', 'revoke']);
+    const isLocked = (): Promise<boolean> =>
+      sql<{ n: number }>`select count(*)::int as n from pg_locks
+        where relation = 'installation'::regclass and mode = 'RowShareLock'`
+        .execute(t.store.db)
+        .then(({ rows }) => rows[0]?.n !== 0);
+    while (!(await isLocked())) await sleep(20);
+    const revoking = other
+      .execute('test.bump', undefined)
+      .then(() => other.query('test.list', { prefix: 'released' }));
+    await Promise.all(releasing);
+    expect(await revoking).toEqual([{ key: 'released' }]);
   });
 
   test('lanes that deadlock both get there', async () => {
