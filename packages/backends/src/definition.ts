@@ -1,0 +1,27 @@
+import type { SecretValue } from '@strongroom/crypto';
+import type { Backend, Capabilities } from './backend.ts';
+import type { Egress } from './egress/index.ts';
+
+/**
+ * A kind of backend. Its settings are declared in the contract (`contract/src/backends/<type>.ts`), where the API, the
+ * documentation and forms take them from; by the time they come here they are valid.
+ */
+export interface BackendDefinition<Settings> {
+  readonly type: string;
+  /** For people. */
+  readonly title: string;
+  /** What an opened one can do at most. */
+  readonly capabilities: Capabilities;
+  /** Loads what the backend needs (its SDK), at its first use. Asks nobody: an address that is refused is found by the first call. */
+  open(settings: Settings, parts: BackendParts): Promise<Backend>;
+}
+
+/** What an opened backend is given. */
+export interface BackendParts {
+  /** The only way to an address that somebody typed. */
+  readonly egress: Egress;
+  /** Reads a credential when it is needed. The caller of it destroys the value. @throws StrongroomError when there is none */
+  readonly credential: (name: string) => Promise<SecretValue>;
+  /** Milliseconds; the wall clock. */
+  readonly now: () => number;
+}

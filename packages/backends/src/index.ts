@@ -1,0 +1,2 @@
+export * from './backend.ts';
+export type { BackendDefinition, BackendParts } from './definition.ts';

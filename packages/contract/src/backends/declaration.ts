@@ -1,0 +1,31 @@
+import type { TSchema } from 'typebox';
+
+/** Kinds of sources, as the catalogue keeps them. */
+export const sourceTypes = ['DATABASE', 'KUBERNETES', 'VAULT', 'AWS', 'GOOGLE', 'AZURE'] as const;
+export type SourceType = (typeof sourceTypes)[number];
+
+/**
+ * How a kind of integration is set up. One file per kind in this folder; request bodies, validation, reference pages and
+ * forms are made from it.
+ */
+export interface BackendDeclaration<Type extends SourceType = SourceType, Settings extends TSchema = TSchema> {
+  readonly type: Type;
+  /** For people. */
+  readonly title: string;
+  /** Everything but credentials; closed. How it signs in is `authentication`, a union of closed objects told apart by `method`. */
+  readonly settings: Settings;
+  /** Credentials by name: written, kept sealed in the scope's managed store, never shown. */
+  readonly credentials: Readonly<Record<string, CredentialDeclaration>>;
+  /**
+   * JSON pointers into the settings. Whoever changes one of them must type the credentials again: a stored credential is
+   * never sent anywhere else than where it was meant to go.
+   */
+  readonly rebinds: readonly string[];
+}
+
+export interface CredentialDeclaration {
+  readonly title: string;
+  /** The values of `authentication.method` that need it. */
+  readonly methods: readonly string[];
+  readonly maxBytes: number;
+}
