@@ -53,7 +53,7 @@ async function prepare(
   const url = `http://127.0.0.1:${port}`;
   const admin = createClient({ url, token: adminToken });
   await admin.createDomain({ body: { name: domain } });
-  await admin.domainSecretCreate({
+  await admin.createDomainSecret({
     params: { domain },
     body: { key: 'db-password', value: 'a-password-of-some-length', description: 'reporting database' },
   });

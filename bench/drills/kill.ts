@@ -68,8 +68,8 @@ async function write(server: ServerProcess, key: string, signal: AbortSignal): P
     ledger.set(key, entry);
     entry.unanswered.add(value);
     try {
-      if (isNew) await client.domainSecretCreate({ params: { domain }, body: { key, value } });
-      else await client.domainSecretRotate({ params: { domain, key }, body: { value } });
+      if (isNew) await client.createDomainSecret({ params: { domain }, body: { key, value } });
+      else await client.rotateDomainSecret({ params: { domain, key }, body: { value } });
       entry.acknowledged = value;
       entry.unanswered.clear();
       acknowledgements += 1;

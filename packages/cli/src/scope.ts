@@ -8,8 +8,17 @@ export interface ScopeOptions {
   readonly admin?: true;
 }
 
-type InDomain<Name extends string> = Extract<RouteId, `domain${Name}`>;
-type SecretOperation = InDomain<string> extends `domain${infer Name}` ? Name : never;
+/** What the routes of every scope are about. */
+type Noun =
+  | 'Secret'
+  | 'Secrets'
+  | 'SecretVersions'
+  | 'SecretUses'
+  | 'SecretDrift'
+  | 'SecretAccess'
+  | 'Folders'
+  | 'Inventory';
+type VerbOf<About extends Noun, Id = RouteId> = Id extends `${infer Verb}Domain${About}` ? Verb : never;
 
 /** Where a secret is. */
 export interface Scope {
@@ -22,9 +31,15 @@ export interface Scope {
   readonly params: { readonly domain: string };
 }
 
+const routeWords = { admin: 'Admin', global: 'Global', domain: 'Domain' } as const;
+
 /** The three scopes' routes are made by one function of the contract, so the domain's types stand for all of them. */
-export function routeIn<Name extends SecretOperation>(scope: Scope, name: Name): InDomain<Name> {
-  return `${scope.kind}${name}` as InDomain<Name>;
+export function routeIn<const About extends Noun, const Verb extends VerbOf<About>>(
+  scope: Scope,
+  verb: Verb,
+  noun: About,
+): Extract<RouteId, `${Verb}Domain${About}`> {
+  return `${verb}${routeWords[scope.kind]}${noun}` as Extract<RouteId, `${Verb}Domain${About}`>;
 }
 
 export function addScopeOptions(command: Command): Command {

@@ -10,6 +10,13 @@ import { routes } from './routes/index.ts';
 
 const all: readonly RouteDeclaration[] = routes;
 
+/** What an operation's id may begin with; a new one is added here on purpose. */
+const verbs = [
+  ...['show', 'list', 'create', 'add', 'update', 'put', 'delete', 'move', 'set', 'import', 'export'],
+  ...['rotate', 'rollBack', 'restore', 'purge', 'issue', 'revoke', 'confirm', 'check', 'explain', 'signIn', 'signOut'],
+  ...['run', 'stop', 'suspend', 'preflight', 'resolve', 'renew', 'end'],
+];
+
 interface Operation {
   readonly operationId: string;
   readonly security: readonly object[];
@@ -41,6 +48,14 @@ describe('openapi', () => {
     expect(operations.map(({ operationId }) => operationId).sort()).toEqual(all.map(({ id }) => id).sort());
     expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
     expect(JSON.stringify(document)).not.toContain('~kind');
+  });
+
+  it('names each operation with its verb first', () => {
+    const named = new RegExp(`^(?:${verbs.join('|')})(?:[A-Z][a-z]+)*$`);
+    expect(all.map(({ id }) => id).filter((id) => !named.test(id))).toEqual([]);
+    // One verb for one thing: no second word for what these say.
+    expect(all.filter(({ id, method }) => /^(?:show|list)[A-Z]/.test(id) && method !== 'GET')).toEqual([]);
+    expect(all.filter(({ id, method }) => /^(?:create|add)[A-Z]/.test(id) && method === 'GET')).toEqual([]);
   });
 
   it('asks for a sign-in wherever the route does, and names each problem a route can answer', () => {

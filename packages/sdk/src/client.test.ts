@@ -62,7 +62,7 @@ describe('client', () => {
 
   it('sends what the route takes', async () => {
     const { client, seen } = clientOf(() => json({ key: 'a' }, { status: 201 }), { token: 'srt_x' });
-    await client.domainSecretCreate({ params: { domain: 'finance' }, body: { key: 'a', value: 'v' } });
+    await client.createDomainSecret({ params: { domain: 'finance' }, body: { key: 'a', value: 'v' } });
     expect(seen[0]?.url).toBe('http://127.0.0.1:8480/v1/domains/finance/secrets');
     expect(seen[0]?.init).toMatchObject({ method: 'POST', redirect: 'error', body: '{"key":"a","value":"v"}' });
     const headers = headersOf(seen[0]);
@@ -74,7 +74,7 @@ describe('client', () => {
 
   it('sends If-Match as a quoted revision, and queries as they are', async () => {
     const { client, seen } = clientOf(() => json({}));
-    await client.domainSecretDelete({
+    await client.deleteDomainSecret({
       params: { domain: 'finance', key: 'a' },
       query: { force: true },
       ifMatch: 7,
@@ -92,19 +92,19 @@ describe('client', () => {
 
   it.each(['', '.', '..', '\ud800'])('does not build a path from %j', async (domain) => {
     const { client, seen } = clientOf(() => json({}));
-    expect((await errorOf(client.domainSecretList({ params: { domain } }))).code).toBe('validation_failed');
+    expect((await errorOf(client.listDomainSecrets({ params: { domain } }))).code).toBe('validation_failed');
     expect(seen).toEqual([]);
   });
 
   it('encodes what would end a path segment', async () => {
     const { client, seen } = clientOf(() => json({}));
-    await client.domainSecretGet({ params: { domain: 'a/../b', key: 'x?y#z' } });
+    await client.showDomainSecret({ params: { domain: 'a/../b', key: 'x?y#z' } });
     expect(seen[0]?.url).toBe('http://127.0.0.1:8480/v1/domains/a%2F..%2Fb/secrets/x%3Fy%23z');
   });
 
   it('answers the revision and the request id beside the data', async () => {
     const { client } = clientOf(() => json({ version: '1' }, { headers: { etag: '"12"', 'x-request-id': 'req-1' } }));
-    expect(await client.call('settingsGet', {})).toMatchObject({ revision: 12, requestId: 'req-1', status: 200 });
+    expect(await client.call('showSettings', {})).toMatchObject({ revision: 12, requestId: 'req-1', status: 200 });
   });
 
   it('reads page after page', async () => {
@@ -119,7 +119,7 @@ describe('client', () => {
 
   it('streams a raw answer', async () => {
     const { client } = clientOf(() => new Response('line\n', { headers: { 'content-type': 'text/plain' } }));
-    const log = await client.getRunLog({ params: { domain: 'a', id: 'run_1' } });
+    const log = await client.showRunLog({ params: { domain: 'a', id: 'run_1' } });
     expect(log.mediaType).toBe('text/plain');
     expect(await log.text()).toBe('line\n');
   });

@@ -20,13 +20,13 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   moveBundleAsset: () => ({ bundle: 'second' }),
   explain: () => ({ action: 'use', domain: 'finance', reference: 'secret://domain/managed/db-password' }),
   setOwnPassword: () => ({ newPassword: `a long password ${freshName()}` }),
-  changeUser: () => ({ displayName: freshName() }),
-  changeGroup: () => ({ displayName: freshName() }),
-  changeServiceAccount: () => ({ displayName: freshName() }),
-  changeDomainServiceAccount: () => ({ displayName: freshName() }),
+  updateUser: () => ({ displayName: freshName() }),
+  updateGroup: () => ({ displayName: freshName() }),
+  updateServiceAccount: () => ({ displayName: freshName() }),
+  updateDomainServiceAccount: () => ({ displayName: freshName() }),
   updateDomain: () => ({ description: freshName() }),
-  keyRotate: () => ({ what: 'terms', scope: 'admin' }),
-  assignmentPut: () => ({ all: true }),
+  rotateKeys: () => ({ what: 'terms', scope: 'admin' }),
+  putAssignments: () => ({ all: true }),
   createSparkJob: () => ({ name: freshName(), command: ['true'] }),
   updateSparkJob: () => ({ command: ['true'], description: freshName() }),
   createLaunch: () => ({ references: [{ name: 'PGPASSWORD', reference: password }] }),
@@ -35,17 +35,22 @@ const bodies: Readonly<Record<string, () => unknown>> = {
 
 /** The same for the secrets of all three scopes. */
 const secretBodies: Readonly<Record<string, () => unknown>> = {
-  SecretCreate: () => ({ key: freshName(), value: 'a value' }),
-  SecretUpdate: () => ({ description: freshName() }),
-  SecretRotate: () => ({ value: `another value ${freshName()}` }),
-  SecretRollback: () => ({ version: '1.1' }),
-  SecretImport: () => ({ format: 'env', content: `${freshName().toUpperCase()}=value\n` }),
+  createSecret: () => ({ key: freshName(), value: 'a value' }),
+  updateSecret: () => ({ description: freshName() }),
+  rotateSecret: () => ({ value: `another value ${freshName()}` }),
+  rollBackSecret: () => ({ version: '1.1' }),
+  importSecrets: () => ({ format: 'env', content: `${freshName().toUpperCase()}=value\n` }),
 };
+
+/** `createAdminSecret` → `createSecret`: what the routes of all three scopes have in common. */
+export function withoutScope({ id }: RouteDeclaration): string {
+  return id.replace(/(?:Admin|Global|Domain)(?=Secret)/, '');
+}
 
 /** A body that the route takes; `undefined` for routes without one. */
 export function bodyFor(route: RouteDeclaration): unknown {
   if (route.body === undefined) return undefined;
-  const own = bodies[route.id] ?? secretBodies[route.id.replace(/^(?:admin|global|domain)/, '')];
+  const own = bodies[route.id] ?? secretBodies[withoutScope(route)];
   return own === undefined ? sample(plainSchema(route.body)) : own();
 }
 

@@ -1,5 +1,5 @@
 import type { RouteDeclaration } from '@strongroom/contract';
-import { bodyFor, ephemeralJwk } from './bodies.ts';
+import { bodyFor, ephemeralJwk, withoutScope } from './bodies.ts';
 import { type MatrixWorld, pathTo } from './matrix-world.ts';
 import { freshName } from './samples.ts';
 
@@ -22,7 +22,7 @@ type Recipe = (world: MatrixWorld, route: RouteDeclaration) => Promise<Made>;
 
 /** A call of this route that should succeed, with targets of its own where it changes or ends them. */
 export async function goodCall(world: MatrixWorld, route: RouteDeclaration): Promise<GoodCall> {
-  const own = recipes[route.id] ?? recipes[route.id.replace(/^(?:admin|global|domain)(?=Secret)/, '')];
+  const own = recipes[route.id] ?? recipes[withoutScope(route)];
   const { params, token = world.test.adminToken, ...made } = own === undefined ? {} : await own(world, route);
   const body = 'body' in made ? made.body : bodyFor(route);
   const path = pathTo(route, world.finance, world.platform, params);
@@ -151,37 +151,37 @@ const recipes: Readonly<Record<string, Recipe>> = {
     const { items } = await world.test.call<{ items: Identified[] }>('GET', '/v1/auth/sessions', { token });
     return { token, params: { session: items[0]?.id ?? '' } };
   },
-  changeUser: withUser,
+  updateUser: withUser,
   deleteUser: withUser,
   createSignInLink: withUser,
   revokeUserSessions: withUser,
-  changeGroup: withGroup,
+  updateGroup: withGroup,
   deleteGroup: withGroup,
   addGroupMember: async (world) => ({ params: { principal: (await user(world)).id } }),
-  removeGroupMember: async (world) => {
+  deleteGroupMember: async (world) => {
     const { id } = await user(world);
     await world.test.call('PUT', `/v1/groups/${world.platform.group}/members/${id}`);
     return { params: { principal: id } };
   },
-  changeServiceAccount: withAccount,
+  updateServiceAccount: withAccount,
   deleteServiceAccount: withAccount,
   issueToken: withAccount,
   revokeToken: (world) => tokenOf(world, '/v1'),
-  changeDomainServiceAccount: withDomainAccount,
+  updateDomainServiceAccount: withDomainAccount,
   deleteDomainServiceAccount: withDomainAccount,
   issueDomainToken: withDomainAccount,
   revokeDomainToken: (world) => tokenOf(world, inFinance),
-  recoveryConfirm: async (world) => {
+  confirmRecoveryKit: async (world) => {
     const status = await world.test.call<{ keyEncryptionKey: Identified }>('GET', '/v1/keys');
     return { body: { kekId: status.keyEncryptionKey.id } };
   },
-  SecretUpdate: withSecret,
-  SecretRotate: withSecret,
-  SecretRollback: withSecret,
-  SecretDelete: withSecret,
-  SecretRestore: withDeletedSecret,
-  SecretPurge: withDeletedSecret,
-  assignmentPut: withSecret,
+  updateSecret: withSecret,
+  rotateSecret: withSecret,
+  rollBackSecret: withSecret,
+  deleteSecret: withSecret,
+  restoreSecret: withDeletedSecret,
+  purgeSecret: withDeletedSecret,
+  putAssignments: withSecret,
   updateSparkJob: withJob,
   suspendSparkJob: withJob,
   deleteSparkJob: withJob,

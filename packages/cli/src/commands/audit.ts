@@ -9,7 +9,7 @@ import { parseCount } from '../lists.ts';
 import { localTime } from '../output/text.ts';
 import { layTable } from '../output/table.ts';
 
-type AuditRecord = ItemOf<'auditList'>;
+type AuditRecord = ItemOf<'listAuditRecords'>;
 
 interface FilterOptions {
   readonly domain?: string;
@@ -46,7 +46,7 @@ export function addAuditCommands(program: Command, cli: Cli): Command {
     .description('print the newest signed statement and the public key; kept elsewhere, they show a rolled-back log')
     .action(
       cli.action(async ({ connect, output }) => {
-        const anchor = await (await connect()).auditAnchor();
+        const anchor = await (await connect()).showAuditAnchor();
         output.answer(anchor, () => {
           output.facts({
             installation: anchor.installation,
@@ -112,8 +112,8 @@ async function newest(client: Client, options: TailOptions, limit: number, seen:
   const query = { ...filters(options), limit: Math.min(limit, 200) };
   const items =
     domain === undefined
-      ? client.items('auditList', { query: { ...query, ...(scope === undefined ? {} : { scope }) } })
-      : client.items('domainAuditList', { params: { domain }, query });
+      ? client.items('listAuditRecords', { query: { ...query, ...(scope === undefined ? {} : { scope }) } })
+      : client.items('listDomainAuditRecords', { params: { domain }, query });
   const found: AuditRecord[] = [];
   for await (const record of items) {
     const position = `${record.chain}/${record.sequence}`;
@@ -187,8 +187,8 @@ function addExportCommand(audit: Command, cli: Cli): void {
             'Use --format csv with filters.',
           );
         }
-        const query: CallInput<'auditExport'>['query'] = { format, ...chosen };
-        const exported = await (await connect()).auditExport({ query, timeoutMilliseconds: 120_000 });
+        const query: CallInput<'exportAuditRecords'>['query'] = { format, ...chosen };
+        const exported = await (await connect()).exportAuditRecords({ query, timeoutMilliseconds: 120_000 });
         if (path === undefined) {
           for await (const chunk of exported.chunks) await output.bytes(chunk);
           return undefined;

@@ -90,7 +90,7 @@ function addGroupChangeCommands(group: Command, cli: Cli): void {
           const client = await connect();
           const { id } = await findNamed(client, 'listGroups', name);
           const params = { group: id, principal: await memberId(client, principal) };
-          await (verb === 'add' ? client.addGroupMember({ params }) : client.removeGroupMember({ params }));
+          await (verb === 'add' ? client.addGroupMember({ params }) : client.deleteGroupMember({ params }));
           const done = verb === 'add' ? `added ${principal} to ${name}` : `removed ${principal} from ${name}`;
           output.answer({ group: name, principal, [verb === 'add' ? 'added' : 'removed']: true }, () =>
             output.line(done),
@@ -116,7 +116,7 @@ function addGroupChangeCommands(group: Command, cli: Cli): void {
         if (Object.keys(body).length === 0) throw new UsageError('there is nothing to change');
         const client = await connect();
         const { id, revision } = await findNamed(client, 'listGroups', name);
-        const changed = await client.changeGroup({ params: { group: id }, body, ifMatch: revision });
+        const changed = await client.updateGroup({ params: { group: id }, body, ifMatch: revision });
         output.answer(changed, () => output.line(`changed group ${changed.name}`));
         return undefined;
       }),

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { type Manifest, readManifests } from '../manifest.ts';
 
-type SparkJob = CallResult<'getSparkJob'>;
+type SparkJob = CallResult<'showSparkJob'>;
 
 interface FileOptions {
   readonly file: string;
@@ -56,7 +56,7 @@ interface Applied {
 
 /** Somebody else's change in between is a `revision_mismatch`, never overwritten. */
 async function apply(client: Client, { domain, name, body }: Manifest): Promise<Applied> {
-  const before = await client.getSparkJob({ params: { domain, name } }).catch((error: unknown) => {
+  const before = await client.showSparkJob({ params: { domain, name } }).catch((error: unknown) => {
     if (error instanceof StrongroomError && error.code === 'not_found') return undefined;
     throw error;
   });

@@ -8,7 +8,7 @@ import { exitCode, exitCodeOfError } from '../exit-codes.ts';
 import { addLimitOption, type ListOptions, listUpTo, pageSize } from '../lists.ts';
 import { duration, localTime } from '../output/text.ts';
 
-type Run = CallResult<'getRun'>;
+type Run = CallResult<'showRun'>;
 type RunSummary = CallResult<'listRuns'>['items'][number];
 
 export function addRunCommands(job: Command, cli: Cli): void {
@@ -34,7 +34,7 @@ export function addRunCommands(job: Command, cli: Cli): void {
     job.command('show-run <run>').description('show a run: state, variables, what each reference gave'),
   ).action(
     cli.action(async ({ connect, output }, id: string, { domain }: DomainOption) => {
-      const run = await (await connect()).getRun({ params: { domain, id } });
+      const run = await (await connect()).showRun({ params: { domain, id } });
       output.answer(run, () => printRun(output, run));
       return undefined;
     }),
@@ -117,7 +117,7 @@ const pollMilliseconds = 250;
 
 async function waitForEnd(client: Client, domain: string, id: string): Promise<Run> {
   for (let wait = pollMilliseconds; ; wait = Math.min(wait * 2, 5000)) {
-    const run = await client.getRun({ params: { domain, id } });
+    const run = await client.showRun({ params: { domain, id } });
     if (run.state !== 'queued' && run.state !== 'running') return run;
     await pause(wait);
   }
@@ -136,7 +136,7 @@ async function printLog(
   const unlisten = io.onSignal(() => stop.abort(new Cancelled('interrupted')));
   try {
     const query = isFollowing ? { follow: true } : {};
-    const log = await client.getRunLog({ params: { domain, id }, query, signal: stop.signal });
+    const log = await client.showRunLog({ params: { domain, id }, query, signal: stop.signal });
     for await (const chunk of log.chunks) {
       if (isFollowing && output.isJson) io.stderr.write(chunk);
       else await output.bytes(chunk);

@@ -42,7 +42,7 @@ export function addJobCommands(program: Command, cli: Cli): void {
   );
   requireDomain(job.command('show <job>').description('show a job: plain values and references, no secret')).action(
     cli.action(async ({ connect, output }, name: string, { domain }: DomainOption) => {
-      const found = await (await connect()).getSparkJob({ params: { domain, name } });
+      const found = await (await connect()).showSparkJob({ params: { domain, name } });
       output.answer(found, () => printJob(output, found));
       return undefined;
     }),
@@ -53,7 +53,7 @@ export function addJobCommands(program: Command, cli: Cli): void {
       cli.action(async ({ io, connect, output }, name: string, options: DomainOption & { readonly yes?: true }) => {
         const { domain } = options;
         const client = await connect();
-        const { revision } = await client.getSparkJob({ params: { domain, name } });
+        const { revision } = await client.showSparkJob({ params: { domain, name } });
         if (options.yes !== true) await confirm(io, `delete the job ${name} in ${domain}?`);
         await client.deleteSparkJob({ params: { domain, name }, ifMatch: revision });
         output.answer({ name, deleted: true }, () => output.line(`deleted job ${name} in ${domain}`));
@@ -77,7 +77,7 @@ export function addJobCommands(program: Command, cli: Cli): void {
   addJobPreflight(job, cli);
 }
 
-function printJob(output: Cli['output'], job: CallResult<'getSparkJob'>): void {
+function printJob(output: Cli['output'], job: CallResult<'showSparkJob'>): void {
   output.facts({
     name: job.name,
     domain: job.domain,

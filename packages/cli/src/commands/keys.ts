@@ -12,7 +12,7 @@ export function addKeyCommands(program: Command, cli: Cli): void {
     .description('show identifiers, states and counts of keys')
     .action(
       cli.action(async ({ connect, output }) => {
-        const status = await (await connect()).keyStatus();
+        const status = await (await connect()).showKeys();
         output.answer(status, () => printStatus(output, status));
         return undefined;
       }),
@@ -30,7 +30,7 @@ export function addKeyCommands(program: Command, cli: Cli): void {
         const scope = isScoped ? scopeOf(options) : undefined;
         const status = await (
           await connect()
-        ).keyRotate({
+        ).rotateKeys({
           body: {
             what,
             ...(scope === undefined ? {} : { scope: scope.kind }),
@@ -44,7 +44,7 @@ export function addKeyCommands(program: Command, cli: Cli): void {
     );
 }
 
-function printStatus(output: Cli['output'], status: CallResult<'keyStatus'>): void {
+function printStatus(output: Cli['output'], status: CallResult<'showKeys'>): void {
   output.facts({
     installation: status.installation,
     'key-encryption key': `${status.keyEncryptionKey.id} (${status.keyEncryptionKey.source})`,

@@ -13,7 +13,9 @@ export function addSecretLifeCommands(secret: Command, cli: Cli): void {
   addScopeOptions(secret.command('restore <key>').description('bring a deleted secret back')).action(
     cli.action(async ({ connect, output }, key: string, options: ScopeOptions) => {
       const scope = scopeOf(options);
-      const restored = await (await connect())[routeIn(scope, 'SecretRestore')]({ params: { ...scope.params, key } });
+      const restored = await (
+        await connect()
+      )[routeIn(scope, 'restore', 'Secret')]({ params: { ...scope.params, key } });
       output.answer(restored, () =>
         output.line(`restored ${restored.key} in ${scope.title}, version ${restored.version}`),
       );
@@ -28,7 +30,7 @@ export function addSecretLifeCommands(secret: Command, cli: Cli): void {
       const scope = scopeOf(options);
       const rolled = await (
         await connect()
-      )[routeIn(scope, 'SecretRollback')]({ params: { ...scope.params, key }, body: { version } });
+      )[routeIn(scope, 'rollBack', 'Secret')]({ params: { ...scope.params, key }, body: { version } });
       output.answer(rolled, () =>
         output.line(`rolled ${rolled.key} back to the value of ${version}: it is version ${rolled.version} now`),
       );
@@ -54,9 +56,9 @@ function addDeleteCommand(secret: Command, cli: Cli): void {
         const { output } = session;
         const client = await session.connect();
         const params = { ...scope.params, key };
-        const { revision } = await client[routeIn(scope, 'SecretGet')]({ params });
+        const { revision } = await client[routeIn(scope, 'show', 'Secret')]({ params });
         const isForced = options.force === true || (options.yes !== true && (await agreeToDelete(session, scope, key)));
-        const deleted = await client[routeIn(scope, 'SecretDelete')]({
+        const deleted = await client[routeIn(scope, 'delete', 'Secret')]({
           params,
           ...(isForced ? { query: { force: true } } : {}),
           ifMatch: revision,
@@ -86,7 +88,7 @@ async function agreeToDelete(session: Session, scope: Scope, key: string): Promi
   }
   const client = await session.connect();
   const input = { params: { ...scope.params, key }, query: { limit: pageSize(shownUses) } };
-  const uses = await listUpTo(client, output, routeIn(scope, 'SecretUsedBy'), input, shownUses);
+  const uses = await listUpTo(client, output, routeIn(scope, 'list', 'SecretUses'), input, shownUses);
   if (uses.length === 0) {
     await confirm(io, `delete ${key} in ${scope.title}?`);
     return false;
@@ -109,7 +111,7 @@ function addPurgeCommand(secret: Command, cli: Cli): void {
             throw new UsageError('purging needs an answer, and there is no terminal to ask on', 'Add --yes.');
           await confirmByTyping(io, `${key} in ${scope.title} will be destroyed`, key);
         }
-        await (await connect())[routeIn(scope, 'SecretPurge')]({ params: { ...scope.params, key } });
+        await (await connect())[routeIn(scope, 'purge', 'Secret')]({ params: { ...scope.params, key } });
         output.answer({ key, purged: true }, () => output.line(`purged ${key} in ${scope.title}`));
         return undefined;
       }),

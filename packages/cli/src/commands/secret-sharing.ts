@@ -10,7 +10,9 @@ export function addSecretSharingCommands(secret: Command, cli: Cli): void {
   addScopeOptions(secret.command('access <key>').description('show who may use or manage a secret, and why')).action(
     cli.action(async ({ connect, output }, key: string, options: ScopeOptions) => {
       const scope = scopeOf(options);
-      const found = await (await connect())[routeIn(scope, 'SecretAccess')]({ params: { ...scope.params, key } });
+      const found = await (
+        await connect()
+      )[routeIn(scope, 'list', 'SecretAccess')]({ params: { ...scope.params, key } });
       output.answer(found, () =>
         output.table(
           [{ title: 'PRINCIPAL' }, { title: 'MAY' }, { title: 'BECAUSE', canCut: true }],
@@ -42,12 +44,12 @@ function addAssignCommand(secret: Command, cli: Cli): void {
         const client = await connect();
         const params = { key };
         if (ways === 0) {
-          const assigned = await client.assignmentGet({ params });
+          const assigned = await client.showAssignments({ params });
           output.answer(assigned, () => output.line(assignedTo(assigned)));
           return undefined;
         }
         const body = all === true ? { all: true } : { all: false, domains: [...(to ?? [])] };
-        const assigned = await client.assignmentPut({ params, body });
+        const assigned = await client.putAssignments({ params, body });
         output.answer(assigned, () => {
           output.line(`assigned ${key} to ${assignedTo(assigned)}`);
           if (assigned.brokenUses.length > 0) printUses(output, assigned.brokenUses);

@@ -2,7 +2,7 @@ import type { CallResult } from '@strongroom/sdk';
 import type { Output } from '../output/output.ts';
 import { localTime } from '../output/text.ts';
 
-export type SecretMetadata = CallResult<'domainSecretGet'>;
+export type SecretMetadata = CallResult<'showDomainSecret'>;
 /** One field that holds a reference, of a catalogue's key or of any reference. */
 interface UseRow {
   readonly domain: string;

@@ -13,7 +13,7 @@ export function addSecretViewCommands(secret: Command, cli: Cli): void {
   addScopeOptions(secret.command('show <key>').description('show everything of a secret but its value')).action(
     cli.action(async ({ connect, output }, key: string, options: ScopeOptions) => {
       const scope = scopeOf(options);
-      const found = await (await connect())[routeIn(scope, 'SecretGet')]({ params: { ...scope.params, key } });
+      const found = await (await connect())[routeIn(scope, 'show', 'Secret')]({ params: { ...scope.params, key } });
       output.answer(found, () => printSecret(output, found));
       return undefined;
     }),
@@ -21,7 +21,9 @@ export function addSecretViewCommands(secret: Command, cli: Cli): void {
   addScopeOptions(secret.command('versions <key>').description('list the versions of a secret, newest first')).action(
     cli.action(async ({ connect, output }, key: string, options: ScopeOptions) => {
       const scope = scopeOf(options);
-      const found = await (await connect())[routeIn(scope, 'SecretVersions')]({ params: { ...scope.params, key } });
+      const found = await (
+        await connect()
+      )[routeIn(scope, 'list', 'SecretVersions')]({ params: { ...scope.params, key } });
       output.answer(found, () =>
         output.table(
           [
@@ -51,7 +53,7 @@ export function addSecretViewCommands(secret: Command, cli: Cli): void {
   addScopeOptions(secret.command('folders').description('list the folders in use')).action(
     cli.action(async ({ connect, output }, options: ScopeOptions) => {
       const scope = scopeOf(options);
-      const found = await (await connect())[routeIn(scope, 'FolderList')]({ params: scope.params });
+      const found = await (await connect())[routeIn(scope, 'list', 'Folders')]({ params: scope.params });
       output.answer(found, () =>
         output.table(
           [{ title: 'FOLDER' }, { title: 'SECRETS' }],
@@ -89,7 +91,7 @@ function addListCommand(secret: Command, cli: Cli): void {
           ...(state === undefined ? {} : { state }),
         };
         const input = { params: scope.params, query };
-        const items = await listUpTo(await connect(), output, routeIn(scope, 'SecretList'), input, limit);
+        const items = await listUpTo(await connect(), output, routeIn(scope, 'list', 'Secrets'), input, limit);
         output.answer({ items }, () => {
           if (items.length === 0) output.note(`no secrets in ${scope.title}`);
           else printSecrets(output, items);
@@ -126,7 +128,7 @@ function addWhereUsedCommand(secret: Command, cli: Cli): void {
         : await listUpTo(
             client,
             output,
-            routeIn(scope, 'SecretUsedBy'),
+            routeIn(scope, 'list', 'SecretUses'),
             { params: { ...scope.params, key }, query },
             limit,
           );
@@ -158,7 +160,7 @@ function addDriftCommand(secret: Command, cli: Cli): void {
         const { output } = session;
         const client = await session.connect();
         if (key !== undefined) {
-          const found = await client[routeIn(scope, 'SecretDrift')]({
+          const found = await client[routeIn(scope, 'list', 'SecretDrift')]({
             params: { ...scope.params, key },
             query: { include: options.running === true ? 'live' : 'ended' },
           });
@@ -247,7 +249,7 @@ function addInventoryCommand(secret: Command, cli: Cli): void {
         const scope = scopeOf(options);
         const found = await (
           await connect()
-        )[routeIn(scope, 'Inventory')]({
+        )[routeIn(scope, 'show', 'Inventory')]({
           params: scope.params,
           query: { expiringWithinDays: options.expiringWithin },
         });

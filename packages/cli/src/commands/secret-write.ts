@@ -87,7 +87,7 @@ function addCreateCommand(secret: Command, cli: Cli): void {
       const scope = scopeOf(options);
       const client = await connect();
       const value = await readValue(io, output, options);
-      const created = await client[routeIn(scope, 'SecretCreate')]({
+      const created = await client[routeIn(scope, 'create', 'Secret')]({
         params: scope.params,
         body: { key, ...value, ...metadataBody(options) },
       });
@@ -107,7 +107,10 @@ function addRotateCommand(secret: Command, cli: Cli): void {
       const scope = scopeOf(options);
       const client = await connect();
       const value = await readValue(io, output, options);
-      const rotated = await client[routeIn(scope, 'SecretRotate')]({ params: { ...scope.params, key }, body: value });
+      const rotated = await client[routeIn(scope, 'rotate', 'Secret')]({
+        params: { ...scope.params, key },
+        body: value,
+      });
       output.answer(rotated, () => output.line(`rotated ${rotated.key} in ${scope.title}, version ${rotated.version}`));
       if (rotated.usedBy > 0) {
         const fields = count(rotated.usedBy, 'field');
@@ -132,8 +135,8 @@ function addEditCommand(secret: Command, cli: Cli): void {
         throw new UsageError('there is nothing to change', 'Add --description, --folder, …');
       const client = await connect();
       const params = { ...scope.params, key };
-      const { revision } = await client[routeIn(scope, 'SecretGet')]({ params });
-      const edited = await client[routeIn(scope, 'SecretUpdate')]({ params, body, ifMatch: revision });
+      const { revision } = await client[routeIn(scope, 'show', 'Secret')]({ params });
+      const edited = await client[routeIn(scope, 'update', 'Secret')]({ params, body, ifMatch: revision });
       output.answer(edited, () => output.line(`changed ${edited.key} in ${scope.title}, revision ${edited.revision}`));
       return undefined;
     }),
@@ -175,7 +178,7 @@ function addImportCommand(secret: Command, cli: Cli): void {
         const content = utf8Text(await readInput(io, file, maxImportBytes));
         if (content === undefined) throw new UsageError(`${file} is not UTF-8 text`);
         const { folder, prefix, onExisting, dryRun } = options;
-        const result = await client[routeIn(scope, 'SecretImport')]({
+        const result = await client[routeIn(scope, 'import', 'Secrets')]({
           params: scope.params,
           body: {
             format,

@@ -117,8 +117,8 @@ function addAccountChangeCommands(account: Command, cli: Cli): void {
         const body = { isDisabled };
         const changed =
           options.domain === undefined
-            ? await client.changeServiceAccount({ params: { serviceAccount: id }, body, ifMatch: revision })
-            : await client.changeDomainServiceAccount({
+            ? await client.updateServiceAccount({ params: { serviceAccount: id }, body, ifMatch: revision })
+            : await client.updateDomainServiceAccount({
                 params: { domain: options.domain, serviceAccount: id },
                 body,
                 ifMatch: revision,

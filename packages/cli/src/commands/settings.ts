@@ -9,7 +9,7 @@ export function addSettingsCommands(program: Command, cli: Cli): void {
     .description('show version, feature flags and limits')
     .action(
       cli.action(async ({ connect, output }) => {
-        const found = await (await connect()).settingsGet();
+        const found = await (await connect()).showSettings();
         output.answer(found, () => printSettings(output, found));
         return undefined;
       }),
@@ -22,8 +22,8 @@ export function addSettingsCommands(program: Command, cli: Cli): void {
     .action(
       cli.action(async ({ connect, output }, feature: 'secretsV2', state: 'on' | 'off') => {
         const client = await connect();
-        const { revision } = await client.call('settingsGet', {});
-        const changed = await client.settingsUpdate({
+        const { revision } = await client.call('showSettings', {});
+        const changed = await client.updateSettings({
           body: { features: { [feature]: { enabled: state === 'on' } } },
           ...(revision === undefined ? {} : { ifMatch: revision }),
         });
@@ -35,7 +35,7 @@ export function addSettingsCommands(program: Command, cli: Cli): void {
 
 function printSettings(
   output: Cli['output'],
-  { version, features, limits, runner, store }: CallResult<'settingsGet'>,
+  { version, features, limits, runner, store }: CallResult<'showSettings'>,
 ): void {
   output.facts({ version, runner, store });
   output.line();

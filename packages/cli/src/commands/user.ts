@@ -137,7 +137,7 @@ function addUserChangeCommands(user: Command, cli: Cli): void {
         if (Object.keys(body).length === 0) throw new UsageError('there is nothing to change');
         const client = await connect();
         const { id, revision } = await findNamed(client, 'listUsers', name);
-        const changed = await client.changeUser({ params: { user: id }, body, ifMatch: revision });
+        const changed = await client.updateUser({ params: { user: id }, body, ifMatch: revision });
         output.answer(changed, () => output.line(`changed user ${changed.name}`));
         return undefined;
       }),
@@ -153,7 +153,7 @@ function addUserChangeCommands(user: Command, cli: Cli): void {
         cli.action(async ({ connect, output }, name: string) => {
           const client = await connect();
           const { id, revision } = await findNamed(client, 'listUsers', name);
-          const changed = await client.changeUser({ params: { user: id }, body: { isDisabled }, ifMatch: revision });
+          const changed = await client.updateUser({ params: { user: id }, body: { isDisabled }, ifMatch: revision });
           output.answer(changed, () => output.line(`${verb}d user ${changed.name}`));
           return undefined;
         }),

@@ -68,7 +68,7 @@ async function* secretKeys(client: Client, query: Query, options: Options): Asyn
     ...(options.has('global') ? { global: true } : {}),
     ...(options.has('admin') ? { admin: true } : {}),
   });
-  for await (const { key, description } of client.items(routeIn(scope, 'SecretList'), {
+  for await (const { key, description } of client.items(routeIn(scope, 'list', 'Secrets'), {
     params: scope.params,
     query,
   })) {

@@ -5,7 +5,7 @@ import { CheckFailed } from '../errors.ts';
 import { visible } from '../output/text.ts';
 import { addConfigOption, type ConfigOptions, loadSettings, withServer } from './configuration.ts';
 
-type Report = CallResult<'doctor'>;
+type Report = CallResult<'runDoctor'>;
 
 export function addDoctorCommand(program: Command, cli: Cli): void {
   addConfigOption(program.command('doctor').description('check the installation and say what to mend'))
@@ -16,7 +16,7 @@ export function addDoctorCommand(program: Command, cli: Cli): void {
         const report: Report =
           options.offline === true
             ? await withServer((server) => server.examine(loadSettings(server, io, options)))
-            : await (await connect()).doctor();
+            : await (await connect()).runDoctor();
         output.answer(report, () => printReport(output, report));
         const red = report.checks.filter(({ status }) => status === 'red').length;
         if (red > 0) throw new CheckFailed(`${red} of ${report.checks.length} checks are red`);

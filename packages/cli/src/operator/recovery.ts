@@ -65,7 +65,7 @@ async function recordConfirmation(session: Session, options: ConfigOptions, kekI
     await withServer((server) => server.confirmRecovery(loadSettings(server, io, options)));
   } catch (error) {
     if (!(error instanceof StrongroomError) || error.code !== 'state_conflict') throw error;
-    await (await connectInstead(session)).recoveryConfirm({ body: { kekId } });
+    await (await connectInstead(session)).confirmRecoveryKit({ body: { kekId } });
   }
 }
 

@@ -50,7 +50,7 @@ const page = { limit: pageQuery.limit, cursor: pageQuery.cursor };
 
 export const auditRoutes = [
   route({
-    id: 'auditList',
+    id: 'listAuditRecords',
     method: 'GET',
     path: '/v1/audit',
     summary: 'List audit records of the whole installation, newest first',
@@ -62,7 +62,7 @@ export const auditRoutes = [
     errors: ['cursor_invalid'],
   }),
   route({
-    id: 'auditExport',
+    id: 'exportAuditRecords',
     method: 'GET',
     path: '/v1/audit/export',
     summary: 'Export the log: JSON Lines to verify offline, always whole; CSV for reading, takes filters',
@@ -84,7 +84,7 @@ export const auditRoutes = [
     rateLimitPerMinute: 10,
   }),
   route({
-    id: 'auditAnchor',
+    id: 'showAuditAnchor',
     method: 'GET',
     path: '/v1/audit/anchor',
     summary: 'Show the public key and the newest signed statements; kept elsewhere, they show a rolled-back log',
@@ -112,7 +112,7 @@ export const auditRoutes = [
     }),
   }),
   route({
-    id: 'domainAuditList',
+    id: 'listDomainAuditRecords',
     method: 'GET',
     path: '/v1/domains/{domain}/audit',
     summary: 'List audit records of one domain, newest first',

@@ -119,7 +119,7 @@ export const userRoutes = [
     errors: ['not_found'],
   }),
   route({
-    id: 'changeUser',
+    id: 'updateUser',
     method: 'PATCH',
     path: '/v1/users/{user}',
     summary: 'Change display name, email, roles, or disable; a change of roles ends all sessions of the user',
@@ -214,7 +214,7 @@ export const groupRoutes = [
     errors: ['not_found'],
   }),
   route({
-    id: 'changeGroup',
+    id: 'updateGroup',
     method: 'PATCH',
     path: '/v1/groups/{group}',
     summary: 'Change display name or roles; a change of roles ends all sessions of its members',
@@ -264,7 +264,7 @@ export const groupRoutes = [
     errors: ['not_found', 'state_conflict'],
   }),
   route({
-    id: 'removeGroupMember',
+    id: 'deleteGroupMember',
     method: 'DELETE',
     path: '/v1/groups/{group}/members/{principal}',
     summary: 'Remove a member',

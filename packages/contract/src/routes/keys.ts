@@ -20,7 +20,7 @@ const KeyStatus = Closed({
 
 export const keyRoutes = [
   route({
-    id: 'keyStatus',
+    id: 'showKeys',
     method: 'GET',
     path: '/v1/keys',
     summary: 'Show the keyring: identifiers, states and counts; no key',
@@ -30,7 +30,7 @@ export const keyRoutes = [
     response: KeyStatus,
   }),
   route({
-    id: 'keyRotate',
+    id: 'rotateKeys',
     method: 'POST',
     path: '/v1/keys/rotate',
     summary: 'Rotate the key-encryption key, or the value keys of one scope or of all',
@@ -46,7 +46,7 @@ export const keyRoutes = [
     errors: ['state_conflict', 'version_conflict', 'key_unavailable'],
   }),
   route({
-    id: 'recoveryConfirm',
+    id: 'confirmRecoveryKit',
     method: 'POST',
     path: '/v1/keys/recovery/confirm',
     summary: 'Record that a recovery kit was made and tried; kit and recovery key stay where they are',

@@ -49,7 +49,7 @@ const DoctorReport = Closed({
 
 export const operationRoutes = [
   route({
-    id: 'health',
+    id: 'checkHealth',
     method: 'GET',
     path: '/healthz',
     summary: 'Say that the process answers',
@@ -60,7 +60,7 @@ export const operationRoutes = [
     rateLimitPerMinute: Infinity,
   }),
   route({
-    id: 'readiness',
+    id: 'checkReadiness',
     method: 'GET',
     path: '/readyz',
     summary: 'Say whether the server can do its work; names each dependency that is missing',
@@ -75,7 +75,7 @@ export const operationRoutes = [
     rateLimitPerMinute: Infinity,
   }),
   route({
-    id: 'metrics',
+    id: 'showMetrics',
     method: 'GET',
     path: '/metrics',
     summary: 'Metrics in the text format of Prometheus',
@@ -85,7 +85,7 @@ export const operationRoutes = [
     raw: { mediaType: 'text/plain; version=0.0.4; charset=utf-8', description: 'Prometheus exposition format' },
   }),
   route({
-    id: 'openapiDocument',
+    id: 'showOpenapiDocument',
     method: 'GET',
     path: '/v1/openapi.json',
     summary: 'This API as an OpenAPI 3.1 document',
@@ -95,7 +95,7 @@ export const operationRoutes = [
     raw: { mediaType: 'application/json', description: 'An OpenAPI 3.1 document' },
   }),
   route({
-    id: 'settingsGet',
+    id: 'showSettings',
     method: 'GET',
     path: '/v1/settings',
     summary: 'Show feature flags, limits and version',
@@ -105,7 +105,7 @@ export const operationRoutes = [
     response: Settings,
   }),
   route({
-    id: 'settingsUpdate',
+    id: 'updateSettings',
     method: 'PATCH',
     path: '/v1/settings',
     summary: 'Turn a feature on or off, unless the configuration sets it',
@@ -120,7 +120,7 @@ export const operationRoutes = [
     errors: ['state_conflict', 'version_conflict'],
   }),
   route({
-    id: 'doctor',
+    id: 'runDoctor',
     method: 'GET',
     path: '/v1/doctor',
     summary: 'Check the installation and say what to mend',

@@ -101,7 +101,7 @@ export const runRoutes = [
     errors: ['cursor_invalid'],
   }),
   route({
-    id: 'getRun',
+    id: 'showRun',
     method: 'GET',
     path: '/v1/domains/{domain}/runs/{id}',
     summary: 'One run: state, variables with reference, source, version and outcome',
@@ -113,7 +113,7 @@ export const runRoutes = [
     errors: ['not_found'],
   }),
   route({
-    id: 'getRunLog',
+    id: 'showRunLog',
     method: 'GET',
     path: '/v1/domains/{domain}/runs/{id}/log',
     summary: 'The redacted output of a run; with follow=true until it ends',

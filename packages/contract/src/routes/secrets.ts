@@ -14,11 +14,11 @@ import {
 } from './secret-schemas.ts';
 
 /**
- * The same routes under `/v1/admin`, `/v1/global` and `/v1/domains/{domain}`. Their ids begin with the scope:
- * `adminSecretCreate`, `globalSecretCreate`, `domainSecretCreate`.
+ * The same routes under `/v1/admin`, `/v1/global` and `/v1/domains/{domain}`. Their ids have the scope after the verb:
+ * `createAdminSecret`, `createGlobalSecret`, `createDomainSecret`.
  */
-function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', const Scope extends TProperties>(
-  prefix: Prefix,
+function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', const Scope extends TProperties>(
+  kind: Kind,
   base: string,
   scope: Scope,
 ) {
@@ -27,12 +27,13 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
   const list = { kind: 'scope', action: 'secret.list' } as const;
   const manage = { kind: 'scope', action: 'secret.manage' } as const;
   // The Global store works whatever the flag says.
-  const feature = prefix === 'global' ? undefined : 'secretsV2';
-  const id = <const Name extends string>(name: Name) => `${prefix}${name}` as const;
+  const feature = kind === 'Global' ? undefined : 'secretsV2';
+  const id = <const Verb extends string, const Noun extends string>(verb: Verb, noun: Noun) =>
+    `${verb}${kind}${noun}` as const;
   const tag = 'secrets';
   return [
     route({
-      id: id('SecretCreate'),
+      id: id('create', 'Secret'),
       method: 'POST',
       path: `${base}/secrets`,
       summary: 'Create a secret',
@@ -48,7 +49,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       bodyLimitBytes: 2 * 1024 * 1024,
     }),
     route({
-      id: id('SecretList'),
+      id: id('list', 'Secrets'),
       method: 'GET',
       path: `${base}/secrets`,
       summary: 'List secrets by key; never a value',
@@ -62,7 +63,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       errors: ['cursor_invalid'],
     }),
     route({
-      id: id('SecretGet'),
+      id: id('show', 'Secret'),
       method: 'GET',
       path: `${base}/secrets/{key}`,
       summary: 'Show a secret without its value',
@@ -74,7 +75,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       response: SecretMetadata,
     }),
     route({
-      id: id('SecretUpdate'),
+      id: id('update', 'Secret'),
       method: 'PATCH',
       path: `${base}/secrets/{key}`,
       summary: 'Change metadata; what is left out stays',
@@ -89,7 +90,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       errors: ['revision_mismatch'],
     }),
     route({
-      id: id('SecretRotate'),
+      id: id('rotate', 'Secret'),
       method: 'PUT',
       path: `${base}/secrets/{key}/value`,
       summary: 'Give the secret a new value',
@@ -106,7 +107,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       bodyLimitBytes: 2 * 1024 * 1024,
     }),
     route({
-      id: id('SecretVersions'),
+      id: id('list', 'SecretVersions'),
       method: 'GET',
       path: `${base}/secrets/{key}/versions`,
       summary: 'List versions, newest first',
@@ -118,7 +119,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       response: Closed({ items: Type.Array(SecretVersion) }),
     }),
     route({
-      id: id('SecretRollback'),
+      id: id('rollBack', 'Secret'),
       method: 'POST',
       path: `${base}/secrets/{key}/rollback`,
       summary: 'Make a new version from an old one, unseen',
@@ -133,7 +134,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       errors: ['revision_mismatch', 'version_conflict', 'key_unavailable'],
     }),
     route({
-      id: id('SecretDelete'),
+      id: id('delete', 'Secret'),
       method: 'DELETE',
       path: `${base}/secrets/{key}`,
       summary: 'Delete a secret; it can be restored until it is purged',
@@ -148,7 +149,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       errors: ['in_use', 'revision_mismatch'],
     }),
     route({
-      id: id('SecretRestore'),
+      id: id('restore', 'Secret'),
       method: 'POST',
       path: `${base}/secrets/{key}/restore`,
       summary: 'Bring a deleted secret back',
@@ -161,7 +162,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       errors: ['state_conflict'],
     }),
     route({
-      id: id('SecretPurge'),
+      id: id('purge', 'Secret'),
       method: 'POST',
       path: `${base}/secrets/{key}/purge`,
       summary: 'Destroy a deleted secret and all of its versions',
@@ -173,7 +174,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       errors: ['state_conflict'],
     }),
     route({
-      id: id('SecretUsedBy'),
+      id: id('list', 'SecretUses'),
       method: 'GET',
       path: `${base}/secrets/{key}/used-by`,
       summary: 'Where it is used, down to the field',
@@ -187,7 +188,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       errors: ['cursor_invalid'],
     }),
     route({
-      id: id('SecretDrift'),
+      id: id('list', 'SecretDrift'),
       method: 'GET',
       path: `${base}/secrets/{key}/drift`,
       summary: 'Launches that got another version than the current one',
@@ -202,7 +203,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       response: Closed({ currentVersion: Type.String(), items: Type.Array(DriftItem) }),
     }),
     route({
-      id: id('SecretAccess'),
+      id: id('list', 'SecretAccess'),
       method: 'GET',
       path: `${base}/secrets/{key}/access`,
       summary: 'Who may use or manage it, and why',
@@ -214,7 +215,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       response: Closed({ items: Type.Array(AccessItem) }),
     }),
     route({
-      id: id('SecretImport'),
+      id: id('import', 'Secrets'),
       method: 'POST',
       path: `${base}/secrets/import`,
       summary: 'Create many secrets from a .env file, JSON or a Kubernetes Secret manifest',
@@ -237,7 +238,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       bodyLimitBytes: 5 * 1024 * 1024,
     }),
     route({
-      id: id('FolderList'),
+      id: id('list', 'Folders'),
       method: 'GET',
       path: `${base}/folders`,
       summary: 'Folders in use',
@@ -249,7 +250,7 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
       response: Closed({ items: Type.Array(Closed({ folder: Type.String(), secrets: Type.Integer() })) }),
     }),
     route({
-      id: id('Inventory'),
+      id: id('show', 'Inventory'),
       method: 'GET',
       path: `${base}/inventory`,
       summary: 'What needs care: stale, unused, expiring, duplicate, used but missing',
@@ -276,16 +277,16 @@ function secretRoutesUnder<const Prefix extends 'admin' | 'global' | 'domain', c
 
 const domainParameter = { domain: Label } as const satisfies TProperties;
 
-export const adminSecretRoutes = secretRoutesUnder('admin', '/v1/admin', {});
-export const globalSecretRoutes = secretRoutesUnder('global', '/v1/global', {});
-export const domainSecretRoutes = secretRoutesUnder('domain', '/v1/domains/{domain}', domainParameter);
+export const adminSecretRoutes = secretRoutesUnder('Admin', '/v1/admin', {});
+export const globalSecretRoutes = secretRoutesUnder('Global', '/v1/global', {});
+export const domainSecretRoutes = secretRoutesUnder('Domain', '/v1/domains/{domain}', domainParameter);
 
 const GlobalKey: TObject<{ key: typeof SecretKey }> = Closed({ key: SecretKey });
 
 /** Domains that a Global secret is assigned to. */
 export const assignmentRoutes = [
   route({
-    id: 'assignmentGet',
+    id: 'showAssignments',
     method: 'GET',
     path: '/v1/global/secrets/{key}/assignments',
     summary: 'Domains that may use a Global secret',
@@ -296,7 +297,7 @@ export const assignmentRoutes = [
     response: Closed({ all: Type.Boolean(), domains: Type.Array(Label) }),
   }),
   route({
-    id: 'assignmentPut',
+    id: 'putAssignments',
     method: 'PUT',
     path: '/v1/global/secrets/{key}/assignments',
     summary: 'Assign a Global secret to all domains or to named ones',

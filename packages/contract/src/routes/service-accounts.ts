@@ -104,7 +104,7 @@ export const serviceAccountRoutes = [
     errors: ['not_found'],
   }),
   route({
-    id: 'changeServiceAccount',
+    id: 'updateServiceAccount',
     method: 'PATCH',
     path: '/v1/service-accounts/{serviceAccount}',
     summary: 'Change display name or roles, or disable: its tokens stop at once',
@@ -210,7 +210,7 @@ export const domainServiceAccountRoutes = [
     errors: ['not_found'],
   }),
   route({
-    id: 'changeDomainServiceAccount',
+    id: 'updateDomainServiceAccount',
     method: 'PATCH',
     path: '/v1/domains/{domain}/service-accounts/{serviceAccount}',
     summary: 'Change the display name, or disable: its tokens stop at once',

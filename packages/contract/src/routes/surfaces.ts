@@ -43,7 +43,7 @@ export const sparkJobRoutes = [
     errors: ['cursor_invalid'],
   }),
   route({
-    id: 'getSparkJob',
+    id: 'showSparkJob',
     method: 'GET',
     path: '/v1/domains/{domain}/spark-jobs/{name}',
     summary: 'One Spark job: plain values and references, never a secret',

@@ -64,8 +64,8 @@ describe('the list', () => {
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
-      const { body } = await handlers.auditList(
-        request<'auditList'>({ limit: 5, action: 'secret.list', ...(cursor !== undefined && { cursor }) }),
+      const { body } = await handlers.listAuditRecords(
+        request<'listAuditRecords'>({ limit: 5, action: 'secret.list', ...(cursor !== undefined && { cursor }) }),
       );
       for (const item of body!.items) expect([...Value.Errors(AuditRecord, item)]).toEqual([]);
       seen.push(...body!.items.map((item) => item.requestId!));
@@ -83,52 +83,54 @@ describe('the list', () => {
     [{ scope: 'no-such' }, 0],
     [{ principal: "' or 1=1 --" }, 0],
   ])('filters by %j', async (query, count) => {
-    const { body } = await handlers.auditList(request<'auditList'>({ limit: 200, ...query }));
+    const { body } = await handlers.listAuditRecords(request<'listAuditRecords'>({ limit: 200, ...query }));
     expect(body!.items).toHaveLength(count);
   });
 
   it('of a domain shows that domain alone, whatever is asked', async () => {
-    const { body } = await handlers.domainAuditList(
-      request<'domainAuditList'>({ limit: 200, scope: 'dom_other' } as object),
+    const { body } = await handlers.listDomainAuditRecords(
+      request<'listDomainAuditRecords'>({ limit: 200, scope: 'dom_other' } as object),
     );
     expect(body!.items.map((item) => item.scope?.id)).toEqual(Array.from({ length: 4 }, () => 'dom_finance'));
   });
 
   it('refuses a cursor of another caller, another filter, another scope, and a time that is none', async () => {
-    const first = await handlers.auditList(request<'auditList'>({ limit: 2 }));
+    const first = await handlers.listAuditRecords(request<'listAuditRecords'>({ limit: 2 }));
     const cursor = first.body!.nextCursor!;
     const refused = { code: 'cursor_invalid' };
-    await expect(handlers.auditList(request<'auditList'>({ limit: 2, cursor }, 'usr_other'))).rejects.toMatchObject(
+    await expect(
+      handlers.listAuditRecords(request<'listAuditRecords'>({ limit: 2, cursor }, 'usr_other')),
+    ).rejects.toMatchObject(refused);
+    await expect(
+      handlers.listAuditRecords(request<'listAuditRecords'>({ limit: 2, cursor, outcome: 'denied' })),
+    ).rejects.toMatchObject(refused);
+    await expect(
+      handlers.listDomainAuditRecords(request<'listDomainAuditRecords'>({ limit: 2, cursor })),
+    ).rejects.toMatchObject(refused);
+    await expect(handlers.listAuditRecords(request<'listAuditRecords'>({ cursor: 'x' }))).rejects.toMatchObject(
       refused,
     );
     await expect(
-      handlers.auditList(request<'auditList'>({ limit: 2, cursor, outcome: 'denied' })),
-    ).rejects.toMatchObject(refused);
-    await expect(handlers.domainAuditList(request<'domainAuditList'>({ limit: 2, cursor }))).rejects.toMatchObject(
-      refused,
-    );
-    await expect(handlers.auditList(request<'auditList'>({ cursor: 'x' }))).rejects.toMatchObject(refused);
-    await expect(handlers.auditList(request<'auditList'>({ from: '2016-12-31T23:59:60Z' }))).rejects.toBeInstanceOf(
-      StrongroomError,
-    );
+      handlers.listAuditRecords(request<'listAuditRecords'>({ from: '2016-12-31T23:59:60Z' })),
+    ).rejects.toBeInstanceOf(StrongroomError);
   });
 
   it('shows no genesis and nothing undeclared of it', async () => {
-    const { body } = await handlers.auditList(request<'auditList'>({ limit: 200 }));
+    const { body } = await handlers.listAuditRecords(request<'listAuditRecords'>({ limit: 200 }));
     expect(body!.items.find((item) => item.sequence === 1)).not.toHaveProperty('genesis');
   });
 });
 
 describe('the export', () => {
   it('is recorded, and in CSV formula-safe and filtered', async () => {
-    const { stream, headers } = await handlers.auditExport(
-      request<'auditExport'>({ format: 'csv', principal: 'usr_bob' }),
+    const { stream, headers } = await handlers.exportAuditRecords(
+      request<'exportAuditRecords'>({ format: 'csv', principal: 'usr_bob' }),
     );
     const csv = await text(stream as NodeJS.ReadableStream & AsyncIterable<Buffer>);
     expect(headers!['content-type']).toContain('text/csv');
     expect(csv.trimEnd().split('\r\n')).toHaveLength(4);
     expect(csv).toContain(",'=bob,");
-    const { body } = await handlers.auditList(request<'auditList'>({ action: 'audit.export' }));
+    const { body } = await handlers.listAuditRecords(request<'listAuditRecords'>({ action: 'audit.export' }));
     expect(body!.items[0]).toMatchObject({
       principal: { id: 'usr_audit' },
       detail: { format: 'csv', principal: 'usr_bob' },
@@ -136,7 +138,7 @@ describe('the export', () => {
   });
 
   it('in JSON Lines is whole, and JSON on every line', async () => {
-    const { stream } = await handlers.auditExport(request<'auditExport'>({}));
+    const { stream } = await handlers.exportAuditRecords(request<'exportAuditRecords'>({}));
     const lines = (await text(stream as NodeJS.ReadableStream & AsyncIterable<Buffer>))
       .trimEnd()
       .split('\n')
@@ -152,7 +154,9 @@ describe('the export', () => {
       'strongroom.audit.record',
     ]);
     expect(lines.at(-1).record.action).toBe('audit.export');
-    await expect(handlers.auditExport(request<'auditExport'>({ outcome: 'denied' }))).rejects.toMatchObject({
+    await expect(
+      handlers.exportAuditRecords(request<'exportAuditRecords'>({ outcome: 'denied' })),
+    ).rejects.toMatchObject({
       code: 'validation_failed',
       errors: [{ pointer: 'outcome' }],
     });
@@ -160,8 +164,10 @@ describe('the export', () => {
 
   it('stops when the client goes away', async () => {
     const gone = new AbortController();
-    const asked = { ...request<'auditExport'>({}), signal: gone.signal } as Parameters<Handlers['auditExport']>[0];
-    const { stream } = await handlers.auditExport(asked);
+    const asked = { ...request<'exportAuditRecords'>({}), signal: gone.signal } as Parameters<
+      Handlers['exportAuditRecords']
+    >[0];
+    const { stream } = await handlers.exportAuditRecords(asked);
     gone.abort();
     expect(typeof stream === 'object' && stream.destroyed).toBe(true);
   });
@@ -169,7 +175,7 @@ describe('the export', () => {
 
 describe('the anchor', () => {
   it('is the key, the newest checkpoint and the last line', async () => {
-    const { body } = await handlers.auditAnchor(request<'auditAnchor'>({}));
+    const { body } = await handlers.showAuditAnchor(request<'showAuditAnchor'>({}));
     expect(body!.publicKey).toMatch(/^strongroom-audit-v1:/);
     expect(JSON.parse(body!.checkpoint!.document).heads).toEqual(body!.checkpoint!.heads);
     expect(JSON.parse(body!.lines[0]!)).toMatchObject({ type: 'strongroom.audit.anchor', key: body!.keyId });

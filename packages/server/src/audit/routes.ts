@@ -25,13 +25,13 @@ export function auditHandlers(parts: AuditRouteParts): HandlersOf<typeof auditRo
   const { store, keys, publicKey, anchorPath } = parts;
   const publicKeyText = encodePublicKeyText(publicKey);
   return {
-    async auditList({ caller, query }) {
+    async listAuditRecords({ caller, query }) {
       return { body: await listRecords(parts, caller, query) };
     },
-    async domainAuditList({ caller, scope, query }) {
+    async listDomainAuditRecords({ caller, scope, query }) {
       return { body: await listRecords(parts, caller, query, scope.id) };
     },
-    async auditExport({ caller, query, signal }) {
+    async exportAuditRecords({ caller, query, signal }) {
       const { format = 'jsonl', ...filters } = query;
       const filter = filterOf(filters);
       const [filtered] = Object.keys(filter);
@@ -57,7 +57,7 @@ export function auditHandlers(parts: AuditRouteParts): HandlersOf<typeof auditRo
         },
       };
     },
-    async auditAnchor() {
+    async showAuditAnchor() {
       const { previous: latest } = await checkpointState(store);
       const tail = anchorPath === null ? null : readAnchorTail(anchorPath);
       return {

@@ -111,7 +111,7 @@ describe('a body', () => {
         statusIn(status),
       );
     // One parser reads all bodies; what costs something is shown on a few.
-    const few = writing.filter(({ id }) => ['createDomain', 'domainSecretImport', 'signInWithLink'].includes(id));
+    const few = writing.filter(({ id }) => ['createDomain', 'importDomainSecrets', 'signInWithLink'].includes(id));
     expect(few).toHaveLength(3);
     expect(await refused(deep)).toEqual([]);
     expect(await refused(deep.repeat(10), few)).toEqual([]);
@@ -135,7 +135,7 @@ describe('a body', () => {
 
   it('that is just as large as it may be is read', async () => {
     const cases = writing
-      .filter(({ id }) => ['createUser', 'domainSecretCreate', 'domainSecretImport', 'createSparkJob'].includes(id))
+      .filter(({ id }) => ['createUser', 'createDomainSecret', 'importDomainSecrets', 'createSparkJob'].includes(id))
       .map((route) => ({
         about: 'limit',
         route,

@@ -68,7 +68,7 @@ async function refusalBeyond(route: RouteDeclaration, { principalId }: MatrixCal
   if (!route.path.includes('/runs/{id}')) return 0;
   const { access } = world.test.server.services;
   const snapshot = await access.snapshot(principalId);
-  const jobRoute = allRoutes.find(({ id }) => id === 'getSparkJob');
+  const jobRoute = allRoutes.find(({ id }) => id === 'showSparkJob');
   if (snapshot === null || jobRoute === undefined) throw new Error('The caller or the route is gone');
   return decide(snapshot, 'spark-job.view', await resourceOf(jobRoute)).allow ? 0 : 404;
 }

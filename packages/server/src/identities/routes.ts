@@ -88,7 +88,7 @@ export function createUserHandlers(users: UserService): HandlersOf<typeof userRo
       const user = await users.get(params.user);
       return { body: userView(caller, user), etag: user.revision };
     },
-    async changeUser({ caller, params, body, ifMatch }) {
+    async updateUser({ caller, params, body, ifMatch }) {
       const user = await users.change(caller, params.user, body, ifMatch);
       return { body: userView(caller, user), etag: user.revision };
     },
@@ -119,7 +119,7 @@ export function createGroupHandlers(groups: GroupService): HandlersOf<typeof gro
       const group = await groups.get(params.group);
       return { body: groupView(caller, group), etag: group.revision };
     },
-    async changeGroup({ caller, params, body, ifMatch }) {
+    async updateGroup({ caller, params, body, ifMatch }) {
       const group = await groups.change(caller, params.group, body, ifMatch);
       return { body: groupView(caller, group), etag: group.revision };
     },
@@ -134,7 +134,7 @@ export function createGroupHandlers(groups: GroupService): HandlersOf<typeof gro
       await groups.addMember(caller, params.group, params.principal);
       return {};
     },
-    async removeGroupMember({ caller, params }) {
+    async deleteGroupMember({ caller, params }) {
       await groups.removeMember(caller, params.group, params.principal);
       return {};
     },
@@ -156,7 +156,7 @@ export function createServiceAccountHandlers(
       const account = await accounts.get(params.serviceAccount);
       return { body: serviceAccountView(caller, account), etag: account.revision };
     },
-    async changeServiceAccount({ caller, params, body, ifMatch }) {
+    async updateServiceAccount({ caller, params, body, ifMatch }) {
       const account = await accounts.change(caller, params.serviceAccount, body, undefined, ifMatch);
       return { body: serviceAccountView(caller, account), etag: account.revision };
     },
@@ -190,7 +190,7 @@ export function createServiceAccountHandlers(
       const account = await accounts.get(params.serviceAccount, scope);
       return { body: serviceAccountView(caller, account, scope), etag: account.revision };
     },
-    async changeDomainServiceAccount({ caller, scope, params, body, ifMatch }) {
+    async updateDomainServiceAccount({ caller, scope, params, body, ifMatch }) {
       const account = await accounts.change(caller, params.serviceAccount, body, scope, ifMatch);
       return { body: serviceAccountView(caller, account, scope), etag: account.revision };
     },

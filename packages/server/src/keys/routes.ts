@@ -7,7 +7,7 @@ import type { Keyring } from './keyring.ts';
 import { rotateKekFile } from './rotation.ts';
 import { installationScopeId } from './terms.ts';
 
-type Status = ResponseOf<Extract<(typeof keyRoutes)[number], { readonly id: 'keyStatus' }>>;
+type Status = ResponseOf<Extract<(typeof keyRoutes)[number], { readonly id: 'showKeys' }>>;
 
 /** Where the key-encryption key comes from. */
 export type KekSource = { readonly kind: 'file'; readonly path: string };
@@ -19,15 +19,15 @@ export function keyHandlers(
   source: KekSource,
 ): HandlersOf<typeof keyRoutes> {
   return {
-    async keyStatus() {
+    async showKeys() {
       return { body: await status(store, keyring, source) };
     },
-    async keyRotate({ caller, body }) {
+    async rotateKeys({ caller, body }) {
       if (body.what === 'kek') await rotateKekFile(store, keyring, source.path, rotationEvent(caller, 'kek'));
       else await rotateTerms(store, keyring, caller, await scopesToRotate(store, access, caller, body));
       return { body: await status(store, keyring, source) };
     },
-    async recoveryConfirm({ caller, body }) {
+    async confirmRecoveryKit({ caller, body }) {
       const { kekId } = body;
       await store.execute('keys.confirmRecovery', { kekId }, { audit: [confirmationEvent(caller, kekId)] });
       return { body: await status(store, keyring, source) };

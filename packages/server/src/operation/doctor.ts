@@ -11,7 +11,7 @@ import { coreLimit, isSigusr1Disabled } from './hardening.ts';
 import { isLoopback, listenProblems } from './listen-rules.ts';
 import { canAppend, freeBytes, minFreeBytes } from './readiness.ts';
 
-export type DoctorReport = ResponseOf<Extract<(typeof operationRoutes)[number], { readonly id: 'doctor' }>>;
+export type DoctorReport = ResponseOf<Extract<(typeof operationRoutes)[number], { readonly id: 'runDoctor' }>>;
 type Check = DoctorReport['checks'][number];
 type Finding = Pick<Check, 'status' | 'finding'> & { readonly hint?: string };
 

@@ -16,29 +16,29 @@ export interface OperationParts {
 export function operationHandlers(parts: OperationParts): HandlersOf<typeof operationRoutes> {
   let document: string | undefined;
   return {
-    async health() {
+    async checkHealth() {
       return { body: { status: 'ok' } };
     },
-    async readiness() {
+    async checkReadiness() {
       const names = await parts.readiness.check();
       return { body: { status: 'ready', dependencies: names.map((name) => ({ name, status: 'ok' as const })) } };
     },
-    async metrics() {
+    async showMetrics() {
       return { stream: await parts.metrics.text() };
     },
-    async openapiDocument() {
+    async showOpenapiDocument() {
       document ??= JSON.stringify(openapi(routes, version));
       return { stream: document };
     },
-    async settingsGet() {
+    async showSettings() {
       const { view, revision } = await parts.settings.show();
       return { body: view, etag: revision };
     },
-    async settingsUpdate({ caller, body, ifMatch }) {
+    async updateSettings({ caller, body, ifMatch }) {
       const { view, revision } = await parts.settings.update(caller, body.features.secretsV2.enabled, ifMatch);
       return { body: view, etag: revision };
     },
-    async doctor() {
+    async runDoctor() {
       return { body: await runDoctor(parts.doctor) };
     },
   };

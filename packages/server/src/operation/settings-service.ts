@@ -7,7 +7,7 @@ import type { Store } from '../store/store.ts';
 import type { Features, FeatureState } from './features.ts';
 import { version } from './version.ts';
 
-type SettingsView = ResponseOf<Extract<(typeof operationRoutes)[number], { readonly id: 'settingsGet' }>>;
+type SettingsView = ResponseOf<Extract<(typeof operationRoutes)[number], { readonly id: 'showSettings' }>>;
 
 /** What everybody may know about how this installation is set up, and the flags an administrator may change. */
 export class SettingsService {

@@ -10,10 +10,10 @@ export function runHandlers(runs: RunService, reader: RunReader, access: AccessS
     async listRuns({ caller, scope, query }) {
       return { body: await reader.ofDomain(caller, scope, query) };
     },
-    async getRun({ caller, scope, params }) {
+    async showRun({ caller, scope, params }) {
       return { body: await reader.get(caller, scope, params.id) };
     },
-    async getRunLog({ caller, scope, params, query }) {
+    async showRunLog({ caller, scope, params, query }) {
       const { row } = await reader.find(caller, scope, params.id);
       return { stream: await runs.log(row, query.follow ?? false) };
     },

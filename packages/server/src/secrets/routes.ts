@@ -28,13 +28,13 @@ export interface SecretKnowledge {
     scope: ScopeRef,
     secretId: string,
     includeEnded: boolean,
-  ): Promise<ResponseOf<DomainRoute<'domainSecretDrift'>>>;
+  ): Promise<ResponseOf<DomainRoute<'listDomainSecretDrift'>>>;
   /** Who may use or manage it, and why. */
   access(
     caller: Caller,
     scope: ScopeRef,
     secret: { readonly id: string; readonly key: string },
-  ): Promise<ResponseOf<DomainRoute<'domainSecretAccess'>>>;
+  ): Promise<ResponseOf<DomainRoute<'listDomainSecretAccess'>>>;
 }
 
 type DomainHandlers = HandlersOf<typeof domainSecretRoutes>;
@@ -46,78 +46,78 @@ type AllHandlers = DomainHandlers &
 /** One set of handlers serves all three scopes: the guard has put the scope of the path into the request. */
 export function secretHandlers({ secrets, reader, importer }: SecretServices, knowledge: SecretKnowledge): AllHandlers {
   const handlers: DomainHandlers = {
-    async domainSecretCreate({ caller, scope, body, idempotency }) {
+    async createDomainSecret({ caller, scope, body, idempotency }) {
       return withEtag(await secrets.create(caller, scope, body, idempotency));
     },
-    async domainSecretList({ caller, scope, query }) {
+    async listDomainSecrets({ caller, scope, query }) {
       return { body: await reader.list(caller, scope, query) };
     },
-    async domainSecretGet({ caller, scope, params }) {
+    async showDomainSecret({ caller, scope, params }) {
       return withEtag(await reader.get(caller, scope, params.key));
     },
-    async domainSecretUpdate({ caller, scope, params, body, ifMatch }) {
+    async updateDomainSecret({ caller, scope, params, body, ifMatch }) {
       return withEtag(await secrets.update(caller, scope, params.key, body, ifMatch));
     },
-    async domainSecretRotate({ caller, scope, params, body, ifMatch, idempotency }) {
+    async rotateDomainSecret({ caller, scope, params, body, ifMatch, idempotency }) {
       return withEtag(await secrets.rotate(caller, scope, params.key, body, ifMatch, idempotency));
     },
-    async domainSecretVersions({ caller, scope, params }) {
+    async listDomainSecretVersions({ caller, scope, params }) {
       return { body: { items: await reader.versions(caller, scope, params.key) } };
     },
-    async domainSecretRollback({ caller, scope, params, body, ifMatch }) {
+    async rollBackDomainSecret({ caller, scope, params, body, ifMatch }) {
       return withEtag(await secrets.rollback(caller, scope, params.key, body.version, ifMatch));
     },
-    async domainSecretDelete({ caller, scope, params, query, ifMatch }) {
+    async deleteDomainSecret({ caller, scope, params, query, ifMatch }) {
       return { body: await secrets.delete(caller, scope, params.key, { force: query.force ?? false, ifMatch }) };
     },
-    async domainSecretRestore({ caller, scope, params }) {
+    async restoreDomainSecret({ caller, scope, params }) {
       return withEtag(await secrets.restore(caller, scope, params.key));
     },
-    async domainSecretPurge({ caller, scope, params }) {
+    async purgeDomainSecret({ caller, scope, params }) {
       await secrets.purge(caller, scope, params.key);
       return {};
     },
-    async domainSecretUsedBy({ caller, scope, params, query }) {
+    async listDomainSecretUses({ caller, scope, params, query }) {
       return { body: await reader.usedBy(caller, scope, params.key, query) };
     },
-    async domainSecretDrift({ caller, scope, params, query }) {
+    async listDomainSecretDrift({ caller, scope, params, query }) {
       const secret = await reader.get(caller, scope, params.key);
       return { body: await knowledge.drift(caller, scope, secret.id, query.include === 'ended') };
     },
-    async domainSecretAccess({ caller, scope, params }) {
+    async listDomainSecretAccess({ caller, scope, params }) {
       const secret = await reader.get(caller, scope, params.key);
       return { body: await knowledge.access(caller, scope, secret) };
     },
-    async domainSecretImport({ caller, scope, body, idempotency }) {
+    async importDomainSecrets({ caller, scope, body, idempotency }) {
       return { body: await importer.import(caller, scope, body, idempotency) };
     },
-    async domainFolderList({ scope }) {
+    async listDomainFolders({ scope }) {
       return { body: { items: await reader.folders(scope) } };
     },
-    async domainInventory({ caller, scope, query }) {
+    async showDomainInventory({ caller, scope, query }) {
       return { body: await reader.inventory(caller, scope, query.expiringWithinDays ?? 30) };
     },
   };
   return {
     ...handlers,
-    ...renamed(handlers, 'admin'),
-    ...renamed(handlers, 'global'),
-    async assignmentGet({ caller, scope, params }) {
+    ...renamed(handlers, 'Admin'),
+    ...renamed(handlers, 'Global'),
+    async showAssignments({ caller, scope, params }) {
       return { body: await reader.assignments(caller, scope, params.key) };
     },
-    async assignmentPut({ caller, scope, params, body }) {
+    async putAssignments({ caller, scope, params, body }) {
       return { body: await secrets.assign(caller, scope, params.key, body) };
     },
   };
 }
 
-/** `domainSecretGet` → `adminSecretGet`: same code, the request carries another scope. */
-function renamed<Prefix extends 'admin' | 'global'>(
+/** `showDomainSecret` → `showAdminSecret`: same code, the request carries another scope. */
+function renamed<Kind extends 'Admin' | 'Global'>(
   handlers: DomainHandlers,
-  prefix: Prefix,
-): Pick<AllHandlers, Extract<keyof AllHandlers, `${Prefix}${string}`>> {
-  const entries = Object.entries(handlers).map(([id, handler]) => [id.replace(/^domain/, prefix), handler]);
-  return Object.fromEntries(entries) as Pick<AllHandlers, Extract<keyof AllHandlers, `${Prefix}${string}`>>;
+  kind: Kind,
+): Pick<AllHandlers, Extract<keyof AllHandlers, `${string}${Kind}${string}`>> {
+  const entries = Object.entries(handlers).map(([id, handler]) => [id.replace('Domain', kind), handler]);
+  return Object.fromEntries(entries) as Pick<AllHandlers, Extract<keyof AllHandlers, `${string}${Kind}${string}`>>;
 }
 
 function withEtag<View extends { readonly revision: number }>(view: View): { body: View; etag: number } {

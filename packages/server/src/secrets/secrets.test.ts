@@ -311,7 +311,7 @@ describeEachStore('secrets', (openStore) => {
   it('imports all of a file or nothing, however often it is sent with its key', async () => {
     const idempotency = {
       subject: 'usr_test',
-      route: 'globalSecretImport',
+      route: 'importGlobalSecrets',
       key: 'once',
       bodyHmac: Buffer.alloc(32, 1),
     };

@@ -34,7 +34,7 @@ export function sparkJobHandlers({
     async listSparkJobs({ caller, scope, query }) {
       return { body: await jobs.list(caller, scope, query) };
     },
-    async getSparkJob({ caller, asset }) {
+    async showSparkJob({ caller, asset }) {
       return reply(await jobs.get(caller, asset));
     },
     async updateSparkJob({ caller, asset, body, ifMatch }) {
