@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { type CallResult, type Client, StrongroomError } from '@strongroom/sdk';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
@@ -63,11 +62,5 @@ async function apply(client: Client, { domain, name, body }: Manifest): Promise<
   if (before === undefined)
     return { outcome: 'created', job: await client.createSparkJob({ params: { domain }, body }) };
   const after = await client.updateSparkJob({ params: { domain, name }, body, ifMatch: before.revision });
-  return { outcome: isDeepStrictEqual(contentOf(before), contentOf(after)) ? 'unchanged' : 'changed', job: after };
-}
-
-/** A job without what every save changes. */
-function contentOf(job: SparkJob): Partial<SparkJob> {
-  const changing: ReadonlySet<string> = new Set(['revision', 'updatedAt', 'updatedBy']);
-  return Object.fromEntries(Object.entries(job).filter(([name]) => !changing.has(name)));
+  return { outcome: after.revision === before.revision ? 'unchanged' : 'changed', job: after };
 }

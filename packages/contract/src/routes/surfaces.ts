@@ -57,7 +57,8 @@ export const sparkJobRoutes = [
     id: 'updateSparkJob',
     method: 'PUT',
     path: '/v1/domains/{domain}/spark-jobs/{name}',
-    summary: 'Replace a Spark job; what may redirect a value needs USE on every reference it holds',
+    summary:
+      'Replace a Spark job; what may redirect a value needs USE on every reference it holds. What changes nothing keeps the revision',
     tag: 'spark-jobs',
     access: { kind: 'asset', action: 'spark-job.update', parameter: 'name' },
     params: named,

@@ -8,6 +8,7 @@ import { decideUse, findTarget, type Target } from '../launches/targets.ts';
 import type { Wanted } from '../launches/wanted.ts';
 import type { Store } from '../store/store.ts';
 import type { NewUse } from './commands.ts';
+import { canonical } from './compare.ts';
 import type { SaveWarning } from './definition.ts';
 import type { UseRow } from './rows.ts';
 
@@ -109,6 +110,19 @@ function newUse(wanted: Wanted, target: Target, authorisedBy: string): NewUse {
     kind: wanted.kind,
     authorised_by: authorisedBy,
   };
+}
+
+/** Whether a save would leave the uses as they are: what they point at, and who authorised them. */
+export function hasSameUses(held: readonly UseRow[], uses: readonly NewUse[]): boolean {
+  const texts = (all: readonly NewUse[]): string[] => all.map(contentOf).toSorted();
+  return canonical(texts(held)) === canonical(texts(uses));
+}
+
+function contentOf(use: NewUse): string {
+  const { pointer, name, reference, kind, secret_id, authorised_by } = use;
+  const { target_scope_id, target_source_id, target_key, target_field } = use;
+  const target = [target_scope_id, target_source_id, target_key, target_field, secret_id];
+  return JSON.stringify([pointer, name, reference, kind, authorised_by, ...target]);
 }
 
 /**

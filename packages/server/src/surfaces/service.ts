@@ -13,7 +13,7 @@ import type { IdempotencyKey, Store } from '../store/store.ts';
 import type { SaveWarning, SurfaceDefinition } from './definition.ts';
 import { plainSecretWarning } from './plain-text.ts';
 import { canonical, changedNames } from './compare.ts';
-import { type CheckedSave, checkSave, refuseSave } from './save-check.ts';
+import { type CheckedSave, checkSave, hasSameUses, refuseSave } from './save-check.ts';
 import { type ConfigurationRow, findConfiguration, usesOfConfiguration } from './rows.ts';
 import { assetOf, timeText } from './views.ts';
 
@@ -121,7 +121,7 @@ export class ConfigurationService<Input, Document> {
     return this.#show(caller, domain, row, [...warnings, ...unknown]);
   }
 
-  /** Replaces the document. `bundle` left out: unchanged. */
+  /** Replaces the document. `bundle` left out: unchanged. A save that changes nothing writes nothing. */
   async update(
     caller: Caller,
     asset: AssetRef,
@@ -158,6 +158,9 @@ export class ConfigurationService<Input, Document> {
         uses: checked.uses,
         secretIds: checked.secretIds,
       };
+      // A manifest that is applied every hour is no new revision every hour.
+      const isSame = changed.length === 0 && bundleId === row.bundle_id && change.managedBy === row.managed_by;
+      if (isSame && hasSameUses(held, checked.uses)) return checked.warnings;
       await this.#store.execute('surfaces.update', change, {
         audit: this.#saveEvents(current, domain, row, this.surface.actions.update, checked, changed),
         expectAuthorisationRevision: current.snapshot.revision,

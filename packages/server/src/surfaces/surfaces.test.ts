@@ -2,6 +2,7 @@ import { StrongroomError } from '@strongroom/contract';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type LaunchWorld, openLaunchWorld } from '../../testing/launch-world.ts';
 import { describeEachStore } from '../../testing/stores.ts';
+import { hasSameUses } from './save-check.ts';
 import type { SparkJobInput } from './spark-job/document.ts';
 import { ReferenceUses } from './uses.ts';
 
@@ -222,6 +223,54 @@ describeEachStore('saving a Spark job', (_, database) => {
       ['B', world.idOf('ann')],
       ['A', world.idOf('olga')],
     ]);
+  });
+
+  it('writes nothing when a save changes nothing: no revision, no audit, whoever saves', async () => {
+    const input = { command: ['true'], environment: [{ name: 'A', secret: secret('db-password') }] };
+    await save('olga', { name: 'steady', ...input });
+    const records = async () => {
+      const rows = await world.test.store.db
+        .selectFrom('audit_records')
+        .select('sequence')
+        .where('action', 'in', ['spark-job.update', 'secret.use'])
+        .execute();
+      return rows.length;
+    };
+    const before = { records: await records(), uses: await usesOf('steady') };
+    const again = await update('ann', 'steady', { environment: input.environment, command: ['true'] }, 1);
+    expect(again).toMatchObject({ revision: 1, updatedBy: 'user:olga' });
+    expect({ records: await records(), uses: await usesOf('steady') }).toEqual(before);
+
+    const changes: Parameters<typeof update>[2][] = [
+      { ...input, timeoutSeconds: 60 },
+      { ...input, environment: [...input.environment, { name: 'B', value: '' }] },
+      { ...input, environment: [{ name: 'B', value: '' }, ...input.environment] },
+      input,
+    ];
+    for (const [index, change] of changes.entries())
+      expect((await update('olga', 'steady', change)).revision).toBe(index + 2);
+    const asset = await world.asset('steady');
+    const managed = await world.jobs.update(await world.caller('ann'), asset, { input, managedBy: 'argo' });
+    expect(managed).toMatchObject({ revision: 6, managedBy: 'argo' });
+  });
+
+  it('is a new revision when the same text now stands for something else', async () => {
+    await save('olga', {
+      name: 'follows',
+      command: ['true'],
+      environment: ['A', 'B'].map((name) => ({ name, secret: secret('db-password') })),
+    });
+    const [a, b] = await usesOf('follows');
+    if (a === undefined || b === undefined) throw new Error('It has two uses');
+    expect(hasSameUses([a, b], [b, a])).toBe(true);
+    for (const change of [
+      { secret_id: 'sec_other' },
+      { target_source_id: 'src_other' },
+      { authorised_by: 'usr_other' },
+      { pointer: '/environment/7/secret' },
+    ])
+      expect(hasSameUses([a, b], [a, { ...b, ...change }])).toBe(false);
+    expect(hasSameUses([a, b], [a])).toBe(false);
   });
 
   it('reports unknown placeholders and records them as uses of Global', async () => {
