@@ -1,5 +1,5 @@
-// Runs on any Node from 20 on, before anything is installed: installs what is missing, then hands over to the Node that
-// the lockfile pins (node_modules/node), so that every machine runs the same one.
+// Runs on any Node from 20 on, before anything is installed: installs what is missing, bundles what was changed, then hands
+// over to the Node that the lockfile pins (node_modules/node), so that every machine runs the same one.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { constants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { currentBundle } from '../packages/cli/bin/bundle.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = join(root, 'node_modules', '.bin');
@@ -51,6 +52,17 @@ function installIfNeeded() {
   writeFileSync(stamp, lock);
 }
 
+/** Nothing depends on it but the time a start takes: without a bundle of these sources, the sources themselves run. */
+function bundleIfNeeded() {
+  if (currentBundle() !== undefined) return;
+  const bundled = spawnSync(node, [join(root, 'scripts', 'bundle.ts')], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  if (bundled.status !== 0)
+    process.stderr.write('The sources could not be bundled (see above): they run as they are, which starts slower.\n');
+}
+
 const [name, ...rest] = process.argv.slice(2);
 const command = Object.hasOwn(commands, name ?? '') ? commands[name] : undefined;
 if (command === undefined) {
@@ -59,6 +71,7 @@ if (command === undefined) {
 }
 
 installIfNeeded();
+if (name !== 'check') bundleIfNeeded();
 
 // SIGUSR1 would open the inspector of a process that holds keys. A server's garbage is short-lived: a small young
 // generation and few arenas of the allocator spare it 50 MB.

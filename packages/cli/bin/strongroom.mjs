@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // Runs on any Node, to say which one is needed; then keeps compiled code, which starts a command twice as fast.
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import * as module from 'node:module';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { currentBundle, fromSources, userCacheFolder } from './bundle.mjs';
 
 const needed = 24;
 const [major] = process.versions.node.split('.').map(Number);
@@ -16,17 +16,16 @@ if (major < needed) {
   process.exit(1);
 }
 
-// In the user's own cache folder: in a shared one somebody else could plant code.
-const configured = process.env.XDG_CACHE_HOME ?? '';
-const cache = join(configured.startsWith('/') ? configured : join(homedir(), '.cache'), 'strongroom');
+const { id, main } = currentBundle() ?? fromSources;
+
+const cache = userCacheFolder();
 try {
   mkdirSync(cache, { recursive: true, mode: 0o700 });
   chmodSync(cache, 0o700);
-  module.enableCompileCache(join(cache, 'code'));
+  module.enableCompileCache(join(cache, 'code', id));
 } catch (error) {
   // A read-only home makes it slower, nothing else.
   if (error.code === undefined) throw error;
 }
 
-const source = new URL('../src/main.ts', import.meta.url);
-await import(existsSync(source) ? source.href : new URL('../dist/main.js', import.meta.url).href);
+await import(main.href);
