@@ -14,6 +14,7 @@ export const idPrefixes = {
   bundle: 'bnd',
   asset: 'ast',
   source: 'src',
+  profile: 'prf',
   secret: 'sec',
   configuration: 'cfg',
   launch: 'lch',

@@ -286,6 +286,86 @@ export interface Tables {
     authorised_at: number;
   };
 
+  // Integrations
+  /** One row per source that is no managed store; `id` is the source's. */
+  integrations: {
+    id: string;
+    scope_id: string;
+    name: string;
+    folded_name: string;
+    type: 'VAULT' | 'AWS' | 'GOOGLE' | 'AZURE';
+    description: string;
+    /** JSON of the kind's own settings; never a credential. */
+    settings: string;
+    /** Whose ambient identity it uses in place of credentials. */
+    profile_id: string | null;
+    /** Null in the admin and global scopes. */
+    bundle_id: string | null;
+    /** Of a Global one: assigned to all domains. */
+    is_for_all: number;
+    revision: number;
+    created_at: number;
+    created_by: string;
+    updated_at: number;
+    updated_by: string;
+    /** Of the last test or refresh. */
+    health: 'unknown' | 'healthy' | 'unhealthy';
+    health_code: string | null;
+    health_message: string | null;
+    health_at: number | null;
+    /** Of the last refresh that began. */
+    index_generation: number;
+    index_keys: number;
+    /** 1 when there are more keys than the index takes. */
+    index_is_cut: number;
+    /** End of the last refresh that came to its end. */
+    indexed_at: number | null;
+    index_due_at: number;
+  };
+  integration_credentials: {
+    source_id: string;
+    name: string;
+    epoch: number;
+    version: number;
+    /** JSON: the settings it was typed for, as pairs of pointer and value. */
+    bound_to: string;
+    /** AES-256-GCM envelope of @strongroom/crypto. */
+    envelope: Uint8Array;
+    term_id: string;
+    created_at: number;
+    created_by: string;
+  };
+  /** Domains a Global integration is assigned to; no row: none, unless `is_for_all`. */
+  integration_assignments: { source_id: string; scope_id: string; created_at: number; created_by: string };
+  /** What selectors offer of an integration; indexed by trigrams on both databases. */
+  integration_keys: {
+    document_id: Generated<number>;
+    source_id: string;
+    folded_key: string;
+    key: string;
+    /** JSON array, where the listing brought them. */
+    field_names: string | null;
+    generation: number;
+    seen_at: number;
+  };
+  /** Ambient identities of the server, made by platform administrators. */
+  profiles: {
+    id: string;
+    name: string;
+    type: 'VAULT' | 'AWS' | 'GOOGLE' | 'AZURE';
+    description: string;
+    settings: string;
+    /** Ours, immutable. */
+    external_id: string;
+    revision: number;
+    created_at: number;
+    created_by: string;
+    updated_at: number;
+    updated_by: string;
+  };
+  /** Domains that may use a profile, each for keys that begin with a prefix. */
+  profile_bindings: { profile_id: string; scope_id: string; prefix: string; created_at: number; created_by: string };
+
   // Launches
   launches: {
     id: string;
