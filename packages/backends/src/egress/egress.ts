@@ -1,0 +1,200 @@
+import { setMaxListeners } from 'node:events';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { SecretValue } from '@strongroom/crypto';
+import { AgentPool } from './agents.ts';
+import { type ConnectParts, openSocket, startTls, type TlsOptions } from './connect.ts';
+import { type Deadline, startDeadline } from './deadline.ts';
+import { EgressError } from './errors.ts';
+import { Policy, type UseRules } from './policy.ts';
+import { type Headers, readHeaders } from './request-headers.ts';
+import { resolveBySystem, type Resolve } from './resolve.ts';
+import { type EgressResponse, ResponseCollector } from './response.ts';
+import { type CheckedUrl, parseTarget, parseUrl, type Target } from './target.ts';
+
+export interface EgressOptions {
+  /** Entries of STRONGROOM_EGRESS_ALLOW; see `parseAllowEntry`. */
+  readonly allow: readonly string[];
+  /** STRONGROOM_EGRESS_PROXY: http or https, with user and password where it wants them. */
+  readonly proxy?: URL | undefined;
+  /** Addresses of this machine are allowed: the embedded install, which listens on loopback only. */
+  readonly allowLoopback: boolean;
+  /** `resolveBySystem` by default. */
+  readonly resolve?: Resolve;
+}
+
+export interface AddressRules {
+  /**
+   * Suffixes of host names that belong to the vendor of the backend (`.vault.azure.net`), from the program and never from a
+   * user: on port 443 they may have private addresses (PrivateLink), and they count as listed for the proxy.
+   */
+  readonly vendor?: readonly string[];
+  /** Plaintext beyond this machine; only for what carries no value and no credential. */
+  readonly allowPlaintext?: boolean;
+}
+
+export interface UrlRules extends AddressRules {
+  /** Without colon, lower case: `['https', 'http']`. */
+  readonly schemes: readonly string[];
+}
+
+export interface RequestOptions extends AddressRules, TlsOptions {
+  /** `GET` by default; any token, e.g. `LIST`. */
+  readonly method?: string;
+  readonly headers?: Headers;
+  readonly body?: SecretValue | Uint8Array | string;
+  readonly signal?: AbortSignal;
+  /** For all of it, from the look-up of the name to the last byte; 10,000 by default. */
+  readonly deadlineMilliseconds?: number;
+  /** Of the answer's body; 4 MiB by default. */
+  readonly maxBytes?: number;
+}
+
+export interface ConnectOptions extends AddressRules {
+  readonly host: string;
+  readonly port: number;
+  /** TLS from the first byte. Without it the connection is plaintext, which needs `allowPlaintext` beyond this machine. */
+  readonly tls?: TlsOptions;
+  readonly signal?: AbortSignal;
+  /** Until the connection stands; 10,000 by default. */
+  readonly deadlineMilliseconds?: number;
+}
+
+export interface StartTlsOptions extends TlsOptions {
+  /** The host the connection was opened to. */
+  readonly host: string;
+  readonly port: number;
+  readonly signal?: AbortSignal;
+  readonly deadlineMilliseconds?: number;
+}
+
+/**
+ * The only way to an address that somebody typed. Every method throws `EgressError`:
+ *
+ * - `egress_denied`: the address may not be reached; nothing was connected, and where the text decides nothing was looked up
+ * - `backend_unavailable`: no such name, not reached, TLS failed (`step: 'tls'`), cut off, or too slow
+ * - `backend_malformed`: a redirect, a compressed or too large answer, or none of HTTP
+ * - `deadline_exceeded`: the caller's signal ended it (or the signal's reason, when that is a StrongroomError)
+ *
+ * No error holds a header, a body, a path, or an address that was looked up.
+ */
+export interface Egress {
+  /** Reads a URL strictly and decides what its text decides; what a name leads to is decided when connecting. Opens nothing. */
+  checkUrl(text: string, rules: UrlRules): CheckedUrl;
+  /** The same for a host and a port. */
+  checkHost(host: string, port: number, rules?: AddressRules): void;
+  /**
+   * One HTTP/1.1 request to an `https:` URL, or to an `http:` URL on this machine. Never follows a redirect, never asks for
+   * compression, never retries. Statuses of 400 and more are answers, not errors.
+   *
+   * @throws StrongroomError `validation_failed` for a header that can't be sent
+   */
+  request(url: string, options?: RequestOptions): Promise<EgressResponse>;
+  /** A connection for other protocols. The caller listens for its errors and closes it. */
+  connectTcp(options: ConnectOptions): Promise<Socket>;
+  /** TLS over a connection of `connectTcp` (STARTTLS, RFC 3207, RFC 4511 §4.14); destroys it when it fails. */
+  startTls(socket: Socket, options: StartTlsOptions): Promise<TLSSocket>;
+  /** Ends connections and everything under way. */
+  close(): Promise<void>;
+}
+
+const defaultDeadlineMilliseconds = 10_000;
+const defaultMaxBytes = 4 * 1024 * 1024;
+
+/** @throws AllowEntryError for an entry that can't be read; TypeError for a proxy that is none */
+export function createEgress(options: EgressOptions): Egress {
+  const { proxy } = options;
+  if (proxy !== undefined) assertProxy(proxy);
+  const policy = new Policy({ ...options, hasProxy: proxy !== undefined });
+  const parts: ConnectParts = { policy, proxy, resolve: options.resolve ?? resolveBySystem };
+  const shutdown = new AbortController();
+  // One listener for each piece of work under way.
+  setMaxListeners(0, shutdown.signal);
+  const agents = new AgentPool(parts, shutdown.signal);
+
+  const check = (target: Target, rules: UseRules): Target => {
+    policy.checkTarget(target, rules);
+    return target;
+  };
+  const begin = (target: Target, limits: { signal?: AbortSignal; deadlineMilliseconds?: number }): Deadline => {
+    if (shutdown.signal.aborted)
+      throw new EgressError('shutting_down', 'address', { detail: `${target.label} is not called any more.` });
+    return startDeadline(limits.deadlineMilliseconds ?? defaultDeadlineMilliseconds, target.label, [
+      shutdown.signal,
+      ...(limits.signal === undefined ? [] : [limits.signal]),
+    ]);
+  };
+
+  return {
+    checkUrl(text, rules) {
+      const { url, target } = parseUrl(text, rules.schemes);
+      check(target, useRules(rules, url.scheme !== 'http'));
+      return url;
+    },
+    checkHost(host, port, rules = {}) {
+      check(parseTarget(host, port), useRules({ allowPlaintext: true, ...rules }, false));
+    },
+    async request(text, request = {}) {
+      const { url, target } = parseUrl(text, ['https', 'http']);
+      const rules = useRules(request, url.scheme === 'https');
+      check(target, rules);
+      using deadline = begin(target, request);
+      const headers = readHeaders(request.headers ?? {});
+      const collector = new ResponseCollector(target.label, request.maxBytes ?? defaultMaxBytes, deadline);
+      const body = bodyBytes(request.body);
+      try {
+        const outgoing = { url, method: readMethod(request.method), headers, body };
+        const [answer] = await Promise.all([
+          collector.done,
+          agents.dispatch(outgoing, { rules, ca: request.ca }, collector),
+        ]);
+        return answer;
+      } finally {
+        body?.fill(0);
+      }
+    },
+    async connectTcp(request) {
+      const rules = useRules(request, request.tls !== undefined);
+      const target = check(parseTarget(request.host, request.port), rules);
+      using deadline = begin(target, request);
+      const socket = await openSocket(parts, target, rules, deadline.signal);
+      if (request.tls === undefined) return socket;
+      deadline.step = 'tls';
+      return startTls(socket, target, request.tls, deadline.signal);
+    },
+    async startTls(socket, request) {
+      const target = parseTarget(request.host, request.port);
+      using deadline = begin(target, request);
+      deadline.step = 'tls';
+      return startTls(socket, target, request, deadline.signal);
+    },
+    async close() {
+      shutdown.abort(new EgressError('shutting_down', 'reachable', { detail: 'The server is stopping.' }));
+      await agents.close();
+    },
+  };
+}
+
+function useRules({ vendor = [], allowPlaintext = false }: AddressRules, isEncrypted: boolean): UseRules {
+  return { vendor, requireLoopback: !isEncrypted && !allowPlaintext };
+}
+
+/** A copy that may be zeroed afterwards. */
+function bodyBytes(body: RequestOptions['body']): Buffer | null {
+  if (body === undefined) return null;
+  if (typeof body === 'string') return Buffer.from(body, 'utf8');
+  if (body instanceof Uint8Array) return Buffer.from(body);
+  const bytes = body.reveal();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function readMethod(method = 'GET'): string {
+  if (!/^[A-Z]{3,16}$/.test(method)) throw new TypeError('A method is a word of capital letters');
+  return method;
+}
+
+function assertProxy(proxy: URL): void {
+  const isPlain = proxy.pathname === '/' && proxy.search === '' && proxy.hash === '';
+  if (!/^https?:$/.test(proxy.protocol) || !isPlain)
+    throw new TypeError('The proxy must be a URL http://host:port or https://host:port');
+}
