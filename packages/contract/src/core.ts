@@ -5,6 +5,8 @@
 export * from './actions.ts';
 export * from './errors.ts';
 export * from './name-patterns.ts';
+export { isPath, isPathSegment } from './path-segments.ts';
 export * from './presets.ts';
 export * from './reference.ts';
 export * from './roles.ts';
+export { checkVaultSegments, formatVaultPath, parseVaultPath, type VaultPath } from './vault-path.ts';

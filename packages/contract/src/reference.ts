@@ -1,5 +1,6 @@
 import { StrongroomError } from './errors.ts';
 import { integrationNamePattern, reservedSourceName, secretKeyPattern } from './name-patterns.ts';
+import { isPathSegment } from './path-segments.ts';
 
 /**
  * A reference names a secret without saying where it is stored.
@@ -106,19 +107,6 @@ function checkReference(parts: {
   )
     throw malformed(`the field must be 1 to ${maxFieldLength} printable characters`);
   return field === undefined ? { scope, source, key: key.join('/') } : { scope, source, key: key.join('/'), field };
-}
-
-/** A segment an integration's path may hold: it can't climb, and no server on the way can read it in two ways. */
-function isPathSegment(segment: string): boolean {
-  return (
-    segment !== '' &&
-    segment !== '.' &&
-    segment !== '..' &&
-    segment.length <= 253 &&
-    !/[/\\%]/.test(segment) &&
-    !hasControl(segment) &&
-    segment.isWellFormed()
-  );
 }
 
 function hasControl(text: string): boolean {
