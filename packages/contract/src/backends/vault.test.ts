@@ -32,8 +32,16 @@ describe('the settings of a Vault integration', () => {
   });
 
   it.each([
-    ...['ftp://vault:8200', 'https://user:word@vault', 'https://vault?x', 'https://vault/#x', 'https://vault/../x'],
-    ...['https://vault/%2e', String.raw`https://vault\x`, 'https://vault x', `https://${'v'.repeat(2048)}`, ''],
+    'ftp://vault:8200',
+    'https://user:word@vault',
+    'https://vault?x',
+    'https://vault/#x',
+    'https://vault/../x',
+    'https://vault/%2e',
+    String.raw`https://vault\x`,
+    'https://vault x',
+    `https://${'v'.repeat(2048)}`,
+    '',
   ])('refuse the address %j', (address) => {
     expect(check({ address })).toBe(false);
   });
