@@ -1,6 +1,7 @@
+import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { ConfigurationError, loadConfiguration, type LoadedConfiguration } from './load.ts';
-import { settingsTable } from './schema.ts';
+import { ConfigurationSchema, settingsTable } from './schema.ts';
 
 const canary = 'canary-7c21-do-not-print';
 
@@ -26,6 +27,13 @@ function problemsOf(variables: Record<string, string>, files: Record<string, str
   }
   return [];
 }
+
+describe('ConfigurationSchema', () => {
+  it('is a schema', () => {
+    expect(new Ajv({ strict: true }).validateSchema(ConfigurationSchema, true)).toBe(true);
+    expect(() => new Ajv().validateSchema({ ...ConfigurationSchema, required: 'dataDir' }, true)).toThrow('required');
+  });
+});
 
 describe('loadConfiguration', () => {
   it('has a default for everything', () => {

@@ -64,9 +64,17 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
   return { settings, secrets, ambient };
 }
 
-const validate = new Ajv({ allErrors: true, useDefaults: true, coerceTypes: false, strict: true }).compile(
-  ConfigurationSchema,
-);
+// Used once, so it is not worth optimising; and to load the schema of schemas, only to find that this is one, would take a
+// tenth of a start.
+const validate = new Ajv({
+  allErrors: true,
+  useDefaults: true,
+  coerceTypes: false,
+  strict: true,
+  meta: false,
+  validateSchema: false,
+  code: { optimize: false },
+}).compile(ConfigurationSchema);
 
 function readSmallFile(path: string): Buffer {
   const bytes = readFileSync(path);
