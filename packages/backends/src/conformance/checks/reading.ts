@@ -1,0 +1,163 @@
+import { SecretValue } from '@strongroom/crypto';
+import type { Content, Entry } from '../../backend.ts';
+import type { ConformanceCheck } from '../check.ts';
+import { assert } from '../failure.ts';
+import { binaryContents, fieldsContents, sampleContents, sized, textSamples } from '../samples.ts';
+import { assertEntry, fieldPairs, holds, type CheckScope } from '../scope.ts';
+
+const dayMs = 86_400_000;
+
+/** What is there is read as it is; what isn't is `null`. */
+export const readingChecks: readonly ConformanceCheck[] = [
+  ...Object.keys(textSamples).map((sample): ConformanceCheck => ({
+    name: `get-${sample}`,
+    needs: ['place'],
+    about: `What is there is read byte for byte: ${sample}.`,
+    run: (scope) => readBack(scope, sampleContents(scope, sample)),
+  })),
+  {
+    name: 'get-empty',
+    needs: ['place', 'empty'],
+    about: 'An empty value is a value, not absence.',
+    run: (scope) => readBack(scope, [scope.content('')]),
+  },
+  {
+    name: 'get-binary',
+    needs: ['place', 'binary'],
+    about: 'Bytes that are no text are read as they are, and as bytes.',
+    run: (scope) => readBack(scope, binaryContents()),
+  },
+  {
+    name: 'get-fields',
+    needs: ['place', 'fields'],
+    about: 'Fields are read under their names, also those that objects treat specially.',
+    run: (scope) => readBack(scope, fieldsContents(scope)),
+  },
+  {
+    name: 'get-largest',
+    needs: ['place'],
+    about: 'A value of just the declared size is read whole.',
+    async run(scope) {
+      const backend = await scope.open();
+      const bytes = scope.largestBytes(backend);
+      await readBack(scope, [sized(scope, bytes), sized(scope, bytes, true)]);
+    },
+  },
+  {
+    name: 'get-entry-consistent',
+    needs: ['known keys'],
+    about: 'Of an entry that is there, shape, names of fields, version and time agree with its value.',
+    async run(scope) {
+      const backend = await scope.open();
+      const keys = await scope.knownKeys(backend, 5);
+      for (const key of keys) {
+        const entry = await backend.get(key, scope.options);
+        assert(entry !== null, 'a key that is known to be there is not found');
+        assertConsistent(entry);
+        entry.value.destroy();
+      }
+    },
+  },
+  {
+    name: 'get-absent',
+    needs: ['known keys'],
+    about: 'A key under which nothing is, is `null`.',
+    async run(scope) {
+      const backend = await scope.open();
+      const entry = await backend.get(await scope.absentKey(backend), scope.options);
+      assert(entry === null, 'something is there under a key that nobody wrote');
+    },
+  },
+  {
+    name: 'get-removed',
+    needs: ['place'],
+    about: 'What was deleted is not there any more.',
+    async run(scope) {
+      const [backend, other] = [await scope.open(), await scope.open()];
+      const key = scope.key('removed');
+      await scope.seed(key);
+      assert((await backend.get(key, scope.options)) !== null, 'what was written is not there');
+      await scope.place.remove(key);
+      assert((await backend.get(key, scope.options)) === null, 'the instance that read it still finds it');
+      assert((await other.get(key, scope.options)) === null, 'another instance still finds it');
+    },
+  },
+  {
+    name: 'get-fresh',
+    needs: ['place'],
+    about: 'A change from outside is read at once: nothing older is kept.',
+    async run(scope) {
+      const backend = await scope.open();
+      const key = scope.key('fresh');
+      assert((await backend.get(key, scope.options)) === null, 'something is there before it was written');
+      for (let round = 0; round < 3; round += 1) {
+        const content = await scope.seed(key);
+        assertEntry(await backend.get(key, scope.options), content, `after change ${round + 1}`);
+        const answer = (await backend.getMany([key], scope.options)).get(key) ?? null;
+        assert(!(answer instanceof Error), 'getMany fails for a key that get reads');
+        assertEntry(answer, content, `by getMany after change ${round + 1}`);
+      }
+    },
+  },
+  {
+    name: 'get-at-once',
+    needs: ['known keys'],
+    about: 'Reads at the same time have each their own answer.',
+    async run(scope) {
+      const backend = await scope.open();
+      const keys = await scope.knownKeys(backend, 12);
+      const alone: (Entry | null)[] = [];
+      for (const key of keys) alone.push(await backend.get(key, scope.options));
+      const together = await Promise.all(keys.map((key) => backend.get(key, scope.options)));
+      for (const [index, entry] of together.entries()) {
+        const before = alone[index] ?? null;
+        assert(entry !== null && before !== null, 'a key that is known to be there is not found');
+        assert(holds(entry, before), 'a read among others has not the answer that it has alone');
+      }
+    },
+  },
+  {
+    name: 'get-own-copy',
+    needs: ['known keys'],
+    about: 'A value that a caller destroys is still there for the next one.',
+    async run(scope) {
+      const backend = await scope.open();
+      const [key = ''] = await scope.knownKeys(backend, 1);
+      const first = await backend.get(key, scope.options);
+      assert(first !== null, 'a key that is known to be there is not found');
+      const kept: Content = { shape: first.shape, value: SecretValue.fromBytes(first.value.reveal()) };
+      first.value.destroy();
+      const second = await backend.get(key, scope.options);
+      assert(second !== null && holds(second, kept), 'the second read is not what the first one was');
+    },
+  },
+];
+
+/** Seeds each content under a key of its own, and over one another under a single key. */
+async function readBack(scope: CheckScope, contents: readonly Content[]): Promise<void> {
+  const backend = await scope.open();
+  for (const [index, content] of contents.entries()) {
+    const key = scope.key(`read-${index}`);
+    await scope.seed(key, content);
+    const entry = await backend.get(key, scope.options);
+    assertEntry(entry, content, `sample ${index + 1}`);
+    assertConsistent(entry);
+  }
+}
+
+function assertConsistent(entry: Entry): void {
+  const bytes = entry.value.reveal();
+  if (entry.shape === 'fields') {
+    const pairs = fieldPairs(bytes);
+    assert(pairs !== null, 'the shape is fields, and the value is not a JSON object of strings');
+    const names = JSON.stringify(pairs.map(([name]) => name));
+    assert(JSON.stringify(entry.fieldNames) === names, 'fieldNames are not the names of the value, in its order');
+  } else {
+    assert(entry.fieldNames === null, 'fieldNames are there though the shape is not fields');
+  }
+  const isText = Buffer.from(bytes).equals(Buffer.from(Buffer.from(bytes).toString('utf8')));
+  assert(entry.shape !== 'text' || isText, 'the shape is text, and the value is not UTF-8');
+  assert(entry.version !== '', 'the version is empty');
+  const isTime = entry.updatedAt === null || (entry.updatedAt > dayMs && entry.updatedAt < Date.now() + dayMs);
+  assert(isTime, 'updatedAt is no time in milliseconds that has been');
+}

@@ -1,0 +1,24 @@
+import { describe, expect, test } from 'vitest';
+import { conformanceChecks, type ConformanceContext, runCheck } from '../src/conformance/index.ts';
+
+/**
+ * The conformance suite as a test for each check. `expectedSkips` are the names of just those checks that are not applicable
+ * here; they are skipped with their reason. A fixture that is lost therefore fails instead of silencing checks.
+ */
+export function describeConformance(
+  title: string,
+  context: () => ConformanceContext | Promise<ConformanceContext>,
+  options: { readonly expectedSkips: readonly string[] },
+): void {
+  describe(`conformance: ${title}`, () => {
+    for (const check of conformanceChecks) {
+      test(`${check.name}`, async ({ skip, signal }) => {
+        const { name, outcome, reason } = await runCheck(check, await context(), signal);
+        const isSkipExpected = options.expectedSkips.includes(name);
+        const expected = isSkipExpected ? { outcome: 'not-applicable', reason } : { outcome: 'passed' };
+        expect({ name, outcome, ...(reason === undefined ? {} : { reason }) }).toEqual({ name, ...expected });
+        if (isSkipExpected) skip(reason);
+      });
+    }
+  });
+}
