@@ -16,7 +16,7 @@ import {
 import { join, relative, sep } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { type OutputChunk, rolldown } from 'rolldown';
+import { type OutputChunk, type Plugin, rolldown } from 'rolldown';
 import { bundlesFolder, fromSources, userCacheFolder } from '../packages/cli/bin/bundle.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -78,6 +78,17 @@ export async function bundle(directory: string): Promise<string> {
   return id;
 }
 
+/** An import of `node:http` reads all that it exports, and some of that loads all of undici when it is read. */
+const onlyWhatIsUsedOfHttp: Plugin = {
+  name: 'only-what-is-used-of-http',
+  resolveId: (specifier, _importer, { kind }) =>
+    specifier === 'node:http' && kind === 'import-statement' ? '\0node:http' : null,
+  load: (id) =>
+    id === '\0node:http'
+      ? `export const { createServer, IncomingMessage, request, ServerResponse } = process.getBuiltinModule('node:http');`
+      : null,
+};
+
 async function compile(): Promise<Compiled> {
   const build = await rolldown({
     cwd: root,
@@ -85,6 +96,7 @@ async function compile(): Promise<Compiled> {
     platform: 'node',
     // Used by `pg` where somebody installed it.
     external: ['pg-native'],
+    plugins: [onlyWhatIsUsedOfHttp],
     onLog: (level, log) => {
       if (level === 'warn') throw new Error(`It is not fit to run: ${log.message}`);
     },
