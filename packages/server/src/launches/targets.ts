@@ -54,35 +54,38 @@ interface SecretRow {
   readonly fingerprint: Uint8Array | null;
 }
 
-const secretByKey = hotStatement<SecretRow>('launches.secretByKey', (db) =>
-  db
-    .selectFrom('secrets')
-    .innerJoin('sources', 'sources.id', 'secrets.source_id')
-    .leftJoin('secret_versions', (join) =>
-      join
-        .onRef('secret_versions.secret_id', '=', 'secrets.id')
-        .onRef('secret_versions.epoch', '=', 'secrets.current_epoch')
-        .onRef('secret_versions.version', '=', 'secrets.current_version'),
-    )
-    .select([
-      'secrets.id',
-      'secrets.key',
-      'secrets.deleted_at',
-      'secrets.current_epoch',
-      'secrets.current_version',
-      'secrets.shape',
-      'secrets.field_names',
-      'secrets.source_id',
-      'sources.name as source_name',
-      'sources.type as source_type',
-      'secret_versions.envelope',
-      'secret_versions.fingerprint',
-    ])
-    .where('sources.scope_id', '=', '')
-    .where('sources.name', '=', '')
-    .where('secrets.scope_id', '=', '')
-    .where('secrets.folded_key', '=', '')
-    .compile(),
+const secretByKey = hotStatement<SecretRow>(
+  'launches.secretByKey',
+  (db) =>
+    db
+      .selectFrom('secrets')
+      .innerJoin('sources', 'sources.id', 'secrets.source_id')
+      .leftJoin('secret_versions', (join) =>
+        join
+          .onRef('secret_versions.secret_id', '=', 'secrets.id')
+          .onRef('secret_versions.epoch', '=', 'secrets.current_epoch')
+          .onRef('secret_versions.version', '=', 'secrets.current_version'),
+      )
+      .select([
+        'secrets.id',
+        'secrets.key',
+        'secrets.deleted_at',
+        'secrets.current_epoch',
+        'secrets.current_version',
+        'secrets.shape',
+        'secrets.field_names',
+        'secrets.source_id',
+        'sources.name as source_name',
+        'sources.type as source_type',
+        'secret_versions.envelope',
+        'secret_versions.fingerprint',
+      ])
+      .where('sources.scope_id', '=', '')
+      .where('sources.name', '=', '')
+      .where('secrets.scope_id', '=', '')
+      .where('secrets.folded_key', '=', '')
+      .compile(),
+  { isRemembered: true },
 );
 
 const sourceByName = hotStatement<TargetSource>('launches.sourceByName', (db) =>

@@ -21,26 +21,29 @@ export const listLimit = 200;
 
 export type SecretWithUses = SecretRow & { readonly uses: number };
 
-const byFoldedKey = hotStatement<SecretWithUses>('secret.byFoldedKey', (db) =>
-  db
-    .selectFrom('secrets')
-    .innerJoin('sources', 'sources.id', 'secrets.source_id')
-    .selectAll('secrets')
-    .select((column) => [
-      column
-        .selectFrom('uses')
-        .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')
-        .select((use) => use.fn.countAll<number>().as('count'))
-        .whereRef('uses.secret_id', '=', 'secrets.id')
-        .where('configurations.deleted_at', 'is', null)
-        .$asScalar()
-        .$notNull()
-        .as('uses'),
-    ])
-    .where('secrets.scope_id', '=', '')
-    .where('sources.name', '=', 'managed')
-    .where('secrets.folded_key', '=', '')
-    .compile(),
+const byFoldedKey = hotStatement<SecretWithUses>(
+  'secret.byFoldedKey',
+  (db) =>
+    db
+      .selectFrom('secrets')
+      .innerJoin('sources', 'sources.id', 'secrets.source_id')
+      .selectAll('secrets')
+      .select((column) => [
+        column
+          .selectFrom('uses')
+          .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')
+          .select((use) => use.fn.countAll<number>().as('count'))
+          .whereRef('uses.secret_id', '=', 'secrets.id')
+          .where('configurations.deleted_at', 'is', null)
+          .$asScalar()
+          .$notNull()
+          .as('uses'),
+      ])
+      .where('secrets.scope_id', '=', '')
+      .where('sources.name', '=', 'managed')
+      .where('secrets.folded_key', '=', '')
+      .compile(),
+  { isRemembered: true },
 );
 
 /** Everything that reads the catalogue: metadata, never a value. */

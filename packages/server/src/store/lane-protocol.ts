@@ -1,4 +1,5 @@
 import type { AuditEvent } from '../audit/event.ts';
+import type { ErrorRecord } from './errors.ts';
 import type { IdempotencyKey } from './store.ts';
 
 /** A command on its way to the lane: plain data, so that it can go to the writer thread. */
@@ -14,3 +15,10 @@ export interface LaneRequest {
 export type LaneOutcome<Failure> =
   | { readonly ok: true; readonly result: unknown }
   | { readonly ok: false; readonly error: Failure };
+
+/** What the writer thread answers to a batch. */
+export interface BatchAnswer {
+  readonly outcomes: readonly LaneOutcome<ErrorRecord>[];
+  /** Also of commands that were refused; `null` when it may be any. */
+  readonly tablesWritten: readonly string[] | null;
+}

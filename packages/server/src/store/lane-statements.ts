@@ -4,8 +4,10 @@ import { hotStatement, type SqlValue } from './store.ts';
 
 /** Statements every lane runs, whatever the command. */
 
-export const installationState = hotStatement('lane.installationState', (db) =>
-  db.selectFrom('installation').select(['epoch', 'authorisation_revision']).compile(),
+export const installationState = hotStatement(
+  'lane.installationState',
+  (db) => db.selectFrom('installation').select(['epoch', 'authorisation_revision']).compile(),
+  { isRemembered: true },
 );
 
 /** PostgreSQL: keeps other lanes from moving the revision until this transaction ends, and waits for one that is moving it. */

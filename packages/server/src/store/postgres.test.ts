@@ -84,9 +84,7 @@ describe.skipIf(missing !== undefined)(`several processes over one PostgreSQL ($
         .execute(t.store.db)
         .then(({ rows }) => rows[0]?.n !== 0);
     while (!(await isLocked())) await sleep(20);
-    const revoking = other
-      .execute('test.bump', undefined)
-      .then(() => other.query('test.list', { prefix: 'released' }));
+    const revoking = other.execute('test.bump', undefined).then(() => other.query('test.list', { prefix: 'released' }));
     await Promise.all(releasing);
     expect(await revoking).toEqual([{ key: 'released' }]);
   });

@@ -4,6 +4,7 @@ import { Kysely, SqliteDialect, type CompiledQuery } from 'kysely';
 import { assertParameterCount } from './hot-parameters.ts';
 import type { HotStatement, SqlValue } from './store.ts';
 import type { Tables } from './tables.ts';
+import { type TableUse, TableUses } from './table-use.ts';
 
 const busyTimeoutMilliseconds = 5_000;
 const maxCachedStatements = 512;
@@ -15,7 +16,10 @@ export class SqliteConnection {
   readonly database: DatabaseSync;
   readonly db: Kysely<Tables>;
   readonly #hot = new Map<HotStatement<unknown>, HotEntry>();
-  readonly #cached = new Map<string, StatementSync>();
+  readonly #cached = new Map<string, Prepared>();
+  readonly #uses: TableUses;
+  readonly #written = new Set<string>();
+  #isAnythingWritten = false;
 
   /** @throws StrongroomError `storage_unavailable` when the file is no database or can't be opened */
   constructor(path: string, mode: 'read' | 'write') {
@@ -30,6 +34,7 @@ export class SqliteConnection {
       this.database.close();
       throw sqliteStorageFailure(error) ?? error;
     }
+    this.#uses = new TableUses(this.database);
     this.db = new Kysely<Tables>({
       dialect: new SqliteDialect({
         database: { close: () => this.database.close(), prepare: (sql) => adapt(this.#prepare(sql), mode) },
@@ -46,6 +51,19 @@ export class SqliteConnection {
     this.#hotStatement(statement, parameters).run(...parameters);
   }
 
+  /** Tables that the statement reads from. */
+  tablesRead(statement: HotStatement<unknown>): readonly string[] {
+    return this.#hotEntry(statement).use.reads;
+  }
+
+  /** Tables that statements were run on to write since the last call; `null` when it may be any. */
+  takeTablesWritten(): readonly string[] | null {
+    const written = this.#isAnythingWritten ? null : [...this.#written];
+    this.#written.clear();
+    this.#isAnythingWritten = false;
+    return written;
+  }
+
   close(): void {
     if (this.database.isOpen) this.database.close();
   }
@@ -55,28 +73,44 @@ export class SqliteConnection {
   }
 
   #hotStatement(statement: HotStatement<unknown>, parameters: readonly SqlValue[]): StatementSync {
+    const entry = this.#hotEntry(statement);
+    assertParameterCount(statement, entry.count, parameters);
+    this.#noteWrites(entry.use);
+    return entry.prepared;
+  }
+
+  #hotEntry(statement: HotStatement<unknown>): HotEntry {
     this.#assertOpen();
     let entry = this.#hot.get(statement);
     if (entry === undefined) {
       const compiled: CompiledQuery = statement.build(this.db);
-      entry = { prepared: this.database.prepare(compiled.sql), count: compiled.parameters.length };
+      entry = { ...this.#uses.prepare(compiled.sql), count: compiled.parameters.length };
       this.#hot.set(statement, entry);
     }
-    assertParameterCount(statement, entry.count, parameters);
-    return entry.prepared;
+    return entry;
+  }
+
+  /** Before it runs: what it has written may be read at once where there is no transaction. */
+  #noteWrites({ writes }: TableUse): void {
+    if (writes === null) this.#isAnythingWritten = true;
+    else for (const table of writes) this.#written.add(table);
   }
 
   #prepare(sql: string): StatementSync {
     this.#assertOpen();
     const cached = this.#cached.get(sql);
-    if (cached !== undefined) return cached;
+    if (cached !== undefined) {
+      this.#noteWrites(cached.use);
+      return cached.prepared;
+    }
     if (this.#cached.size >= maxCachedStatements) {
       const [oldest] = this.#cached.keys();
       if (oldest !== undefined) this.#cached.delete(oldest);
     }
-    const prepared = this.database.prepare(sql);
+    const prepared = this.#uses.prepare(sql);
     this.#cached.set(sql, prepared);
-    return prepared;
+    this.#noteWrites(prepared.use);
+    return prepared.prepared;
   }
 }
 
@@ -113,8 +147,12 @@ function openDatabase(path: string, mode: 'read' | 'write'): DatabaseSync {
   }
 }
 
-interface HotEntry {
+interface Prepared {
   readonly prepared: StatementSync;
+  readonly use: TableUse;
+}
+
+interface HotEntry extends Prepared {
   readonly count: number;
 }
 

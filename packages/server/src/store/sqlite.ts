@@ -9,11 +9,12 @@ import {
   prepareDataDirectory,
 } from './data-directory.ts';
 import type { DiskReserveSettings } from './disk-reserve.ts';
-import { type ErrorRecord, fromErrorRecord } from './errors.ts';
+import { fromErrorRecord } from './errors.ts';
 import { WriteLane } from './lane.ts';
-import type { LaneOutcome, LaneRequest } from './lane-protocol.ts';
+import type { BatchAnswer, LaneOutcome, LaneRequest } from './lane-protocol.ts';
 import { installationState } from './lane-statements.ts';
 import type { Queries } from './queries.ts';
+import { ReadMemory } from './read-memory.ts';
 import { finishRestore } from './restore-moves.ts';
 import { SqliteConnection } from './sqlite-connection.ts';
 import { migrateSqlite } from './sqlite-migrate.ts';
@@ -67,9 +68,9 @@ class SqliteStore {
   readonly #lock: DirectoryLock;
   readonly #threadData: StoreThreadData;
   readonly #connection: SqliteConnection;
+  readonly #memory: ReadMemory;
   readonly #writer: Thread;
   #reader: Thread | undefined;
-  #revision: number | undefined;
   #queriesUnderWay = 0;
   #readerIdle: NodeJS.Timeout | undefined;
   readonly #lane: WriteLane;
@@ -82,6 +83,7 @@ class SqliteStore {
     this.#lock = lock;
     this.#threadData = { database: files.database, program };
     this.#connection = new SqliteConnection(files.database, 'read');
+    this.#memory = new ReadMemory(this.#connection);
     const reserve = settings === undefined ? {} : { reserve: { directory: files.directory, settings } };
     this.#writer = new Thread('writer', { ...this.#threadData, ...reserve }, (error) => this.#fail(error));
     this.#lane = new WriteLane((requests) => this.#write(requests));
@@ -108,7 +110,7 @@ class SqliteStore {
   }
 
   async first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Promise<Row | undefined> {
-    return this.#connection.first(statement, parameters);
+    return this.#memory.first(statement, parameters);
   }
 
   async query(name: string, args: unknown): Promise<unknown> {
@@ -146,10 +148,8 @@ class SqliteStore {
     return this.#lane.submit(name, args, options);
   }
 
-  /** This process writes alone, so what was read holds until a batch was written. */
   async authorisationRevision(): Promise<number> {
-    this.#revision ??= this.#connection.first(installationState, [])?.authorisation_revision ?? 0;
-    return this.#revision;
+    return this.#memory.first(installationState, [])?.authorisation_revision ?? 0;
   }
 
   close(): Promise<void> {
@@ -170,10 +170,17 @@ class SqliteStore {
   }
 
   async #write(requests: readonly LaneRequest[]): Promise<LaneOutcome<StrongroomError>[]> {
-    const outcomes = (await this.#writer.call('batch', requests)) as LaneOutcome<ErrorRecord>[];
-    // Before anybody learns that the batch is written.
-    this.#revision = undefined;
-    return outcomes.map((outcome) => (outcome.ok ? outcome : { ok: false, error: fromErrorRecord(outcome.error) }));
+    let tablesWritten: BatchAnswer['tablesWritten'] = null;
+    try {
+      const answer = (await this.#writer.call('batch', requests)) as BatchAnswer;
+      ({ tablesWritten } = answer);
+      return answer.outcomes.map((outcome) =>
+        outcome.ok ? outcome : { ok: false, error: fromErrorRecord(outcome.error) },
+      );
+    } finally {
+      // This process writes alone: what was read holds until a batch was written, and nobody has learnt of that yet.
+      this.#memory.forget(tablesWritten);
+    }
   }
 
   /** The writer ended on its own. Reads could go on, but a store that can't audit can't release anything either. */

@@ -25,8 +25,10 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   }
 }
 
-const readSetting = hotStatement('contract.setting', (db) =>
-  db.selectFrom('settings').select('value').where('key', '=', '').compile(),
+const readSetting = hotStatement(
+  'contract.setting',
+  (db) => db.selectFrom('settings').select('value').where('key', '=', '').compile(),
+  { isRemembered: true },
 );
 
 async function valueOf(store: OpenStore<TestCommands, TestQueries>, key: string): Promise<string | undefined> {

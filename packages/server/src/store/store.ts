@@ -63,17 +63,26 @@ export type SqlValue = string | number | bigint | Uint8Array | null;
 export interface HotStatement<Row> {
   readonly name: string;
   readonly build: (db: Kysely<Tables>) => CompiledQuery<Row>;
+  /** Whether the embedded store may answer it from memory while its tables are not written. */
+  readonly isRemembered: boolean;
 }
 
 /**
  * Declares a statement for the hot paths, once per module. `name` is unique and at most 63 characters. `build` runs once per
  * connection; every value it was built with is a placeholder, taken in order by the caller's parameters (constants are
  * written as `sql.lit`). A wrong number of parameters throws.
+ *
+ * @param options `isRemembered`: the same rows are read again and again, and their tables are seldom written. What it reads
+ * is kept in memory, so it reads no plaintext; its rows are frozen.
  */
-export function hotStatement<Row>(name: string, build: (db: Kysely<Tables>) => CompiledQuery<Row>): HotStatement<Row> {
+export function hotStatement<Row>(
+  name: string,
+  build: (db: Kysely<Tables>) => CompiledQuery<Row>,
+  options: { readonly isRemembered?: boolean } = {},
+): HotStatement<Row> {
   // PostgreSQL cuts longer names, and two that are cut alike would be one.
   if (name.length > 63) throw new TypeError(`The statement's name ${name} is longer than 63 characters`);
-  return { name, build };
+  return { name, build, isRemembered: options.isRemembered === true };
 }
 
 export interface ExecuteOptions {

@@ -3,7 +3,7 @@ import { type AuditChainSettings, readChainOpening } from '../audit/chain.ts';
 import { BatchRunner } from './batch.ts';
 import { DiskReserve } from './disk-reserve.ts';
 import { toErrorRecord } from './errors.ts';
-import type { LaneRequest } from './lane-protocol.ts';
+import type { BatchAnswer, LaneRequest } from './lane-protocol.ts';
 import { SqliteConnection } from './sqlite-connection.ts';
 import { SqliteLaneConnection } from './sqlite-lane-connection.ts';
 import { SpaceGuard } from './space-guard.ts';
@@ -23,9 +23,12 @@ const guard =
 
 answerCalls({
   ready: () => null,
-  batch: async (requests: readonly LaneRequest[]) => {
+  batch: async (requests: readonly LaneRequest[]): Promise<BatchAnswer> => {
     const outcomes = await guard.run(requests);
-    return outcomes.map((outcome) => (outcome.ok ? outcome : { ok: false, error: toErrorRecord(outcome.error) }));
+    return {
+      outcomes: outcomes.map((outcome) => (outcome.ok ? outcome : { ok: false, error: toErrorRecord(outcome.error) })),
+      tablesWritten: connection.takeTablesWritten(),
+    };
   },
   startAudit: async (settings: AuditChainSettings) => {
     runner.useChain(createAuditChain({ ...settings, opening: await readChainOpening(connection.db) }));
