@@ -1,0 +1,62 @@
+import type { SqliteConnection } from './sqlite-connection.ts';
+import type { HotStatement, SqlValue } from './store.ts';
+
+/** Rows kept of one statement, about a kilobyte each. */
+const maxRows = 2_000;
+
+interface Remembered {
+  readonly tables: readonly string[];
+  /** By the parameters; `undefined` where there is no row. */
+  readonly rows: Map<string, unknown>;
+}
+
+/**
+ * Rows of keyed reads, remembered until one of the tables they come from is written. Right only where every write is heard
+ * of before anybody learns that it is done: one process, whose lane tells which tables a batch wrote. Rows are shared, and so
+ * frozen.
+ */
+export class ReadMemory {
+  readonly #connection: SqliteConnection;
+  readonly #statements = new Map<HotStatement<unknown>, Remembered>();
+
+  constructor(connection: SqliteConnection) {
+    this.#connection = connection;
+  }
+
+  first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Row | undefined {
+    const key = statement.isRemembered ? keyOf(parameters) : undefined;
+    if (key === undefined) return this.#connection.first(statement, parameters);
+    let remembered = this.#statements.get(statement);
+    if (remembered === undefined) {
+      remembered = { tables: this.#connection.tablesRead(statement), rows: new Map() };
+      this.#statements.set(statement, remembered);
+    }
+    const { rows } = remembered;
+    const known = rows.get(key) as Row | undefined;
+    if (known !== undefined || rows.has(key)) return known;
+    const read = this.#connection.first(statement, parameters);
+    // A copy: as SQLite's binding makes them, rows are slow to read from.
+    const row = read === undefined ? undefined : Object.freeze({ ...read });
+    // Emptied, not aged: a table that is never written has few rows, and the others begin anew at each write.
+    if (rows.size >= maxRows) rows.clear();
+    rows.set(key, row);
+    return row;
+  }
+
+  /** @param tables that a batch wrote; `null` when it isn't known */
+  forget(tables: readonly string[] | null): void {
+    for (const remembered of this.#statements.values())
+      if (tables === null || remembered.tables.some((table) => tables.includes(table))) remembered.rows.clear();
+  }
+}
+
+/** Different parameters have different keys; `undefined` for bytes, which may be made from a credential. */
+function keyOf(parameters: readonly SqlValue[]): string | undefined {
+  let key = '';
+  for (const parameter of parameters) {
+    if (typeof parameter === 'object' && parameter !== null) return undefined;
+    const text = String(parameter);
+    key += `${typeof parameter} ${text.length}:${text}`;
+  }
+  return key;
+}
