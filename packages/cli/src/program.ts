@@ -7,6 +7,7 @@ import { addOpenapiCommand } from './commands/openapi.ts';
 import { addBundleCommands } from './commands/bundle.ts';
 import { addCompletionCommands } from './commands/completion.ts';
 import { addDomainCommands } from './commands/domain.ts';
+import { addDriftCommands } from './commands/drift.ts';
 import { addExplainCommand } from './commands/explain.ts';
 import { addGrantCommands } from './commands/grant.ts';
 import { addGroupCommands } from './commands/group.ts';
@@ -65,6 +66,7 @@ export function createProgram(cli: Cli): Command {
   addBundleCommands(program, cli);
   addSecretCommands(program, cli);
   addJobCommands(program, cli);
+  addDriftCommands(program, cli);
   addRunCommand(program, cli);
   addPreflightCommand(program, cli);
   addExplainCommand(program, cli);

@@ -15,7 +15,7 @@ export { authRoutes, type SessionTransport } from './routes/auth.ts';
 export { groupRoutes, userRoutes } from './routes/identities.ts';
 export { domainServiceAccountRoutes, serviceAccountRoutes } from './routes/service-accounts.ts';
 export { launchRoutes } from './routes/launches.ts';
-export { type ResolveOutcome, resolveOutcomes, runRoutes, runStates } from './routes/runs.ts';
+export { maxRedeployed, type ResolveOutcome, resolveOutcomes, runRoutes, runStates } from './routes/runs.ts';
 export { keyRoutes } from './routes/keys.ts';
 export { adminSecretRoutes, assignmentRoutes, domainSecretRoutes, globalSecretRoutes } from './routes/secrets.ts';
 export { SecretMetadata } from './routes/secret-schemas.ts';

@@ -108,6 +108,7 @@ export const routeTable = {
   purgeGlobalSecret: { method: 'POST', path: '/v1/global/secrets/{key}/purge', empty: true },
   putAssignments: { method: 'PUT', path: '/v1/global/secrets/{key}/assignments' },
   putMember: { method: 'PUT', path: '/v1/domains/{domain}/members/{principal}' },
+  redeployDrift: { method: 'POST', path: '/v1/domains/{domain}/drift/redeploy' },
   renewLaunch: { method: 'POST', path: '/v1/launches/{id}/heartbeat' },
   resolveLaunch: { method: 'POST', path: '/v1/launches/{id}/resolve' },
   restoreAdminSecret: { method: 'POST', path: '/v1/admin/secrets/{key}/restore' },

@@ -32,6 +32,7 @@ import { freeBytes, minFreeBytes, Readiness } from './operation/readiness.ts';
 import { operationHandlers } from './operation/routes.ts';
 import { SettingsService } from './operation/settings-service.ts';
 import { RunReader } from './runs/reader.ts';
+import { Redeployer } from './runs/redeploy.ts';
 import { runHandlers } from './runs/routes.ts';
 import { defaultJobUsers, type RunnerSettings, RunService } from './runs/service.ts';
 import { SecretImporter } from './secrets/importer.ts';
@@ -128,7 +129,7 @@ export function createServices(parts: ServiceParts): Services {
       }),
       ...referenceHandlers(new ReferenceUses(store, access, keyring)),
       ...sparkJobHandlers({ store, jobs, resolver, runs, reader: runReader }),
-      ...runHandlers(runs, runReader, access),
+      ...runHandlers(runs, runReader, new Redeployer({ store, access, runs, reader: runReader, report }), access),
       ...launchHandlers(launches, drift),
       ...operationHandlers({
         readiness: new Readiness({ store, keys: keyring, settings, isStopping: parts.isStopping }),

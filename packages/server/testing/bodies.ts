@@ -30,6 +30,7 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   createSparkJob: () => ({ name: freshName(), command: ['true'] }),
   updateSparkJob: () => ({ command: ['true'], description: freshName() }),
   createLaunch: () => ({ references: [{ name: 'PGPASSWORD', reference: password }] }),
+  redeployDrift: () => ({ all: true }),
   resolveLaunch: () => ({ publicKey: ephemeralJwk() }),
 };
 

@@ -232,7 +232,7 @@ function printDrift(
     ]),
   );
   if (rows.some(({ state }) => state !== 'ended'))
-    output.note('a running workload keeps what it got; start it again to give it the current version');
+    output.note('a running workload keeps what it got; to start jobs anew: strongroom drift redeploy --help');
 }
 
 interface InventoryOptions extends ScopeOptions {

@@ -83,6 +83,33 @@ export const Preflight = Closed({
   problems: Type.Array(Type.String(), { description: 'What else would stop the launch' }),
 });
 
+const Problem = Closed({ code: Type.String(), detail: Type.String() });
+
+const Redeployed = Closed({
+  outcome: Type.Enum(['started', 'current', 'refused', 'reported'], {
+    description:
+      'current: nothing to do, no running launch of it holds an older version or a newer run is there already; ' +
+      'reported: the launch of a workload, which only its owner can start anew',
+  }),
+  job: Type.Optional(Type.String()),
+  launch: Type.Optional(Type.String({ description: 'Of a launch that was named or is a workload’s' })),
+  run: Type.Optional(Id),
+  problem: Type.Optional(Problem),
+  old: Type.Array(
+    Closed({
+      launch: Id,
+      outcome: Type.Enum(['running', 'stopping', 'ended', 'refused'], {
+        description: 'refused: stopping it was asked for, and it runs on',
+      }),
+      problem: Type.Optional(Problem),
+    }),
+    { description: 'Launches that hold an older version' },
+  ),
+});
+
+/** Names that one call of `redeployDrift` takes, and jobs that it starts. */
+export const maxRedeployed = 100;
+
 const runParams = Closed({ domain: Label, id: Id });
 const reason = { kind: 'scope', action: 'domain.view' } as const;
 
@@ -136,5 +163,30 @@ export const runRoutes = [
     status: 202,
     response: RunAccepted,
     errors: ['not_found', 'permission_missing', 'state_conflict'],
+  }),
+  route({
+    id: 'redeployDrift',
+    method: 'POST',
+    path: '/v1/domains/{domain}/drift/redeploy',
+    summary:
+      'Start anew the jobs whose running launches hold an older version; each needs RUN, and is answered for itself',
+    tag: 'runs',
+    access: reason,
+    params: Closed({ domain: Label }),
+    body: Closed({
+      sparkJobs: Type.Optional(Type.Array(Label, { minItems: 1, maxItems: maxRedeployed, uniqueItems: true })),
+      launches: Type.Optional(Type.Array(Id, { minItems: 1, maxItems: maxRedeployed, uniqueItems: true })),
+      all: Type.Optional(Type.Literal(true, { description: 'Whatever is listed as drifted; names nothing else' })),
+      stopOld: Type.Optional(
+        Type.Boolean({ description: 'Stop what holds the older version once the new run has started' }),
+      ),
+    }),
+    isLaunch: true,
+    status: 200,
+    response: Closed({
+      items: Type.Array(Redeployed),
+      isComplete: Type.Boolean({ description: 'false: more is drifted than one call starts; call again' }),
+    }),
+    errors: ['validation_failed', 'audit_unavailable', 'shutting_down'],
   }),
 ] as const;

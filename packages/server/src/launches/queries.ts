@@ -36,14 +36,17 @@ export interface DriftRow {
   readonly delivered_at: number;
 }
 
+/** The version that a launch would get now: `epoch.n`; null of a deleted or purged secret. */
+const current = sql<
+  string | null
+>`case when secrets.id is null or secrets.deleted_at is not null then null else cast(secrets.current_epoch as text) || '.' || cast(secrets.current_version as text) end`;
+const isOutdated = sql<boolean>`(${current} is null or ${current} <> receipts.version)`;
+
 /**
  * Receipts whose version is not the secret's current one, newest launch first. Versions are `epoch.n`; a deleted or purged
  * secret has no current version.
  */
 async function drift({ db }: QueryContext, args: DriftFilter): Promise<DriftRow[]> {
-  const current = sql<
-    string | null
-  >`case when secrets.id is null or secrets.deleted_at is not null then null else cast(secrets.current_epoch as text) || '.' || cast(secrets.current_version as text) end`;
   let query = db
     .selectFrom('launches')
     .innerJoin('receipts', 'receipts.launch_id', 'launches.id')
@@ -76,7 +79,7 @@ async function drift({ db }: QueryContext, args: DriftFilter): Promise<DriftRow[
     .where('receipts.delivered_at', 'is not', null)
     .where('receipts.version', 'is not', null)
     .where('receipts.secret_id', 'is not', null)
-    .where(sql<boolean>`(${current} is null or ${current} <> receipts.version)`);
+    .where(isOutdated);
   if (args.scopeId !== undefined) query = query.where('launches.scope_id', '=', args.scopeId);
   if (args.targetScopeId !== undefined) query = query.where('secrets.scope_id', '=', args.targetScopeId);
   if (args.secretId !== undefined) query = query.where('receipts.secret_id', '=', args.secretId);
@@ -94,6 +97,39 @@ async function drift({ db }: QueryContext, args: DriftFilter): Promise<DriftRow[
     .execute();
 }
 
+/** A launch that is not over and holds a version that is not the current one. */
+export interface DriftedLaunch {
+  readonly id: string;
+  readonly kind: 'run' | 'workload';
+  readonly created_at: number;
+  readonly configuration_id: string | null;
+}
+
+/** Launches of one domain, all runs before any workload, each oldest first. */
+async function drifted(
+  { db }: QueryContext,
+  args: { readonly scopeId: string; readonly limit: number },
+): Promise<DriftedLaunch[]> {
+  return db
+    .selectFrom('launches')
+    .innerJoin('receipts', 'receipts.launch_id', 'launches.id')
+    .leftJoin('secrets', 'secrets.id', 'receipts.secret_id')
+    .select(['launches.id', 'launches.kind', 'launches.created_at', 'launches.configuration_id'])
+    .distinct()
+    .where('launches.scope_id', '=', args.scopeId)
+    .where('launches.ended_at', 'is', null)
+    .where('receipts.delivered_at', 'is not', null)
+    .where('receipts.version', 'is not', null)
+    .where('receipts.secret_id', 'is not', null)
+    .where(isOutdated)
+    .orderBy('launches.kind')
+    .orderBy('launches.created_at')
+    .orderBy('launches.id')
+    .limit(args.limit)
+    .execute();
+}
+
 export const launchQueries = {
+  'launches.drifted': drifted,
   'launches.drift': drift,
 };

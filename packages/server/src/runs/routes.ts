@@ -2,10 +2,16 @@ import type { runRoutes } from '@strongroom/contract';
 import type { AccessService } from '../access/service.ts';
 import type { HandlersOf } from '../http/handler.ts';
 import type { RunReader } from './reader.ts';
+import type { Redeployer } from './redeploy.ts';
 import type { RunService } from './service.ts';
 
 /** Handlers of the runs of a domain. */
-export function runHandlers(runs: RunService, reader: RunReader, access: AccessService): HandlersOf<typeof runRoutes> {
+export function runHandlers(
+  runs: RunService,
+  reader: RunReader,
+  redeployer: Redeployer,
+  access: AccessService,
+): HandlersOf<typeof runRoutes> {
   return {
     async listRuns({ caller, scope, query }) {
       return { body: await reader.ofDomain(caller, scope, query) };
@@ -22,6 +28,9 @@ export function runHandlers(runs: RunService, reader: RunReader, access: AccessS
       await access.require(caller, 'spark-job.run', { kind: 'asset', asset });
       await runs.stop(row, caller, scope);
       return { body: { id: row.id, state: row.state } };
+    },
+    async redeployDrift({ caller, scope, body, signal }) {
+      return { body: await redeployer.redeploy(caller, scope, body, signal) };
     },
   };
 }
