@@ -19,9 +19,12 @@ export class CommandLine {
   /** Everything that was printed, for looking through. */
   readonly printed: string[] = [];
   url = '';
+  readonly #program: string;
   #server: ChildProcess | undefined;
 
-  constructor() {
+  /** @param program what `strongroom` is: the bundle if it is current, unless another one is named */
+  constructor(program = bin) {
+    this.#program = program;
     mkdirSync(join(this.directory, 'home'));
   }
 
@@ -30,7 +33,7 @@ export class CommandLine {
    * @param settings variables of its configuration, besides
    */
   async serve(settings: Readonly<Record<string, string>> = {}): Promise<string> {
-    const child = spawn(process.execPath, [bin, 'serve'], {
+    const child = spawn(process.execPath, [this.#program, 'serve'], {
       cwd: this.directory,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -71,7 +74,7 @@ export class CommandLine {
     args: readonly string[],
     options: { readonly input?: string; readonly env?: Readonly<Record<string, string>>; readonly cwd?: string } = {},
   ): Promise<Ran> {
-    const child = spawn(process.execPath, [bin, ...args], {
+    const child = spawn(process.execPath, [this.#program, ...args], {
       cwd: options.cwd ?? this.directory,
       env: {
         ...this.#environment(),
