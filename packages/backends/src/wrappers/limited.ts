@@ -1,0 +1,115 @@
+import { StrongroomError } from '@strongroom/contract/core';
+import type { ErrorCode } from '@strongroom/contract/errors';
+import pLimit from 'p-limit';
+import type { Backend, Entry } from '../backend.ts';
+import { type Deadline, deadlineExceeded, pause, untilAborted, withDeadline } from './deadline.ts';
+import { type BackendMethod, intercept } from './intercept.ts';
+import { RetryBudget } from './retry-budget.ts';
+
+export interface LimitedOptions {
+  /** Requests at once; 16 by default. What exceeds it waits, within its deadline. */
+  readonly maxConcurrent?: number;
+  /** Milliseconds for a call with all its waiting and retries; 10,000 by default. */
+  readonly deadlineMs?: number;
+  /** Requests for one call at most; 3 by default. */
+  readonly maxAttempts?: number;
+  /** The first retry waits up to so many milliseconds, the next up to twice that; 100 by default. */
+  readonly backoffMs?: number;
+  /** Milliseconds that a retry waits at most, unless the backend asks for more; 2,000 by default. */
+  readonly maxBackoffMs?: number;
+  /** Shared with other backends, or one of its own. */
+  readonly budget?: RetryBudget;
+  /** From 0 to 1. */
+  readonly random?: () => number;
+}
+
+/** Troubles that may be over at the next try. */
+const transient: ReadonlySet<ErrorCode> = new Set(['backend_throttled', 'backend_unavailable']);
+/** Trying these again changes nothing. */
+const idempotent: ReadonlySet<BackendMethod> = new Set(['get', 'getMany', 'list']);
+
+/**
+ * Keeps a backend from being overrun, and its callers from waiting without end:
+ *
+ * - So many requests at once; many keys are asked for in requests of the backend's batch size, each of which counts.
+ * - A deadline for each call. A call that ignores its signal keeps its place among the requests until it ends, and its caller
+ *   is told all the same.
+ * - Reads that meet `backend_throttled` or `backend_unavailable` are tried again after a random part of a growing pause
+ *   (full jitter) or after the pause that the backend asks for, when its budget and the deadline allow it.
+ *
+ * When some of the requests for many keys fail, their keys have the error as their answer; when all fail, it is thrown.
+ */
+export function limited(backend: Backend, options: LimitedOptions = {}): Backend {
+  const { deadlineMs = 10_000, budget = new RetryBudget() } = options;
+  const slots = pLimit(options.maxConcurrent ?? 16);
+  const retry = retryRules(options);
+
+  const request = async <T>(method: BackendMethod, run: () => Promise<T>, deadline: Deadline): Promise<T> => {
+    budget.earn();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const inSlot = () => {
+          if (deadline.signal.aborted) throw deadlineExceeded();
+          return run();
+        };
+        return await untilAborted(slots(inSlot), deadline.signal);
+      } catch (error) {
+        const waitMs = idempotent.has(method) ? retry(error, attempt) : null;
+        if (waitMs === null || waitMs >= deadline.endsAt - performance.now() || !budget.spend()) throw error;
+        await pause(waitMs, deadline.signal);
+      }
+    }
+  };
+
+  const limitedBackend = intercept(backend, ({ method }, run, signal) =>
+    withDeadline(signal, deadlineMs, (deadline) => request(method, () => run(deadline.signal), deadline)),
+  );
+  return {
+    ...limitedBackend,
+    getMany: (keys, { signal }) =>
+      withDeadline(signal, deadlineMs, async (deadline) => {
+        const chunks = chunksOf([...new Set(keys)], backend.capabilities.batch);
+        const ask = (chunk: readonly string[]) => () => backend.getMany(chunk, { signal: deadline.signal });
+        const outcomes = await Promise.allSettled(chunks.map((chunk) => request('getMany', ask(chunk), deadline)));
+        return merged(chunks, outcomes);
+      }),
+  };
+}
+
+/** Milliseconds until the next try, `null` when there is none. */
+function retryRules(options: LimitedOptions): (error: unknown, attempt: number) => number | null {
+  const { maxAttempts = 3, backoffMs = 100, maxBackoffMs = 2000, random = Math.random } = options;
+  return (error, attempt) => {
+    if (!(error instanceof StrongroomError) || !transient.has(error.code) || attempt >= maxAttempts) return null;
+    const jitterMs = random() * Math.min(maxBackoffMs, backoffMs * 2 ** (attempt - 1));
+    return (error.retryAfterSeconds ?? 0) * 1000 + jitterMs;
+  };
+}
+
+function chunksOf(keys: readonly string[], size: number): string[][] {
+  const chunks: string[][] = [];
+  for (let start = 0; start < keys.length; start += size) chunks.push(keys.slice(start, start + size));
+  return chunks;
+}
+
+type Answers = ReadonlyMap<string, Entry | null | StrongroomError>;
+
+function merged(
+  chunks: readonly (readonly string[])[],
+  outcomes: readonly PromiseSettledResult<Answers>[],
+): Map<string, Entry | null | StrongroomError> {
+  const answers = new Map<string, Entry | null | StrongroomError>();
+  const failures: unknown[] = [];
+  for (const [index, outcome] of outcomes.entries()) {
+    if (outcome.status === 'fulfilled') {
+      for (const [key, answer] of outcome.value) answers.set(key, answer);
+      continue;
+    }
+    const failure: unknown = outcome.reason;
+    failures.push(failure);
+    const isShared = !(failure instanceof StrongroomError) || failure.code === 'deadline_exceeded';
+    if (isShared || failures.length === outcomes.length) throw failure;
+    for (const key of chunks[index] ?? []) answers.set(key, failure);
+  }
+  return answers;
+}
