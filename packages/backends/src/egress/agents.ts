@@ -116,6 +116,11 @@ export class AgentPool {
     const socket = await openSocket(this.#parts, target, rules, deadline.signal);
     if (!isEncrypted) return socket;
     deadline.step = 'tls';
-    return startTls(socket, target, { ...(ca === undefined ? {} : { ca }), protocol: 'http/1.1' }, deadline.signal);
+    return await startTls(
+      socket,
+      target,
+      { ...(ca === undefined ? {} : { ca }), protocol: 'http/1.1' },
+      deadline.signal,
+    );
   }
 }

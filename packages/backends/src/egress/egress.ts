@@ -160,13 +160,13 @@ export function createEgress(options: EgressOptions): Egress {
       const socket = await openSocket(parts, target, rules, deadline.signal);
       if (request.tls === undefined) return socket;
       deadline.step = 'tls';
-      return startTls(socket, target, request.tls, deadline.signal);
+      return await startTls(socket, target, request.tls, deadline.signal);
     },
     async startTls(socket, request) {
       const target = parseTarget(request.host, request.port);
       using deadline = begin(target, request);
       deadline.step = 'tls';
-      return startTls(socket, target, request, deadline.signal);
+      return await startTls(socket, target, request, deadline.signal);
     },
     async close() {
       shutdown.abort(new EgressError('shutting_down', 'reachable', { detail: 'The server is stopping.' }));

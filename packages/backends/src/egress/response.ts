@@ -76,12 +76,14 @@ export class ResponseCollector implements Dispatcher.DispatchHandler {
     const body = SecretValue.fromBytes(whole);
     whole.fill(0);
     this.#forget();
-    this.#settle.resolve({
+    const answer: EgressResponse = {
       status: this.#status,
       headers: this.#headers,
       body,
       json: () => this.#parse(body),
-    });
+    };
+    // undici gives the connection free in the next turn of the loop; who asks again before that opens another one.
+    queueMicrotask(() => setImmediate(() => this.#settle.resolve(answer)));
   }
 
   onResponseError(_controller: unknown, error: Error): void {
@@ -110,8 +112,9 @@ export class ResponseCollector implements Dispatcher.DispatchHandler {
     const reason = reasonOf(error);
     if (reason === 'UND_ERR_HEADERS_OVERFLOW')
       return this.#malformed('answered with headers that are too large', reason);
-    // llhttp's own codes: not HTTP at all, or not by its rules.
-    if (reason?.startsWith('HPE_') === true) return this.#malformed('did not answer in HTTP/1.1', reason);
+    // Its codes are a matter of the parser; it keeps the bytes that it could not read.
+    if (error instanceof Error && error.name === 'HTTPParserError')
+      return this.#malformed('did not answer in HTTP/1.1', reason);
     return new EgressError('backend_unavailable', this.#deadline.step, {
       detail: `${this.#label} closed the connection before its answer was whole.`,
       ...(reason === undefined ? {} : { reason }),
