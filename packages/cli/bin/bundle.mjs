@@ -17,6 +17,8 @@ export const fromSources = { id: 'sources', main: sources };
 /**
  * The bundle that was made of exactly these sources; undefined when there is none, or one of them was changed since. A
  * published package brings no sources, and its bundle is always right.
+ *
+ * @returns {{ id: string, main: URL } | undefined}
  */
 export function currentBundle(bundles = bundlesFolder) {
   const file = new URL('current.json', bundles);
