@@ -7,6 +7,7 @@ import { type ConnectParts, openSocket, startTls, type TlsOptions } from './conn
 import { type Deadline, startDeadline } from './deadline.ts';
 import { EgressError } from './errors.ts';
 import { Policy, type UseRules } from './policy.ts';
+import { isProxyUrl } from './proxy.ts';
 import { type Headers, readHeaders } from './request-headers.ts';
 import { resolveBySystem, type Resolve } from './resolve.ts';
 import { type EgressResponse, ResponseCollector } from './response.ts';
@@ -104,7 +105,8 @@ const defaultMaxBytes = 4 * 1024 * 1024;
 /** @throws AllowEntryError for an entry that can't be read; TypeError for a proxy that is none */
 export function createEgress(options: EgressOptions): Egress {
   const { proxy } = options;
-  if (proxy !== undefined) assertProxy(proxy);
+  if (proxy !== undefined && !isProxyUrl(proxy))
+    throw new TypeError('The proxy is no URL http://host:port or https://host:port');
   const policy = new Policy({ ...options, hasProxy: proxy !== undefined });
   const parts: ConnectParts = { policy, proxy, resolve: options.resolve ?? resolveBySystem };
   const shutdown = new AbortController();
@@ -191,10 +193,4 @@ function bodyBytes(body: RequestOptions['body']): Buffer | null {
 function readMethod(method = 'GET'): string {
   if (!/^[A-Z]{3,16}$/.test(method)) throw new TypeError('A method is a word of capital letters');
   return method;
-}
-
-function assertProxy(proxy: URL): void {
-  const isPlain = proxy.pathname === '/' && proxy.search === '' && proxy.hash === '';
-  if (!/^https?:$/.test(proxy.protocol) || !isPlain)
-    throw new TypeError('The proxy must be a URL http://host:port or https://host:port');
 }

@@ -11,6 +11,7 @@ export {
 } from './egress.ts';
 export type { TlsOptions } from './connect.ts';
 export { EgressError, type EgressStep } from './errors.ts';
+export { isProxyUrl } from './proxy.ts';
 export type { Headers } from './request-headers.ts';
 export { resolveByServers, resolveBySystem, type Resolve } from './resolve.ts';
 export type { EgressResponse } from './response.ts';

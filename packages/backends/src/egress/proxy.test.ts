@@ -104,7 +104,10 @@ describe('through STRONGROOM_EGRESS_PROXY', () => {
     expect(inspect(error, { depth: 9, showHidden: true })).not.toContain(canary);
   });
 
-  it.each(['ftp://proxy', 'http://proxy/path', 'http://proxy/?q', 'socks5://proxy:1080'])('%s is no proxy', (text) => {
-    expect(() => createEgress({ allow: [], allowLoopback: false, proxy: new URL(text) })).toThrow(TypeError);
-  });
+  it.each(['ftp://proxy', 'http://proxy/path', 'http://user:100%25%@proxy', 'http://proxy/?q', 'socks5://proxy:1080'])(
+    '%s is no proxy',
+    (text) => {
+      expect(() => createEgress({ allow: [], allowLoopback: false, proxy: new URL(text) })).toThrow(TypeError);
+    },
+  );
 });

@@ -4,6 +4,13 @@ import type { Socket } from 'node:net';
 import { EgressError, reasonOf } from './errors.ts';
 import type { Target } from './target.ts';
 
+/** Whether a URL can be STRONGROOM_EGRESS_PROXY: http or https, a host, perhaps a port, a user and a password; nothing else. */
+export function isProxyUrl(proxy: URL): boolean {
+  const { protocol, pathname, search, hash, username, password } = proxy;
+  const isWhole = /%(?![0-9a-f]{2})/i.exec(username + password) === null;
+  return /^https?:$/.test(protocol) && pathname === '/' && search === '' && hash === '' && isWhole;
+}
+
 /**
  * A tunnel through the operator's proxy (CONNECT, RFC 9110 §9.3.6). The proxy's own address is the operator's word and is
  * not checked; where it connects to, only it can check.

@@ -181,6 +181,21 @@ describe('loadConfiguration', () => {
     expect(problems.join('\n')).not.toContain(canary);
   });
 
+  it('reads every entry of the egress list at start, and names what it refuses', () => {
+    expect(
+      problemsOf({ STRONGROOM_EGRESS_ALLOW: `10.0.0.0/8:8200,10.0.0.0/33:443,${canary}.example:0,127.1:443` }),
+    ).toEqual([
+      'STRONGROOM_EGRESS_ALLOW, entry 2: the prefix length must be a number from 0 to 32',
+      'STRONGROOM_EGRESS_ALLOW, entry 3: the port must be * or a number from 1 to 65535',
+      'STRONGROOM_EGRESS_ALLOW, entry 4: the address is neither a.b.c.d nor [IPv6]',
+    ]);
+    expect(load({ STRONGROOM_EGRESS_ALLOW: '[fd00::]/8:*,*.vault.internal:443' }).settings.egress.allow).toHaveLength(
+      2,
+    );
+    for (const proxy of [`http://p/${canary}`, `http://p?${canary}`, `http://u:${canary}%@p`, 'socks5://p'])
+      expect(problemsOf({ STRONGROOM_EGRESS_PROXY: proxy }).join()).toMatch(/^STRONGROOM_EGRESS_PROXY (?!.*canary)/);
+  });
+
   it('refuses a secret given in two ways, and duplicate keys in the file', () => {
     expect(
       problemsOf(

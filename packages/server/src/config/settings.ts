@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
+import { AllowEntryError, isProxyUrl, parseAllowEntry } from '@strongroom/backends/egress';
 import type { LogLevel } from '../operation/log.ts';
 import type { Ambient, Environment } from './environment.ts';
 import type { Configuration } from './schema.ts';
@@ -64,8 +65,10 @@ export function buildSecrets(context: BuildContext): Secrets {
       `${say(context, databaseUrl === undefined ? 'databaseUrlFile' : 'databaseUrl')} does not hold a URL postgres://…`,
     );
   const proxy = either('egress.proxy', egress.proxy, egress.proxyFile);
-  if (proxy !== undefined && !(URL.canParse(proxy) && /^https?:/.test(proxy)))
-    problems.push(`${say(context, 'egress.proxy')} does not hold a URL http://… or https://…`);
+  if (proxy !== undefined && !(URL.canParse(proxy) && isProxyUrl(new URL(proxy))))
+    problems.push(
+      `${say(context, egress.proxy === undefined ? 'egress.proxyFile' : 'egress.proxy')} does not hold a URL http://host:port or https://host:port`,
+    );
   if ((tlsCertFile === undefined) !== (tlsKeyFile === undefined))
     problems.push(`${say(context, 'tlsCertFile')} and ${say(context, 'tlsKeyFile')} go together`);
   const certificate = readBytes(context, 'tlsCertFile', tlsCertFile);
@@ -114,7 +117,7 @@ export function buildSettings(context: BuildContext, secrets: Secrets, ambient: 
         ? undefined
         : listenAddress(context, 'metricsListen', configuration.metricsListen),
     logLevel: configuration.logLevel,
-    egress: { allow: configuration.egress.allow.map(String), hasProxy: secrets.egressProxy !== undefined },
+    egress: { allow: egressEntries(context), hasProxy: secrets.egressProxy !== undefined },
     features: {
       secretsV2: {
         enabled: configuration.features.secretsV2.enabled,
@@ -170,6 +173,19 @@ function listenAddress(context: BuildContext, setting: string, text: string): Li
   const port = Number(text.slice(at + 1));
   if (port > 65_535) context.problems.push(`${say(context, setting)} has a port over 65535`);
   return { host: text.slice(0, at).replaceAll(/[[\]]/g, ''), port };
+}
+
+function egressEntries(context: BuildContext): readonly string[] {
+  const entries = context.configuration.egress.allow.map(String);
+  for (const [index, entry] of entries.entries()) {
+    try {
+      parseAllowEntry(entry);
+    } catch (error) {
+      if (!(error instanceof AllowEntryError)) throw error;
+      context.problems.push(`${say(context, 'egress.allow')}, entry ${index + 1}: ${error.message}`);
+    }
+  }
+  return entries;
 }
 
 function uidRange(context: BuildContext, text: string | undefined): Settings['runnerUids'] {

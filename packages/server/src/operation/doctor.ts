@@ -192,8 +192,13 @@ function checkJobUsers({ settings }: DoctorParts): Finding {
 }
 
 function checkProxy({ ambient, settings }: DoctorParts): Finding {
-  if (ambient.proxyVariables.length === 0)
-    return ok(settings.egress.hasProxy ? 'Through STRONGROOM_EGRESS_PROXY' : 'Directly');
+  const { hasProxy, allow } = settings.egress;
+  if (ambient.proxyVariables.length === 0 && hasProxy && allow.length === 0)
+    return amber(
+      'Through STRONGROOM_EGRESS_PROXY, and no name is on the list of what may be reached through it.',
+      'Name backends and other services in STRONGROOM_EGRESS_ALLOW.',
+    );
+  if (ambient.proxyVariables.length === 0) return ok(hasProxy ? 'Through STRONGROOM_EGRESS_PROXY' : 'Directly');
   return amber(
     `Ignored: ${ambient.proxyVariables.join(', ')}.`,
     'Only STRONGROOM_EGRESS_PROXY is followed, and through it only names of STRONGROOM_EGRESS_ALLOW.',

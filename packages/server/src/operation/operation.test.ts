@@ -161,6 +161,19 @@ describe('over a store', () => {
       disk: expect.stringMatching(/ok|amber/),
     });
     expect(JSON.stringify(report)).not.toContain('canary');
+    for (const [allow, status] of [
+      ['', 'amber'],
+      ['vault.example:443', 'ok'],
+    ] as const) {
+      const proxied = configured({
+        STRONGROOM_DATA_DIR: test.directory,
+        STRONGROOM_EGRESS_PROXY: 'http://canary@proxy:3128',
+        STRONGROOM_EGRESS_ALLOW: allow,
+      });
+      const { checks } = await runDoctor({ ...proxied, store: test.store });
+      expect(checks.find(({ id }) => id === 'proxy')).toMatchObject({ status });
+      expect(JSON.stringify(checks)).not.toContain('canary');
+    }
     chmodSync(kek, 0o600);
     const offline = await runDoctor({ ...configuration, store: null, storeProblem: 'It is open elsewhere.' });
     expect(offline.checks.find(({ id }) => id === 'store')).toMatchObject({
