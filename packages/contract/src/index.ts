@@ -1,6 +1,7 @@
 export * from './actions.ts';
 export * from './errors.ts';
 export * from './name-patterns.ts';
+export { isPath, isPathSegment } from './path-segments.ts';
 export * from './names.ts';
 export * from './presets.ts';
 export * from './reference.ts';
@@ -18,6 +19,14 @@ export { launchRoutes } from './routes/launches.ts';
 export { maxRedeployed, type ResolveOutcome, resolveOutcomes, runRoutes, runStates } from './routes/runs.ts';
 export { keyRoutes } from './routes/keys.ts';
 export { adminSecretRoutes, assignmentRoutes, domainSecretRoutes, globalSecretRoutes } from './routes/secrets.ts';
+export {
+  adminIntegrationRoutes,
+  domainIntegrationRoutes,
+  globalIntegrationRoutes,
+  integrationAssignmentRoutes,
+} from './routes/integrations.ts';
+export { backendDeclarations, type IntegrationType } from './backends/index.ts';
+export type { BackendDeclaration } from './backends/declaration.ts';
 export { SecretMetadata } from './routes/secret-schemas.ts';
 export { referenceRoutes, sparkJobRoutes } from './routes/surfaces.ts';
 export * from './surfaces/fields.ts';
@@ -31,3 +40,5 @@ export {
   explainOutcomes,
   explainRoutes,
 } from './routes/explain.ts';
+export { checkVaultSegments, formatVaultPath, parseVaultPath, type VaultPath } from './vault-path.ts';
+export { type VaultAuthentication, vaultBackend, type VaultSettings } from './backends/vault.ts';

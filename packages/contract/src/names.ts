@@ -1,5 +1,12 @@
 import { Type } from 'typebox';
-import { secretKeyPattern, labelPattern, folderPattern, tagPattern, idPattern } from './name-patterns.ts';
+import {
+  folderPattern,
+  idPattern,
+  integrationNamePattern,
+  labelPattern,
+  secretKeyPattern,
+  tagPattern,
+} from './name-patterns.ts';
 
 /** Schemas of the names in `name-patterns.ts`. */
 
@@ -9,6 +16,10 @@ export const SecretKey = Type.String({
   examples: ['finance-stripe-api-key'],
 });
 export const Label = Type.String({ pattern: labelPattern, description: 'DNS label of at most 53 characters' });
+export const IntegrationName = Type.String({
+  pattern: integrationNamePattern,
+  description: 'Name of an integration, unique in its scope after case folding; never `managed`',
+});
 export const Folder = Type.String({ pattern: folderPattern, maxLength: 511 });
 export const Tag = Type.String({ pattern: tagPattern });
 export const Id = Type.String({ pattern: idPattern });

@@ -10,7 +10,7 @@ import type { ErrorCode } from './errors.ts';
  * - `authenticated`: every signed-in principal, about itself or filtered to what it may see.
  * - `platform`: an action on the installation.
  * - `scope`: an action on the scope in the path (`/v1/admin`, `/v1/global`, `/v1/domains/{domain}`).
- * - `asset`: an action on the asset that the path names with `parameter` inside the domain in the path.
+ * - `asset`: an action on the asset that the path names with `parameter` inside the scope in the path.
  *
  * Whatever a caller may not see answers the same 404, whether it exists or not.
  */

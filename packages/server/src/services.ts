@@ -17,6 +17,13 @@ import { domainHandlers } from './domains/routes.ts';
 import { Domains } from './domains/service.ts';
 import type { HandlersOf } from './http/handler.ts';
 import { type Identities, openIdentities } from './identities/index.ts';
+import type { OpenEgress } from './integrations/connection.ts';
+import { IntegrationCredentials } from './integrations/credentials.ts';
+import { KeyIndex } from './integrations/key-index.ts';
+import { type LoadBackend, OpenedBackends } from './integrations/opened-backends.ts';
+import { integrationHandlers } from './integrations/routes.ts';
+import { Integrations } from './integrations/service.ts';
+import { IntegrationTester } from './integrations/tester.ts';
 import type { Keyring } from './keys/keyring.ts';
 import { keyHandlers } from './keys/routes.ts';
 import { DriftService } from './launches/drift.ts';
@@ -56,6 +63,11 @@ export interface ServiceParts {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly isStopping: () => boolean;
+  /** The only way to addresses that somebody typed. */
+  readonly egress: OpenEgress;
+  readonly loadBackend: LoadBackend;
+  /** Of leases; unique per process start. */
+  readonly holder: string;
   /** In place of sealing to the workload's key: for measuring what the rest of a delivery takes. */
   readonly sealer?: Sealer | undefined;
 }
@@ -65,6 +77,9 @@ export interface Services {
   readonly identities: Identities;
   readonly features: Features;
   readonly runs: RunService;
+  /** Backends of integrations, for whoever resolves references to them. */
+  readonly backends: OpenedBackends;
+  readonly keyIndex: KeyIndex;
   readonly handlers: HandlersOf<typeof routes>;
 }
 
@@ -91,6 +106,7 @@ export function createServices(parts: ServiceParts): Services {
   });
   const importer = new SecretImporter(store, secrets, reader, limits.valueBytes);
 
+  const { backends, keyIndex, handlers: ofIntegrations } = createIntegrations(parts, access);
   const database = createDatabaseSource(keyring);
   const resolver = new Resolver(
     store,
@@ -112,6 +128,8 @@ export function createServices(parts: ServiceParts): Services {
     identities,
     features,
     runs,
+    backends,
+    keyIndex,
     handlers: {
       ...identities.handlers,
       ...memberHandlers(members),
@@ -121,6 +139,7 @@ export function createServices(parts: ServiceParts): Services {
       ...domainHandlers(new Domains({ store, access, keys: keyring, onDelete: (id) => keyring.forgetScope(id) })),
       ...keyHandlers(store, keyring, access, { kind: 'file', path: settings.kek.file }),
       ...secretHandlers({ secrets, reader, importer }, secretKnowledge(access, whoMay, drift)),
+      ...ofIntegrations,
       ...auditHandlers({
         store,
         keys: keyring,
@@ -139,6 +158,29 @@ export function createServices(parts: ServiceParts): Services {
       }),
     },
   };
+}
+
+function createIntegrations(
+  { store, keyring, egress, loadBackend, holder, configuration }: ServiceParts,
+  access: AccessService,
+) {
+  const { limits } = configuration.settings;
+  const credentials = new IntegrationCredentials(store, keyring);
+  const backends = new OpenedBackends({ store, credentials, egress, load: loadBackend });
+  const shared = { store, access, keys: keyring, credentials, backends, egress };
+  const keyIndex = new KeyIndex({
+    store,
+    backends,
+    holder,
+    maxKeys: limits.keysPerIntegration,
+    refreshEveryMilliseconds: limits.integrationRefreshMinutes * 60_000,
+  });
+  const handlers = integrationHandlers({
+    integrations: new Integrations({ ...shared, maxIntegrations: limits.integrationsPerScope }),
+    tester: new IntegrationTester(shared),
+    index: keyIndex,
+  });
+  return { backends, keyIndex, handlers };
 }
 
 function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSettings {

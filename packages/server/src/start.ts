@@ -11,6 +11,8 @@ import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
 import { type App, createApp } from './http/app.ts';
 import { loadPages } from './http/pages.ts';
 import { bootstrapIdentities, type BootstrapResult, signInLinkText } from './identities/index.ts';
+import { lazyEgress } from './integrations/lazy-egress.ts';
+import { loadBackend } from './integrations/load-backend.ts';
 import { openKekFile } from './keys/kek-file.ts';
 import { type AuditKeyMaterial, type Keyring, openKeyring } from './keys/keyring.ts';
 import { firstKitName, writeRecoveryKit } from './keys/recovery.ts';
@@ -30,6 +32,8 @@ export interface StartOptions {
   readonly configuration: LoadedConfiguration;
   readonly log: Log;
   readonly sealer?: ServiceParts['sealer'];
+  /** In place of the backends that there are. */
+  readonly loadBackend?: ServiceParts['loadBackend'];
 }
 
 export interface RunningServer {
@@ -63,7 +67,7 @@ const graceMilliseconds = 10_000;
  * @throws ConfigurationError when the address must not be served; StrongroomError of the step that failed; the system's
  * error when the address can't be listened on
  */
-export async function startServer({ configuration, log, sealer }: StartOptions): Promise<RunningServer> {
+export async function startServer({ configuration, log, ...replaced }: StartOptions): Promise<RunningServer> {
   const { settings } = configuration;
   const problems = listenProblems(settings, process.getuid?.() === 0);
   if (problems.length > 0) throw new ConfigurationError(problems);
@@ -72,7 +76,7 @@ export async function startServer({ configuration, log, sealer }: StartOptions):
     for (const close of closers.splice(0).reverse()) await close();
   };
   try {
-    return await open(configuration, log, sealer, closers, closeAll);
+    return await open(configuration, log, replaced, closers, closeAll);
   } catch (error) {
     await closeAll();
     throw error;
@@ -82,7 +86,7 @@ export async function startServer({ configuration, log, sealer }: StartOptions):
 async function open(
   configuration: LoadedConfiguration,
   log: Log,
-  sealer: ServiceParts['sealer'],
+  replaced: Pick<StartOptions, 'sealer' | 'loadBackend'>,
   closers: (() => Promise<void> | void)[],
   closeAll: () => Promise<void>,
 ): Promise<RunningServer> {
@@ -98,6 +102,9 @@ async function open(
 
   let isStopping = false;
   const metrics = new Metrics();
+  const egress = lazyEgress(configuration);
+  closers.push(() => egress.close());
+  const holder = holderName();
   const services = createServices({
     store,
     keyring,
@@ -107,15 +114,19 @@ async function open(
     metrics,
     log,
     isStopping: () => isStopping,
-    sealer,
+    egress: egress.open,
+    loadBackend: replaced.loadBackend ?? loadBackend,
+    holder,
+    sealer: replaced.sealer,
   });
+  closers.push(() => services.backends.close());
   closers.push(() => services.identities.close());
   const first = await bootstrapIdentities(store, keyring, { bootstrapTokenFile: settings.bootstrapTokenFile });
   await services.runs.open();
   closers.push(() => services.runs.close());
 
-  const scheduler = new Scheduler(store, holderName(), log);
-  scheduler.start(periodicJobs(store, keyring));
+  const scheduler = new Scheduler(store, holder, log);
+  scheduler.start(periodicJobs(store, keyring, services.keyIndex));
   closers.push(() => scheduler.stop());
   const metricsServer =
     settings.metricsListen === undefined ? undefined : await listenForMetrics(metrics, settings.metricsListen);

@@ -27,6 +27,7 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   updateDomain: () => ({ description: freshName() }),
   rotateKeys: () => ({ what: 'terms', scope: 'admin' }),
   putAssignments: () => ({ all: true }),
+  putIntegrationAssignments: () => ({ all: true }),
   createSparkJob: () => ({ name: freshName(), command: ['true'] }),
   updateSparkJob: () => ({ command: ['true'], description: freshName() }),
   createLaunch: () => ({ references: [{ name: 'PGPASSWORD', reference: password }] }),
@@ -43,15 +44,34 @@ const secretBodies: Readonly<Record<string, () => unknown>> = {
   importSecrets: () => ({ format: 'env', content: `${freshName().toUpperCase()}=value\n` }),
 };
 
+/** A form of an integration that nobody answers. */
+export const integrationForm = {
+  type: 'VAULT',
+  settings: {
+    address: 'http://127.0.0.1:9',
+    path: '/v1/secret/data/app',
+    authentication: { method: 'token' },
+  },
+  credentials: { token: 'a token' },
+} as const;
+
+/** And for the integrations. */
+const integrationBodies: Readonly<Record<string, () => unknown>> = {
+  createIntegration: () => ({ name: freshName(), ...integrationForm }),
+  updateIntegration: () => ({ description: freshName() }),
+  testIntegrationForm: () => integrationForm,
+};
+
 /** `createAdminSecret` → `createSecret`: what the routes of all three scopes have in common. */
 export function withoutScope({ id }: RouteDeclaration): string {
-  return id.replace(/(?:Admin|Global|Domain)(?=Secret)/, '');
+  return id.replace(/(?:Admin|Global|Domain)(?=Secret|Integration)/, '');
 }
 
 /** A body that the route takes; `undefined` for routes without one. */
 export function bodyFor(route: RouteDeclaration): unknown {
   if (route.body === undefined) return undefined;
-  const own = bodies[route.id] ?? secretBodies[withoutScope(route)];
+  const name = withoutScope(route);
+  const own = bodies[route.id] ?? secretBodies[name] ?? integrationBodies[name];
   return own === undefined ? sample(plainSchema(route.body)) : own();
 }
 

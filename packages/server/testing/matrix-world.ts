@@ -1,7 +1,7 @@
 import { type PlatformRole, type Preset, type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import { createToken } from '@strongroom/crypto';
 import { startTestServer, type TestServer, type TestUser } from './app.ts';
-import { queryFor } from './bodies.ts';
+import { integrationForm, queryFor } from './bodies.ts';
 import { Conformance } from './conformance.ts';
 import { plainSchema, sample } from './samples.ts';
 
@@ -17,6 +17,7 @@ export interface Things {
   readonly serviceAccount: string;
   readonly token: string;
   readonly job: string;
+  readonly integration: string;
   readonly run: string;
   readonly launch: string;
 }
@@ -99,6 +100,14 @@ export async function openMatrixWorld(settings: Readonly<Record<string, string>>
     ['global', 'sales-only'],
   ])
     await test.call('POST', `/v1/${scope}/secrets`, { body: { key, value: `value of ${key}` } });
+  for (const [scope, name] of [
+    ['admin', 'admin-vault'],
+    ['admin', 'admin-vault-2'],
+    ['global', 'global-vault'],
+    ['global', 'global-vault-2'],
+  ])
+    await test.call('POST', `/v1/${scope}/integrations`, { body: { name, ...integrationForm } });
+  await test.call('PUT', '/v1/global/integrations/global-vault/assignments', { body: { domains: ['sales'] } });
   await test.call('PUT', '/v1/global/secrets/sales-only/assignments', { body: { domains: ['sales'] } });
   return {
     test,
@@ -214,6 +223,7 @@ async function fillDomain(test: TestServer, domain: string): Promise<Things> {
   // Two of each, so that lists have a second page.
   await Promise.all([
     ...[key, 'api-key', 'for-drift'].map((name) => post('/secrets', { key: name, value: `value of ${name}` })),
+    ...['vault-prod', 'vault-two'].map((name) => post('/integrations', { name, ...integrationForm })),
     post('/bundles', { name: 'analytics' }),
     post('/bundles', { name: 'second' }),
     post('/members', { principal: 'group:analysts', preset: 'VIEWER' }),
@@ -249,6 +259,7 @@ async function fillDomain(test: TestServer, domain: string): Promise<Things> {
     serviceAccount: workload.id,
     token: tokens.items[0]?.id ?? '',
     job: 'nightly',
+    integration: 'vault-prod',
     run: run.id,
     launch: launch.id,
   };
@@ -282,7 +293,9 @@ function targetOf(route: RouteDeclaration, name: string, things: Things, platfor
     case 'session':
       return platform.session;
     case 'name':
-      return things.job;
+      if (!route.path.includes('/integrations/')) return things.job;
+      if (isOfDomain) return things.integration;
+      return route.path.startsWith('/v1/admin') ? 'admin-vault' : 'global-vault';
     case 'id':
       return route.path.includes('/runs/') ? things.run : things.launch;
     default:

@@ -1,5 +1,5 @@
 import type { RouteDeclaration } from '@strongroom/contract';
-import { bodyFor, ephemeralJwk, withoutScope } from './bodies.ts';
+import { bodyFor, ephemeralJwk, integrationForm, withoutScope } from './bodies.ts';
 import { type MatrixWorld, pathTo } from './matrix-world.ts';
 import { freshName } from './samples.ts';
 
@@ -66,6 +66,13 @@ async function secret(world: MatrixWorld, { path }: RouteDeclaration, isDeleted 
   return { params: { key } };
 }
 
+async function integration(world: MatrixWorld, { path }: RouteDeclaration): Promise<Made> {
+  const base = path.slice(0, path.indexOf('/integrations')).replace('{domain}', 'finance');
+  const name = freshName();
+  await post(world, `${base}/integrations`, { name, ...integrationForm });
+  return { params: { name } };
+}
+
 async function job(world: MatrixWorld, command: readonly string[] = ['true']): Promise<string> {
   const name = freshName();
   await post(world, `${inFinance}/spark-jobs`, { name, command });
@@ -108,9 +115,10 @@ const withAsset: Recipe = async (world) => {
   return { params: { asset: (await post(world, path, { type: 'secret', key: freshName() })).id } };
 };
 const withSecret: Recipe = (world, route) => secret(world, route);
+const withIntegration: Recipe = (world, route) => integration(world, route);
 const withDeletedSecret: Recipe = (world, route) => secret(world, route, true);
 
-/** By route id; the secrets of all three scopes share theirs, without the scope's name. */
+/** By route id; secrets and integrations of all three scopes share theirs, without the scope's name. */
 const recipes: Readonly<Record<string, Recipe>> = {
   updateDomain: async (world) => ({ params: { domain: await domain(world) } }),
   deleteDomain: async (world) => ({ params: { domain: await domain(world) } }),
@@ -182,6 +190,11 @@ const recipes: Readonly<Record<string, Recipe>> = {
   restoreSecret: withDeletedSecret,
   purgeSecret: withDeletedSecret,
   putAssignments: withSecret,
+  updateIntegration: withIntegration,
+  deleteIntegration: withIntegration,
+  testIntegration: withIntegration,
+  refreshIntegration: withIntegration,
+  putIntegrationAssignments: withIntegration,
   updateSparkJob: withJob,
   suspendSparkJob: withJob,
   deleteSparkJob: withJob,

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { FreeText, Id, Label, SecretKey, Time } from '../names.ts';
+import { FreeText, Id, IntegrationName, Label, SecretKey, Time } from '../names.ts';
 import { assetPermissions, domainPermissions, presets, type AssetPermission, type AssetType } from '../roles.ts';
 import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
 
@@ -74,17 +74,17 @@ const BundleGrant = Closed({
 const BundleAsset = Closed({
   id: Id,
   type: AssetTypeName,
-  name: Type.Optional(Type.String({ description: 'Of a configuration' })),
+  name: Type.Optional(Type.String({ description: 'Of a configuration or an integration' })),
   key: Type.Optional(Type.String({ description: 'Of a secret, in lower case' })),
   prefix: Type.Optional(Type.String({ description: 'Of secrets, in lower case; empty: all' })),
   scope: Type.Optional(Type.Enum(['domain', 'global'], { description: 'Where the secrets live' })),
   actions: ActionsField,
 });
 
-/** A secret by `key` or `prefix`, or a configuration by `name`. */
+/** A secret by `key` or `prefix`, or a configuration or an integration by `name`. */
 const AssetToAdd = Closed({
   type: AssetTypeName,
-  name: Type.Optional(Label),
+  name: Type.Optional(IntegrationName),
   key: Type.Optional(SecretKey),
   prefix: Type.Optional(
     Type.String({

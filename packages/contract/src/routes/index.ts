@@ -5,6 +5,7 @@ import { explainRoutes } from './explain.ts';
 import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
 import { groupRoutes, userRoutes } from './identities.ts';
+import { integrationRoutes } from './integrations.ts';
 import { keyRoutes } from './keys.ts';
 import { domainServiceAccountRoutes, serviceAccountRoutes } from './service-accounts.ts';
 import { operationRoutes } from './operation.ts';
@@ -27,6 +28,7 @@ export const routes = [
   ...domainServiceAccountRoutes,
   ...keyRoutes,
   ...secretRoutes,
+  ...integrationRoutes,
   ...auditRoutes,
   ...operationRoutes,
   ...sparkJobRoutes,

@@ -116,6 +116,8 @@ async function deleteSelector(context: CommandContext, args: BundleChange & { re
 }
 
 export interface MoveConfigurationArgs extends DomainChange {
+  /** An integration, or a configuration of whichever kind. */
+  readonly type: AssetType;
   readonly configurationId: string;
   readonly from: string;
   readonly to: string;
@@ -131,20 +133,37 @@ export interface MovedConfiguration {
 async function moveConfiguration(context: CommandContext, args: MoveConfigurationArgs): Promise<MovedConfiguration> {
   await requireDomain(context, args.scope.id);
   const to = await requireBundle(context, { ...args, bundleId: args.to });
-  const row = await context.db
+  const row = args.type === 'integration' ? await findIntegration(context, args) : await findMoved(context, args);
+  if (row === undefined) throw new StrongroomError('not_found');
+  if (row.bundle_id !== args.from) throw new StrongroomError('version_conflict');
+  const table = args.type === 'integration' ? 'integrations' : 'configurations';
+  await context.db.updateTable(table).set({ bundle_id: to.id }).where('id', '=', row.id).execute();
+  await context.bumpAuthorisation();
+  const moved = { type: row.type, id: row.id, name: row.name };
+  context.audit(accessEvent(args, moved, ['move-asset', `from:${args.from}`, `to:${to.name}`]));
+  return moved;
+}
+
+type PlacedRow = MovedConfiguration & { readonly bundle_id: string | null };
+
+async function findMoved(context: CommandContext, args: MoveConfigurationArgs): Promise<PlacedRow | undefined> {
+  return context.db
     .selectFrom('configurations')
-    .select(['id', 'surface', 'name', 'bundle_id'])
+    .select(['id', 'surface as type', 'name', 'bundle_id'])
     .where('id', '=', args.configurationId)
     .where('scope_id', '=', args.scope.id)
     .where('deleted_at', 'is', null)
     .executeTakeFirst();
-  if (row === undefined) throw new StrongroomError('not_found');
-  if (row.bundle_id !== args.from) throw new StrongroomError('version_conflict');
-  await context.db.updateTable('configurations').set({ bundle_id: to.id }).where('id', '=', row.id).execute();
-  await context.bumpAuthorisation();
-  const object = { type: row.surface, id: row.id, name: row.name };
-  context.audit(accessEvent(args, object, ['move-asset', `from:${args.from}`, `to:${to.name}`]));
-  return { id: row.id, type: row.surface, name: row.name };
+}
+
+async function findIntegration(context: CommandContext, args: MoveConfigurationArgs): Promise<PlacedRow | undefined> {
+  const row = await context.db
+    .selectFrom('integrations')
+    .select(['id', 'name', 'bundle_id'])
+    .where('id', '=', args.configurationId)
+    .where('scope_id', '=', args.scope.id)
+    .executeTakeFirst();
+  return row === undefined ? undefined : { ...row, type: 'integration' };
 }
 
 function selectorExists(bundle: string): StrongroomError {

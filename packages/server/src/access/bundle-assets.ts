@@ -15,7 +15,7 @@ import type { Selector } from './selectors.ts';
 import type { AccessService } from './service.ts';
 import type { AccessSnapshot, Caller, Decision, ScopeRef } from './types.ts';
 
-/** Secrets by `key` or `prefix`, or a configuration by `name`. */
+/** Secrets by `key` or `prefix`, or a configuration or an integration by `name`. */
 export interface AssetInput {
   readonly type: AssetType;
   readonly name?: string;
@@ -129,7 +129,13 @@ export class BundleAssets {
       }
       await this.#store.execute(
         'access.moveConfiguration',
-        { ...change(caller, scope), configurationId: asset.id, from: bundle.id, to: defaultBundleIdOf(scope.id) },
+        {
+          ...change(caller, scope),
+          type: asset.type,
+          configurationId: asset.id,
+          from: bundle.id,
+          to: defaultBundleIdOf(scope.id),
+        },
         expect,
       );
     });
@@ -158,7 +164,7 @@ export class BundleAssets {
     if (asset === null || bundleId === undefined) throw new StrongroomError('not_found');
     const owns = ownsBundle(caller.snapshot, scope, bundleId);
     if (!owns.allow) await this.#access.refuse(caller, 'access.manage', { kind: 'asset', asset }, owns);
-    return { id: asset.id, bundleId };
+    return { id: asset.id, type: asset.type, bundleId };
   }
 
   async #moveConfiguration(
@@ -169,7 +175,13 @@ export class BundleAssets {
   ): Promise<BundleAssetView> {
     const moved = await this.#store.execute(
       'access.moveConfiguration',
-      { ...change(caller, scope), configurationId: configuration.id, from: configuration.bundleId, to: to.id },
+      {
+        ...change(caller, scope),
+        type: configuration.type,
+        configurationId: configuration.id,
+        from: configuration.bundleId,
+        to: to.id,
+      },
       { expectAuthorisationRevision: caller.snapshot.revision },
     );
     return bundleAssetView(caller.snapshot, scope, to.id, { ...moved, selectorScope: null, isPrefix: false });
@@ -182,18 +194,18 @@ export class BundleAssets {
 
 interface PlacedConfiguration {
   readonly id: string;
+  readonly type: AssetType;
   readonly bundleId: string;
 }
 
 type SelectorInput = Omit<Selector, 'bundleId'>;
 
-/** @throws StrongroomError `validation_failed` unless it is a secret with a key or a prefix, or a configuration with a name */
+/** @throws StrongroomError `validation_failed` unless it is a secret with a key or a prefix, or something else with a name */
 function readInput(input: AssetInput): SelectorInput | { readonly type: AssetType; readonly name: string } {
   const { type, name, key, prefix, scope } = input;
-  if (type === 'integration') throw invalid('/type', 'Integrations are put into bundles when they are made.');
   if (type !== 'secret') {
     if (name === undefined || key !== undefined || prefix !== undefined || scope !== undefined) {
-      throw invalid('/name', 'A configuration is named by its name alone.');
+      throw invalid('/name', 'It is named by its name alone.');
     }
     return { type, name };
   }

@@ -113,7 +113,7 @@ export interface DeleteBundleArgs extends BundleChange {
 }
 
 /**
- * Its configurations go to the default bundle, its selectors and grants go.
+ * Its configurations and integrations go to the default bundle, its selectors and grants go.
  * @throws StrongroomError `not_found`, `revision_mismatch`, `state_conflict` for `default`, `in_use` with assets unless forced
  */
 async function deleteBundle(context: CommandContext, args: DeleteBundleArgs): Promise<void> {
@@ -134,13 +134,24 @@ async function deleteBundle(context: CommandContext, args: DeleteBundleArgs): Pr
     .where('deleted_at', 'is', null)
     .limit(1)
     .execute();
-  if (!args.force && selectors.length + configurations.length > 0) {
+  const integrations = await context.db
+    .selectFrom('integrations')
+    .select('id')
+    .where('bundle_id', '=', bundle.id)
+    .limit(1)
+    .execute();
+  if (!args.force && selectors.length + configurations.length + integrations.length > 0) {
     throw new StrongroomError('in_use', {
       detail: `Bundle ${bundle.name} has assets. They would fall back to the default bundle, which more people may use.`,
     });
   }
   await context.db
     .updateTable('configurations')
+    .set({ bundle_id: args.defaultBundleId })
+    .where('bundle_id', '=', bundle.id)
+    .execute();
+  await context.db
+    .updateTable('integrations')
     .set({ bundle_id: args.defaultBundleId })
     .where('bundle_id', '=', bundle.id)
     .execute();

@@ -150,11 +150,11 @@ function ownerOf(row: BundleRow): NamedPrincipal | null {
   };
 }
 
-/** An asset named in a bundle: a selector of secrets, or a configuration. */
+/** An asset named in a bundle: a selector of secrets, a configuration or an integration. */
 export interface AssetRecord {
   readonly id: string;
   readonly type: AssetType;
-  /** The key, the prefix or the configuration's name. */
+  /** The key, the prefix, or the name of the configuration or integration. */
   readonly name: string;
   readonly selectorScope: 'domain' | 'global' | null;
   readonly isPrefix: boolean;
@@ -178,6 +178,8 @@ async function listBundleAssets(
       select id, asset_type as type, selector as name, selector_scope, is_prefix from bundle_assets where bundle_id = ${args.bundleId}
       union all
       select id, surface, name, '', 0 from configurations where bundle_id = ${args.bundleId} and deleted_at is null
+      union all
+      select id, 'integration', name, '', 0 from integrations where bundle_id = ${args.bundleId}
     ) as assets
     where ${named} and ${nameContains(sql`name`, args.q)} and ${isAfter(order, args.after)}
     order by ${sql.join(order)} limit ${args.limit}`.execute(db);

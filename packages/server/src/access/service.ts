@@ -8,7 +8,7 @@ import { refusalText } from './refusal.ts';
 import { createRevisionCache } from './revision-cache.ts';
 import { createSelectorIndex, type SelectorIndex } from './selectors.ts';
 import { buildSnapshot } from './snapshot.ts';
-import { assignmentsOf, configurationByName, domainByName } from './statements.ts';
+import { assignmentsOf, configurationByName, domainByName, integrationByName } from './statements.ts';
 import type { Access, AccessSnapshot, AssetRef, Caller, Decision, Resource, ScopeRef } from './types.ts';
 
 /** Snapshots kept: one per principal that was active lately, a few kilobytes each. */
@@ -84,6 +84,14 @@ export function createAccess(store: Store): AccessService {
     );
   }
 
+  async function integrationAsset(scope: ScopeRef, name: string): Promise<AssetRef | null> {
+    const row = await store.first(integrationByName, [scope.id, name.toLowerCase()]);
+    // Names are unique after folding, yet a path names one exactly.
+    if (row === undefined || row.name !== name) return null;
+    const bundleIds = row.bundle_id === null ? [] : [row.bundle_id];
+    return { type: 'integration', id: row.id, name: row.name, scope, bundleIds };
+  }
+
   async function isAssigned(domain: ScopeRef, secretId: string): Promise<boolean> {
     const row = await store.first(assignmentsOf, [domain.id, secretId]);
     return row === undefined || row.assigned === 0 || row.mine > 0;
@@ -136,6 +144,7 @@ export function createAccess(store: Store): AccessService {
       return asset;
     },
     async configurationAsset(domain: ScopeRef, type: AssetType, name: string): Promise<AssetRef | null> {
+      if (type === 'integration') return integrationAsset(domain, name);
       const row = await store.first(configurationByName, [domain.id, type, name]);
       return row === undefined ? null : { type, id: row.id, name, scope: domain, bundleIds: [row.bundle_id] };
     },

@@ -19,6 +19,16 @@ export const configurationByName = hotStatement<{ readonly id: string; readonly 
     ),
 );
 
+/** Scope, folded name → the integration and its bundle, which it has in domains only. */
+export const integrationByName = hotStatement<{
+  readonly id: string;
+  readonly name: string;
+  readonly bundle_id: string | null;
+}>('access.integrationByName', (db) =>
+  sql<{ id: string; name: string; bundle_id: string | null }>`
+    select id, name, bundle_id from integrations where scope_id = ${''} and folded_name = ${''}`.compile(db),
+);
+
 /** Domain, secret → how many domains the Global secret is assigned to, and whether this is one of them. */
 export const assignmentsOf = hotStatement<{ readonly assigned: number; readonly mine: number }>(
   'access.assignmentsOf',

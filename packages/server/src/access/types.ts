@@ -25,9 +25,9 @@ export interface AssetRef {
   readonly name: string;
   /** The domain in which it is used or to which it belongs. */
   readonly scope: ScopeRef;
-  /** Bundles that hold it: the explicit one for configurations; for secrets all whose selectors match. Never empty: the default bundle has the rest. */
+  /** Bundles that hold it: the explicit one for configurations and integrations; for secrets all whose selectors match. Never empty in a domain: the default bundle has the rest. */
   readonly bundleIds: readonly string[];
-  /** For a Global secret: whether it is assigned to `scope`. */
+  /** For a Global secret or integration: whether it is assigned to `scope`. */
   readonly isAssigned?: boolean;
 }
 
@@ -109,6 +109,6 @@ export interface Access {
     domain: ScopeRef,
     target: { readonly scope: 'domain' | 'global'; readonly secretId: string; readonly key: string },
   ): Promise<AssetRef>;
-  /** A configuration of the domain by name, whatever the caller may do with it. */
-  configurationAsset(domain: ScopeRef, type: AssetType, name: string): Promise<AssetRef | null>;
+  /** A configuration of the domain, or an integration of any scope, by name, whatever the caller may do with it. */
+  configurationAsset(scope: ScopeRef, type: AssetType, name: string): Promise<AssetRef | null>;
 }

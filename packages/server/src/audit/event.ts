@@ -38,6 +38,8 @@ type AuditVerb =
   | 'launch.start'
   | 'launch.end'
   | 'secret.import'
+  | 'integration.test'
+  | 'integration.refresh'
   | 'preflight'
   | 'explain'
   | 'keys.rotate'

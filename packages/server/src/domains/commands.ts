@@ -2,6 +2,7 @@ import { StrongroomError } from '@strongroom/contract/core';
 import { requireDomain } from '../access/command-parts.ts';
 import { defaultBundleIdOf } from '../access/default-bundle.ts';
 import type { Actor } from '../identities/actor.ts';
+import { removeIntegrationsOf } from '../integrations/commands.ts';
 import { keyCommands } from '../keys/commands.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
@@ -134,7 +135,7 @@ async function updateDomain(context: CommandContext, args: UpdateDomainArgs): Pr
 export interface DeleteDomainArgs {
   readonly actor: Actor;
   readonly id: string;
-  /** Also when it holds configurations or secrets. */
+  /** Also when it holds configurations, secrets or integrations. */
   readonly force: boolean;
   readonly expectedRevision?: number;
 }
@@ -154,9 +155,9 @@ async function deleteDomain(context: CommandContext, args: DeleteDomainArgs): Pr
     throw new StrongroomError('state_conflict', {
       detail: `${held.runs} runs of this domain are going on. Stop them first.`,
     });
-  if (!args.force && held.configurations + held.secrets > 0) {
+  if (!args.force && held.configurations + held.secrets + held.integrations > 0) {
     throw new StrongroomError('in_use', {
-      detail: `The domain holds ${held.configurations} configurations and ${held.secrets} secrets.`,
+      detail: `The domain holds ${held.configurations} configurations, ${held.secrets} secrets and ${held.integrations} integrations.`,
     });
   }
   await db
@@ -180,6 +181,7 @@ async function deleteDomain(context: CommandContext, args: DeleteDomainArgs): Pr
   await db.deleteFrom('grants').where('scope_id', '=', scope.id).execute();
   await db.deleteFrom('bundle_grants').where('scope_id', '=', scope.id).execute();
   await db.deleteFrom('bundle_assets').where('scope_id', '=', scope.id).execute();
+  await removeIntegrationsOf(context, scope.id);
   await removeServiceAccounts(context, scope.id);
   await db
     .updateTable('scopes')
@@ -190,14 +192,14 @@ async function deleteDomain(context: CommandContext, args: DeleteDomainArgs): Pr
   await context.bumpAuthorisation();
   context.audit({
     ...domainEvent(args.actor, scope, ['delete', ...(args.force ? ['forced'] : [])]),
-    detail: { configurations: held.configurations, secrets: held.secrets },
+    detail: { configurations: held.configurations, secrets: held.secrets, integrations: held.integrations },
   });
 }
 
 async function contentOf(
   context: CommandContext,
   scopeId: string,
-): Promise<{ configurations: number; secrets: number; runs: number }> {
+): Promise<{ configurations: number; secrets: number; integrations: number; runs: number }> {
   const count = (table: 'configurations' | 'secrets') =>
     context.db
       .selectFrom(table)
@@ -211,8 +213,18 @@ async function contentOf(
     .where('scope_id', '=', scopeId)
     .where('state', 'in', ['queued', 'running'])
     .executeTakeFirstOrThrow();
+  const integrations = await context.db
+    .selectFrom('integrations')
+    .select((column) => column.fn.countAll<number>().as('count'))
+    .where('scope_id', '=', scopeId)
+    .executeTakeFirstOrThrow();
   const [configurations, secrets] = [await count('configurations'), await count('secrets')];
-  return { configurations: configurations.count, secrets: secrets.count, runs: runs.count };
+  return {
+    configurations: configurations.count,
+    secrets: secrets.count,
+    integrations: integrations.count,
+    runs: runs.count,
+  };
 }
 
 /** A domain's service accounts can do nothing without it; their tokens end with them. */

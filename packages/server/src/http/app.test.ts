@@ -80,7 +80,7 @@ describe('createApp', () => {
     [
       'an asset outside a domain',
       { path: '/v1/global/x/{name}', access: { kind: 'asset', action: 'spark-job.view', parameter: 'name' } },
-      'assets belong to a domain',
+      'these assets belong to a domain',
     ],
     [
       'an asset the path doesn’t name',

@@ -41,7 +41,8 @@ function accessProblems(route: RouteDeclaration): string[] {
   if (access.kind === 'platform') return [];
   try {
     const fixed = scopeOfPath(route);
-    if (access.kind === 'asset' && fixed !== undefined) return ['assets belong to a domain'];
+    if (access.kind === 'asset' && fixed !== undefined && row.on === 'asset' && row.platform.length === 0)
+      return ['these assets belong to a domain'];
   } catch {
     return ['its path names no scope'];
   }

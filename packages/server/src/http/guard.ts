@@ -37,7 +37,7 @@ const authenticatedDecision: Decision = { allow: true, because: ['authenticated'
 /** Makes the guard of one route; what depends on the declaration alone is found out once. */
 export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
   const { authentication, access, features, hosts, rateLimit, limits, cookieName } = parts;
-  const place = route.access.kind === 'scope' || route.access.kind === 'asset' ? scopeOfPath(route) : undefined;
+  const scopePlace = route.access.kind === 'scope' || route.access.kind === 'asset' ? scopeOfPath(route) : undefined;
   const assetType = route.access.kind === 'asset' ? assetTypeOf(route) : undefined;
 
   const count = (key: string, perMinute: number): void => {
@@ -66,9 +66,9 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
     action: AssetAction,
     name: string,
   ): Promise<AssetRef> => {
-    const domain = parameter(request, 'domain');
-    const scope = await access.findScope(caller.snapshot, 'domain', domain);
-    if (scope === null) return access.refuseAbsent(caller, action, domain);
+    const place = scopePlace?.name ?? parameter(request, 'domain');
+    const scope = await access.findScope(caller.snapshot, scopePlace?.kind ?? 'domain', place);
+    if (scope === null) return access.refuseAbsent(caller, action, place);
     const asset = assetType === undefined ? null : await access.configurationAsset(scope, assetType, name);
     if (asset === null) throw new StrongroomError('not_found');
     return asset;
@@ -94,8 +94,8 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
         };
         break;
       case 'scope': {
-        const name = place?.name ?? parameter(request, 'domain');
-        const scope = await access.findScope(caller.snapshot, place?.kind ?? 'domain', name);
+        const name = scopePlace?.name ?? parameter(request, 'domain');
+        const scope = await access.findScope(caller.snapshot, scopePlace?.kind ?? 'domain', name);
         if (scope === null) return access.refuseAbsent(caller, declared.action, name);
         const decision = await access.require(caller, declared.action, { kind: 'scope', scope });
         routeRequest.admitted = { caller, decision, scope };

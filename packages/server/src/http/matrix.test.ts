@@ -1,9 +1,9 @@
-import type { RouteDeclaration } from '@strongroom/contract';
+import { actionTable, type RouteDeclaration } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Resource } from '../access/types.ts';
 import { decide, sees } from '../access/decide.ts';
 import type { RequestOptions } from '../../testing/app.ts';
-import { bodyFor } from '../../testing/bodies.ts';
+import { bodyFor, integrationForm } from '../../testing/bodies.ts';
 import { allRoutes } from '../../testing/conformance.ts';
 import {
   absentTarget,
@@ -37,6 +37,11 @@ function bodiesOf(route: RouteDeclaration): RequestOptions[] {
   return [body === undefined ? {} : { body }, malformed];
 }
 
+/** Which segment of a route's path names its asset. */
+function placeOf({ path, access }: RouteDeclaration): number {
+  return path.split('/').indexOf(access.kind === 'asset' ? `{${access.parameter}}` : '');
+}
+
 /** What the declared access of a route is about, in domain `finance`. */
 async function resourceOf(route: RouteDeclaration): Promise<Resource> {
   const { access } = world.test.server.services;
@@ -47,7 +52,9 @@ async function resourceOf(route: RouteDeclaration): Promise<Resource> {
   const scope = await access.findScope(admin, place.kind, place.name);
   if (scope === null) throw new Error(`${route.id}: no scope`);
   if (route.access.kind !== 'asset') return { kind: 'scope', scope };
-  const asset = await access.configurationAsset(scope, 'spark-job', world.finance.job);
+  const { type } = actionTable[route.access.action];
+  const name = decodeURIComponent(pathTo(route, world.finance, world.platform).split('/')[placeOf(route)] ?? '');
+  const asset = await access.configurationAsset(scope, type, name);
   if (asset === null) throw new Error(`${route.id}: no asset`);
   return { kind: 'asset', asset };
 }
@@ -261,6 +268,9 @@ describe('what a caller may not see', () => {
     await world.test.call('POST', '/v1/domains/sales/secrets', { body: { key: 'sales-key', value: 'x' } });
     await world.test.call('POST', '/v1/domains/sales/bundles', { body: { name: 'sales-bundle' } });
     await world.test.call('POST', '/v1/domains/sales/spark-jobs', { body: { name: 'sales-job', command: ['true'] } });
+    await world.test.call('POST', '/v1/domains/sales/integrations', {
+      body: { name: 'sales-job', ...integrationForm },
+    });
     const theirs: Readonly<Record<string, string>> = { key: 'sales-key', bundle: 'sales-bundle', name: 'sales-job' };
     const calls = inDomains.flatMap((route) =>
       parametersOf(route)

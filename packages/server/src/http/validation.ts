@@ -65,7 +65,29 @@ function strictAjv(allErrors: boolean): Ajv {
 
 function compile(ajv: Ajv, schema: AnySchema): ValidateFunction {
   for (const keyword of new Set(annotationsOf(schema))) if (!ajv.RULES.keywords[keyword]) ajv.addKeyword(keyword);
-  return ajv.compile(schema);
+  return ajv.compile(withoutIgnoredDefaults(schema));
+}
+
+/**
+ * Defaults inside the branches of a union are never filled in (which branch it is isn't known yet); they only say what leaving
+ * out means. Ajv refuses to overlook them.
+ */
+function withoutIgnoredDefaults(schema: AnySchema): AnySchema {
+  const strip = (node: unknown, isInBranch: boolean): unknown => {
+    if (Array.isArray(node)) return node.map((each) => strip(each, isInBranch));
+    if (!isRecord(node)) return node;
+    return Object.fromEntries(
+      Object.entries(node)
+        .filter(([keyword, value]) => !(isInBranch && keyword === 'default' && !isSchemaOfProperty(value)))
+        .map(([keyword, value]) => [keyword, strip(value, isInBranch || keyword === 'anyOf')]),
+    );
+  };
+  return strip(schema, false) as AnySchema;
+}
+
+/** A property may be called `default`; then its value is a schema. */
+function isSchemaOfProperty(value: unknown): boolean {
+  return isRecord(value) && 'type' in value;
 }
 
 /** Keywords `x-…` say something to readers of the document and check nothing; a misspelt keyword is still an error. */

@@ -1,4 +1,5 @@
 import { StrongroomError } from '@strongroom/contract';
+import type { KeyIndex } from '../integrations/key-index.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { resealRetired } from '../keys/rotation.ts';
 import { purgeable } from '../secrets/queries.ts';
@@ -13,7 +14,7 @@ const rowsAtOnce = 500;
  * counted denials (`audit/background.ts`), last uses and expired sessions (`identities/activity.ts`), runs and their logs
  * (`runs/service.ts`).
  */
-export function periodicJobs(store: Store, keyring: Keyring): readonly PeriodicJob[] {
+export function periodicJobs(store: Store, keyring: Keyring, keyIndex: KeyIndex): readonly PeriodicJob[] {
   return [
     {
       name: 'idempotency-sweep',
@@ -28,6 +29,11 @@ export function periodicJobs(store: Store, keyring: Keyring): readonly PeriodicJ
       name: 'purge-deleted-secrets',
       everyMilliseconds: 10 * minute,
       run: ({ signal }) => purgeDeleted(store, signal),
+    },
+    {
+      name: 'index-integrations',
+      everyMilliseconds: 15_000,
+      run: ({ signal }) => keyIndex.refreshDue(signal),
     },
     {
       name: 'reseal-values',

@@ -2,7 +2,8 @@ import { formatReference, type SecretMetadata } from '@strongroom/contract';
 import type { Static } from 'typebox';
 import type { ActionAnswer } from '../access/refusal.ts';
 import type { ScopeRef } from '../access/types.ts';
-import type { SecretRow, UseRow } from './queries.ts';
+import type { SecretRow } from './queries.ts';
+import type { UseRow } from './use-rows.ts';
 
 export type SecretView = Static<typeof SecretMetadata>;
 

@@ -1,6 +1,7 @@
 import { type SelectQueryBuilder, sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
+import { type UseRow, useRows } from './use-rows.ts';
 import { prefixEnd, secretSearches, shortestIndexedText } from './search.ts';
 
 export type SecretState = 'stale' | 'expired' | 'expiring' | 'unused' | 'shared-value' | 'deleted';
@@ -178,19 +179,6 @@ async function decorate(
   return rows.map((row) => ({ ...row, uses: counts.get(row.id) ?? 0 }));
 }
 
-export interface UseRow {
-  readonly configuration_id: string;
-  readonly surface: string;
-  readonly configuration: string;
-  readonly domain: string;
-  readonly scope_id: string;
-  readonly pointer: string;
-  readonly name: string;
-  readonly reference: string;
-  readonly kind: 'reference' | 'placeholder';
-  readonly authorised_by: string;
-}
-
 /** Fields of live configurations that refer to the secret, by configuration and field. */
 async function usedBy(
   context: QueryContext,
@@ -225,29 +213,6 @@ async function usedButMissing(
     .orderBy('uses.pointer')
     .limit(args.limit)
     .execute();
-}
-
-function useRows(context: QueryContext) {
-  return context.db
-    .selectFrom('uses')
-    .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')
-    .innerJoin('scopes', 'scopes.id', 'uses.scope_id')
-    .leftJoin('principals', 'principals.id', 'uses.authorised_by')
-    .select((column) => [
-      'uses.configuration_id',
-      'configurations.surface',
-      'configurations.name as configuration',
-      'scopes.name as domain',
-      'uses.scope_id',
-      'uses.pointer',
-      'uses.name',
-      'uses.reference',
-      'uses.kind',
-      column.fn
-        .coalesce(sql<string>`principals.kind || ':' || principals.name`, 'uses.authorised_by')
-        .as('authorised_by'),
-    ])
-    .where('configurations.deleted_at', 'is', null);
 }
 
 async function folders(

@@ -4,7 +4,8 @@ import type { Access, Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
 import { hotStatement, type Store } from '../store/store.ts';
 import { formatVersion, secretView, type SecretView, time, useView } from './metadata.ts';
-import type { SecretRow, SecretState, UseRow } from './queries.ts';
+import type { SecretRow, SecretState } from './queries.ts';
+import type { UseRow } from './use-rows.ts';
 
 export interface SecretListFilter {
   readonly limit?: number;

@@ -1,8 +1,8 @@
 import { foldKey, StrongroomError } from '@strongroom/contract';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
-import type { SecretValue } from '@strongroom/crypto';
-import type { Keys, SealedValue, ValuePlace } from '../keys/keys.ts';
+import type { Keys } from '../keys/keys.ts';
+import { sealInScope } from '../keys/seal-in-scope.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import type { NewSecret, SealedVersion, SecretChanges, SetValue } from './commands.ts';
@@ -318,24 +318,13 @@ export class Secrets {
     copiedFrom: number | null,
   ): Promise<SealedVersion> {
     const isComparable = parsed.value.byteLength >= minComparableBytes;
-    const sealed = await this.#sealed(scope, { scopeId: scope.id, secretId, epoch, version }, parsed.value);
+    const sealed = await sealInScope(
+      this.#store,
+      this.#keys,
+      { scopeId: scope.id, secretId, epoch, version },
+      parsed.value,
+    );
     return { epoch, version, ...sealed, shape: parsed.shape, fieldNames: parsed.fieldNames, isComparable, copiedFrom };
-  }
-
-  /** A domain's keys go with it, so a domain that is just being deleted is not there any more. */
-  async #sealed(scope: ScopeRef, place: ValuePlace, value: SecretValue): Promise<SealedValue> {
-    try {
-      return await this.#keys.seal(place, value);
-    } catch (error) {
-      if (!(error instanceof StrongroomError) || error.code !== 'key_unavailable') throw error;
-      const { id } = scope;
-      const row = await this.#store.db
-        .selectFrom('scopes')
-        .select('deleted_at')
-        .where('id', '=', id)
-        .executeTakeFirst();
-      throw row?.deleted_at === null ? error : new StrongroomError('not_found', { cause: error });
-    }
   }
 
   async #epoch(): Promise<number> {

@@ -4,6 +4,7 @@ import { identityCommands } from '../identities/commands.ts';
 import { keyCommands } from '../keys/commands.ts';
 import { secretCommands } from '../secrets/commands.ts';
 import { importCommands } from '../secrets/import-command.ts';
+import { integrationCommands } from '../integrations/commands.ts';
 import { surfaceCommands } from '../surfaces/commands.ts';
 import { launchCommands } from '../launches/commands.ts';
 import { runCommands } from '../runs/commands.ts';
@@ -20,6 +21,7 @@ export const commands = {
   ...keyCommands,
   ...secretCommands,
   ...importCommands,
+  ...integrationCommands,
   ...surfaceCommands,
   ...launchCommands,
   ...runCommands,

@@ -3,6 +3,7 @@ import { auditQueries } from '../audit/queries.ts';
 import { identityQueries } from '../identities/queries.ts';
 import { keyQueries } from '../keys/queries.ts';
 import { secretQueries } from '../secrets/queries.ts';
+import { integrationQueries } from '../integrations/queries.ts';
 import { surfaceQueries } from '../surfaces/queries.ts';
 import { launchQueries } from '../launches/queries.ts';
 import { runQueries } from '../runs/queries.ts';
@@ -16,6 +17,7 @@ export const queries = {
   ...identityQueries,
   ...keyQueries,
   ...secretQueries,
+  ...integrationQueries,
   ...surfaceQueries,
   ...launchQueries,
   ...runQueries,

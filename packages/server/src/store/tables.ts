@@ -315,6 +315,8 @@ export interface Tables {
     health_at: number | null;
     /** Of the last refresh that began. */
     index_generation: number;
+    /** Keys of this generation and older ones were listed with other settings. */
+    index_from: number;
     index_keys: number;
     /** 1 when there are more keys than the index takes. */
     index_is_cut: number;

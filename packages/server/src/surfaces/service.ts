@@ -1,8 +1,7 @@
 import { type ActionsField, StrongroomError } from '@strongroom/contract';
 import type { Static } from 'typebox';
-import { isDomainOwner } from '../access/decide.ts';
+import { chooseBundle } from '../access/bundle-choice.ts';
 import { actionsOn } from '../access/refusal.ts';
-import { defaultBundleIdOf } from '../access/default-bundle.ts';
 import type { AccessService } from '../access/service.ts';
 import type { AssetRef, Caller, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
@@ -78,7 +77,7 @@ export class ConfigurationService<Input, Document> {
     const wanted = collectWanted(this.surface.fields(document));
     const { unknown, id } = await this.#access.decided(caller, async (current) => {
       this.#requireStill(current, domain);
-      const bundleId = await this.#bundle(current, domain, save.bundle, undefined);
+      const bundleId = await chooseBundle(this.#store, current, domain, save.bundle, undefined);
       const checked = await checkSave(this.#store, this.#access, {
         domain,
         snapshot: current.snapshot,
@@ -134,7 +133,7 @@ export class ConfigurationService<Input, Document> {
     const unknown = await this.#access.decided(caller, async (current) => {
       const row = await this.#current(current, asset, this.surface.actions.update, ifMatch);
       const before = this.surface.parse(row.document);
-      const bundleId = await this.#bundle(current, domain, save.bundle, row.bundle_id);
+      const bundleId = await chooseBundle(this.#store, current, domain, save.bundle, row.bundle_id);
       const held = await usesOfConfiguration(this.#store, row.id);
       const changesAuthority =
         canonical(this.surface.authorityPart(before)) !== canonical(this.surface.authorityPart(document));
@@ -287,32 +286,6 @@ export class ConfigurationService<Input, Document> {
     const row = await findConfiguration(this.#store, domain.id, this.surface.type, name);
     if (row === undefined) throw new StrongroomError('not_found');
     return row;
-  }
-
-  /** The bundle to save into: the current or default one, or one of the domain that the caller owns. */
-  async #bundle(
-    caller: Caller,
-    domain: ScopeRef,
-    name: string | undefined,
-    currentId: string | undefined,
-  ): Promise<string> {
-    const rows = await this.#store.query('surfaces.bundles', { scopeId: domain.id });
-    const defaultId = defaultBundleIdOf(domain.id);
-    const unnamed = currentId ?? defaultId;
-    const wanted = name === undefined ? unnamed : rows.find((row) => row.name === name)?.id;
-    if (wanted !== undefined && wanted === unnamed) return wanted;
-    const owns = (id: string): boolean =>
-      isDomainOwner(caller.snapshot, domain.id) ||
-      (caller.snapshot.domains.get(domain.id)?.ownedBundleIds.has(id) ?? false);
-    if (wanted !== undefined && owns(wanted) && (currentId === undefined || owns(currentId))) return wanted;
-    throw new StrongroomError('validation_failed', {
-      errors: [
-        {
-          pointer: '/bundle',
-          message: 'There is no bundle with this name that you own, or you do not own the one it is in.',
-        },
-      ],
-    });
   }
 
   #event(

@@ -182,7 +182,7 @@ export function bundlesSuite(openStore: OpenStoreForTest): void {
         { type: 'secret', key: 'a', prefix: 'b' },
         { type: 'secret', name: 'a' },
         { type: 'spark-job', key: 'a' },
-        { type: 'integration', name: 'a' },
+        { type: 'integration', key: 'a' },
       ] as const) {
         expect(await codeOf(assets.add(olga, finance, 'constructor', input))).toBe('validation_failed');
       }

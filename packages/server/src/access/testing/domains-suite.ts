@@ -104,7 +104,7 @@ export function domainsSuite(openStore: OpenStoreForTest): void {
       expect(await codeOf(domains.delete(await world.caller('root'), other, { force: true }))).toBe('not_found');
       expect((await world.audit('domain.manage')).at(-1)).toMatchObject({
         because: ['delete', 'forced'],
-        detail: { configurations: 1, secrets: 1 },
+        detail: { configurations: 1, secrets: 1, integrations: 0 },
       });
       // The name is free, the id is not.
       const again = await domains.create(await world.caller('root'), { name: other.name });

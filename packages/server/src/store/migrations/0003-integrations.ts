@@ -53,6 +53,7 @@ const tables: readonly TableSpec[] = [
       health_message: 'text?',
       health_at: 'integer?',
       index_generation: 'integer',
+      index_from: 'integer',
       index_keys: 'integer',
       index_is_cut: 'integer',
       indexed_at: 'integer?',

@@ -1,0 +1,320 @@
+import { type FieldError, StrongroomError } from '@strongroom/contract/core';
+import { useRows } from '../secrets/use-rows.ts';
+import { isUniqueViolation } from '../store/errors.ts';
+import type { CommandContext } from '../store/store.ts';
+import type { Tables } from '../store/tables.ts';
+import { indexCommands } from './index-commands.ts';
+
+export type IntegrationRow = Tables['integrations'];
+
+/** A credential as it is stored. */
+export interface SealedCredential {
+  readonly name: string;
+  readonly epoch: number;
+  readonly version: number;
+  readonly boundTo: string;
+  readonly envelope: Uint8Array;
+  readonly termId: string;
+}
+
+export interface NewIntegration {
+  readonly id: string;
+  readonly scopeId: string;
+  readonly name: string;
+  readonly type: IntegrationRow['type'];
+  readonly description: string;
+  /** JSON. */
+  readonly settings: string;
+  readonly profileId: string | null;
+  readonly bundleId: string | null;
+  readonly credentials: readonly SealedCredential[];
+  readonly by: string;
+  readonly maxIntegrations: number;
+}
+
+/** @throws StrongroomError `already_exists`, `key_clash`, `limit_exceeded`, `not_found` when the domain is gone */
+async function create(context: CommandContext, args: NewIntegration): Promise<{ readonly id: string }> {
+  const { db, now } = context;
+  await requireScope(context, args.scopeId);
+  await requireRoom(context, args);
+  const foldedName = args.name.toLowerCase();
+  const clash = await db
+    .selectFrom('integrations')
+    .select('name')
+    .where('scope_id', '=', args.scopeId)
+    .where('folded_name', '=', foldedName)
+    .executeTakeFirst();
+  if (clash !== undefined) throw nameTaken(args.name, clash.name);
+  try {
+    await db
+      .insertInto('sources')
+      .values({ id: args.id, scope_id: args.scopeId, name: args.name, type: args.type, created_at: now })
+      .execute();
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    throw nameTaken(args.name, args.name);
+  }
+  await db
+    .insertInto('integrations')
+    .values({
+      id: args.id,
+      scope_id: args.scopeId,
+      name: args.name,
+      folded_name: foldedName,
+      type: args.type,
+      description: args.description,
+      settings: args.settings,
+      profile_id: args.profileId,
+      bundle_id: args.bundleId,
+      is_for_all: 0,
+      revision: 1,
+      created_at: now,
+      created_by: args.by,
+      updated_at: now,
+      updated_by: args.by,
+      ...nothingKnown,
+      index_generation: 0,
+      index_from: 0,
+      index_due_at: now,
+    })
+    .execute();
+  await putCredentials(context, args.id, args.credentials, args.by);
+  // Who may see and use it is a matter of access.
+  await context.bumpAuthorisation();
+  return { id: args.id };
+}
+
+export interface IntegrationChange {
+  readonly id: string;
+  /** The revision that was read and decided on. */
+  readonly revision: number;
+  readonly description: string;
+  readonly settings: string;
+  readonly profileId: string | null;
+  readonly bundleId: string | null;
+  /** Whether it is set up otherwise from now on: what was found before says nothing. */
+  readonly isSetUpAnew: boolean;
+  readonly credentials: readonly SealedCredential[];
+  /** Credentials that the new way to sign in does not have. */
+  readonly dropped: readonly string[];
+  readonly by: string;
+}
+
+/** @throws StrongroomError `not_found`; `version_conflict` when somebody else was quicker */
+async function update(context: CommandContext, args: IntegrationChange): Promise<{ readonly revision: number }> {
+  const row = await requireIntegration(context, args.id, args.revision);
+  await context.db
+    .updateTable('integrations')
+    .set({
+      description: args.description,
+      settings: args.settings,
+      profile_id: args.profileId,
+      bundle_id: args.bundleId,
+      revision: row.revision + 1,
+      updated_at: context.now,
+      updated_by: args.by,
+      index_due_at: context.now,
+      ...(args.isSetUpAnew ? { ...nothingKnown, index_from: row.index_generation } : {}),
+    })
+    .where('id', '=', row.id)
+    .execute();
+  if (args.dropped.length > 0) {
+    await context.db
+      .deleteFrom('integration_credentials')
+      .where('source_id', '=', row.id)
+      .where('name', 'in', args.dropped)
+      .execute();
+  }
+  await putCredentials(context, row.id, args.credentials, args.by);
+  if (row.bundle_id !== args.bundleId) await context.bumpAuthorisation();
+  return { revision: row.revision + 1 };
+}
+
+const nothingKnown = {
+  health: 'unknown',
+  health_code: null,
+  health_message: null,
+  health_at: null,
+  index_keys: 0,
+  index_is_cut: 0,
+  indexed_at: null,
+} as const;
+
+async function putCredentials(
+  context: CommandContext,
+  sourceId: string,
+  credentials: readonly SealedCredential[],
+  by: string,
+): Promise<void> {
+  for (const { name, epoch, version, boundTo, envelope, termId } of credentials) {
+    const term = await context.db.selectFrom('key_terms').select('state').where('id', '=', termId).executeTakeFirst();
+    // Sealed under a key that was destroyed since: the scope is being deleted.
+    if (term?.state === 'destroyed') throw new StrongroomError('not_found');
+    const values = {
+      epoch,
+      version,
+      bound_to: boundTo,
+      envelope,
+      term_id: termId,
+      created_at: context.now,
+      created_by: by,
+    };
+    await context.db
+      .insertInto('integration_credentials')
+      .values({ source_id: sourceId, name, ...values })
+      .onConflict((conflict) => conflict.columns(['source_id', 'name']).doUpdateSet(values))
+      .execute();
+  }
+}
+
+/** Uses named in one refusal. */
+const namedUses = 20;
+
+/**
+ * The integration, its credentials and its index go, its id never comes back.
+ * @throws StrongroomError `not_found`, `version_conflict`; `in_use` naming the uses, unless forced
+ */
+async function remove(
+  context: CommandContext,
+  args: { readonly id: string; readonly revision: number; readonly force: boolean },
+): Promise<void> {
+  const row = await requireIntegration(context, args.id, args.revision);
+  if (!args.force) {
+    const uses = await useRows(context)
+      .where('uses.target_scope_id', '=', row.scope_id)
+      .where('uses.target_source_id', '=', row.id)
+      .orderBy('uses.configuration_id')
+      .orderBy('uses.pointer')
+      .limit(namedUses)
+      .execute();
+    if (uses.length > 0) {
+      throw new StrongroomError('in_use', {
+        detail: `The integration ${row.name} is used in ${uses.length === namedUses ? `${namedUses} fields or more` : `${uses.length} field${uses.length === 1 ? '' : 's'}`}.`,
+        errors: uses.map((use): FieldError => ({
+          pointer: use.pointer,
+          reference: use.reference,
+          message: `${use.surface} ${use.configuration} of domain ${use.domain} uses it as ${use.name}`,
+        })),
+      });
+    }
+  }
+  await removeRows(context, [row.id]);
+  await context.bumpAuthorisation();
+}
+
+/** What is left of integrations after this: their ids in uses, receipts and the audit log. */
+async function removeRows({ db }: CommandContext, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  for (const table of ['integration_keys', 'integration_credentials', 'integration_assignments'] as const)
+    await db.deleteFrom(table).where('source_id', 'in', ids).execute();
+  await db.deleteFrom('integrations').where('id', 'in', ids).execute();
+  await db.deleteFrom('sources').where('id', 'in', ids).execute();
+}
+
+/** With their domain. */
+export async function removeIntegrationsOf(context: CommandContext, scopeId: string): Promise<void> {
+  const rows = await context.db.selectFrom('integrations').select('id').where('scope_id', '=', scopeId).execute();
+  await removeRows(
+    context,
+    rows.map(({ id }) => id),
+  );
+}
+
+/** Domains of a Global integration; `isForAll` stands for those that come, too. @throws StrongroomError `not_found`, `version_conflict` */
+async function assign(
+  context: CommandContext,
+  args: {
+    readonly id: string;
+    readonly revision: number;
+    readonly isForAll: boolean;
+    readonly scopeIds: readonly string[];
+    readonly by: string;
+  },
+): Promise<void> {
+  const row = await requireIntegration(context, args.id, args.revision);
+  await context.db
+    .updateTable('integrations')
+    .set({ is_for_all: args.isForAll ? 1 : 0 })
+    .where('id', '=', row.id)
+    .execute();
+  await context.db.deleteFrom('integration_assignments').where('source_id', '=', row.id).execute();
+  for (const scopeId of args.scopeIds) {
+    await requireScope(context, scopeId);
+    await context.db
+      .insertInto('integration_assignments')
+      .values({ source_id: row.id, scope_id: scopeId, created_at: context.now, created_by: args.by })
+      .execute();
+  }
+  await context.bumpAuthorisation();
+}
+
+export interface Checked {
+  readonly id: string;
+  /** The revision that was tried; of another one nothing is known. */
+  readonly revision: number;
+  /** Why it failed; null: it is healthy. */
+  readonly failure: { readonly code: string; readonly message: string } | null;
+}
+
+/** Keeps the outcome of a test. No revision of the settings; nothing when they changed meanwhile. */
+async function checked(context: CommandContext, { id, revision, failure }: Checked): Promise<void> {
+  await context.db
+    .updateTable('integrations')
+    .set({
+      health: failure === null ? 'healthy' : 'unhealthy',
+      health_code: failure?.code ?? null,
+      health_message: failure?.message ?? null,
+      health_at: context.now,
+    })
+    .where('id', '=', id)
+    .where('revision', '=', revision)
+    .execute();
+}
+
+/** @throws StrongroomError `not_found`, `version_conflict` */
+async function requireIntegration(context: CommandContext, id: string, revision: number): Promise<IntegrationRow> {
+  const row = await context.db.selectFrom('integrations').selectAll().where('id', '=', id).executeTakeFirst();
+  if (row === undefined) throw new StrongroomError('not_found');
+  if (row.revision !== revision) throw new StrongroomError('version_conflict');
+  return row;
+}
+
+async function requireScope(context: CommandContext, id: string): Promise<void> {
+  const scope = await context.db
+    .selectFrom('scopes')
+    .select('id')
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst();
+  if (scope === undefined) throw new StrongroomError('not_found');
+}
+
+async function requireRoom(context: CommandContext, args: NewIntegration): Promise<void> {
+  const { count } = await context.db
+    .selectFrom('integrations')
+    .select((column) => column.fn.countAll<number>().as('count'))
+    .where('scope_id', '=', args.scopeId)
+    .executeTakeFirstOrThrow();
+  if (count < args.maxIntegrations) return;
+  throw new StrongroomError('limit_exceeded', {
+    detail: `A scope has at most ${args.maxIntegrations} integrations.`,
+  });
+}
+
+function nameTaken(name: string, other: string): StrongroomError {
+  return name === other
+    ? new StrongroomError('already_exists', { detail: `There is an integration named ${name}.` })
+    : new StrongroomError('key_clash', {
+        detail: `The name ${name} clashes with ${other}.`,
+        hint: 'Names of integrations are unique after case folding.',
+      });
+}
+
+export const integrationCommands = {
+  'integration.create': create,
+  'integration.update': update,
+  'integration.delete': remove,
+  'integration.assign': assign,
+  'integration.checked': checked,
+  ...indexCommands,
+};

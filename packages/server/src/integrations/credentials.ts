@@ -1,0 +1,101 @@
+import { StrongroomError } from '@strongroom/contract';
+import { SecretValue } from '@strongroom/crypto';
+import type { Keys, ValuePlace } from '../keys/keys.ts';
+import { sealInScope } from '../keys/seal-in-scope.ts';
+import { hotStatement, type Store } from '../store/store.ts';
+import type { Tables } from '../store/tables.ts';
+import { bindingDigest, type BoundSettings, boundSettings, fulfils } from './bound-settings.ts';
+import type { SealedCredential } from './commands.ts';
+import { declarationOf, type Settings } from './connection.ts';
+
+type CredentialRow = Tables['integration_credentials'];
+
+/** Integration, name → the credential. */
+const credentialByName = hotStatement<CredentialRow>('integrations.credential', (db) =>
+  db.selectFrom('integration_credentials').selectAll().where('source_id', '=', '').where('name', '=', '').compile(),
+);
+
+/** What a credential belongs to. */
+export interface CredentialOwner {
+  readonly id: string;
+  readonly scopeId: string;
+  readonly type: string;
+  readonly settings: Settings;
+}
+
+/**
+ * Credentials of integrations, sealed in their scope. One opens only for the settings it was typed for: their digest is in the
+ * envelope's additional data, and what they were is compared before.
+ */
+export class IntegrationCredentials {
+  readonly #store: Store;
+  readonly #keys: Keys;
+
+  constructor(store: Store, keys: Keys) {
+    this.#store = store;
+    this.#keys = keys;
+  }
+
+  /** @throws StrongroomError `not_found` when the scope is just being deleted, `key_unavailable` */
+  async seal(owner: CredentialOwner, given: ReadonlyMap<string, string>): Promise<SealedCredential[]> {
+    const { epoch } = await this.#store.db.selectFrom('installation').select('epoch').executeTakeFirstOrThrow();
+    const bound = boundSettings(declarationOf(owner.type), owner.settings);
+    const sealed: SealedCredential[] = [];
+    for (const [name, text] of given) {
+      const before = await this.#store.first(credentialByName, [owner.id, name]);
+      const version = (before?.version ?? 0) + 1;
+      const value = SecretValue.fromText(text);
+      try {
+        const place = placeOf(owner, name, bound, epoch, version);
+        const { envelope, termId } = await sealInScope(this.#store, this.#keys, place, value);
+        sealed.push({ name, epoch, version, boundTo: JSON.stringify(bound), envelope, termId });
+      } finally {
+        value.destroy();
+      }
+    }
+    return sealed;
+  }
+
+  /**
+   * A copy, which the caller destroys.
+   * @throws StrongroomError `state_conflict` when there is none, or it was typed for another destination
+   */
+  async open(owner: CredentialOwner, name: string): Promise<SecretValue> {
+    const row = await this.#store.first(credentialByName, [owner.id, name]);
+    const bound = row === undefined ? [] : (JSON.parse(row.bound_to) as BoundSettings);
+    if (row === undefined || !fulfils(bound, owner.settings))
+      throw new StrongroomError('state_conflict', {
+        detail: `The credential ${name} has to be typed again for this destination.`,
+      });
+    return this.#keys.open(placeOf(owner, name, bound, row.epoch, row.version), row.envelope);
+  }
+
+  /** Which are kept; never what they are. */
+  async list(ids: readonly string[]): Promise<ReadonlyMap<string, readonly CredentialSummary[]>> {
+    if (ids.length === 0) return new Map();
+    const rows = await this.#store.db
+      .selectFrom('integration_credentials')
+      .select(['source_id', 'name', 'epoch', 'version', 'created_at', 'created_by'])
+      .where('source_id', 'in', ids)
+      .orderBy('name')
+      .execute();
+    return Map.groupBy(rows, ({ source_id }) => source_id);
+  }
+}
+
+export type CredentialSummary = Pick<CredentialRow, 'name' | 'epoch' | 'version' | 'created_at' | 'created_by'>;
+
+/** No secret's id holds a slash, so this is no secret's place. */
+export function credentialPlaceId(sourceId: string, name: string, bound: BoundSettings): string {
+  return `${sourceId}/${name}/${bindingDigest(bound)}`;
+}
+
+function placeOf(
+  owner: CredentialOwner,
+  name: string,
+  bound: BoundSettings,
+  epoch: number,
+  version: number,
+): ValuePlace {
+  return { scopeId: owner.scopeId, secretId: credentialPlaceId(owner.id, name, bound), epoch, version };
+}

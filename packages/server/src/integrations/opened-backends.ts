@@ -1,0 +1,122 @@
+import { StrongroomError } from '@strongroom/contract';
+import type { Backend, BackendDefinition } from '@strongroom/backends';
+import type { SecretValue } from '@strongroom/crypto';
+import { hotStatement, type Store } from '../store/store.ts';
+import type { IntegrationRow } from './commands.ts';
+import { type OpenEgress, type Settings, storedSettings } from './connection.ts';
+import type { IntegrationCredentials } from './credentials.ts';
+
+const integrationById = hotStatement<IntegrationRow>('integrations.byId', (db) =>
+  db.selectFrom('integrations').selectAll().where('id', '=', '').compile(),
+);
+
+/** Loads the code of a kind of backend at its first use. */
+export type LoadBackend = (type: string) => Promise<BackendDefinition<unknown>>;
+
+export interface OpenedBackendsParts {
+  readonly store: Store;
+  readonly credentials: IntegrationCredentials;
+  readonly egress: OpenEgress;
+  readonly load: LoadBackend;
+}
+
+interface Opened {
+  readonly revision: number;
+  readonly backend: Promise<Backend>;
+}
+
+/** Backends kept open: connections and tokens of those that were used last. */
+const maxOpened = 500;
+/** Calls of a launch end within 30 s; those that have the old backend in hand may come to their end. */
+const lingerMilliseconds = 60_000;
+
+/** Backends of integrations, opened once for each state of an integration's settings. */
+export class OpenedBackends {
+  readonly #parts: OpenedBackendsParts;
+  /** In the order of their last use. */
+  readonly #opened = new Map<string, Opened>();
+  readonly #lingering = new Map<Opened, NodeJS.Timeout>();
+  #isClosed = false;
+
+  constructor(parts: OpenedBackendsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The backend of an integration as it is set up now. It stays usable for a minute after a change; ask again for each launch
+   * and don't close it. What it is asked for has been decided before.
+   *
+   * @throws StrongroomError `not_found` when there is no such integration (any more), `shutting_down`
+   */
+  async open(sourceId: string): Promise<Backend> {
+    return (await this.openAt(sourceId)).backend;
+  }
+
+  /** {@link open}, with the revision that it is opened at: together with the id it names a state of the source. */
+  async openAt(sourceId: string): Promise<{ readonly backend: Backend; readonly row: IntegrationRow }> {
+    if (this.#isClosed) throw new StrongroomError('shutting_down');
+    const row = await this.#parts.store.first(integrationById, [sourceId]);
+    if (row === undefined) {
+      this.forget(sourceId);
+      throw new StrongroomError('not_found');
+    }
+    const known = this.#opened.get(sourceId);
+    if (known !== undefined && known.revision >= row.revision) {
+      this.#opened.delete(sourceId);
+      this.#opened.set(sourceId, known);
+      return { backend: await known.backend, row };
+    }
+    const settings = storedSettings(row.settings);
+    const owner = { id: row.id, scopeId: row.scope_id, type: row.type, settings };
+    const backend = this.openWith(row.type, settings, (name) => this.#parts.credentials.open(owner, name));
+    const opened = { revision: row.revision, backend };
+    this.forget(sourceId);
+    this.#opened.set(sourceId, opened);
+    const [oldest] = this.#opened.keys();
+    if (this.#opened.size > maxOpened && oldest !== undefined) this.forget(oldest);
+    try {
+      return { backend: await backend, row };
+    } catch (error) {
+      if (this.#opened.get(sourceId) === opened) this.#opened.delete(sourceId);
+      throw error;
+    }
+  }
+
+  /** A backend of its own, which the caller closes. */
+  async openWith(
+    type: string,
+    settings: Settings,
+    credential: (name: string) => Promise<SecretValue>,
+  ): Promise<Backend> {
+    const [definition, egress] = await Promise.all([this.#parts.load(type), this.#parts.egress()]);
+    return definition.open(settings, { egress, credential, now: Date.now });
+  }
+
+  /** After a change or the end of an integration: nobody gets this backend any more. */
+  forget(sourceId: string): void {
+    const opened = this.#opened.get(sourceId);
+    if (opened === undefined) return;
+    this.#opened.delete(sourceId);
+    const timer = setTimeout(() => {
+      this.#lingering.delete(opened);
+      void end(opened);
+    }, lingerMilliseconds).unref();
+    this.#lingering.set(opened, timer);
+  }
+
+  /** Ends all connections; idempotent. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const timer of this.#lingering.values()) clearTimeout(timer);
+    const all = [...this.#opened.values(), ...this.#lingering.keys()];
+    this.#opened.clear();
+    this.#lingering.clear();
+    await Promise.all(all.map(end));
+  }
+}
+
+/** One that could not be opened has nothing to close. */
+async function end({ backend }: Opened): Promise<void> {
+  const [opened] = await Promise.allSettled([backend]);
+  if (opened.status === 'fulfilled') await opened.value.close();
+}

@@ -1,0 +1,75 @@
+import { sql } from 'kysely';
+import { containing, type ListArgs } from '../access/pages.ts';
+import { useRows, type UseRow } from '../secrets/use-rows.ts';
+import type { QueryContext } from '../store/store.ts';
+import type { IntegrationRow } from './commands.ts';
+
+/** With what is shown beside the row. */
+export type ListedIntegration = IntegrationRow & {
+  readonly bundle_name: string | null;
+  readonly profile_name: string | null;
+  readonly uses: number;
+};
+
+/**
+ * Integrations of a scope by (folded name, id); `id` asks for one, `bundleIds` for those of some bundles (null: a scope
+ * without bundles).
+ */
+async function list(
+  { db }: QueryContext,
+  args: ListArgs & {
+    readonly scopeId: string;
+    readonly bundleIds: readonly string[] | null;
+    readonly id?: string;
+  },
+): Promise<readonly ListedIntegration[]> {
+  if (args.bundleIds?.length === 0) return [];
+  let query = db
+    .selectFrom('integrations')
+    .leftJoin('bundles', 'bundles.id', 'integrations.bundle_id')
+    .leftJoin('profiles', 'profiles.id', 'integrations.profile_id')
+    .selectAll('integrations')
+    .select((column) => [
+      'bundles.name as bundle_name',
+      'profiles.name as profile_name',
+      column
+        .selectFrom('uses')
+        .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')
+        .select((use) => use.fn.countAll<number>().as('count'))
+        .whereRef('uses.target_scope_id', '=', 'integrations.scope_id')
+        .whereRef('uses.target_source_id', '=', 'integrations.id')
+        .where('configurations.deleted_at', 'is', null)
+        .$asScalar()
+        .$notNull()
+        .as('uses'),
+    ])
+    .where('integrations.scope_id', '=', args.scopeId);
+  if (args.bundleIds !== null) query = query.where('integrations.bundle_id', 'in', args.bundleIds);
+  if (args.id !== undefined) query = query.where('integrations.id', '=', args.id);
+  if (args.q !== null)
+    query = query.where(sql<boolean>`integrations.folded_name like ${containing(args.q)} escape '\\'`);
+  if (args.after !== null)
+    query = query.where(
+      sql<boolean>`(integrations.folded_name, integrations.id) > (${args.after[0] ?? ''}, ${args.after[1] ?? ''})`,
+    );
+  return query.orderBy('integrations.folded_name').orderBy('integrations.id').limit(args.limit).execute();
+}
+
+/** Fields of configurations that refer to keys of an integration. */
+async function usesOf(
+  context: QueryContext,
+  args: { readonly scopeId: string; readonly sourceId: string; readonly limit: number },
+): Promise<UseRow[]> {
+  return useRows(context)
+    .where('uses.target_scope_id', '=', args.scopeId)
+    .where('uses.target_source_id', '=', args.sourceId)
+    .orderBy('uses.configuration_id')
+    .orderBy('uses.pointer')
+    .limit(args.limit)
+    .execute();
+}
+
+export const integrationQueries = {
+  'integration.list': list,
+  'integration.uses': usesOf,
+};

@@ -1,0 +1,335 @@
+import { type IntegrationType, reservedSourceName, StrongroomError } from '@strongroom/contract';
+import { chooseBundle } from '../access/bundle-choice.ts';
+import { type PageOf, type PageRequest, readPage } from '../access/pages.ts';
+import type { AccessService } from '../access/service.ts';
+import type { AssetRef, Caller, ScopeRef } from '../access/types.ts';
+import type { Keys } from '../keys/keys.ts';
+import { useView } from '../secrets/metadata.ts';
+import { newId } from '../store/ids.ts';
+import type { IdempotencyKey, Store } from '../store/store.ts';
+import { changedNames } from '../surfaces/compare.ts';
+import { reboundPointers } from './bound-settings.ts';
+import type { IntegrationChange } from './commands.ts';
+import {
+  checkAddresses,
+  type ConnectionInput,
+  declarationOf,
+  methodOf,
+  neededCredentials,
+  type OpenEgress,
+  readCredentials,
+  requireSettingsOf,
+  type Settings,
+  storedSettings,
+} from './connection.ts';
+import type { IntegrationCredentials } from './credentials.ts';
+import { integrationEvent } from './events.ts';
+import type { OpenedBackends } from './opened-backends.ts';
+import type { ListedIntegration } from './queries.ts';
+import { assetOfIntegration, type IntegrationView, integrationView } from './views.ts';
+
+export interface NewIntegrationInput extends ConnectionInput {
+  readonly name: string;
+  readonly description?: string;
+  readonly bundle?: string;
+}
+
+export interface IntegrationChanges {
+  readonly description?: string;
+  readonly bundle?: string;
+  readonly settings?: Settings;
+  readonly credentials?: ConnectionInput['credentials'];
+  readonly profile?: string | null;
+}
+
+export interface IntegrationsParts {
+  readonly store: Store;
+  readonly access: AccessService;
+  readonly keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
+  readonly credentials: IntegrationCredentials;
+  readonly backends: OpenedBackends;
+  readonly egress: OpenEgress;
+  readonly maxIntegrations: number;
+}
+
+/** Uses named in one answer. */
+const maxUses = 200;
+
+/** Connections to other people's backends, in all three scopes. Values never come here. */
+export class Integrations {
+  readonly #parts: IntegrationsParts;
+  readonly #store: Store;
+  readonly #access: AccessService;
+
+  constructor(parts: IntegrationsParts) {
+    this.#parts = parts;
+    this.#store = parts.store;
+    this.#access = parts.access;
+  }
+
+  /** @throws StrongroomError `validation_failed`, `egress_denied`, `already_exists`, `key_clash`, `limit_exceeded` */
+  async create(
+    caller: Caller,
+    scope: ScopeRef,
+    input: NewIntegrationInput,
+    idempotency?: IdempotencyKey,
+  ): Promise<IntegrationView> {
+    requireName(input.name);
+    const given = readCredentials(input, new Set(), []);
+    await checkAddresses(this.#parts.egress, input.settings);
+    const id = newId('source');
+    const owner = { id, scopeId: scope.id, type: input.type, settings: input.settings };
+    const credentials = await this.#parts.credentials.seal(owner, given);
+    const created = await this.#access.decided(caller, async (current) => {
+      await this.#access.require(current, 'integration.create', { kind: 'scope', scope });
+      const bundleId =
+        scope.kind === 'domain' ? await chooseBundle(this.#store, current, scope, input.bundle, undefined) : null;
+      const because = [input.type, ...[...given.keys()].map((name) => `credential:${name}`)];
+      return this.#store.execute(
+        'integration.create',
+        {
+          id,
+          scopeId: scope.id,
+          name: input.name,
+          type: input.type,
+          description: input.description ?? '',
+          settings: JSON.stringify(input.settings),
+          profileId: null,
+          bundleId,
+          credentials,
+          by: caller.name,
+          maxIntegrations: this.#parts.maxIntegrations,
+        },
+        {
+          audit: [integrationEvent(current, scope, 'integration.create', { id, name: input.name }, because)],
+          expectAuthorisationRevision: current.snapshot.revision,
+          ...(idempotency === undefined ? {} : { idempotency }),
+        },
+      );
+    });
+    return this.#view(caller, scope, created.id);
+  }
+
+  async get(caller: Caller, asset: AssetRef): Promise<IntegrationView> {
+    return this.#view(caller, asset.scope, asset.id);
+  }
+
+  /** A page by name of what the caller may see. @throws StrongroomError `cursor_invalid` */
+  async list(caller: Caller, scope: ScopeRef, request: PageRequest): Promise<PageOf<IntegrationView>> {
+    const bundleIds = await this.#visibleBundles(caller, scope);
+    const page = await readPage<ListedIntegration, ListedIntegration>(
+      this.#parts.keys,
+      caller,
+      ['integrations', scope.id],
+      request,
+      {
+        read: (args) => this.#store.query('integration.list', { ...args, scopeId: scope.id, bundleIds }),
+        positionOf: (row) => [row.folded_name, row.id],
+        toItem: (row) => row,
+      },
+    );
+    const credentials = await this.#parts.credentials.list(page.items.map(({ id }) => id));
+    const items = page.items.map((row) => integrationView(caller, scope, row, credentials.get(row.id) ?? []));
+    return { ...page, items };
+  }
+
+  /**
+   * What is left out stays. Another destination or way to sign in asks for the credentials anew.
+   * @throws StrongroomError `validation_failed` naming the settings, `egress_denied`, `revision_mismatch`
+   */
+  async update(
+    caller: Caller,
+    asset: AssetRef,
+    changes: IntegrationChanges,
+    ifMatch?: number,
+  ): Promise<IntegrationView> {
+    const { scope } = asset;
+    await this.#access.decided(caller, async (current) => {
+      const row = await this.#current(current, asset, ifMatch);
+      const { change, because } = await this.#change(current, scope, row, changes);
+      if (because.length === 0) return;
+      await this.#store.execute('integration.update', change, {
+        audit: [integrationEvent(current, scope, 'integration.update', row, because)],
+        expectAuthorisationRevision: current.snapshot.revision,
+      });
+      this.#parts.backends.forget(row.id);
+    });
+    return this.#view(caller, scope, asset.id);
+  }
+
+  /** @throws StrongroomError `in_use` naming the uses, unless forced; `revision_mismatch` */
+  async delete(
+    caller: Caller,
+    asset: AssetRef,
+    options: { readonly force: boolean; readonly ifMatch: number | undefined },
+  ) {
+    const { scope } = asset;
+    return this.#access.decided(caller, async (current) => {
+      const row = await this.#current(current, asset, options.ifMatch);
+      const uses = await this.#store.query('integration.uses', {
+        scopeId: scope.id,
+        sourceId: row.id,
+        limit: maxUses,
+      });
+      const because = ['delete', ...(options.force ? ['forced'] : [])];
+      await this.#store.execute(
+        'integration.delete',
+        { id: row.id, revision: row.revision, force: options.force },
+        {
+          audit: [integrationEvent(current, scope, 'integration.update', row, because, { uses: uses.length })],
+          expectAuthorisationRevision: current.snapshot.revision,
+        },
+      );
+      this.#parts.backends.forget(row.id);
+      return { name: row.name, brokenUses: uses.map(useView) };
+    });
+  }
+
+  /** Domains that may use a Global integration. */
+  async assignments(asset: AssetRef): Promise<{ all: boolean; domains: string[] }> {
+    const row = await this.#require(asset.scope, asset.id);
+    const rows = await this.#store.db
+      .selectFrom('integration_assignments')
+      .innerJoin('scopes', 'scopes.id', 'integration_assignments.scope_id')
+      .select('scopes.name')
+      .where('integration_assignments.source_id', '=', row.id)
+      .where('scopes.deleted_at', 'is', null)
+      .orderBy('scopes.name')
+      .execute();
+    return { all: row.is_for_all === 1, domains: rows.map(({ name }) => name) };
+  }
+
+  /** All domains, named ones, or none. @throws StrongroomError `validation_failed` */
+  async assign(
+    caller: Caller,
+    asset: AssetRef,
+    input: { readonly all?: boolean; readonly domains?: readonly string[] },
+  ): Promise<{ all: boolean; domains: string[] }> {
+    const names = input.domains ?? [];
+    const isForAll = input.all === true;
+    if (isForAll ? names.length > 0 : input.domains === undefined)
+      throw invalid('/domains', 'send either all: true or the domains, which may be none');
+    const found = await this.#domains(names);
+    await this.#access.decided(caller, async (current) => {
+      const row = await this.#current(current, asset, undefined);
+      const because = ['assign', ...(isForAll ? ['all'] : [])];
+      await this.#store.execute(
+        'integration.assign',
+        { id: row.id, revision: row.revision, isForAll, scopeIds: found, by: caller.name },
+        {
+          audit: [
+            integrationEvent(current, asset.scope, 'integration.update', row, because, { domains: found.length }),
+          ],
+          expectAuthorisationRevision: current.snapshot.revision,
+        },
+      );
+    });
+    return this.assignments(asset);
+  }
+
+  /** What a change makes of the row, and which parts it changes: names of settings and credentials, never what they are. */
+  async #change(
+    caller: Caller,
+    scope: ScopeRef,
+    row: ListedIntegration,
+    changes: IntegrationChanges,
+  ): Promise<{ readonly change: IntegrationChange; readonly because: readonly string[] }> {
+    const before = storedSettings(row.settings);
+    const settings = changes.settings ?? before;
+    if (changes.settings !== undefined) await requireSettingsOf(row.type, settings);
+    const declaration = declarationOf(row.type);
+    const kept = (await this.#parts.credentials.list([row.id])).get(row.id) ?? [];
+    const given = readCredentials(
+      { type: row.type as IntegrationType, settings, credentials: changes.credentials },
+      new Set(kept.map(({ name }) => name)),
+      reboundPointers(declaration, before, settings),
+    );
+    if (changes.settings !== undefined) await checkAddresses(this.#parts.egress, settings);
+    const owner = { id: row.id, scopeId: scope.id, type: row.type, settings };
+    const needed = neededCredentials(declaration, methodOf(settings));
+    const bundleId =
+      scope.kind === 'domain'
+        ? await chooseBundle(this.#store, caller, scope, changes.bundle, row.bundle_id ?? undefined)
+        : null;
+    const description = changes.description ?? row.description;
+    const changed = changedNames(before, settings).map((name) => `settings:${name}`);
+    return {
+      change: {
+        id: row.id,
+        revision: row.revision,
+        description,
+        settings: JSON.stringify(settings),
+        profileId: row.profile_id,
+        bundleId,
+        isSetUpAnew: changed.length > 0,
+        credentials: await this.#parts.credentials.seal(owner, given),
+        dropped: kept.map(({ name }) => name).filter((name) => !needed.includes(name)),
+        by: caller.name,
+      },
+      because: [
+        ...changed,
+        ...[...given.keys()].map((name) => `credential:${name}`),
+        ...(description === row.description ? [] : ['description']),
+        ...(bundleId === row.bundle_id ? [] : ['bundle']),
+      ],
+    };
+  }
+
+  /** The row as it is now, still the caller's to change. */
+  async #current(current: Caller, asset: AssetRef, ifMatch: number | undefined): Promise<ListedIntegration> {
+    const row = await this.#require(asset.scope, asset.id);
+    const resource = { kind: 'asset', asset: assetOfIntegration(asset.scope, row) } as const;
+    await this.#access.require(current, 'integration.update', resource);
+    if (ifMatch !== undefined && ifMatch !== row.revision)
+      throw new StrongroomError('revision_mismatch', { detail: `It is at revision ${row.revision}.` });
+    return row;
+  }
+
+  async #require(scope: ScopeRef, id: string): Promise<ListedIntegration> {
+    const args = { scopeId: scope.id, id, bundleIds: null, q: null, after: null, limit: 1 };
+    const [row] = await this.#store.query('integration.list', args);
+    if (row === undefined) throw new StrongroomError('not_found');
+    return row;
+  }
+
+  async #view(caller: Caller, scope: ScopeRef, id: string): Promise<IntegrationView> {
+    const row = await this.#require(scope, id);
+    const credentials = await this.#parts.credentials.list([id]);
+    return integrationView(caller, scope, row, credentials.get(id) ?? []);
+  }
+
+  /** Bundles whose integrations the caller may see; null in a scope without bundles, which it may see as a whole. */
+  async #visibleBundles(caller: Caller, scope: ScopeRef): Promise<readonly string[] | null> {
+    const maySee = (bundleId: string | null): boolean => {
+      const asset = assetOfIntegration(scope, { id: '', name: '', bundle_id: bundleId });
+      return this.#access.decide(caller.snapshot, 'integration.view', { kind: 'asset', asset }).allow;
+    };
+    if (scope.kind !== 'domain') return maySee(null) ? null : [];
+    const bundles = await this.#store.query('surfaces.bundles', { scopeId: scope.id });
+    return bundles.map(({ id }) => id).filter(maySee);
+  }
+
+  async #domains(names: readonly string[]): Promise<readonly string[]> {
+    if (names.length === 0) return [];
+    const rows = await this.#store.db
+      .selectFrom('scopes')
+      .select(['id', 'name'])
+      .where('kind', '=', 'domain')
+      .where('deleted_at', 'is', null)
+      .where('name', 'in', names)
+      .execute();
+    const missing = names.filter((name) => !rows.some((row) => row.name === name));
+    if (missing.length === 0) return rows.map(({ id }) => id);
+    throw new StrongroomError('validation_failed', {
+      errors: missing.map((name) => ({ pointer: `/domains/${names.indexOf(name)}`, message: 'no such domain' })),
+    });
+  }
+}
+
+function requireName(name: string): void {
+  if (name.toLowerCase() === reservedSourceName) throw invalid('/name', 'is the name of the managed store');
+}
+
+function invalid(pointer: string, message: string): StrongroomError {
+  return new StrongroomError('validation_failed', { errors: [{ pointer, message }] });
+}

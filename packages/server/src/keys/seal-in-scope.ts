@@ -1,0 +1,28 @@
+import { StrongroomError } from '@strongroom/contract';
+import type { SecretValue } from '@strongroom/crypto';
+import type { Store } from '../store/store.ts';
+import type { Keys, SealedValue, ValuePlace } from './keys.ts';
+
+/**
+ * Seals a value for a place of a scope. A domain's keys go with it, so a domain that is just being deleted is not there any
+ * more.
+ * @throws StrongroomError `not_found`, `key_unavailable`
+ */
+export async function sealInScope(
+  store: Pick<Store, 'db'>,
+  keys: Pick<Keys, 'seal'>,
+  place: ValuePlace,
+  value: SecretValue,
+): Promise<SealedValue> {
+  try {
+    return await keys.seal(place, value);
+  } catch (error) {
+    if (!(error instanceof StrongroomError) || error.code !== 'key_unavailable') throw error;
+    const scope = await store.db
+      .selectFrom('scopes')
+      .select('deleted_at')
+      .where('id', '=', place.scopeId)
+      .executeTakeFirst();
+    throw scope?.deleted_at === null ? error : new StrongroomError('not_found', { cause: error });
+  }
+}
