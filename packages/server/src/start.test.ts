@@ -40,7 +40,7 @@ describe('operation', () => {
     const metrics = await test.request('GET', '/metrics');
     expect(metrics.headers.get('content-type')).toContain('text/plain');
     expect(metrics.text).toContain(
-      'strongroom_http_request_duration_seconds_bucket{le="0.001",route="health",status="200"}',
+      'strongroom_http_request_duration_seconds_bucket{le="0.001",route="checkHealth",status="200"}',
     );
     expect((await test.request('GET', '/metrics', { token: ann.token })).status).toBe(403);
     expect((await test.request('GET', '/metrics', { token: null })).status).toBe(401);
