@@ -1,6 +1,7 @@
 import { StrongroomError } from '@strongroom/contract';
 import { ConfigurationError, loadConfiguration } from './config/load.ts';
 import { processEnvironment } from './config/environment.ts';
+import { createDemo, type DemoOutcome, demoProblems } from './demo/demo.ts';
 import { endOnUncaught, hardenProcess } from './operation/hardening.ts';
 import { createLog } from './operation/log.ts';
 import { type RunningServer, startServer } from './start.ts';
@@ -8,6 +9,8 @@ import { type RunningServer, startServer } from './start.ts';
 export interface ServeOptions {
   /** `--config` */
   readonly configFile?: string | undefined;
+  /** `--demo`: makes the demo domain, once. */
+  readonly demo?: boolean | undefined;
 }
 
 /**
@@ -20,6 +23,8 @@ export async function serve(options: ServeOptions = {}): Promise<number> {
   hardenProcess();
   const configuration = loadConfiguration(processEnvironment(), options);
   const { settings } = configuration;
+  const problems = options.demo === true ? demoProblems(settings) : [];
+  if (problems.length > 0) throw new ConfigurationError(problems);
   const log = createLog(settings.logLevel);
   endOnUncaught(log);
   const signalled = new Promise<0>((resolve) => {
@@ -35,18 +40,36 @@ export async function serve(options: ServeOptions = {}): Promise<number> {
       log.error({ error }, 'the server could not start');
     throw error;
   });
+  const demo = options.demo === true ? await demoOf(server) : undefined;
   // With the anchor on the standard output every line there is a line of it.
   const out = settings.auditAnchor.kind === 'stdout' ? process.stderr : process.stdout;
-  out.write(greeting(server));
+  out.write(greeting(server, demo));
   const code = await Promise.race([signalled, server.failed.then(() => 1 as const)]);
   if (code !== 0) log.error({}, 'the store has ended; so does the server');
   await server.stop();
   return code;
 }
 
+/** A server that can't make what it was asked for ends, like one that can't start. */
+async function demoOf(server: RunningServer): Promise<DemoOutcome> {
+  try {
+    return await createDemo(server);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+const demoLines: Readonly<Record<DemoOutcome, string>> = {
+  made: 'the domain demo was made; to see it work: strongroom job run demo-report --domain demo --follow',
+  present: 'the domain demo was made before; nothing was changed',
+  taken: 'not made: there is another domain named demo',
+};
+
 /** What a person sees at start: where it is, how to get in, what to know. */
 export function greeting(
   server: Pick<RunningServer, 'version' | 'url' | 'metricsUrl' | 'signInLink' | 'created' | 'recovery' | 'warnings'>,
+  demo?: DemoOutcome,
 ): string {
   const lines = [`Strongroom ${server.version}`, '', `  Address   ${server.url}`];
   if (server.metricsUrl !== undefined) lines.push(`  Metrics   ${server.metricsUrl}`);
@@ -62,6 +85,7 @@ export function greeting(
       `  Recovery  ${server.recovery.recoveryKey}`,
       `            shown this once: write it down, apart from the kit, then: strongroom recovery confirm ${server.recovery.kitFile}`,
     );
+  if (demo !== undefined) lines.push(`  Demo      ${demoLines[demo]}`);
   if (server.warnings.length > 0) lines.push('', ...server.warnings.map((warning) => `  ! ${warning}`));
   return `\n${lines.join('\n')}\n\n`;
 }

@@ -5,9 +5,11 @@ import { addConfigOption, type ConfigOptions, withServer } from './configuration
 export function addServeCommand(program: Command, cli: Cli): void {
   addConfigOption(
     program.command('serve').description('start the server; settings are STRONGROOM_* variables and a file'),
-  ).action(
-    cli.action(async (_session, options: ConfigOptions) =>
-      withServer((server) => server.serve({ configFile: options.config })),
-    ),
-  );
+  )
+    .option('--demo', 'make a domain to try things with, once; on loopback only')
+    .action(
+      cli.action(async (_session, options: ConfigOptions & { readonly demo?: true }) =>
+        withServer((server) => server.serve({ configFile: options.config, demo: options.demo })),
+      ),
+    );
 }
