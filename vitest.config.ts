@@ -11,7 +11,13 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'machine',
-          include: ['packages/**/*.test.ts', 'e2e/**/*.test.ts', 'examples/**/*.test.ts', 'scripts/**/*.test.ts'],
+          include: [
+            'packages/**/*.test.ts',
+            'e2e/**/*.test.ts',
+            'examples/**/*.test.ts',
+            'scripts/**/*.test.ts',
+            'servers/**/*.test.ts',
+          ],
           exclude: ['**/node_modules/**', '**/dist/**', '**/*.live.test.ts'],
         },
       },
@@ -19,7 +25,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'live',
-          include: ['packages/**/*.live.test.ts', 'e2e/**/*.live.test.ts'],
+          include: ['{packages,e2e,servers}/**/*.live.test.ts'],
           exclude: ['**/node_modules/**', '**/dist/**'],
           testTimeout: 600_000,
           hookTimeout: 600_000,

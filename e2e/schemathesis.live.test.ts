@@ -1,3 +1,4 @@
+// @needs schemathesis
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,57 +1,108 @@
-// Runs the tests that need what this repository doesn't bring, one suite at a time; what can't be had is named, with the
-// command that installs it. Arguments name the suites to run; without any, all of them.
+// Runs the tests that need what this repository doesn't bring (`*.live.test.ts`), one file at a time. A file says in a line
+// `// @needs NAME …` what it needs; each of those is installed once. What can't be had is named, with what would install it.
+// Arguments choose files, by a part of their path or by what they need; without any, all of them.
 import { spawnSync } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { type Installation, isMissing, type LiveServer } from '../servers/live-server.ts';
+import { elapsed } from '../servers/long-command.ts';
+import { moto } from '../servers/moto.ts';
 import { schemathesis } from '../servers/schemathesis.ts';
-import type { LiveSuite } from '../servers/suite.ts';
+import { vault } from '../servers/vault.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const servers: readonly LiveServer[] = [vault, moto, schemathesis];
 
-const known: readonly LiveSuite[] = [schemathesis];
+interface Suite {
+  readonly file: string;
+  readonly needs: readonly LiveServer[];
+}
 
-/** A test file that needs no preparation is a suite by itself. */
-const others: readonly LiveSuite[] = globSync(['packages/**/*.live.test.ts', 'e2e/**/*.live.test.ts'], {
+const all = globSync('{packages,e2e,servers}/**/*.live.test.ts', {
   cwd: root,
   exclude: (path) => path.includes('node_modules') || path.includes('/dist/'),
 })
-  .filter((file) => !known.some((suite) => suite.file === file))
-  .map((file) => ({ name: file, file, prepare: () => ({ environment: {} }) }));
+  .toSorted()
+  .map((file): Suite => ({ file, needs: needsOf(file) }));
 
 const wanted = process.argv.slice(2);
-const suites = [...known, ...others].filter(({ name }) => wanted.length === 0 || wanted.includes(name));
-const unknown = wanted.filter((name) => !suites.some((suite) => suite.name === name));
+const isChosenBy = (word: string, { file, needs }: Suite): boolean =>
+  file.includes(word) || needs.some(({ name }) => name === word);
+const unknown = wanted.filter((word) => !all.some((suite) => isChosenBy(word, suite)));
 if (unknown.length > 0) {
-  process.stderr.write(
-    `There is no live suite ${unknown.join(', ')}; there are ${[...known, ...others].map(({ name }) => name).join(', ')}.\n`,
-  );
+  const files = all.map(({ file, needs }) => `  ${[file, ...needs.map(({ name }) => name)].join('  ')}\n`).join('');
+  process.stderr.write(`No live test is or needs ${unknown.join(', ')}. There are:\n${files}`);
   process.exit(2);
 }
+const suites = all.filter((suite) => wanted.length === 0 || wanted.some((word) => isChosenBy(word, suite)));
 
+const begun = performance.now();
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+const installations = new Map<LiveServer, Installation>();
 const counts = { passed: 0, failed: 0, skipped: 0 };
-for (const suite of suites) {
-  const prepared = suite.prepare();
-  if ('reason' in prepared) {
-    counts.skipped += 1;
-    process.stdout.write(`SKIPPED ${suite.name}: ${prepared.reason}; install it with: ${prepared.install}\n`);
+
+for (const { file, needs } of suites) {
+  const problems: string[] = [];
+  const environment: Record<string, string> = {};
+  let isBroken = false;
+  for (const server of needs) {
+    try {
+      const installation = installations.get(server) ?? (await server.install((line) => say(`        ${line}`)));
+      installations.set(server, installation);
+      if (isMissing(installation))
+        problems.push(`no ${server.name}: ${installation.reason}. To have it: ${installation.install}`);
+      else Object.assign(environment, installation.environment);
+    } catch (error) {
+      isBroken = true;
+      problems.push(`${server.name}: ${(error as Error).message}`);
+    }
+  }
+  if (problems.length > 0) {
+    counts[isBroken ? 'failed' : 'skipped'] += 1;
+    say(`${isBroken ? 'FAILED ' : 'SKIPPED'} ${file}: ${problems.join('; ')}`);
     continue;
   }
   const started = performance.now();
+  const { passed, tests, output } = run(file, environment);
+  counts[passed ? 'passed' : 'failed'] += 1;
+  say(`${passed ? 'ok     ' : 'FAILED '} ${file} (${tests}, ${elapsed(started)})${passed ? '' : `\n${output}`}`);
+}
+say(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped after ${elapsed(begun)}`);
+if (counts.failed > 0) process.exitCode = 1;
+
+/** Runs one file; says also how many of its tests were left out, which is no failure to vitest. */
+function run(
+  file: string,
+  environment: Readonly<Record<string, string>>,
+): { readonly passed: boolean; readonly tests: string; readonly output: string } {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'live', suite.file],
-    { cwd: root, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024, env: { ...process.env, ...prepared.environment } },
+    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'live', file],
+    {
+      cwd: root,
+      encoding: 'utf8',
+      maxBuffer: 64 * 1024 * 1024,
+      env: { ...process.env, ...environment, NO_COLOR: '1' },
+    },
   );
-  const seconds = `${((performance.now() - started) / 1000).toFixed(0)} s`;
-  if (status === 0) {
-    counts.passed += 1;
-    process.stdout.write(`ok      ${suite.name} (${seconds})\n`);
-  } else {
-    counts.failed += 1;
-    process.stdout.write(`FAILED  ${suite.name} (${seconds})\n${stdout}${stderr}\n`);
-  }
+  const tests = /^ *Tests +(.+?)(?: \(\d+\))?$/m.exec(stdout)?.[1] ?? 'no tests';
+  return { passed: status === 0, tests, output: `${stdout}${stderr}` };
 }
-process.stdout.write(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
-if (counts.failed > 0) process.exitCode = 1;
+
+/** What the file needs. Throws for a name that is none: the tests would fail without saying why. */
+function needsOf(file: string): readonly LiveServer[] {
+  const [, names = ''] = /^\/\/ @needs (.+)$/m.exec(readFileSync(join(root, file), 'utf8')) ?? [];
+  return names
+    .split(/[\s,]+/)
+    .filter((name) => name !== '')
+    .map((name) => {
+      const server = servers.find((candidate) => candidate.name === name);
+      if (server === undefined)
+        throw new Error(`${file} needs ${name}; there are ${servers.map((known) => known.name).join(', ')}.`);
+      return server;
+    });
+}

@@ -1,11 +1,17 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** The folder of one version of something that live tests install: never inside the repository. */
-export function serverFolder(name: string, version: string): string {
-  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+/**
+ * The folder of one version of something that live tests install: never inside the repository.
+ * @param recipe everything else the result depends on; another recipe is another folder, so nothing installed is ever changed
+ */
+export function serverFolder(name: string, version: string, recipe: readonly (string | Uint8Array)[]): string {
+  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
   const parent = join(cache, 'strongroom-servers');
   mkdirSync(parent, { recursive: true });
-  return join(parent, `${name}-${version}`);
+  const hash = createHash('sha256');
+  for (const part of recipe) hash.update(createHash('sha256').update(part).digest());
+  return join(parent, `${name}-${version}-${hash.digest('hex').slice(0, 8)}`);
 }

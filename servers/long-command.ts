@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import { setPriority } from 'node:os';
+import type { Progress } from './live-server.ts';
+
+const reportEveryMs = 30_000;
+
+export interface LongCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly cwd?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** What it does, for the reports: `building vault 1.21.4`. */
+  readonly doing: string;
+}
+
+export interface Ended {
+  /** `null` when the program doesn't exist or was killed. */
+  readonly code: number | null;
+  readonly stderr: string;
+}
+
+/** Runs a command that takes minutes, at low priority; says when it begins, how long it is at it, and when it has ended. */
+export async function runLong(command: LongCommand, progress: Progress): Promise<Ended> {
+  const started = performance.now();
+  progress(`${command.doing} …`);
+  const timer = setInterval(() => progress(`${command.doing} … ${elapsed(started)}`), reportEveryMs);
+  try {
+    const ended = await run(command);
+    progress(`${command.doing}: ${ended.code === 0 ? 'done' : 'failed'} after ${elapsed(started)}`);
+    return ended;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function run(command: LongCommand): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = spawn(command.program, command.args, {
+      cwd: command.cwd,
+      env: { ...process.env, ...command.environment },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    if (child.pid !== undefined) setPriority(child.pid, 10);
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
+    child.once('error', (error) => resolve({ code: null, stderr: error.message }));
+    child.once('close', (code) => resolve({ code, stderr }));
+  });
+}
+
+export function elapsed(since: number): string {
+  const seconds = Math.round((performance.now() - since) / 1000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
