@@ -8,7 +8,8 @@ import type { SecretValue } from '@strongroom/crypto';
  * - Absence is `null`, and is said only when the backend itself said so. Everything else that is not the value is a thrown
  *   `StrongroomError`: `backend_unavailable` (not reached, cut off, too slow), `backend_denied` (its policy or the credential),
  *   `backend_sealed`, `backend_throttled`, `backend_malformed` (an answer that is not the protocol's), `backend_limit`,
- *   `version_conflict`, `not_supported`, `egress_denied`. An outage is never absence.
+ *   `backend_deleted` (deleted or disabled there, and may come back), `version_conflict`, `not_supported`,
+ *   `egress_denied`. An outage is never absence.
  * - No error, and no cause of one, holds a value, a credential or a part of the backend's answer.
  * - A method ends soon after `signal` aborts, with `deadline_exceeded`.
  * - Keys are the backend's own names as the catalogue shows them, `/` between segments; two keys never mean one entry.

@@ -67,6 +67,7 @@ export const exitCodeOfError: Readonly<Record<ErrorCode, number>> = {
   backend_throttled: exitCode.fault,
   backend_malformed: exitCode.fault,
   backend_limit: exitCode.usage,
+  backend_deleted: exitCode.conflict,
   not_supported: exitCode.usage,
 
   audit_unavailable: exitCode.fault,

@@ -247,6 +247,12 @@ export const errorTable = {
     retryable: false,
     hint: 'The detail names the limit.',
   },
+  backend_deleted: {
+    status: 409,
+    title: 'The version was deleted in the backend',
+    retryable: false,
+    hint: 'Undelete it there, or write a new version.',
+  },
   not_supported: {
     status: 422,
     title: 'The backend cannot do this',

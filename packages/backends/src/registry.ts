@@ -1,0 +1,10 @@
+import type { IntegrationType } from '@strongroom/contract';
+import type { BackendDefinition } from './definition.ts';
+
+/**
+ * How each kind of integration is loaded, at its first use: a server without one of a kind loads nothing of it. The settings
+ * that a definition takes are those that the contract declares for the kind.
+ */
+export const registry = {
+  VAULT: async () => (await import('./vault/index.ts')).definition,
+} as const satisfies { readonly [Type in IntegrationType]: () => Promise<BackendDefinition<never>> };

@@ -1,0 +1,83 @@
+import { StrongroomError } from '@strongroom/contract/core';
+import type { SecretValue } from '@strongroom/crypto';
+import { EgressError } from '../egress/index.ts';
+import type { VaultAnswer, VaultConnection, VaultMethod } from './connection.ts';
+import { failureOf, stateFailure } from './failures.ts';
+import type { CachedToken, CallState, TokenCache } from './token-cache.ts';
+
+/** One call of a backend, over as many requests as it takes. */
+export interface VaultCall extends CallState {
+  readonly signal: AbortSignal;
+}
+
+export function startCall(signal: AbortSignal): VaultCall {
+  if (signal.aborted) throw new StrongroomError('deadline_exceeded', { detail: 'Vault: the call was given up.' });
+  return { signal, hasLoggedInAgain: false };
+}
+
+export interface ClientRequest {
+  readonly query?: string;
+  readonly body?: SecretValue;
+  readonly maxBytes?: number;
+  /** For the detail of errors: what is asked for. */
+  readonly about: string;
+  /** Statuses that are answers for the caller; everything else above 299 is thrown. */
+  readonly answers?: readonly number[];
+}
+
+/** Requests with a token, which is had anew once when it is refused. */
+export class VaultClient {
+  readonly connection: VaultConnection;
+  readonly tokens: TokenCache;
+
+  constructor(connection: VaultConnection, tokens: TokenCache) {
+    this.connection = connection;
+    this.tokens = tokens;
+  }
+
+  /** @throws StrongroomError for everything but success and the statuses that the caller takes as answers */
+  async send(method: VaultMethod, path: string, request: ClientRequest, call: VaultCall): Promise<VaultAnswer> {
+    const answer = await this.#sendSignedIn(method, path, request, call);
+    if (answer.status < 300 || request.answers?.includes(answer.status) === true) return answer;
+    throw await failureOf(answer, request.about, this.connection, call.signal);
+  }
+
+  async #sendSignedIn(
+    method: VaultMethod,
+    path: string,
+    request: ClientRequest,
+    call: VaultCall,
+  ): Promise<VaultAnswer> {
+    const first = await this.tokens.current(call.signal);
+    const answer = await this.#sendOnce(method, path, request, first, call);
+    if (answer.status !== 403) return answer;
+    const second = await this.tokens.afterRefusal(first, path, call, call.signal);
+    if (second === null) return answer;
+    const again = await this.#sendOnce(method, path, request, second, call);
+    if (again.status === 403) this.tokens.noteDenied(path, second);
+    return again;
+  }
+
+  async #sendOnce(
+    method: VaultMethod,
+    path: string,
+    { query, body, maxBytes }: ClientRequest,
+    token: CachedToken,
+    { signal }: VaultCall,
+  ): Promise<VaultAnswer> {
+    this.tokens.assertOpen();
+    try {
+      return await this.connection.send(method, path, {
+        signal,
+        token: token.value,
+        ...(query === undefined ? {} : { query }),
+        ...(body === undefined ? {} : { body }),
+        ...(maxBytes === undefined ? {} : { maxBytes }),
+      });
+    } catch (error) {
+      // A standby node redirects to the active one, which isn't followed: the token was given for this address.
+      if (!(error instanceof EgressError) || error.code !== 'backend_malformed') throw error;
+      throw (await stateFailure(this.connection, signal)) ?? error;
+    }
+  }
+}

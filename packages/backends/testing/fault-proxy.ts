@@ -1,0 +1,105 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { FaultKind, InjectFault } from '../src/conformance/index.ts';
+
+export type NetworkFault = Exclude<FaultKind, 'denied' | 'sealed'>;
+
+/** Answers of HTTP for the faults that have one; all of them repeat what they are told to. */
+const answers: Readonly<Partial<Record<NetworkFault, (echo: string) => string>>> = {
+  failing: (echo) => answer('500 Internal Server Error', 'application/json', JSON.stringify({ errors: [echo] }), echo),
+  throttled: (echo) => answer('429 Too Many Requests', 'application/json', JSON.stringify({ errors: [echo] }), echo),
+  malformed: (echo) => answer('200 OK', 'text/html', `<!doctype html><title>${echo}</title>`, echo),
+};
+
+/** Bytes of a server's answer that come through before it is cut. */
+const cutAfterBytes = 40;
+/** Clients notice within it that their idle connections are gone. */
+const noticeMilliseconds = 20;
+
+/** Stands before a real server on loopback and brings the troubles of a network about. It doesn't read HTTP, so it takes any method. */
+export class FaultProxy {
+  readonly #target: { readonly host: string; readonly port: number };
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #fault: { readonly kind: NetworkFault; readonly echo: string } | null = null;
+  #port = 0;
+
+  constructor(url: string) {
+    const { hostname, port } = new URL(url);
+    this.#target = { host: hostname, port: Number(port) };
+    this.#server = createServer((socket) => this.#serve(this.#track(socket)));
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  async listen(): Promise<void> {
+    this.#server.listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  fault(kind: NetworkFault): InjectFault {
+    return async (echo) => {
+      this.#fault = { kind, echo };
+      if (kind === 'unreachable') await this.close();
+      await this.#dropConnections();
+      return async () => {
+        this.#fault = null;
+        await this.#dropConnections();
+        if (kind === 'unreachable') await this.listen();
+      };
+    };
+  }
+
+  async close(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  #serve(client: Socket): void {
+    const fault = this.#fault;
+    const canned = fault === null ? undefined : answers[fault.kind];
+    if (fault !== null && canned !== undefined) {
+      client.once('data', () => client.end(canned(fault.echo)));
+      return;
+    }
+    if (fault?.kind === 'hanging') {
+      client.resume();
+      return;
+    }
+    const server = this.#track(connect(this.#target));
+    client.pipe(server);
+    client.once('close', () => server.destroy());
+    server.once('close', () => client.destroy());
+    if (fault?.kind !== 'cut') server.pipe(client);
+    else server.once('data', (bytes: Buffer) => client.write(bytes.subarray(0, cutAfterBytes), () => client.destroy()));
+  }
+
+  #track(socket: Socket): Socket {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    // The other side breaks off on purpose.
+    socket.on('error', () => socket.destroy());
+    return socket;
+  }
+
+  async #dropConnections(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await wait(noticeMilliseconds);
+  }
+}
+
+function answer(status: string, type: string, body: string, echo: string): string {
+  const headers = [
+    `content-type: ${type}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-echo: ${echo}`,
+    'connection: close',
+  ];
+  return `HTTP/1.1 ${status}\r\n${headers.join('\r\n')}\r\n\r\n${body}`;
+}
