@@ -110,7 +110,10 @@ async function connectChecked(target: Target, addresses: readonly Address[], sig
 }
 
 /** Whether the other end is one of the checked addresses. */
-export function isPeerAmong(socket: Pick<Socket, 'remoteAddress'>, addresses: readonly Address[]): boolean {
+export function isPeerAmong(
+  socket: { readonly remoteAddress?: string | undefined },
+  addresses: readonly Address[],
+): boolean {
   const peer = parseAddress(socket.remoteAddress ?? '');
   return peer !== null && addresses.some(({ text }) => text === peer.text);
 }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { startDnsServer, type Zone } from '../../testing/dns-server.ts';
 import { startRawServer } from '../../testing/servers.ts';
+import { parseAddress } from './addresses.ts';
+import { isPeerAmong } from './connect.ts';
 import { createEgress, type Egress } from './egress.ts';
 import type { EgressError } from './errors.ts';
 
@@ -24,6 +26,8 @@ describe('no socket is opened for an address that is not allowed', () => {
     '127.0.0.1',
     '2130706433',
     '0x7f.1',
+    '0x7f000001',
+    '0x',
     '0177.0.0.1',
     '127.1',
     '①②⑦.⓪.⓪.①',
@@ -198,6 +202,26 @@ describe('what a name leads to', () => {
     await egress.close();
   });
 
+  it.each([['fe80::1%eth0'], ['127.1'], ['']])('refuses a name that leads to %j, which is no address', async (text) => {
+    const egress = createEgress({
+      allow: ['[fe80::]/10:*'],
+      allowLoopback: true,
+      resolve: async () => ['8.8.8.8', text],
+    });
+    expect(await refusal(egress.request('https://vault.example/'))).toMatchObject({ code: 'egress_denied' });
+    await egress.close();
+  });
+
+  it('knows the other end of a connection, in any spelling', () => {
+    const checked = ['2001:db8::1', '192.0.2.1']
+      .map((text) => parseAddress(text))
+      .filter((address) => address !== null);
+    expect(isPeerAmong({ remoteAddress: '2001:DB8:0::1' }, checked)).toBe(true);
+    expect(isPeerAmong({ remoteAddress: '192.0.2.1' }, checked)).toBe(true);
+    for (const remoteAddress of ['192.0.2.2', '::ffff:192.0.2.1', '2001:db8::1%eth0', undefined])
+      expect(isPeerAmong(remoteAddress === undefined ? {} : { remoteAddress }, checked)).toBe(false);
+  });
+
   it('lets a name of the list have private addresses, but neither metadata nor this machine', async () => {
     await using server = await startRawServer();
     await using dns = await startDnsServer({
@@ -255,10 +279,12 @@ describe('what a name leads to', () => {
       });
     await egress.close();
     const silent = createEgress({ allow: [], allowLoopback: false, resolve: () => new Promise(() => undefined) });
-    expect(await refusal(silent.request('https://vault.example/', { deadlineMilliseconds: 100 }))).toMatchObject({
-      code: 'backend_unavailable',
-      step: 'reachable',
-    });
+    const outcome = { code: 'backend_unavailable', step: 'reachable', reason: 'ETIMEDOUT' };
+    expect(await refusal(silent.request('https://vault.example/', { deadlineMilliseconds: 100 }))).toMatchObject(
+      outcome,
+    );
+    const tcp = { host: 'vault.example', port: 389, tls: {}, deadlineMilliseconds: 100 };
+    expect(await refusal(silent.connectTcp(tcp))).toMatchObject(outcome);
     await silent.close();
   });
 });
