@@ -3,7 +3,7 @@ import type { ErrorCode } from '@strongroom/contract/errors';
 import type { Backend, Capabilities, Entry } from '../backend.ts';
 import type { ConformanceContext, FaultKind } from './context.ts';
 import { assert, describeError } from './failure.ts';
-import type { CheckScope } from './scope.ts';
+import type { Trial } from './trial.ts';
 
 /** What a check can't do without: a declared capability, or something of the context. */
 export type Need =
@@ -13,7 +13,9 @@ export type Need =
   | 'cas'
   | 'versions'
   | 'place'
+  | 'place.softDelete'
   | 'known keys'
+  | 'existing keys'
   | 'unknownVersion'
   | 'foreign.beside'
   | 'foreign.inPlaceOf'
@@ -28,7 +30,7 @@ export interface ConformanceCheck {
   readonly needs: readonly Need[];
   /** What it shows, in one sentence. */
   readonly about: string;
-  run(scope: CheckScope): Promise<void>;
+  run(trial: Trial): Promise<void>;
 }
 
 /** Why the check can't be tried here; `null` when it can. */
@@ -60,10 +62,17 @@ function reasonMissing(need: Need, context: ConformanceContext, capabilities: Ca
       return unless(capabilities[need as 'list'], `the capability ${need} is not declared`);
     case 'place':
       return unless(context.place !== undefined, 'nothing may be written');
+    case 'place.softDelete':
+      return unless(
+        context.place?.softDelete !== undefined,
+        'no way was given to delete an entry so that it may come back',
+      );
     case 'known keys': {
       const hasKeys = context.place !== undefined || (context.existingKeys?.length ?? 0) > 0 || capabilities.list;
       return unless(hasKeys, 'no existing key was given, and the backend cannot list');
     }
+    case 'existing keys':
+      return unless((context.existingKeys?.length ?? 0) > 0, 'no existing key was given');
     case 'unknownVersion':
       return unless(context.unknownVersion !== undefined, 'no unknown version was given');
     case 'foreign.beside':
@@ -138,14 +147,14 @@ async function onlyAnswer(backend: Backend, key: string, signal: AbortSignal): P
 export function writingCalls(
   backend: Backend,
   key: string,
-  scope: CheckScope,
+  trial: Trial,
 ): readonly (readonly [string, (signal: AbortSignal) => Promise<unknown>])[] {
   const calls: (readonly [string, (signal: AbortSignal) => Promise<unknown>])[] = [];
   const expect = { kind: 'any' } as const;
   if (backend.capabilities.put) {
     calls.push([
       'put',
-      (signal) => backend.put(key, scope.content(), { signal, expect, intentId: crypto.randomUUID() }),
+      (signal) => backend.put(key, trial.content(), { signal, expect, intentId: crypto.randomUUID() }),
     ]);
   }
   if (backend.capabilities.delete) calls.push(['delete', (signal) => backend.delete(key, { signal, expect })]);

@@ -50,8 +50,10 @@ export interface ConformanceContext {
 export interface ConformancePlace {
   /** Puts an entry, over what is there. It must be there when this resolves. */
   seed(key: string, content: Content): Promise<void>;
-  /** Takes an entry away; one that is not there is success. */
+  /** Takes an entry away, so that nothing of it is left; one that is not there is success. */
   remove(key: string): Promise<void>;
+  /** Deletes or disables an entry so that it may come back, where the place knows that. `remove` must work on it all the same. */
+  softDelete?(key: string): Promise<void>;
 }
 
 export interface ConformanceSizes {

@@ -25,7 +25,8 @@ interface Needle {
 
 function encodings(text: string): Needle[] {
   const bytes = Buffer.from(text);
-  const exact = [text, encodeURIComponent(text), JSON.stringify(text).slice(1, -1), ...base64Alignments(bytes)];
+  const quoted = [JSON.stringify(text), inspect(text, { maxStringLength: null })].map((form) => form.slice(1, -1));
+  const exact = [text, encodeURIComponent(text), ...quoted, ...base64Alignments(bytes)];
   return [
     ...exact.map((form) => ({ text: form, isCaseless: false })),
     { text: bytes.toString('hex'), isCaseless: true },

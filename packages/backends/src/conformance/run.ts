@@ -2,7 +2,7 @@ import { missingNeed, type ConformanceCheck } from './check.ts';
 import { conformanceChecks } from './checks/index.ts';
 import type { ConformanceContext } from './context.ts';
 import { ConformanceFailure, describeError, NotApplicable } from './failure.ts';
-import { CheckScope } from './scope.ts';
+import { Trial } from './trial.ts';
 
 const defaultCheckMs = 60_000;
 
@@ -61,14 +61,14 @@ type Found = Pick<ConformanceResult, 'outcome' | 'reason'>;
 
 async function outcomeOf(check: ConformanceCheck, context: ConformanceContext, signal: AbortSignal): Promise<Found> {
   const checkMs = context.sizes?.checkMs ?? defaultCheckMs;
-  const scope = new CheckScope(context, AbortSignal.any([signal, AbortSignal.timeout(checkMs)]));
-  const { capabilities } = await scope.open();
+  const trial = new Trial(context, AbortSignal.any([signal, AbortSignal.timeout(checkMs)]));
+  const { capabilities } = await trial.open();
   const reason = missingNeed(check, context, capabilities);
   const found: Found =
     reason === null
-      ? await settle(() => within(check.run(scope), checkMs * 1.1))
+      ? await settle(() => within(check.run(trial), checkMs * 1.1))
       : { outcome: 'not-applicable', reason };
-  const ended = await settle(() => within(scope.end(), checkMs));
+  const ended = await settle(() => within(trial.end(), checkMs));
   return found.outcome === 'failed' || ended.outcome === 'passed' ? found : ended;
 }
 

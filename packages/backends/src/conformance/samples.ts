@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { SecretValue } from '@strongroom/crypto';
 import type { Content } from '../backend.ts';
-import type { CheckScope } from './scope.ts';
+import type { Trial } from './trial.ts';
 
 /** Texts that stores and their clients like to change. Each holds a canary, so that no two contents are alike. */
 export const textSamples: Readonly<Record<string, (canary: string) => readonly string[]>> = {
@@ -25,8 +25,8 @@ export const textSamples: Readonly<Record<string, (canary: string) => readonly s
 };
 
 /** The contents of a sample in the place's simplest shape. */
-export function sampleContents(scope: CheckScope, name: keyof typeof textSamples): Content[] {
-  return (textSamples[name]?.(scope.text()) ?? []).map((text) => scope.content(text));
+export function sampleContents(trial: Trial, name: keyof typeof textSamples): Content[] {
+  return (textSamples[name]?.(trial.text()) ?? []).map((text) => trial.content(text));
 }
 
 /** Bytes that are no text: every byte, NUL in front and behind, what looks like a byte order mark. */
@@ -37,8 +37,8 @@ export function binaryContents(): Content[] {
 }
 
 /** Fields whose names objects of JavaScript treat specially, in an order that it would change. */
-export function fieldsContents(scope: CheckScope): Content[] {
-  const canary = scope.text();
+export function fieldsContents(trial: Trial): Content[] {
+  const canary = trial.text();
   const texts = [
     `{"password":"${canary}","username":"app"}`,
     `{"zeta":"1 ${canary}","__proto__":"2","10":"3","9":"4","constructor":"5","Zeta":"6","toString":"7"}`,
@@ -48,11 +48,11 @@ export function fieldsContents(scope: CheckScope): Content[] {
 }
 
 /** A text of just so many bytes; of two bytes a character where `isWide`. */
-export function sized(scope: CheckScope, bytes: number, isWide = false): Content {
-  const shape = scope.context.shapes?.[0] ?? 'text';
+export function sized(trial: Trial, bytes: number, isWide = false): Content {
+  const shape = trial.context.shapes?.[0] ?? 'text';
   const [before, after] = shape === 'fields' ? ['{"value":"', '"}'] : ['', ''];
   const rest = Math.max(0, bytes - before.length - after.length);
-  const seed = scope.text().slice(0, Math.min(40, rest));
+  const seed = trial.text().slice(0, Math.min(40, rest));
   const wide = isWide ? Math.floor((rest - seed.length) / 2) : 0;
   const text = `${seed}${'é'.repeat(wide)}`.concat('x'.repeat(rest - seed.length - wide * 2));
   return { value: SecretValue.fromText(`${before}${text}${after}`), shape };

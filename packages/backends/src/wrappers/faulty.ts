@@ -16,7 +16,7 @@ export type Fault =
   | { readonly kind: 'cut' }
   | { readonly kind: 'hang' };
 
-/** Injects faults, for tests. @param plan is asked at each call; `null`: it goes on as it is */
+/** Injects faults, for tests; into `check` too, which then throws as no backend does. @param plan is asked at each call; `null`: it goes on as it is */
 export function faulty(backend: Backend, plan: (call: BackendCall) => Fault | null): Backend {
   return intercept(backend, async (call, run, signal) => {
     const fault = plan(call);

@@ -1,7 +1,7 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
 import pLimit from 'p-limit';
-import type { Backend, Entry } from '../backend.ts';
+import type { Backend, CheckLine, Entry } from '../backend.ts';
 import { type Deadline, deadlineExceeded, pause, untilAborted, withDeadline } from './deadline.ts';
 import { type BackendMethod, intercept } from './intercept.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -25,6 +25,8 @@ export interface LimitedOptions {
 
 /** Troubles that may be over at the next try. */
 const transient: ReadonlySet<ErrorCode> = new Set(['backend_throttled', 'backend_unavailable']);
+/** Milliseconds after the deadline within which a tried connection can still say where it stood. */
+const checkGraceMs = 500;
 /** Trying these again changes nothing. */
 const idempotent: ReadonlySet<BackendMethod> = new Set(['get', 'getMany', 'list']);
 
@@ -61,11 +63,18 @@ export function limited(backend: Backend, options: LimitedOptions = {}): Backend
     }
   };
 
-  const limitedBackend = intercept(backend, ({ method }, run, signal) =>
+  const limitedCalls = intercept(backend, ({ method }, run, signal) =>
     withDeadline(signal, deadlineMs, (deadline) => request(method, () => run(deadline.signal), deadline)),
   );
   return {
-    ...limitedBackend,
+    ...limitedCalls,
+    check: ({ signal }) =>
+      withDeadline(signal, deadlineMs, (deadline) =>
+        linesInTime(
+          slots(() => backend.check({ signal: deadline.signal })),
+          deadline.signal,
+        ),
+      ),
     getMany: (keys, { signal }) =>
       withDeadline(signal, deadlineMs, async (deadline) => {
         const chunks = chunksOf([...new Set(keys)], backend.capabilities.batch);
@@ -74,6 +83,24 @@ export function limited(backend: Backend, options: LimitedOptions = {}): Backend
         return merged(chunks, outcomes);
       }),
   };
+}
+
+/** A tried connection says itself which step took too long; only of one that does not, this is said for it. */
+async function linesInTime(lines: Promise<readonly CheckLine[]>, signal: AbortSignal): Promise<readonly CheckLine[]> {
+  const { promise: late, resolve } = Promise.withResolvers<readonly CheckLine[]>();
+  const line = { step: 'reachable', outcome: 'failed', code: 'deadline_exceeded' } as const;
+  let timer: NodeJS.Timeout | undefined;
+  const abort = () => {
+    timer = setTimeout(() => resolve([{ ...line, message: 'The backend did not answer in time' }]), checkGraceMs);
+  };
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([lines, late]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 /** Milliseconds until the next try, `null` when there is none. */

@@ -253,6 +253,23 @@ describe('limited: many keys, some of which fail', () => {
   });
 });
 
+describe('limited: a tried connection', () => {
+  test('has its own lines when it ends with its signal', async () => {
+    const check: Backend['check'] = async ({ signal: given }) => {
+      await new Promise((resolve) => given.addEventListener('abort', resolve, { once: true }));
+      return [{ step: 'tls', outcome: 'failed', code: 'deadline_exceeded', message: 'Too slow' }];
+    };
+    const lines = await limited(backendOf({ check }), { deadlineMs: 10 }).check({ signal });
+    expect(lines).toMatchObject([{ step: 'tls', message: 'Too slow' }]);
+  });
+
+  test('has a line when it does not', async () => {
+    const check = () => Promise.withResolvers<never>().promise;
+    const lines = await limited(backendOf({ check }), { deadlineMs: 10 }).check({ signal });
+    expect(lines).toMatchObject([{ step: 'reachable', outcome: 'failed', code: 'deadline_exceeded' }]);
+  });
+});
+
 describe('traced', () => {
   test('tells method, outcome and duration of each call, and no key', async () => {
     const told: TracedCall[] = [];

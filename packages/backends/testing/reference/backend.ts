@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { StrongroomError } from '@strongroom/contract/core';
 import { SecretValue } from '@strongroom/crypto';
 import type { Backend, Capabilities, CheckLine, CheckStep, Content, Entry } from '../../src/backend.ts';
-import { fieldPairs } from '../../src/conformance/scope.ts';
+import { fieldPairs } from '../../src/conformance/content.ts';
 import type { WireRequest } from './server.ts';
 import { ReferenceStore, type StoredEntry } from './store.ts';
 
@@ -30,7 +30,7 @@ export function openReferenceBackend(port: number, token: string, capabilities =
   };
   const many = async (keys: readonly string[], signal: AbortSignal) => {
     const { entries } = await call('/get-many', { keys }, signal);
-    return (entries as [string, StoredEntry | null][]).map(([key, entry]) => [key, entryOf(entry)] as const);
+    return (entries as [string, StoredAnswer][]).map(([key, entry]) => [key, entryOf(entry)] as const);
   };
   return {
     type: 'reference',
@@ -39,7 +39,9 @@ export function openReferenceBackend(port: number, token: string, capabilities =
       assertKey(key);
       if (version !== undefined && !/^[1-9][0-9]{0,14}$/.test(version)) return null;
       const { entry } = await call('/get', { key, ...(version === undefined ? {} : { version }) }, signal);
-      return entryOf(entry as StoredEntry | null);
+      const answer = entryOf(entry as StoredAnswer);
+      if (answer instanceof StrongroomError) throw answer;
+      return answer;
     },
     async getMany(keys, { signal }) {
       const answers = new Map<string, Entry | null | StrongroomError>();
@@ -104,8 +106,11 @@ function assertContent({ value, shape }: Content, capabilities: Capabilities): v
   }
 }
 
-function entryOf(stored: StoredEntry | null): Entry | null {
+type StoredAnswer = StoredEntry | 'deleted' | null;
+
+function entryOf(stored: StoredAnswer): Entry | null | StrongroomError {
   if (stored === null) return null;
+  if (stored === 'deleted') return new StrongroomError('backend_deleted', { detail: 'It was deleted there' });
   const { valueBase64, ...rest } = stored;
   const bytes = Buffer.from(valueBase64, 'base64');
   const fieldNames = stored.shape === 'fields' ? (fieldPairs(bytes) ?? []).map(([name]) => name) : null;

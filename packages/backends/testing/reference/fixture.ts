@@ -19,6 +19,9 @@ import { ReferenceStore } from './store.ts';
 export class ReferenceFixture {
   readonly server: ReferenceServer;
   readonly store: ReferenceStore;
+  /** For defects that several instances have together. */
+  shared: Backend | undefined;
+  opened = 0;
   readonly #folder: string;
 
   private constructor(folder: string) {
@@ -46,6 +49,7 @@ export class ReferenceFixture {
       open: () => Promise.resolve(wrap(this.open(capabilities))),
       place: {
         seed: (key, content) => Promise.resolve(this.seed(key, content)),
+        softDelete: (key) => Promise.resolve(this.store.softDelete(key)),
         remove: (key) => Promise.resolve(this.store.remove(key)),
       },
       keyKinds: Object.keys(keyKinds) as KeyKind[],

@@ -39,6 +39,11 @@ export class ReferenceServer {
     return this.#port;
   }
 
+  /** What the trouble under way puts into its answers. */
+  get echo(): string {
+    return this.#fault?.echo ?? '';
+  }
+
   async listen(): Promise<void> {
     this.#server.listen(this.#port, '127.0.0.1');
     await once(this.#server, 'listening');
@@ -115,13 +120,17 @@ export class ReferenceServer {
     }
   }
 
+  #read(key: string, version: string | null): StoredEntry | 'deleted' | null {
+    return version === null && this.store.isDeleted(key) ? 'deleted' : this.store.get(key, version);
+  }
+
   #perform(path: string, body: WireRequest): unknown {
     const { key = '', expect = { kind: 'any' } } = body;
     switch (path) {
       case '/get':
-        return { entry: this.store.get(key, body.version ?? null) };
+        return { entry: this.#read(key, body.version ?? null) };
       case '/get-many':
-        return { entries: (body.keys ?? []).map((one) => [one, this.store.get(one, null)]) };
+        return { entries: (body.keys ?? []).map((one) => [one, this.#read(one, null)]) };
       case '/list': {
         const limit = Math.min(body.limit ?? pageSize, pageSize);
         const keys = this.store.list(body.after ?? null, limit + 1);

@@ -37,7 +37,7 @@ export class StoreRefusal extends Error {
 
 const schema = `
   CREATE TABLE entries (
-    key TEXT PRIMARY KEY, version INTEGER NOT NULL, owner TEXT NOT NULL, intent TEXT, annotation TEXT
+    key TEXT PRIMARY KEY, version INTEGER NOT NULL, owner TEXT NOT NULL, intent TEXT, annotation TEXT, deleted INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   CREATE TABLE contents (
     version INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, shape TEXT NOT NULL, value BLOB NOT NULL,
@@ -73,6 +73,15 @@ export class ReferenceStore {
     };
   }
 
+  /** Whether it is deleted and may come back. */
+  isDeleted(key: string): boolean {
+    return this.#row('SELECT deleted FROM entries WHERE key = ?', key)?.['deleted'] === 1;
+  }
+
+  softDelete(key: string): void {
+    this.database.prepare('UPDATE entries SET deleted = 1 WHERE key = ?').run(key);
+  }
+
   /** Our keys after the one given, in the order of their bytes. */
   list(after: string | null, limit: number): string[] {
     const rows = this.database
@@ -96,7 +105,7 @@ export class ReferenceStore {
     this.database
       .prepare(
         `INSERT INTO entries (key, version, owner, intent) VALUES (?, ?, 'ours', ?)
-         ON CONFLICT (key) DO UPDATE SET version = excluded.version, intent = excluded.intent`,
+         ON CONFLICT (key) DO UPDATE SET version = excluded.version, intent = excluded.intent, deleted = 0`,
       )
       .run(key, lastInsertRowid, intentId);
     return String(lastInsertRowid);

@@ -2,7 +2,7 @@ import { StrongroomError } from '@strongroom/contract/core';
 import { checkSteps, type Backend, type CheckLine } from '../../backend.ts';
 import { errorOf, expectCode, noError, readingCalls, writingCalls, type ConformanceCheck } from '../check.ts';
 import { assert, describeError } from '../failure.ts';
-import type { CheckScope } from '../scope.ts';
+import type { Trial } from '../trial.ts';
 
 /** What holds whatever is in the place: what is declared, trying the connection, closing. */
 export const basicChecks: readonly ConformanceCheck[] = [
@@ -10,8 +10,8 @@ export const basicChecks: readonly ConformanceCheck[] = [
     name: 'capabilities-consistent',
     needs: [],
     about: 'What is declared makes sense together, and stays the same.',
-    async run(scope) {
-      const backend = await scope.open();
+    async run(trial) {
+      const backend = await trial.open();
       const { capabilities: declared } = backend;
       assert(/^[a-z][a-z0-9-]*$/.test(backend.type), 'the type is not a lower-case name');
       assert(Number.isInteger(declared.batch) && declared.batch >= 1, 'batch is not a whole number from 1 on');
@@ -20,8 +20,8 @@ export const basicChecks: readonly ConformanceCheck[] = [
       const isWhole = containerBytes === undefined || containerBytes >= valueBytes;
       assert(isWhole, 'limits.containerBytes is smaller than limits.valueBytes');
       assert(!declared.cas || declared.put || declared.delete, 'cas is declared, and neither put nor delete');
-      await backend.check(scope.options);
-      const other = await scope.open();
+      await backend.check(trial.options);
+      const other = await trial.open();
       const isSame = JSON.stringify(other.capabilities) === JSON.stringify(backend.capabilities);
       assert(isSame, 'two instances declare different capabilities');
     },
@@ -30,23 +30,23 @@ export const basicChecks: readonly ConformanceCheck[] = [
     name: 'undeclared-not-supported',
     needs: [],
     about: 'A capability that is not declared is refused as `not_supported`.',
-    async run(scope) {
-      const backend = await scope.open();
+    async run(trial) {
+      const backend = await trial.open();
       const { capabilities: declared } = backend;
       if (!declared.list) {
-        await expectCode(() => backend.list({ ...scope.options, limit: 1 }), ['not_supported'], 'list');
+        await expectCode(() => backend.list({ ...trial.options, limit: 1 }), ['not_supported'], 'list');
       }
-      if (scope.context.place === undefined) return;
-      await assertUndeclaredWrites(scope, backend);
+      if (trial.context.place === undefined) return;
+      await assertUndeclaredWrites(trial, backend);
     },
   },
   {
     name: 'check-lines',
     needs: [],
     about: 'A tried connection that works says so, a line for each step, in their order.',
-    async run(scope) {
-      const backend = await scope.open();
-      const lines = await backend.check(scope.options);
+    async run(trial) {
+      const backend = await trial.open();
+      const lines = await backend.check(trial.options);
       assertLines(lines);
       const failed = lines.find(({ outcome }) => outcome === 'failed');
       assert(failed === undefined, `the step ${failed?.step} failed with ${failed?.code}`);
@@ -60,14 +60,14 @@ export const basicChecks: readonly ConformanceCheck[] = [
     name: 'close-then-typed-error',
     needs: [],
     about: 'After `close` every call fails with a typed error; closing again is fine.',
-    async run(scope) {
-      const backend = await scope.open();
+    async run(trial) {
+      const backend = await trial.open();
       await backend.close();
       await backend.close();
-      const calls = [...readingCalls(backend, scope.key('closed'))];
-      if (scope.context.place !== undefined) calls.push(...writingCalls(backend, scope.key('closed'), scope));
+      const calls = [...readingCalls(backend, trial.key('closed'))];
+      if (trial.context.place !== undefined) calls.push(...writingCalls(backend, trial.key('closed'), trial));
       for (const [name, call] of calls) {
-        const error = await errorOf(() => call(scope.signal));
+        const error = await errorOf(() => call(trial.signal));
         assert(error !== noError, `${name} after close did not throw`);
         assert(error instanceof StrongroomError, `${name} after close: ${describeError(error)}`);
       }
@@ -77,11 +77,11 @@ export const basicChecks: readonly ConformanceCheck[] = [
     name: 'close-of-one-leaves-others',
     needs: ['known keys'],
     about: 'Closing one instance does not disturb another over the same place.',
-    async run(scope) {
-      const [one, other] = [await scope.open(), await scope.open()];
-      const [key = ''] = await scope.knownKeys(one, 1);
+    async run(trial) {
+      const [one, other] = [await trial.open(), await trial.open()];
+      const [key = ''] = await trial.knownKeys(one, 1);
       await one.close();
-      assert((await other.get(key, scope.options)) !== null, 'the other instance does not find what is there');
+      assert((await other.get(key, trial.options)) !== null, 'the other instance does not find what is there');
     },
   },
 ];
@@ -100,13 +100,13 @@ export function assertLines(lines: readonly CheckLine[]): void {
 }
 
 /** Not on a real backend: an instance that forgot to refuse would write there. */
-async function assertUndeclaredWrites(scope: CheckScope, backend: Backend): Promise<void> {
+async function assertUndeclaredWrites(trial: Trial, backend: Backend): Promise<void> {
   const { capabilities: declared } = backend;
-  const key = scope.key('undeclared');
-  const any = { ...scope.options, expect: { kind: 'any' } } as const;
-  const conditional = { ...scope.options, expect: { kind: 'intent', intentId: crypto.randomUUID() } } as const;
+  const key = trial.key('undeclared');
+  const any = { ...trial.options, expect: { kind: 'any' } } as const;
+  const conditional = { ...trial.options, expect: { kind: 'intent', intentId: crypto.randomUUID() } } as const;
   const put = (options: typeof any | typeof conditional) => () =>
-    backend.put(key, scope.content(), { ...options, intentId: crypto.randomUUID() });
+    backend.put(key, trial.content(), { ...options, intentId: crypto.randomUUID() });
   if (!declared.put) await expectCode(put(any), ['not_supported'], 'put');
   if (!declared.delete) await expectCode(() => backend.delete(key, any), ['not_supported'], 'delete');
   if (declared.cas) return;
@@ -114,5 +114,5 @@ async function assertUndeclaredWrites(scope: CheckScope, backend: Backend): Prom
   if (declared.delete) {
     await expectCode(() => backend.delete(key, conditional), ['not_supported'], 'a delete with an expectation');
   }
-  assert((await backend.get(key, scope.options)) === null, 'something was written all the same');
+  assert((await backend.get(key, trial.options)) === null, 'something was written all the same');
 }

@@ -2,7 +2,8 @@ import type { ErrorCode } from '@strongroom/contract/errors';
 import { expectCode, noError, errorOf, readingCalls, writingCalls, type ConformanceCheck } from '../check.ts';
 import type { FaultKind } from '../context.ts';
 import { assert, describeError } from '../failure.ts';
-import { assertEntry, holds, type CheckScope } from '../scope.ts';
+import { assertEntry, holds } from '../content.ts';
+import type { Trial } from '../trial.ts';
 import { assertLines } from './basics.ts';
 import { put } from './writing.ts';
 
@@ -23,28 +24,28 @@ export const faultChecks: readonly ConformanceCheck[] = [
     name: `fault-${kind}-thrown`,
     needs: [`fault ${kind}`, 'known keys'],
     about: `The trouble “${kind}” is thrown as ${codesOf[kind].join(' or ')} by every call, never absence, and passes with its cause.`,
-    run: (scope) => assertThrown(scope, kind, codesOf[kind]),
+    run: (trial) => assertThrown(trial, kind, codesOf[kind]),
   })),
   ...(['unreachable', 'denied', 'sealed', 'malformed', 'failing'] as const).map((kind): ConformanceCheck => ({
     name: `fault-${kind}-in-check`,
     needs: [`fault ${kind}`],
     about: `A tried connection with the trouble “${kind}” does not throw: a step says that it failed, those after it are skipped.`,
-    run: (scope) => assertLinesSay(scope, kind, codesOf[kind]),
+    run: (trial) => assertLinesSay(trial, kind, codesOf[kind]),
   })),
   {
     name: 'fault-cut-write-recognised',
     needs: ['fault cut', 'put', 'place'],
     about: 'After a write that was cut off, the id of the intent says whether it happened.',
-    async run(scope) {
-      const backend = await scope.open();
-      const key = scope.key('cut');
+    async run(trial) {
+      const backend = await trial.open();
+      const key = trial.key('cut');
       const [before, after] = [crypto.randomUUID(), crypto.randomUUID()];
-      const [old, fresh] = [scope.content(), scope.content()];
-      await put(scope, backend, key, old, before);
-      const undo = await scope.inject('cut');
-      await expectCode(() => put(scope, backend, key, fresh, after), ['backend_unavailable'], 'put');
+      const [old, fresh] = [trial.content(), trial.content()];
+      await put(trial, backend, key, old, before);
+      const undo = await trial.inject('cut');
+      await expectCode(() => put(trial, backend, key, fresh, after), ['backend_unavailable'], 'put');
       await undo();
-      const entry = await backend.get(key, scope.options);
+      const entry = await backend.get(key, trial.options);
       assert(entry !== null, 'the entry is gone');
       const isOld = entry.intentId === before;
       assert(isOld || entry.intentId === after, 'the entry is of neither write');
@@ -53,33 +54,33 @@ export const faultChecks: readonly ConformanceCheck[] = [
   },
 ];
 
-async function assertThrown(scope: CheckScope, kind: FaultKind, codes: readonly ErrorCode[]): Promise<void> {
-  const [used, unused] = [await scope.open(), await scope.open()];
-  const [key = ''] = await scope.knownKeys(used, 1);
-  const before = await used.get(key, scope.options);
+async function assertThrown(trial: Trial, kind: FaultKind, codes: readonly ErrorCode[]): Promise<void> {
+  const [used, unused] = [await trial.open(), await trial.open()];
+  const [key = ''] = await trial.knownKeys(used, 1);
+  const before = await used.get(key, trial.options);
   assert(before !== null, 'a key that is known to be there is not found');
-  const undo = await scope.inject(kind);
+  const undo = await trial.inject(kind);
   for (const [backend, which] of [
     [used, 'one that was used'],
     [unused, 'a new one'],
   ] as const) {
-    const calls = [...readingCalls(backend, key), ...readingCalls(backend, scope.key('absent'))];
-    if (scope.context.place !== undefined) calls.push(...writingCalls(backend, scope.key('write'), scope));
-    for (const [name, call] of calls) await expectCode(() => call(scope.signal), codes, `${name} of ${which}`);
+    const calls = [...readingCalls(backend, key), ...readingCalls(backend, trial.key('absent'))];
+    if (trial.context.place !== undefined) calls.push(...writingCalls(backend, trial.key('write'), trial));
+    for (const [name, call] of calls) await expectCode(() => call(trial.signal), codes, `${name} of ${which}`);
   }
   await undo();
   for (const backend of [used, unused]) {
-    const entry = await backend.get(key, scope.options);
+    const entry = await backend.get(key, trial.options);
     assert(entry !== null && holds(entry, before), 'when the trouble is over, the entry is not what it was');
   }
 }
 
-async function assertLinesSay(scope: CheckScope, kind: FaultKind, codes: readonly ErrorCode[]): Promise<void> {
-  const backend = await scope.open();
-  await scope.inject(kind);
+async function assertLinesSay(trial: Trial, kind: FaultKind, codes: readonly ErrorCode[]): Promise<void> {
+  const backend = await trial.open();
+  await trial.inject(kind);
   let lines: Awaited<ReturnType<typeof backend.check>> = [];
   const error = await errorOf(async () => {
-    lines = await backend.check(scope.options);
+    lines = await backend.check(trial.options);
   });
   assert(error === noError, `check: ${describeError(error)}`);
   assertLines(lines);

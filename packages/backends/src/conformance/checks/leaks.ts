@@ -6,10 +6,10 @@ import { faultKinds } from '../context.ts';
 import { assert, describeError, NotApplicable } from '../failure.ts';
 import { leakIn } from '../leaks.ts';
 import { sized } from '../samples.ts';
-import type { CheckScope } from '../scope.ts';
+import type { Trial } from '../trial.ts';
 import { put } from './writing.ts';
 
-const hangMs = 40;
+const hangMs = 20;
 
 /** No error holds a value, a credential or a part of the answer. */
 export const leakChecks: readonly ConformanceCheck[] = [
@@ -17,22 +17,22 @@ export const leakChecks: readonly ConformanceCheck[] = [
     name: 'error-without-answer',
     needs: ['known keys'],
     about: 'Errors of every trouble hold neither a credential nor a part of the answer, also not in their causes.',
-    async run(scope) {
-      const kinds = faultKinds.filter((kind) => scope.context.faults?.[kind] !== undefined);
+    async run(trial) {
+      const kinds = faultKinds.filter((kind) => trial.context.faults?.[kind] !== undefined);
       if (kinds.length === 0) throw new NotApplicable('no fault was given');
-      const backend = await scope.open();
-      const [key = ''] = await scope.knownKeys(backend, 1);
+      const backend = await trial.open();
+      const [key = ''] = await trial.knownKeys(backend, 1);
       for (const kind of kinds) {
-        const echo = scope.text();
-        const undo = await scope.inject(kind, echo);
-        for (const instance of [backend, await scope.open()]) {
+        const echo = trial.text();
+        const undo = await trial.inject(kind, echo);
+        for (const instance of [backend, await trial.open()]) {
           for (const [name, call] of readingCalls(instance, key)) {
             const error = await errorOf(() => call(AbortSignal.timeout(kind === 'hanging' ? hangMs : 10_000)));
             assert(error !== noError, `with the trouble “${kind}”, ${name} did not throw`);
-            assertClean(scope, error, [echo], `${name} with the trouble “${kind}”`);
+            assertClean(trial, error, [echo], `${name} with the trouble “${kind}”`);
           }
           const lines = await instance.check({ signal: AbortSignal.timeout(kind === 'hanging' ? hangMs : 10_000) });
-          assertClean(scope, lines, [echo], `check with the trouble “${kind}”`);
+          assertClean(trial, lines, [echo], `check with the trouble “${kind}”`);
         }
         await undo();
       }
@@ -42,25 +42,25 @@ export const leakChecks: readonly ConformanceCheck[] = [
     name: 'error-without-value',
     needs: ['put', 'place'],
     about: 'Errors of writes that are refused, conflict or fail, hold nothing of the value.',
-    async run(scope) {
-      const backend = await scope.open();
-      const key = scope.key('refused');
-      await put(scope, backend, key, scope.content());
-      const refused = await refusedWrites(scope, backend, key);
+    async run(trial) {
+      const backend = await trial.open();
+      const key = trial.key('refused');
+      await put(trial, backend, key, trial.content());
+      const refused = await refusedWrites(trial, backend, key);
       for (const [what, write, value] of refused) {
         const error = await errorOf(write);
         if (error === noError) continue;
         assert(error instanceof StrongroomError, `${what}: ${describeError(error)}`);
-        assertClean(scope, error, [value], what);
+        assertClean(trial, error, [value], what);
       }
-      for (const kind of faultKinds.filter((fault) => scope.context.faults?.[fault] !== undefined)) {
-        const undo = await scope.inject(kind);
-        const text = scope.text();
+      for (const kind of faultKinds.filter((fault) => trial.context.faults?.[fault] !== undefined)) {
+        const undo = await trial.inject(kind);
+        const text = trial.text();
         const signal = AbortSignal.timeout(kind === 'hanging' ? hangMs : 10_000);
         const options = { signal, expect: { kind: 'any' }, intentId: crypto.randomUUID() } as const;
-        const error = await errorOf(() => backend.put(key, scope.content(text), options));
+        const error = await errorOf(() => backend.put(key, trial.content(text), options));
         assert(error !== noError, `with the trouble “${kind}”, put did not throw`);
-        assertClean(scope, error, [text], `put with the trouble “${kind}”`);
+        assertClean(trial, error, [text], `put with the trouble “${kind}”`);
         await undo();
       }
     },
@@ -69,20 +69,20 @@ export const leakChecks: readonly ConformanceCheck[] = [
     name: 'error-without-value-at-rest',
     needs: ['place'],
     about: 'Errors about an entry that is there hold nothing of its value.',
-    async run(scope) {
-      const backend = await scope.open();
-      const key = scope.key('at-rest');
-      const text = scope.text();
-      await scope.seed(key, scope.content(text));
-      await backend.get(key, scope.options);
-      const kinds = faultKinds.filter((fault) => scope.context.faults?.[fault] !== undefined);
+    async run(trial) {
+      const backend = await trial.open();
+      const key = trial.key('at-rest');
+      const text = trial.text();
+      await trial.seed(key, trial.content(text));
+      await backend.get(key, trial.options);
+      const kinds = faultKinds.filter((fault) => trial.context.faults?.[fault] !== undefined);
       if (kinds.length === 0) throw new NotApplicable('no fault was given');
       for (const kind of kinds) {
-        const undo = await scope.inject(kind, text);
+        const undo = await trial.inject(kind, text);
         for (const [name, call] of readingCalls(backend, key)) {
           const error = await errorOf(() => call(AbortSignal.timeout(kind === 'hanging' ? hangMs : 10_000)));
           assert(error !== noError, `with the trouble “${kind}”, ${name} did not throw`);
-          assertClean(scope, error, [text], `${name} with the trouble “${kind}”`);
+          assertClean(trial, error, [text], `${name} with the trouble “${kind}”`);
         }
         await undo();
       }
@@ -92,10 +92,10 @@ export const leakChecks: readonly ConformanceCheck[] = [
     name: 'entry-prints-nothing',
     needs: ['known keys'],
     about: 'An entry that is printed or made JSON shows nothing of its value.',
-    async run(scope) {
-      const backend = await scope.open();
-      for (const key of await scope.knownKeys(backend, 3)) {
-        const entry = await backend.get(key, scope.options);
+    async run(trial) {
+      const backend = await trial.open();
+      for (const key of await trial.knownKeys(backend, 3)) {
+        const entry = await backend.get(key, trial.options);
         assert(entry !== null, 'a key that is known to be there is not found');
         const place = leakIn(entry, [Buffer.from(entry.value.reveal()).toString('utf8')]);
         assert(place === null, 'the value is printed with the entry');
@@ -107,28 +107,28 @@ export const leakChecks: readonly ConformanceCheck[] = [
 
 type RefusedWrite = readonly [string, () => Promise<unknown>, string];
 
-async function refusedWrites(scope: CheckScope, backend: Backend, key: string): Promise<RefusedWrite[]> {
+async function refusedWrites(trial: Trial, backend: Backend, key: string): Promise<RefusedWrite[]> {
   const write = (what: string, target: string, content: Content, expectAbsent = false): RefusedWrite => {
     const expect = expectAbsent ? ({ kind: 'absent' } as const) : ({ kind: 'any' } as const);
-    const options = { ...scope.options, expect, intentId: crypto.randomUUID() };
+    const options = { ...trial.options, expect, intentId: crypto.randomUUID() };
     const value = Buffer.from(content.value.reveal()).toString('latin1').slice(0, 2048);
     return [what, () => backend.put(target, content, options), canaryIn(value)];
   };
   const writes = [
-    write('a write under a name that cannot be', scope.named('$/../\0'), scope.content()),
-    write('a write of NUL', key, scope.content(`${scope.text()}\0`)),
+    write('a write under a name that cannot be', trial.named('$/../\0'), trial.content()),
+    write('a write of NUL', key, trial.content(`${trial.text()}\0`)),
     write('a write of bytes', key, {
-      value: SecretValue.fromBytes(Buffer.from(`${scope.text()}\xff`, 'latin1')),
+      value: SecretValue.fromBytes(Buffer.from(`${trial.text()}\xff`, 'latin1')),
       shape: 'binary',
     }),
     write('a write of fields that are none', key, {
-      value: SecretValue.fromText(`{"a":"${scope.text()}"`),
+      value: SecretValue.fromText(`{"a":"${trial.text()}"`),
       shape: 'fields',
     }),
   ];
-  if (backend.capabilities.cas) writes.push(write('a write that conflicts', key, scope.content(), true));
+  if (backend.capabilities.cas) writes.push(write('a write that conflicts', key, trial.content(), true));
   const limit = backend.capabilities.limits.valueBytes;
-  if (limit <= scope.largestBytes(backend)) writes.push(write('a write over the limit', key, sized(scope, limit + 1)));
+  if (limit <= trial.largestBytes(backend)) writes.push(write('a write over the limit', key, sized(trial, limit + 1)));
   return writes;
 }
 
@@ -137,8 +137,8 @@ function canaryIn(text: string): string {
   return /canary[0-9a-f]+/.exec(text)?.[0] ?? text;
 }
 
-function assertClean(scope: CheckScope, error: unknown, texts: readonly string[], what: string): void {
-  const credentials = (scope.context.credentials ?? []).map((value) => Buffer.from(value.reveal()).toString('utf8'));
+function assertClean(trial: Trial, error: unknown, texts: readonly string[], what: string): void {
+  const credentials = (trial.context.credentials ?? []).map((value) => Buffer.from(value.reveal()).toString('utf8'));
   const place = leakIn(error, texts);
   assert(place === null, `${what}: ${place} holds a value or a part of the answer`);
   const credentialPlace = leakIn(error, credentials);

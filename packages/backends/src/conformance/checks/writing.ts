@@ -4,51 +4,52 @@ import type { Backend, Content } from '../../backend.ts';
 import { errorOf, noError, refusals, type ConformanceCheck } from '../check.ts';
 import { assert, describeError } from '../failure.ts';
 import { binaryContents, fieldsContents, sampleContents, textSamples } from '../samples.ts';
-import { assertEntry, type CheckScope } from '../scope.ts';
+import { assertEntry } from '../content.ts';
+import type { Trial } from '../trial.ts';
 
 export const writingChecks: readonly ConformanceCheck[] = [
   ...Object.keys(textSamples).map((sample): ConformanceCheck => ({
     name: `put-${sample}`,
     needs: ['put', 'place'],
     about: `What is written is read back byte for byte: ${sample}.`,
-    run: (scope) => writeBack(scope, sampleContents(scope, sample)),
+    run: (trial) => writeBack(trial, sampleContents(trial, sample)),
   })),
   {
     name: 'put-empty',
     needs: ['put', 'place', 'empty'],
     about: 'An empty value is written as a value.',
-    run: (scope) => writeBack(scope, [scope.content('')]),
+    run: (trial) => writeBack(trial, [trial.content('')]),
   },
   {
     name: 'put-binary',
     needs: ['put', 'place', 'binary'],
     about: 'Bytes that are no text are written as they are.',
-    run: (scope) => writeBack(scope, binaryContents()),
+    run: (trial) => writeBack(trial, binaryContents()),
   },
   {
     name: 'put-fields',
     needs: ['put', 'place', 'fields'],
     about: 'Fields are written under their names, also those that objects treat specially.',
-    run: (scope) => writeBack(scope, fieldsContents(scope)),
+    run: (trial) => writeBack(trial, fieldsContents(trial)),
   },
   {
     name: 'put-kept-or-refused',
     needs: ['put', 'place'],
     about:
       'What the place may be unable to keep (NUL, an empty value, bytes) is kept exactly or refused, never altered.',
-    async run(scope) {
-      const backend = await scope.open();
-      const contents = [scope.content(`${scope.text()}\0tail`), scope.content(''), ...binaryContents()];
+    async run(trial) {
+      const backend = await trial.open();
+      const contents = [trial.content(`${trial.text()}\0tail`), trial.content(''), ...binaryContents()];
       for (const [index, content] of contents.entries()) {
-        const key = scope.key(`kept-${index}`);
-        const error = await errorOf(() => put(scope, backend, key, content));
+        const key = trial.key(`kept-${index}`);
+        const error = await errorOf(() => put(trial, backend, key, content));
         if (error === noError) {
-          assertEntry(await backend.get(key, scope.options), content, `sample ${index + 1}`);
+          assertEntry(await backend.get(key, trial.options), content, `sample ${index + 1}`);
           continue;
         }
         const isRefused = error instanceof StrongroomError && refusals.includes(error.code);
         assert(isRefused, `sample ${index + 1}: ${describeError(error)}`);
-        assert((await backend.get(key, scope.options)) === null, 'a value that was refused left an entry');
+        assert((await backend.get(key, trial.options)) === null, 'a value that was refused left an entry');
       }
     },
   },
@@ -56,14 +57,14 @@ export const writingChecks: readonly ConformanceCheck[] = [
     name: 'put-seen-by-others',
     needs: ['put', 'place'],
     about: 'What was written is there for every instance when the write has ended.',
-    async run(scope) {
-      const [one, other] = [await scope.open(), await scope.open()];
-      const key = scope.key('seen');
+    async run(trial) {
+      const [one, other] = [await trial.open(), await trial.open()];
+      const key = trial.key('seen');
       for (let round = 1; round <= 3; round += 1) {
-        const content = scope.content();
-        await put(scope, one, key, content);
-        assertEntry(await other.get(key, scope.options), content, `at another instance, after write ${round}`);
-        assertEntry(await one.get(key, scope.options), content, `at the same instance, after write ${round}`);
+        const content = trial.content();
+        await put(trial, one, key, content);
+        assertEntry(await other.get(key, trial.options), content, `at another instance, after write ${round}`);
+        assertEntry(await one.get(key, trial.options), content, `at the same instance, after write ${round}`);
       }
     },
   },
@@ -71,27 +72,27 @@ export const writingChecks: readonly ConformanceCheck[] = [
     name: 'put-whole',
     needs: ['put', 'place', 'fields'],
     about: 'A write replaces the entry whole: fields that it does not have are gone.',
-    async run(scope) {
-      const backend = await scope.open();
-      const key = scope.key('whole');
+    async run(trial) {
+      const backend = await trial.open();
+      const key = trial.key('whole');
       const fields = (text: string): Content => ({ value: SecretValue.fromText(text), shape: 'fields' });
-      await put(scope, backend, key, fields(`{"first":"${scope.text()}","second":"2"}`));
-      const second = fields(`{"second":"${scope.text()}"}`);
-      await put(scope, backend, key, second);
-      assertEntry(await backend.get(key, scope.options), second, 'after a write with fewer fields');
+      await put(trial, backend, key, fields(`{"first":"${trial.text()}","second":"2"}`));
+      const second = fields(`{"second":"${trial.text()}"}`);
+      await put(trial, backend, key, second);
+      assertEntry(await backend.get(key, trial.options), second, 'after a write with fewer fields');
     },
   },
   {
     name: 'put-version',
     needs: ['put', 'place'],
     about: 'The version that a write returns is the one that is then read.',
-    async run(scope) {
-      const backend = await scope.open();
-      const key = scope.key('version');
+    async run(trial) {
+      const backend = await trial.open();
+      const key = trial.key('version');
       const seen = new Set<string>();
       for (let round = 0; round < 3; round += 1) {
-        const { version } = await put(scope, backend, key, scope.content());
-        const entry = await backend.get(key, scope.options);
+        const { version } = await put(trial, backend, key, trial.content());
+        const entry = await backend.get(key, trial.options);
         assert(entry !== null, 'what was written is not there');
         assert(entry.version === version, 'the version that is read is not the one that the write returned');
         if (version === null) continue;
@@ -104,15 +105,15 @@ export const writingChecks: readonly ConformanceCheck[] = [
     name: 'put-intent-kept',
     needs: ['put', 'place'],
     about: 'The id of the intent is kept with the entry and read with it, by every way of reading.',
-    async run(scope) {
-      const [backend, other] = [await scope.open(), await scope.open()];
-      const key = scope.key('intent');
+    async run(trial) {
+      const [backend, other] = [await trial.open(), await trial.open()];
+      const key = trial.key('intent');
       for (let round = 0; round < 2; round += 1) {
         const intentId = crypto.randomUUID();
-        await put(scope, backend, key, scope.content(), intentId);
-        const entry = await other.get(key, scope.options);
+        await put(trial, backend, key, trial.content(), intentId);
+        const entry = await other.get(key, trial.options);
         assert(entry?.intentId === intentId, 'the entry does not have the id of the write that left it');
-        const answer = (await other.getMany([key], scope.options)).get(key) ?? null;
+        const answer = (await other.getMany([key], trial.options)).get(key) ?? null;
         const isThere = answer !== null && !(answer instanceof Error) && answer.intentId === intentId;
         assert(isThere, 'getMany does not have the id of the write that left the entry');
       }
@@ -122,22 +123,22 @@ export const writingChecks: readonly ConformanceCheck[] = [
     name: 'put-neighbours-at-once',
     needs: ['put', 'place'],
     about: 'Writes of different keys at the same time all stay, also where they share one object.',
-    async run(scope) {
-      const backends = [await scope.open(), await scope.open()];
+    async run(trial) {
+      const backends = [await trial.open(), await trial.open()];
       const contents = Array.from(
         { length: 10 },
-        (_, index) => [scope.key(`at-once-${index}`), scope.content()] as const,
+        (_, index) => [trial.key(`at-once-${index}`), trial.content()] as const,
       );
       await Promise.all(
         contents.map(([key, content], index) => {
           const backend = backends[index % 2];
           assert(backend !== undefined, 'no instance');
-          return put(scope, backend, key, content);
+          return put(trial, backend, key, content);
         }),
       );
-      const reader = await scope.open();
+      const reader = await trial.open();
       for (const [key, content] of contents) {
-        assertEntry(await reader.get(key, scope.options), content, 'one of ten writes at the same time');
+        assertEntry(await reader.get(key, trial.options), content, 'one of ten writes at the same time');
       }
     },
   },
@@ -145,13 +146,13 @@ export const writingChecks: readonly ConformanceCheck[] = [
     name: 'put-listed',
     needs: ['put', 'list', 'place'],
     about: 'What was written is listed under its key.',
-    async run(scope) {
-      const backend = await scope.open();
-      const key = scope.key('put-listed');
-      await put(scope, backend, key, scope.content());
+    async run(trial) {
+      const backend = await trial.open();
+      const key = trial.key('put-listed');
+      await put(trial, backend, key, trial.content());
       let cursor: string | null = null;
       do {
-        const page = await backend.list({ ...scope.options, limit: 100, ...(cursor === null ? {} : { cursor }) });
+        const page = await backend.list({ ...trial.options, limit: 100, ...(cursor === null ? {} : { cursor }) });
         if (page.items.some((item) => item.key === key)) return;
         cursor = page.nextCursor;
       } while (cursor !== null);
@@ -162,20 +163,20 @@ export const writingChecks: readonly ConformanceCheck[] = [
 
 /** A write that expects nothing. */
 export function put(
-  scope: CheckScope,
+  trial: Trial,
   backend: Backend,
   key: string,
   content: Content,
   intentId: string = crypto.randomUUID(),
 ): Promise<{ readonly version: string | null }> {
-  return backend.put(key, content, { ...scope.options, expect: { kind: 'any' }, intentId });
+  return backend.put(key, content, { ...trial.options, expect: { kind: 'any' }, intentId });
 }
 
-async function writeBack(scope: CheckScope, contents: readonly Content[]): Promise<void> {
-  const backend = await scope.open();
+async function writeBack(trial: Trial, contents: readonly Content[]): Promise<void> {
+  const backend = await trial.open();
   for (const [index, content] of contents.entries()) {
-    const key = scope.key(`write-${index}`);
-    await put(scope, backend, key, content);
-    assertEntry(await backend.get(key, scope.options), content, `sample ${index + 1}`);
+    const key = trial.key(`write-${index}`);
+    await put(trial, backend, key, content);
+    assertEntry(await backend.get(key, trial.options), content, `sample ${index + 1}`);
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { SecretValue } from '@strongroom/crypto';
-import type { Backend, Content, Entry } from '../backend.ts';
+import type { Backend, Content } from '../backend.ts';
 import type { ConformanceContext, ConformancePlace, FaultKind } from './context.ts';
 import { assert, NotApplicable } from './failure.ts';
 
@@ -12,11 +12,11 @@ const seedsAtOnce = 8;
 /**
  * What one check works with: instances, keys and entries of its own, and their removal afterwards.
  */
-export class CheckScope {
+export class Trial {
   readonly context: ConformanceContext;
   readonly signal: AbortSignal;
   /** Of every key made here. */
-  readonly run = `conformance-${randomBytes(5).toString('hex')}`;
+  readonly name = `conformance-${randomBytes(5).toString('hex')}`;
   readonly #opened: Backend[] = [];
   readonly #keys = new Set<string>();
   readonly #undo: (() => Promise<void>)[] = [];
@@ -49,18 +49,18 @@ export class CheckScope {
 
   /** A key of this check's own, in the plainest form: lower-case letters, digits, hyphens. It is removed afterwards. */
   key(word: string): string {
-    return this.named(`$-${word}`);
+    return this.removedAfterwards(this.named(`$-${word}`));
   }
 
-  /** A key by a pattern in which `$` is this run's name; the bare ones (`__proto__`) are names without it. */
+  /**
+   * A key by a pattern in which `$` is this trial's name; the bare ones (`__proto__`) are names without it. It may be one
+   * that no place takes, so that it is removed only if it is seeded or said to be written.
+   */
   named(pattern: string): string {
-    const key = `${this.context.keyPrefix ?? ''}${pattern.replaceAll('$', this.run)}`;
-    this.#keys.add(key);
-    return key;
+    return `${this.context.keyPrefix ?? ''}${pattern.replaceAll('$', this.name)}`;
   }
 
-  /** A key made by hand from one of this check's own; it is removed afterwards. */
-  own(key: string): string {
+  removedAfterwards(key: string): string {
     this.#keys.add(key);
     return key;
   }
@@ -130,7 +130,7 @@ export class CheckScope {
   async absentKey(backend: Backend): Promise<string> {
     if (this.context.place !== undefined) return this.key('absent');
     const [known = ''] = await this.knownKeys(backend, 1);
-    return `${known.slice(0, known.lastIndexOf('/') + 1)}${this.run}`;
+    return `${known.slice(0, known.lastIndexOf('/') + 1)}${this.name}`;
   }
 
   /** Brings a trouble about until the check ends or the returned function is called. */
@@ -169,77 +169,4 @@ export class CheckScope {
     for (const backend of this.#opened) await attempt(() => backend.close());
     assert(failures.length === 0, `after the check, ${failures.length} entries or instances could not be taken away`);
   }
-}
-
-/** Shows that an entry is what was written, without saying what it is. */
-export function assertEntry(entry: Entry | null, expected: Content, what: string): asserts entry is Entry {
-  assert(entry !== null, `${what}: nothing is there`);
-  const [got, wanted] = [Buffer.from(entry.value.reveal()), Buffer.from(expected.value.reveal())];
-  if (expected.shape === 'fields') {
-    assertFields(got, wanted, what);
-    return;
-  }
-  assert(got.equals(wanted), `${what}: ${describeDifference(got, wanted)}`);
-  const isJson = entry.shape === 'fields' && fieldPairs(wanted) !== null;
-  assert(entry.shape === expected.shape || isJson, `${what}: the shape is ${entry.shape}, not ${expected.shape}`);
-}
-
-function assertFields(got: Buffer, wanted: Buffer, what: string): void {
-  const [pairs, expected] = [fieldPairs(got), fieldPairs(wanted)];
-  assert(pairs !== null && expected !== null, `${what}: the value is not a JSON object of strings`);
-  assert(new Set(pairs.map(([name]) => name)).size === pairs.length, `${what}: a field is there twice`);
-  const sorted = (list: readonly (readonly [string, string])[]) => JSON.stringify([...list].sort(byName));
-  const names = (list: readonly (readonly [string, string])[]) =>
-    list
-      .map(([name]) => name)
-      .sort()
-      .join('\0');
-  assert(names(pairs) === names(expected), `${what}: other fields are there than were written`);
-  assert(sorted(pairs) === sorted(expected), `${what}: the content of a field is not what was written`);
-}
-
-function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
-}
-
-function describeDifference(got: Buffer, wanted: Buffer): string {
-  if (got.length !== wanted.length) return `${got.length} bytes came back of ${wanted.length}`;
-  const at = got.findIndex((byte, index) => byte !== wanted[index]);
-  return `byte ${at} of ${wanted.length} is not what was written`;
-}
-
-/** Whether the entry holds just this, in whichever shape it came. */
-export function holds(entry: Entry, content: Content): boolean {
-  return Buffer.from(entry.value.reveal()).equals(Buffer.from(content.value.reveal()));
-}
-
-const stringToken = /"(?:[^"\\]|\\.)*"/uy;
-
-/**
- * Names and contents in the order in which the text has them, which `JSON.parse` loses for names like `10`; `null` when it
- * isn't a JSON object of strings.
- */
-export function fieldPairs(bytes: Uint8Array): [string, string][] | null {
-  const text = Buffer.from(bytes).toString('utf8');
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return null;
-    if (!Object.values(parsed).every((value) => typeof value === 'string')) return null;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
-  const strings: string[] = [];
-  for (let at = 0; at < text.length; at += 1) {
-    if (text[at] !== '"') continue;
-    stringToken.lastIndex = at;
-    const token = stringToken.exec(text)?.[0] ?? '""';
-    strings.push(JSON.parse(token) as string);
-    at += token.length - 1;
-  }
-  return Array.from({ length: strings.length / 2 }, (_, index) => [
-    strings[index * 2] ?? '',
-    strings[index * 2 + 1] ?? '',
-  ]);
 }
