@@ -1,3 +1,4 @@
+export { withMacKeys } from './audit/mac-keys.ts';
 export { verifyDataDirectory, verifyExport } from './audit/verify-files.ts';
 export type { VerifyReport } from './audit/verify-report.ts';
 export { processEnvironment } from './config/environment.ts';

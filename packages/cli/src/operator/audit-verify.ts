@@ -6,7 +6,7 @@ import { CheckFailed, UsageError } from '../errors.ts';
 import { readInput, utf8Text } from '../input.ts';
 import { count, localTime, visible } from '../output/text.ts';
 import { collect } from '../values.ts';
-import { addConfigOption, type ConfigOptions, loadSettings, withServer } from './configuration.ts';
+import { addConfigOption, type ConfigOptions, loadSettings, type ServerModule, withServer } from './configuration.ts';
 
 interface VerifyOptions extends ConfigOptions {
   readonly dataDir?: string;
@@ -14,6 +14,7 @@ interface VerifyOptions extends ConfigOptions {
   readonly anchor?: string;
   readonly publicKey?: string;
   readonly outsideAnchor: readonly string[];
+  readonly withKeys?: true;
 }
 
 const maxKeyFileBytes = 64 * 1024;
@@ -27,9 +28,10 @@ export function addVerifyCommand(audit: Command, cli: Cli): void {
     .option('--anchor <file>', 'with --file: the anchor file, or a copy')
     .option('--public-key <file>', 'trusted public keys; audit.pub of the data directory when left out')
     .option('--outside-anchor <file>', 'anchor lines that were kept elsewhere, may be repeated', collect, [])
+    .option('--with-keys', "also check each record's MAC, with the server's keyring and key file")
     .addHelpText(
       'after',
-      '\nA copy of audit.pub kept elsewhere, and anchor lines kept elsewhere, prove more than those beside the data:\nwho can replace the data directory can replace them, too. The exit code is 7 when something is wrong.',
+      '\nA copy of audit.pub kept elsewhere, and anchor lines kept elsewhere, prove more than those beside the data:\nwho can replace the data directory can replace them, too. With the keys also records are judged that nothing\nsigned covers yet; it reads the keyring where the server has it, and nothing else needs a secret. The exit code is 7 when something is wrong.',
     )
     .action(
       cli.action(async (session, options: VerifyOptions) => {
@@ -50,28 +52,51 @@ async function verify(session: Session, options: VerifyOptions): Promise<VerifyR
   const { file, anchor, publicKey, outsideAnchor, dataDir } = options;
   const path = (text: string): string => resolve(io.cwd, text);
   const publicKeyText = publicKey === undefined ? undefined : utf8Text(await readInput(io, publicKey, maxKeyFileBytes));
-  const common = { outsideAnchors: outsideAnchor.map(path) };
+  const anchors = { outsideAnchors: outsideAnchor.map(path) };
   if (file !== undefined) {
     if (publicKeyText === undefined)
       throw new UsageError('an export is verified with a public key you trust', 'Add --public-key audit.pub.');
     if (dataDir !== undefined) throw new UsageError('give one of --file and --data-dir');
-    return withServer(({ verifyExport }) =>
-      verifyExport(path(file), {
-        ...common,
-        publicKeyText,
-        ...(anchor === undefined ? {} : { anchorPath: path(anchor) }),
-      }),
+    return withServer((server) =>
+      withKeys(server, session, options, (keys) =>
+        server.verifyExport(path(file), {
+          ...anchors,
+          ...keys,
+          publicKeyText,
+          ...(anchor === undefined ? {} : { anchorPath: path(anchor) }),
+        }),
+      ),
     );
   }
   if (anchor !== undefined) throw new UsageError('--anchor goes with --file; the data directory has its own');
   return withServer(async (server) => {
     const { settings, secrets } = loadSettings(server, io, options, dataDir);
-    return server.verifyDataDirectory(settings.dataDir, {
-      ...common,
-      ...(publicKeyText === undefined ? {} : { publicKeyText }),
-      ...(secrets.databaseUrl === undefined ? {} : { databaseUrl: secrets.databaseUrl }),
-    });
+    const { auditAnchor } = settings;
+    return withKeys(server, session, options, (keys) =>
+      server.verifyDataDirectory(settings.dataDir, {
+        ...anchors,
+        ...keys,
+        ...(auditAnchor.kind === 'file' ? { anchorPath: auditAnchor.path } : {}),
+        ...(publicKeyText === undefined ? {} : { publicKeyText }),
+        ...(secrets.databaseUrl === undefined ? {} : { databaseUrl: secrets.databaseUrl }),
+      }),
+    );
   });
+}
+
+/** The keyring's keys when they are asked for; else none. */
+async function withKeys<Result>(
+  server: ServerModule,
+  { io }: Session,
+  options: VerifyOptions,
+  work: (keys: {
+    readonly macKeys?: ReadonlyMap<string, Uint8Array>;
+    readonly isKeyringComplete?: boolean;
+  }) => Promise<Result>,
+): Promise<Result> {
+  if (options.withKeys !== true) return work({});
+  const configuration = loadSettings(server, io, options, options.dataDir);
+  return server.withMacKeys(configuration, (macKeys) => work({ macKeys, isKeyringComplete: true }));
 }
 
 function printReport({ output }: Session, report: VerifyReport): void {

@@ -23,6 +23,8 @@ export interface VerifyFilesOptions {
   readonly outsideAnchors?: readonly string[];
   /** By term id. */
   readonly macKeys?: ReadonlyMap<string, Uint8Array>;
+  /** They are the whole keyring's; a chain with a key of its own is then a finding. */
+  readonly isKeyringComplete?: boolean;
 }
 
 /**
@@ -44,6 +46,7 @@ export async function verifyDataDirectory(
     anchors: [anchorOf(anchorPath, true), ...outsideOf(options)],
     publicKeys: await readPublicKeys(options.publicKeyText, publicKeyFile(anchorPath)),
     ...(options.macKeys !== undefined && { macKeys: options.macKeys }),
+    ...(options.isKeyringComplete !== undefined && { isKeyringComplete: options.isKeyringComplete }),
     isAnchorComplete: databaseUrl === undefined,
   });
 }
@@ -64,6 +67,7 @@ export async function verifyExport(
     anchors: [...(anchorPath === undefined ? [] : [anchorOf(anchorPath, true)]), ...outsideOf(options)],
     publicKeys: await readPublicKeys(options.publicKeyText, ''),
     ...(options.macKeys !== undefined && { macKeys: options.macKeys }),
+    ...(options.isKeyringComplete !== undefined && { isKeyringComplete: options.isKeyringComplete }),
     isAnchorComplete: false,
   });
 }

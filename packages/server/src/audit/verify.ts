@@ -15,6 +15,8 @@ export interface VerifyOptions {
   readonly publicKeys: readonly Uint8Array[];
   /** MAC keys by term id, when MACs are to be checked too. */
   readonly macKeys?: ReadonlyMap<string, Uint8Array>;
+  /** `macKeys` are all there ever were: a chain with another one is no chain of this installation. */
+  readonly isKeyringComplete?: boolean;
   /** All anchors of this log are among those given, so one that is not there was removed. */
   readonly isAnchorComplete: boolean;
 }
@@ -57,6 +59,7 @@ class Verification {
   readonly named: (AnchorPosition & { readonly by: string })[] = [];
   readonly #publicKeys: ReadonlyMap<string, Uint8Array>;
   readonly #macKeys: ReadonlyMap<string, Uint8Array>;
+  readonly #isKeyringComplete: boolean;
   readonly #checkpoints = new Map<string, string>();
   readonly #geneses = new Map<string, Pick<Genesis, 'installation' | 'macTerm'>>();
   readonly #restores = new Map<number, { readonly chain: string; readonly at: string; readonly lost: Window[] }>();
@@ -69,6 +72,7 @@ class Verification {
   constructor(options: VerifyOptions) {
     this.#publicKeys = new Map(options.publicKeys.map((key) => [signingKeyId(key), key]));
     this.#macKeys = options.macKeys ?? new Map();
+    this.#isKeyringComplete = options.isKeyringComplete ?? false;
     this.anchorCheck = new AnchorCheck(this.#publicKeys, this.findings, this.windows);
   }
 
@@ -150,6 +154,8 @@ class Verification {
     else if (listed.hash !== check.headHash)
       this.findings.add(chain, check.head, 'the list of chains has another hash for it');
     if (check.hasMacKey) this.#chainsWithMac += 1;
+    else if (this.#isKeyringComplete)
+      this.findings.add(chain, 1, 'its MACs are of a key that the keyring does not have');
     this.#ends.set(chain, { head: check.head, signedTo: check.signedTo, linked: check.linked });
     this.#judgeUnmet(chain, check.head, check.unmet);
   }

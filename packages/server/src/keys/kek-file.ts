@@ -43,6 +43,34 @@ export async function openKekFile(store: Store, path: string): Promise<Kek> {
   }
 }
 
+/**
+ * The key an installation was committed with, from the file or from what a rotation keeps beside it. Changes nothing.
+ *
+ * @throws StrongroomError `key_unavailable`
+ */
+export async function findKekFile(path: string, kekId: string): Promise<Kek> {
+  // The next one first: when a rotation ends meanwhile, it is found at the path.
+  for (const candidate of [nextPath(path), path, oldPath(path, kekId)]) {
+    const kek = await loadIfThere(candidate);
+    if (kek?.id === kekId) return kek;
+    kek?.destroy();
+  }
+  throw new StrongroomError('key_unavailable', {
+    detail: `The data is under the key-encryption key ${kekId}, which ${path} does not hold.`,
+    hint: 'STRONGROOM_KEK_FILE names the file the server uses.',
+  });
+}
+
+async function loadIfThere(path: string): Promise<Kek | undefined> {
+  if (!existsSync(path)) return undefined;
+  try {
+    return await loadKekFile(path, { create: false });
+  } catch (cause) {
+    if (cause instanceof CryptoError) throw new StrongroomError('key_unavailable', { detail: cause.message, cause });
+    throw cause;
+  }
+}
+
 /** Where a rotation keeps the new key until it is committed. */
 export function nextPath(path: string): string {
   return `${path}.next`;
