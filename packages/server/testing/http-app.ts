@@ -139,6 +139,9 @@ export interface SampleState {
   isFeatureOn: boolean;
 }
 
+const sharedBody = Object.freeze({ id: 'shared', value: 'canary-shared' });
+const changingBody = { id: '' };
+
 /** How `breakDown` fails, by what it's told. */
 function fail(how: string): { body: unknown } {
   switch (how) {
@@ -152,6 +155,11 @@ function fail(how: string): { body: unknown } {
       });
     case 'undeclared':
       return { body: { id: 'x', value: 'canary-undeclared' } };
+    case 'shared':
+      return { body: sharedBody };
+    case 'changing':
+      changingBody.id += 'é';
+      return { body: changingBody };
     case 'missing':
       return { body: { value: 'canary-missing' } };
   }

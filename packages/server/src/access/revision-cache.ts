@@ -5,6 +5,8 @@
 export interface RevisionCache<Value extends { readonly revision: number }> {
   /** The value of `key` at `revision`, loading it when needed; callers at the same revision share one load. */
   get(key: string, revision: number, load: () => Promise<Value | null>): Promise<Value | null>;
+  /** The value of `key` at `revision` when it is here. */
+  peek(key: string, revision: number | null): Value | undefined;
 }
 
 export function createRevisionCache<Value extends { readonly revision: number }>(
@@ -27,14 +29,22 @@ export function createRevisionCache<Value extends { readonly revision: number }>
     }
   }
 
+  function peek(key: string, revision: number | null): Value | undefined {
+    const cached = entries.get(key);
+    if (cached === undefined || cached.revision !== revision) return undefined;
+    // Order says who goes first only where somebody has to go.
+    if (entries.size > maxEntries / 2) {
+      entries.delete(key);
+      entries.set(key, cached);
+    }
+    return cached;
+  }
+
   return {
+    peek,
     async get(key, revision, load) {
-      const cached = entries.get(key);
-      if (cached !== undefined && cached.revision === revision) {
-        entries.delete(key);
-        entries.set(key, cached);
-        return cached;
-      }
+      const cached = peek(key, revision);
+      if (cached !== undefined) return cached;
       // A load that began at this revision reads this revision or a later one, so it may be shared; an earlier one may not.
       const loadKey = `${revision}:${key}`;
       const shared = loads.get(loadKey);

@@ -55,6 +55,8 @@ export function createAccess(store: Store): AccessService {
   const selectorIndexes = createRevisionCache<SelectorIndex & { readonly revision: number }>(maxSelectorIndexes);
 
   async function snapshot(principalId: string): Promise<AccessSnapshot | null> {
+    const known = snapshots.peek(principalId, store.knownRevision());
+    if (known !== undefined) return known;
     const revision = await store.authorisationRevision();
     return snapshots.get(principalId, revision, async () =>
       buildSnapshot(principalId, await store.query('access.snapshot', { principalId })),
@@ -62,6 +64,8 @@ export function createAccess(store: Store): AccessService {
   }
 
   async function selectorsOf(scopeId: string): Promise<SelectorIndex | null> {
+    const known = selectorIndexes.peek(scopeId, store.knownRevision());
+    if (known !== undefined) return known;
     const revision = await store.authorisationRevision();
     return selectorIndexes.get(scopeId, revision, async () => {
       const read = await store.query('access.selectors', { scopeId });
@@ -71,16 +75,12 @@ export function createAccess(store: Store): AccessService {
 
   async function secretAssets(domain: ScopeRef, targets: readonly SecretTarget[]): Promise<readonly AssetRef[]> {
     const index = domain.kind === 'domain' ? await selectorsOf(domain.id) : null;
+    const assets = targets.map((target) => secretIn(domain, index, target));
+    if (domain.kind !== 'domain' || targets.every(({ scope }) => scope === 'domain')) return assets;
     return Promise.all(
-      targets.map(async ({ scope, secretId, key }): Promise<AssetRef> => {
-        const asset = { type: 'secret', id: secretId, name: key, scope: domain } as const;
-        if (domain.kind !== 'domain') return { ...asset, bundleIds: [] };
-        const matching = index?.bundlesOf(scope, key) ?? [];
-        const bundleIds = matching.length > 0 ? matching : [defaultBundleIdOf(domain.id)];
-        return scope === 'global'
-          ? { ...asset, bundleIds, isAssigned: await isAssigned(domain, secretId) }
-          : { ...asset, bundleIds };
-      }),
+      assets.map(async (asset, at) =>
+        targets[at]?.scope === 'global' ? { ...asset, isAssigned: await isAssigned(domain, asset.id) } : asset,
+      ),
     );
   }
 
@@ -105,6 +105,8 @@ export function createAccess(store: Store): AccessService {
   async function lookUp(kind: ScopeKind, name: string): Promise<ScopeRef | null> {
     if (kind === 'admin') return { id: adminScopeId, kind, name: 'admin' };
     if (kind === 'global') return { id: globalScopeId, kind, name: 'global' };
+    const known = domains.peek(name, store.knownRevision());
+    if (known !== undefined) return known.scope;
     const revision = await store.authorisationRevision();
     const found = await domains.get(name, revision, async () => {
       const row = await store.first(domainByName, [name]);
@@ -139,9 +141,10 @@ export function createAccess(store: Store): AccessService {
       throw new StrongroomError('not_found');
     },
     async secretAsset(domain, target) {
-      const [asset] = await secretAssets(domain, [target]);
-      if (asset === undefined) throw new StrongroomError('internal');
-      return asset;
+      const index = domain.kind === 'domain' ? await selectorsOf(domain.id) : null;
+      const asset = secretIn(domain, index, target);
+      if (domain.kind !== 'domain' || target.scope === 'domain') return asset;
+      return { ...asset, isAssigned: await isAssigned(domain, asset.id) };
     },
     async configurationAsset(domain: ScopeRef, type: AssetType, name: string): Promise<AssetRef | null> {
       if (type === 'integration') return integrationAsset(domain, name);
@@ -161,6 +164,14 @@ export function createAccess(store: Store): AccessService {
       }
     },
   };
+}
+
+/** A secret as an asset of the place it is used in; whether a Global one is assigned there is left out. */
+function secretIn(domain: ScopeRef, index: SelectorIndex | null, { scope, secretId, key }: SecretTarget): AssetRef {
+  const asset = { type: 'secret', id: secretId, name: key, scope: domain } as const;
+  if (domain.kind !== 'domain') return { ...asset, bundleIds: [] };
+  const matching = index?.bundlesOf(scope, key) ?? [];
+  return { ...asset, bundleIds: matching.length > 0 ? matching : [defaultBundleIdOf(domain.id)] };
 }
 
 function denial(caller: Caller, action: Action, resource: Resource, decision: Decision): AuditEvent {

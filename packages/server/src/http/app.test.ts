@@ -482,6 +482,13 @@ describe('errors', () => {
     expect((await breakDown('undeclared')).json()).toEqual({ id: 'x' });
   });
 
+  it('strips it each time, and makes the text of a body anew unless it is frozen', async () => {
+    for (const how of ['shared', 'shared']) expect((await breakDown(how)).body).toBe('{"id":"shared"}');
+    const changing = [await breakDown('changing'), await breakDown('changing')];
+    expect(changing.map((answer) => answer.json<unknown>())).toEqual([{ id: 'é' }, { id: 'éé' }]);
+    expect(changing.map(({ headers }) => headers['content-length'])).toEqual(['11', '13']);
+  });
+
   it('notes an answer whose code the route does not declare', async () => {
     await breakDown('cause');
     expect(state.logged.map((line) => line['msg'])).toContain('the route does not declare this code');

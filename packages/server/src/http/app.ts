@@ -1,12 +1,12 @@
 import { type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import buildSerializer, { type Schema } from 'fast-json-stringify';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Keys } from '../keys/keys.ts';
 import type { Log } from '../operation/log.ts';
-import { type Authentication, sessionCookie, sessionCookieName } from './authentication.ts';
+import { createAnswer, createHeaderSetter } from './answer.ts';
+import { type Authentication, sessionCookieName } from './authentication.ts';
 import { declarationProblems } from './declarations.ts';
 import { createGuard, type GuardParts } from './guard.ts';
-import type { HandlerReply } from './handler.ts';
 import { createFastify, type HttpTimeouts, httpTimeouts } from './fastify-instance.ts';
 import { apiHeaders, refuseRepeatedHeaders } from './headers.ts';
 import { HostList } from './hosts.ts';
@@ -119,25 +119,25 @@ export function createApp(parts: AppParts): App {
     return (data: unknown) => (serialize ??= buildSerializer(schema as Schema))(data);
   });
 
+  const setHeaders = createHeaderSetter(apiHeaders(isHttps));
   const fail = (reply: FastifyReply, cause: unknown): void => {
     const error = toStrongroomError(cause, reply.request.routeOptions.bodyLimit);
     logFailure(log, reply.request, error);
     const length = Number(reply.request.headers['content-length'] ?? 0);
     if (length > maxUnreadBytes || reply.request.headers['transfer-encoding'] !== undefined)
       reply.header('connection', 'close');
+    setHeaders(reply);
     sendProblem(reply, error);
   };
   fastify.setErrorHandler((error, _request, reply) => fail(reply, error));
   const methodsOf = methodTable(parts.routes);
   fastify.setNotFoundHandler((_request, reply) => fail(reply, new StrongroomError('not_found')));
 
-  const fixedHeaders = apiHeaders(isHttps);
   fastify.addHook('onRequest', (request, reply, done) => {
-    reply.headers(fixedHeaders).header('x-request-id', request.id);
     const { raw } = request;
     try {
       refuseRepeatedHeaders(raw.rawHeaders);
-      hosts.check(raw.headers.host, raw.socket.localAddress);
+      hosts.check(raw.headers.host, raw.socket);
       if (inFlight.isStopping) {
         reply.header('connection', 'close');
         throw new StrongroomError('shutting_down');
@@ -163,6 +163,7 @@ export function createApp(parts: AppParts): App {
 
   function registerRoute(route: RouteDeclaration): void {
     const guard = createGuard(route, guardParts);
+    const sendAnswer = createAnswer(route, isHttps);
     const handler = parts.handlers[route.id];
     if (handler === undefined) throw new TypeError(`${route.id}: no handler`);
     fastify.route({
@@ -182,22 +183,18 @@ export function createApp(parts: AppParts): App {
         await guard(request, routeRequest);
         checkBodyHeaders(request, parts.keys);
       },
-      preHandler: (request, _reply, done) => {
-        // A route without a declared body takes none; an empty object is how some clients say so.
-        if (route.body === undefined && request.body !== undefined && !isEmptyBody(request.body))
-          done(
-            new StrongroomError('validation_failed', {
-              errors: [{ pointer: '', message: 'this request takes no body' }],
-            }),
-          );
-        else done();
-      },
+      ...(route.method === 'GET' || route.body !== undefined ? {} : { preHandler: refuseBody }),
       handler: (request, reply) => {
         const { routeRequest } = request;
         if (routeRequest === null) throw new TypeError('The request has not passed its guard');
         handler(routeRequest).then(
           (answer) => {
-            if (!routeRequest.isAnswered) sendAnswer(reply, route, answer);
+            if (routeRequest.isAnswered) return;
+            try {
+              sendAnswer(reply, answer);
+            } catch (error) {
+              fail(reply, error);
+            }
           },
           (error: unknown) => {
             if (!routeRequest.isAnswered) fail(reply, error);
@@ -208,21 +205,10 @@ export function createApp(parts: AppParts): App {
     });
   }
 
-  function sendAnswer(reply: FastifyReply, route: RouteDeclaration, answer: HandlerReply<RouteDeclaration>): void {
-    reply.code(route.status);
-    if (answer.etag !== undefined) reply.header('etag', `"${answer.etag}"`);
-    if (answer.headers !== undefined) reply.headers(answer.headers);
-    if (answer.sessionCookie !== undefined) reply.header('set-cookie', sessionCookie(isHttps, answer.sessionCookie));
-    if (route.raw !== undefined)
-      reply.header('content-type', answer.headers?.['content-type'] ?? route.raw.mediaType).send(answer.stream);
-    else if (route.response === undefined) reply.send();
-    else reply.send(answer.body);
-  }
-
   /** From here until its connection lets go of it the request counts as under way. */
   function watch(routeRequest: RouteRequest, reply: FastifyReply): void {
     inFlight.add(routeRequest);
-    reply.raw.once('close', () => {
+    reply.raw.on('close', () => {
       inFlight.delete(routeRequest);
       if (!reply.raw.writableFinished)
         routeRequest.abort(new StrongroomError('request_malformed', { detail: 'The client went away.' }));
@@ -273,6 +259,15 @@ function methodTable(routes: readonly RouteDeclaration[]): (url: string) => stri
     const [path = ''] = url.split('?', 1);
     return paths.find(({ pattern }) => pattern.test(path))?.methods;
   };
+}
+
+/** A route without a declared body takes none; an empty object is how some clients say so. GET's is refused by its headers. */
+function refuseBody(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+  if (request.body !== undefined && !isEmptyBody(request.body))
+    done(
+      new StrongroomError('validation_failed', { errors: [{ pointer: '', message: 'this request takes no body' }] }),
+    );
+  else done();
 }
 
 function fastifyPath(path: string): string {

@@ -1,11 +1,16 @@
 import { StrongroomError } from '@strongroom/contract';
 
+/** Spellings of a served name: ports and letter case. */
+const maxServed = 100;
+
 /**
  * Which names this server answers to. A page of another site can make its own name resolve to this server (DNS
  * rebinding), and the browser then sends that name in `Host`; so a name is served only when it is ours.
  */
 export class HostList {
   readonly #names: ReadonlySet<string>;
+  /** Headers as they came, already found to name one of these. */
+  readonly #served = new Set<string>();
   readonly #publicOrigin: string | undefined;
 
   /** @param names host names or addresses without port, any case; loopback names are always in */
@@ -17,14 +22,19 @@ export class HostList {
   }
 
   /**
-   * @param localAddress of the socket: an address typed as such can't be rebound, so probes may use it
+   * @param socket with the local address: one typed as such can't be rebound, so probes may use it
    * @throws StrongroomError `request_malformed` without a Host, `host_not_allowed` for another's
    */
-  check(host: string | undefined, localAddress: string | undefined): void {
+  check(host: string | undefined, socket: { readonly localAddress?: string | undefined }): void {
     if (host === undefined || host === '')
       throw new StrongroomError('request_malformed', { detail: 'The header Host is missing.' });
+    if (this.#served.has(host)) return;
     const name = host.replace(/:\d{1,5}$/, '').toLowerCase();
-    if (this.#names.has(name)) return;
+    if (this.#names.has(name)) {
+      if (this.#served.size < maxServed) this.#served.add(host);
+      return;
+    }
+    const { localAddress } = socket;
     if (
       localAddress !== undefined &&
       (name === localAddress || name === `[${localAddress}]` || `::ffff:${name}` === localAddress)

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { readFile } from 'node:fs/promises';
 import { packageRoot } from '../package-root.ts';
-import { pageHeaders } from './headers.ts';
+import { createHeaderSetter } from './answer.ts';
+import { apiHeaders, pageHeaders } from './headers.ts';
 
 /** A file of this server's own that browsers show. Pages know nothing of data: everything comes through the API. */
 export interface Page {
@@ -29,9 +30,10 @@ export async function loadPages(): Promise<Page[]> {
 }
 
 export function registerPages(fastify: FastifyInstance, pages: readonly Page[], isHttps: boolean): void {
-  const headers = pageHeaders(isHttps);
+  const setHeaders = createHeaderSetter({ ...apiHeaders(isHttps), ...pageHeaders(isHttps) });
   for (const page of pages)
     fastify.get(page.path, (_request, reply) => {
-      reply.headers(headers).header('content-type', page.mediaType).send(page.body);
+      setHeaders(reply);
+      reply.header('content-type', page.mediaType).send(page.body);
     });
 }

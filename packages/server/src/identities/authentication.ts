@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { StrongroomError } from '@strongroom/contract';
 import { timingSafeEqualBytes } from '@strongroom/crypto';
 import { createRevisionCache } from '../access/revision-cache.ts';
-import type { Access, Caller } from '../access/types.ts';
+import type { Access, AccessSnapshot, Caller } from '../access/types.ts';
 import type { Authentication, AuthenticationContext } from '../http/authentication.ts';
 import type { Keys } from '../keys/keys.ts';
 import { type HotStatement, hotStatement, type Store } from '../store/store.ts';
@@ -31,6 +31,8 @@ interface KnownToken {
   readonly revision: number;
   readonly row: TokenRow;
   lastUsedAt: number | null;
+  /** Of its holder, at the same revision. */
+  snapshot: AccessSnapshot | null;
 }
 
 interface SessionRow extends HolderRow {
@@ -116,9 +118,17 @@ export function createAuthentication(
     type: 'session' | 'token',
     context: AuthenticationContext,
   ): Promise<Caller | null> {
-    if (row.kind === 'group') return null;
-    const snapshot = await access.snapshot(row.principal_id);
-    if (snapshot === null || snapshot.principal.isDisabled) return null;
+    const snapshot = row.kind === 'group' ? null : await access.snapshot(row.principal_id);
+    return snapshot === null ? null : callerWith(row, snapshot, type, context);
+  }
+
+  function callerWith(
+    row: HolderRow,
+    snapshot: AccessSnapshot,
+    type: 'session' | 'token',
+    context: AuthenticationContext,
+  ): Caller | null {
+    if (row.kind === 'group' || snapshot.principal.isDisabled) return null;
     return {
       id: row.principal_id,
       kind: row.kind,
@@ -135,11 +145,13 @@ export function createAuthentication(
    * move. Remembered under a digest: the process keeps nobody's token.
    */
   async function knownToken(text: string): Promise<KnownToken | null> {
-    const revision = await store.authorisationRevision();
     const digest = hash('sha256', text, 'base64');
+    const remembered = tokens.peek(digest, store.knownRevision());
+    if (remembered !== undefined) return remembered;
+    const revision = await store.authorisationRevision();
     return tokens.get(digest, revision, async () => {
       const row = await find(tokenByHmac, text);
-      return row === undefined ? null : { revision, row, lastUsedAt: row.last_used_at };
+      return row === undefined ? null : { revision, row, lastUsedAt: row.last_used_at, snapshot: null };
     });
   }
 
@@ -147,7 +159,11 @@ export function createAuthentication(
     const known = await knownToken(text);
     const now = clock();
     if (known === null || !isGood(known.row, now)) return null;
-    const caller = await callerOf(known.row, 'token', context);
+    const caller =
+      known.snapshot === null
+        ? await callerOf(known.row, 'token', context)
+        : callerWith(known.row, known.snapshot, 'token', context);
+    if (caller?.snapshot.revision === known.revision) known.snapshot = caller.snapshot;
     if (caller !== null) known.lastUsedAt = activity.tokenUsed(known.row.credential_id, now, known.lastUsedAt);
     return caller;
   }

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ListenAddress } from '../config/settings.ts';
+import { RequestDurations } from './request-durations.ts';
 import { version } from './version.ts';
 
 /**
@@ -9,31 +10,18 @@ import { version } from './version.ts';
  */
 export class Metrics {
   readonly registry = new Registry();
-  readonly #durations: Histogram;
-  readonly #children = new Map<string, { observe(seconds: number): void }>();
+  readonly #durations: RequestDurations;
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
-    this.#durations = new Histogram({
-      name: 'strongroom_http_request_duration_seconds',
-      help: 'Time from the first byte of a request to the last of its answer',
-      labelNames: ['route', 'status'],
-      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-      registers: [this.registry],
-    });
+    this.#durations = new RequestDurations(this.registry);
     new Gauge({ name: 'strongroom_build_info', help: 'Always 1', labelNames: ['version'], registers: [this.registry] })
       .labels(version)
       .set(1);
   }
 
   observe(routeId: string, status: number, milliseconds: number): void {
-    const key = `${status}${routeId}`;
-    let child = this.#children.get(key);
-    if (child === undefined) {
-      child = this.#durations.labels(routeId, String(status));
-      this.#children.set(key, child);
-    }
-    child.observe(milliseconds / 1000);
+    this.#durations.count(routeId, status, milliseconds / 1000);
   }
 
   /** A number read when the metrics are. */

@@ -57,9 +57,19 @@ export function secretView(
   return view;
 }
 
+/** When time alone changes what {@link secretView} says of a row, in milliseconds since 1970; Infinity: never. */
+export function viewHoldsUntil(row: SecretRow, now: number): number {
+  const dueAt = row.rotate_every_days === null ? Infinity : rotationDueAt(row.rotated_at, row.rotate_every_days) + 1;
+  return Math.min(...[row.expires_at ?? Infinity, dueAt].filter((at) => at > now), Infinity);
+}
+
+function rotationDueAt(rotatedAt: number, everyDays: number): number {
+  return rotatedAt + everyDays * dayMilliseconds;
+}
+
 function rotationState(row: SecretRow, now: number): SecretView['rotation'] {
   if (row.rotate_every_days === null) return 'none';
-  return row.rotated_at + row.rotate_every_days * dayMilliseconds < now ? 'due' : 'fresh';
+  return rotationDueAt(row.rotated_at, row.rotate_every_days) < now ? 'due' : 'fresh';
 }
 
 export function time(milliseconds: number): string {

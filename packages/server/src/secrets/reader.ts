@@ -1,9 +1,9 @@
 import { foldKey, StrongroomError } from '@strongroom/contract';
 import { actionsOn, type ActionAnswer } from '../access/refusal.ts';
-import type { Access, Caller, ScopeRef } from '../access/types.ts';
+import type { Access, AccessSnapshot, Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
 import { hotStatement, type Store } from '../store/store.ts';
-import { formatVersion, secretView, type SecretView, time, useView } from './metadata.ts';
+import { formatVersion, secretView, type SecretView, time, useView, viewHoldsUntil } from './metadata.ts';
 import type { SecretRow, SecretState } from './queries.ts';
 import type { UseRow } from './use-rows.ts';
 
@@ -47,11 +47,23 @@ const byFoldedKey = hotStatement<SecretWithUses>(
   { isRemembered: true },
 );
 
+interface Shown {
+  readonly view: SecretView;
+  readonly snapshot: AccessSnapshot;
+  /** Milliseconds since 1970. */
+  readonly until: number;
+}
+
 /** Everything that reads the catalogue: metadata, never a value. */
 export class SecretReader {
   readonly #store: Store;
   readonly #keys: Keys;
   readonly #access: Access;
+  /**
+   * What was last shown of a row. It holds while the row is the one that the store remembers, the caller's snapshot the one
+   * it was decided with, and time brings no change.
+   */
+  readonly #shown = new WeakMap<SecretWithUses, Shown>();
 
   constructor(store: Store, keys: Keys, access: Access) {
     this.#store = store;
@@ -59,8 +71,15 @@ export class SecretReader {
     this.#access = access;
   }
 
+  /** Frozen: who asks again while nothing has changed gets the same. */
   async get(caller: Caller, scope: ScopeRef, key: string): Promise<SecretView> {
-    return this.view(caller, scope, await this.find(caller, scope, key));
+    const row = await this.find(caller, scope, key);
+    const shown = this.#shown.get(row);
+    if (shown !== undefined && shown.snapshot === caller.snapshot && Date.now() < shown.until) return shown.view;
+    const now = Date.now();
+    const view = Object.freeze(secretView(scope, row, await this.#actions(caller, scope, row), now));
+    this.#shown.set(row, { view, snapshot: caller.snapshot, until: viewHoldsUntil(row, now) });
+    return view;
   }
 
   async list(
@@ -211,7 +230,7 @@ export class SecretReader {
     return usesIn === null ? row : { ...row, uses: (await this.uses(caller, scope, row.id, listLimit)).length };
   }
 
-  async row(scope: ScopeRef, key: string): Promise<SecretWithUses | undefined> {
+  row(scope: ScopeRef, key: string): Promise<SecretWithUses | undefined> {
     return this.#store.first(byFoldedKey, [scope.id, 'managed', foldKey(key)]);
   }
 

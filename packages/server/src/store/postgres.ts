@@ -103,6 +103,10 @@ class PostgresStore {
     return this.#lane.submit(name, args, options);
   }
 
+  knownRevision(): null {
+    return null;
+  }
+
   async authorisationRevision(): Promise<number> {
     return (await this.first(installationState, []))?.authorisation_revision ?? 0;
   }

@@ -149,6 +149,10 @@ class SqliteStore {
   }
 
   async authorisationRevision(): Promise<number> {
+    return this.knownRevision();
+  }
+
+  knownRevision(): number {
     return this.#memory.first(installationState, [])?.authorisation_revision ?? 0;
   }
 

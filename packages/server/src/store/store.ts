@@ -42,6 +42,8 @@ export interface StoreOf<C extends CommandMap, Q extends QueryMap> {
   ): ReturnType<C[Name]>;
   /** The current authorisation revision; snapshots of principals are valid while it does not move. 0 before the installation exists. */
   authorisationRevision(): Promise<number>;
+  /** The same where it is known without asking: on the embedded store. `null` on PostgreSQL, where others write, too. */
+  knownRevision(): number | null;
   /** Refuses new work, finishes what is queued, stops the threads and closes the connections. */
   close(): Promise<void>;
 }

@@ -1,0 +1,73 @@
+import type { RouteDeclaration } from '@strongroom/contract';
+import type { FastifyReply } from 'fastify';
+import { sessionCookie } from './authentication.ts';
+import type { HandlerReply } from './handler.ts';
+import { apiHeaders } from './headers.ts';
+
+/** An answer's JSON as it is sent. */
+interface JsonText {
+  readonly text: string;
+  readonly byteLength: number;
+}
+
+export type SendAnswer = (reply: FastifyReply, answer: HandlerReply<RouteDeclaration>) => void;
+
+/** Adds the headers of every answer to one that Fastify sends. */
+export type SetHeaders = (reply: FastifyReply) => void;
+
+export function createHeaderSetter(headers: Readonly<Record<string, string>>): SetHeaders {
+  return (reply) => reply.headers(headers).header('x-request-id', reply.request.id);
+}
+
+/**
+ * Sends what the handlers of one route answer. JSON is made by the route's response schema, which leaves out whatever it does
+ * not declare, and written in one piece with headers that are put together once; streams are Fastify's to send.
+ *
+ * @throws what the schema's serializer does; nothing is sent then
+ */
+export function createAnswer(route: RouteDeclaration, isHttps: boolean): SendAnswer {
+  const setHeaders = createHeaderSetter(apiHeaders(isHttps));
+  const head: readonly string[] = Object.entries(apiHeaders(isHttps)).flat();
+  // A frozen body is one that will be answered again.
+  const texts = new WeakMap<object, JsonText>();
+
+  const jsonOf = (reply: FastifyReply, body: unknown): JsonText => {
+    const shared = typeof body === 'object' && body !== null && Object.isFrozen(body) ? body : undefined;
+    const known = shared === undefined ? undefined : texts.get(shared);
+    if (known !== undefined) return known;
+    const text = String(reply.serialize(body));
+    const json = { text, byteLength: Buffer.byteLength(text) };
+    if (shared !== undefined) texts.set(shared, json);
+    return json;
+  };
+
+  const headOf = (reply: FastifyReply, answer: HandlerReply<RouteDeclaration>): string[] => {
+    const headers = head.concat('x-request-id', reply.request.id);
+    if (answer.etag !== undefined) headers.push('etag', `"${answer.etag}"`);
+    for (const [name, value] of Object.entries(answer.headers ?? {})) headers.push(name, value);
+    if (answer.sessionCookie !== undefined) headers.push('set-cookie', sessionCookie(isHttps, answer.sessionCookie));
+    return headers;
+  };
+
+  const sendStream = (reply: FastifyReply, answer: HandlerReply<RouteDeclaration>, mediaType: string): void => {
+    setHeaders(reply);
+    if (answer.etag !== undefined) reply.header('etag', `"${answer.etag}"`);
+    if (answer.headers !== undefined) reply.headers(answer.headers);
+    if (answer.sessionCookie !== undefined) reply.header('set-cookie', sessionCookie(isHttps, answer.sessionCookie));
+    reply.header('content-type', answer.headers?.['content-type'] ?? mediaType).send(answer.stream);
+  };
+
+  return (reply, answer) => {
+    reply.code(route.status);
+    if (route.raw !== undefined) return sendStream(reply, answer, route.raw.mediaType);
+    const json = route.response === undefined ? undefined : jsonOf(reply, answer.body);
+    const headers = headOf(reply, answer);
+    if (json !== undefined)
+      headers.push('content-type', 'application/json; charset=utf-8', 'content-length', String(json.byteLength));
+    reply.hijack();
+    reply.raw.writeHead(route.status, headers);
+    if (json === undefined) reply.raw.end();
+    // ASCII is the same bytes in both, and is written faster.
+    else reply.raw.end(json.text, json.byteLength === json.text.length ? 'latin1' : 'utf8');
+  };
+}
