@@ -21,9 +21,11 @@ export { keyRoutes } from './routes/keys.ts';
 export { adminSecretRoutes, assignmentRoutes, domainSecretRoutes, globalSecretRoutes } from './routes/secrets.ts';
 export {
   adminIntegrationRoutes,
+  domainChoiceRoutes,
   domainIntegrationRoutes,
   globalIntegrationRoutes,
   integrationAssignmentRoutes,
+  platformChoiceRoutes,
 } from './routes/integrations.ts';
 export { backendDeclarations, type IntegrationType } from './backends/index.ts';
 export type { BackendDeclaration } from './backends/declaration.ts';

@@ -17,10 +17,12 @@ import { domainHandlers } from './domains/routes.ts';
 import { Domains } from './domains/service.ts';
 import type { HandlersOf } from './http/handler.ts';
 import { type Identities, openIdentities } from './identities/index.ts';
+import { ChoiceList } from './integrations/choices.ts';
 import type { OpenEgress } from './integrations/connection.ts';
 import { IntegrationCredentials } from './integrations/credentials.ts';
 import { KeyIndex } from './integrations/key-index.ts';
-import { type LoadBackend, OpenedBackends } from './integrations/opened-backends.ts';
+import type { LoadBackend } from './integrations/load-backend.ts';
+import { OpenedBackends } from './integrations/opened-backends.ts';
 import { integrationHandlers } from './integrations/routes.ts';
 import { Integrations } from './integrations/service.ts';
 import { IntegrationTester } from './integrations/tester.ts';
@@ -179,6 +181,7 @@ function createIntegrations(
     integrations: new Integrations({ ...shared, maxIntegrations: limits.integrationsPerScope }),
     tester: new IntegrationTester(shared),
     index: keyIndex,
+    choices: new ChoiceList(store, access, keyring),
   });
   return { backends, keyIndex, handlers };
 }

@@ -1,5 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 
 /** What the server does instead of answering. */
 export type Trouble = 'none' | 'sealed' | 'forbidden' | 'broken' | 'silent';
@@ -38,55 +37,97 @@ export async function openLoopbackVault(options: LoopbackVaultOptions = {}): Pro
     trouble: 'none' as Trouble,
   };
   const issued = new Set<string>();
-  const server = createServer((request, response) => {
-    void answer(state, issued, request, response);
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
+    readRequests(socket, (request) => answer(state, issued, request));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return Object.assign(state, { url: `http://127.0.0.1:${port}`, close: () => close(server) });
+  return Object.assign(state, {
+    url: `http://127.0.0.1:${port}`,
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  });
 }
 
 type State = Omit<LoopbackVault, 'url' | 'close'>;
 
-async function answer(
-  state: State,
-  issued: Set<string>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const body = await readBody(request);
-  const { pathname } = new URL(request.url ?? '/', 'http://loopback');
-  const path = decodeURIComponent(pathname.replace(/^\/v1\//, ''));
-  state.requests.push(`${request.method} ${path}`);
-  const send = (status: number, content?: unknown): void => {
-    response.writeHead(status, { 'content-type': 'application/json' });
-    response.end(content === undefined ? '' : JSON.stringify(content));
-  };
-  if (state.trouble === 'silent') return;
+interface Request {
+  readonly method: string;
+  readonly target: string;
+  readonly token: string;
+  readonly body: string;
+}
+
+type Reply = { readonly status: number; readonly content: unknown } | null;
+
+/** By hand: Node's own server knows no LIST. Bodies have a length. */
+function readRequests(socket: Socket, reply: (request: Request) => Reply): void {
+  let read = '';
+  socket.setEncoding('utf8').on('data', (chunk) => {
+    read += String(chunk);
+    for (;;) {
+      const end = read.indexOf('\r\n\r\n');
+      if (end === -1) return;
+      const [first = '', ...lines] = read.slice(0, end).split('\r\n');
+      const headers = new Map(
+        lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
+      );
+      const length = Number(headers.get('content-length') ?? 0);
+      const rest = read.slice(end + 4);
+      if (rest.length < length) return;
+      read = rest.slice(length);
+      const [method = '', target = ''] = first.split(' ');
+      const answered = reply({
+        method,
+        target,
+        token: headers.get('x-vault-token') ?? '',
+        body: rest.slice(0, length),
+      });
+      if (answered === null) return;
+      const body = JSON.stringify(answered.content);
+      socket.write(
+        `HTTP/1.1 ${answered.status} Answer\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      );
+    }
+  });
+}
+
+/** `null`: none at all. */
+function answer(state: State, issued: Set<string>, { method, target, token, body }: Request): Reply {
+  const { pathname } = new URL(target, 'http://loopback');
+  const path = decodeURIComponent(pathname.replace(/^\/v1\//, '').replace(/\/$/, ''));
+  state.requests.push(`${method} ${path}`);
+  const send = (status: number, content: unknown): Reply => ({ status, content });
+  if (state.trouble === 'silent') return null;
   if (state.trouble === 'broken') return send(200, '<html>a log-in page</html>');
   if (path === 'sys/health') {
     const sealed = state.trouble === 'sealed';
     return send(sealed ? 503 : 200, { initialized: true, sealed, standby: false });
   }
   if (state.trouble === 'sealed') return send(503, { errors: ['Vault is sealed'] });
-  if (path === 'auth/approle/login' && request.method === 'POST') {
+  if (path === 'auth/approle/login' && method === 'POST') {
     const { role_id: roleId, secret_id: secretId } = JSON.parse(body) as Record<string, string>;
     if (roleId !== state.roleId || secretId !== state.secretId)
       return send(400, { errors: ['invalid role or secret ID'] });
-    const token = `hvs.issued-${issued.size + 1}`;
-    issued.add(token);
-    return send(200, { auth: { client_token: token, lease_duration: 3600, renewable: true } });
+    const made = `hvs.issued-${issued.size + 1}`;
+    issued.add(made);
+    return send(200, { auth: { client_token: made, lease_duration: 3600, renewable: true } });
   }
-  const token = String(request.headers['x-vault-token']);
   if (state.trouble === 'forbidden' || (token !== state.token && !issued.has(token)))
     return send(403, { errors: ['permission denied'] });
   if (path === 'auth/token/lookup-self') return send(200, { data: { ttl: 0, renewable: false, type: 'service' } });
   if (path === 'sys/internal/ui/mounts/secret')
     return send(200, { data: { type: 'kv', path: 'secret/', options: { version: '2' } } });
-  return kv(state, request.method ?? '', path, send);
+  return kv(state, method, path, send);
 }
 
-function kv(state: State, method: string, path: string, send: (status: number, content?: unknown) => void): void {
+function kv(state: State, method: string, path: string, send: (status: number, content: unknown) => Reply): Reply {
   const [, api, name] = /^secret\/(data|metadata|subkeys)(?:\/(.*))?$/.exec(path) ?? [];
   if (api === undefined) return send(404, { errors: ['no handler for route'] });
   if (api === 'metadata' && method === 'LIST') {
@@ -103,17 +144,4 @@ function kv(state: State, method: string, path: string, send: (status: number, c
   return send(200, {
     data: { subkeys: Object.fromEntries(Object.keys(fields).map((each) => [each, null])), metadata },
   });
-}
-
-async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-async function close(server: Server): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.close(() => resolve());
-  server.closeAllConnections();
-  await promise;
 }

@@ -149,7 +149,7 @@ export const ChoiceSource = Closed({
   source: Type.String(),
   sourceType: Type.String(),
   health: IntegrationHealth,
-  index: IndexState,
+  index: Type.Optional(IndexState),
 });
 
 export const Choice = Closed({

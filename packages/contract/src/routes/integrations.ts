@@ -2,6 +2,8 @@ import { Type, type TObject, type TProperties, type TSchema } from 'typebox';
 import { IntegrationName, Label } from '../names.ts';
 import { Closed, Page, pageQuery, route } from '../route.ts';
 import {
+  Choice,
+  ChoiceSource,
   DomainIntegrationCreate,
   DomainIntegrationUpdate,
   Integration,
@@ -11,6 +13,7 @@ import {
   RefreshResult,
   TestResult,
 } from './integration-schemas.ts';
+import { scopeKinds } from '../roles.ts';
 import { Use } from './secret-schemas.ts';
 
 /** Connections that somebody may try in a minute: enough for a form, too few to look for ports with. */
@@ -198,9 +201,59 @@ export const integrationAssignmentRoutes = [
   }),
 ] as const;
 
+const choiceQuery = Closed({
+  ...pageQuery,
+  source: Type.Optional(IntegrationName),
+  scope: Type.Optional(Type.Enum([...scopeKinds])),
+});
+const Choices = Closed({
+  items: Type.Array(Choice),
+  nextCursor: Type.Optional(Type.String()),
+  sources: Type.Array(ChoiceSource, {
+    description: 'One that is down has its error here; the rest is listed all the same',
+  }),
+});
+
+/** What selectors offer. */
+export const domainChoiceRoutes = [
+  route({
+    id: 'listDomainChoices',
+    method: 'GET',
+    path: '/v1/domains/{domain}/choices',
+    summary: 'Secrets that the caller may use in the domain, from all sources',
+    tag: 'integrations',
+    access: { kind: 'scope', action: 'domain.view' },
+    feature: 'secretsV2',
+    params: Closed(domainParameter),
+    query: choiceQuery,
+    status: 200,
+    response: Choices,
+    errors: ['cursor_invalid'],
+  }),
+] as const;
+
+export const platformChoiceRoutes = [
+  route({
+    id: 'listPlatformChoices',
+    method: 'GET',
+    path: '/v1/platform/choices',
+    summary: 'Secrets that the platform’s own surfaces may use: those of Admin and Global',
+    tag: 'integrations',
+    access: { kind: 'scope', action: 'domain.view' },
+    feature: 'secretsV2',
+    params: Closed({}),
+    query: choiceQuery,
+    status: 200,
+    response: Choices,
+    errors: ['cursor_invalid'],
+  }),
+] as const;
+
 export const integrationRoutes = [
   ...adminIntegrationRoutes,
   ...globalIntegrationRoutes,
   ...domainIntegrationRoutes,
   ...integrationAssignmentRoutes,
+  ...domainChoiceRoutes,
+  ...platformChoiceRoutes,
 ] as const;

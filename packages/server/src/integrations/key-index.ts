@@ -19,6 +19,7 @@ export interface KeyIndexParts {
 }
 
 type Keys = IndexPage['keys'];
+type Outcome = 'done' | 'failed' | 'busy';
 
 const pageSize = 500;
 /** Keys written in one command. */
@@ -35,6 +36,7 @@ const dueAtOnce = 100;
  */
 export class KeyIndex {
   readonly #parts: KeyIndexParts;
+  readonly #underWay = new Map<string, Promise<Outcome>>();
 
   constructor(parts: KeyIndexParts) {
     this.#parts = parts;
@@ -83,7 +85,19 @@ export class KeyIndex {
     if (failures.length > 0) throw failures[0];
   }
 
-  async #refresh(sourceId: string, signal: AbortSignal, deadline: number): Promise<'done' | 'failed' | 'busy'> {
+  /** One refresh of an integration at a time: whoever asks meanwhile waits for the one that goes on. */
+  async #refresh(sourceId: string, signal: AbortSignal, deadline: number): Promise<Outcome> {
+    for (let known = this.#underWay.get(sourceId); known !== undefined; known = this.#underWay.get(sourceId)) {
+      const [outcome] = await Promise.allSettled([known]);
+      if (outcome.status === 'fulfilled') return outcome.value;
+      // Its caller left, or it listed with other settings: another one begins.
+    }
+    const refresh = this.#leased(sourceId, signal, deadline).finally(() => this.#underWay.delete(sourceId));
+    this.#underWay.set(sourceId, refresh);
+    return refresh;
+  }
+
+  async #leased(sourceId: string, signal: AbortSignal, deadline: number): Promise<Outcome> {
     const { store, backends, holder } = this.#parts;
     const outcome = await withLease(store, `integration.${sourceId}`, holder, leaseMilliseconds, async (lease) => {
       const bounded = AbortSignal.any([signal, lease.signal, AbortSignal.timeout(deadline)]);

@@ -1,14 +1,13 @@
-import { StrongroomError } from '@strongroom/contract';
+import { type IntegrationType, StrongroomError } from '@strongroom/contract';
 import type { BackendDefinition } from '@strongroom/backends';
-import type { LoadBackend } from './opened-backends.ts';
 
-/** Kinds of backends whose code this server has. */
-const loaders: Readonly<Record<string, () => Promise<BackendDefinition<unknown>>>> = {};
+/** Loads the code of a kind of backend at its first use. */
+export type LoadBackend = (type: string) => Promise<BackendDefinition<unknown>>;
 
-/** @throws StrongroomError `not_supported` for a kind that this server has no code for */
+/** @throws StrongroomError `not_supported` for a kind that this program has no code for */
 export const loadBackend: LoadBackend = async (type) => {
-  const load = loaders[type];
-  if (load === undefined)
-    throw new StrongroomError('not_supported', { detail: `This server can not connect to ${type}.` });
-  return load();
+  const { registry } = await import('@strongroom/backends/registry');
+  const isKnown = (text: string): text is IntegrationType => Object.hasOwn(registry, text);
+  if (isKnown(type)) return registry[type]();
+  throw new StrongroomError('not_supported', { detail: `There are no integrations of the kind ${type}.` });
 };

@@ -1,17 +1,15 @@
 import { StrongroomError } from '@strongroom/contract';
-import type { Backend, BackendDefinition } from '@strongroom/backends';
+import type { Backend } from '@strongroom/backends';
 import type { SecretValue } from '@strongroom/crypto';
 import { hotStatement, type Store } from '../store/store.ts';
 import type { IntegrationRow } from './commands.ts';
 import { type OpenEgress, type Settings, storedSettings } from './connection.ts';
 import type { IntegrationCredentials } from './credentials.ts';
+import type { LoadBackend } from './load-backend.ts';
 
 const integrationById = hotStatement<IntegrationRow>('integrations.byId', (db) =>
   db.selectFrom('integrations').selectAll().where('id', '=', '').compile(),
 );
-
-/** Loads the code of a kind of backend at its first use. */
-export type LoadBackend = (type: string) => Promise<BackendDefinition<unknown>>;
 
 export interface OpenedBackendsParts {
   readonly store: Store;
@@ -27,6 +25,8 @@ interface Opened {
 
 /** Backends kept open: connections and tokens of those that were used last. */
 const maxOpened = 500;
+/** One call of a backend, with its waiting for others and its retries. */
+const callMilliseconds = 20_000;
 /** Calls of a launch end within 30 s; those that have the old backend in hand may come to their end. */
 const lingerMilliseconds = 60_000;
 
@@ -68,7 +68,7 @@ export class OpenedBackends {
     }
     const settings = storedSettings(row.settings);
     const owner = { id: row.id, scopeId: row.scope_id, type: row.type, settings };
-    const backend = this.openWith(row.type, settings, (name) => this.#parts.credentials.open(owner, name));
+    const backend = this.#openLimited(row.type, settings, (name) => this.#parts.credentials.open(owner, name));
     const opened = { revision: row.revision, backend };
     this.forget(sourceId);
     this.#opened.set(sourceId, opened);
@@ -80,6 +80,11 @@ export class OpenedBackends {
       if (this.#opened.get(sourceId) === opened) this.#opened.delete(sourceId);
       throw error;
     }
+  }
+
+  async #openLimited(...parts: Parameters<OpenedBackends['openWith']>): Promise<Backend> {
+    const [{ limited }, backend] = await Promise.all([import('@strongroom/backends'), this.openWith(...parts)]);
+    return limited(backend, { deadlineMs: callMilliseconds });
   }
 
   /** A backend of its own, which the caller closes. */

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { containing, type ListArgs } from '../access/pages.ts';
 import { useRows, type UseRow } from '../secrets/use-rows.ts';
 import type { QueryContext } from '../store/store.ts';
+import { choiceQueries } from './choice-queries.ts';
 import type { IntegrationRow } from './commands.ts';
 
 /** With what is shown beside the row. */
@@ -69,7 +70,33 @@ async function usesOf(
     .execute();
 }
 
+/** Integrations of a scope and all of Global's, each with whether it is assigned to the scope. */
+async function usedIn(
+  { db }: QueryContext,
+  args: { readonly scopeId: string; readonly globalScopeId: string },
+): Promise<(IntegrationRow & { readonly mine: number })[]> {
+  return db
+    .selectFrom('integrations')
+    .selectAll('integrations')
+    .select((column) => [
+      column
+        .selectFrom('integration_assignments')
+        .select((inner) => inner.fn.countAll<number>().as('count'))
+        .whereRef('integration_assignments.source_id', '=', 'integrations.id')
+        .where('integration_assignments.scope_id', '=', args.scopeId)
+        .$asScalar()
+        .$notNull()
+        .as('mine'),
+    ])
+    .where('integrations.scope_id', 'in', [args.scopeId, args.globalScopeId])
+    .orderBy('integrations.folded_name')
+    .orderBy('integrations.id')
+    .execute();
+}
+
 export const integrationQueries = {
   'integration.list': list,
   'integration.uses': usesOf,
+  'integration.usedIn': usedIn,
+  ...choiceQueries,
 };

@@ -1,10 +1,13 @@
 import type {
   adminIntegrationRoutes,
+  domainChoiceRoutes,
   domainIntegrationRoutes,
   globalIntegrationRoutes,
   integrationAssignmentRoutes,
+  platformChoiceRoutes,
 } from '@strongroom/contract';
 import type { HandlersOf } from '../http/handler.ts';
+import type { ChoiceList } from './choices.ts';
 import type { KeyIndex } from './key-index.ts';
 import type { Integrations } from './service.ts';
 import type { IntegrationTester } from './tester.ts';
@@ -13,16 +16,19 @@ export interface IntegrationServices {
   readonly integrations: Integrations;
   readonly tester: IntegrationTester;
   readonly index: KeyIndex;
+  readonly choices: ChoiceList;
 }
 
 type DomainHandlers = HandlersOf<typeof domainIntegrationRoutes>;
 type AllHandlers = DomainHandlers &
   HandlersOf<typeof adminIntegrationRoutes> &
   HandlersOf<typeof globalIntegrationRoutes> &
-  HandlersOf<typeof integrationAssignmentRoutes>;
+  HandlersOf<typeof integrationAssignmentRoutes> &
+  HandlersOf<typeof domainChoiceRoutes> &
+  HandlersOf<typeof platformChoiceRoutes>;
 
 /** One set of handlers serves all three scopes: the guard has put the scope of the path into the request. */
-export function integrationHandlers({ integrations, tester, index }: IntegrationServices): AllHandlers {
+export function integrationHandlers({ integrations, tester, index, choices }: IntegrationServices): AllHandlers {
   const handlers: DomainHandlers = {
     async createDomainIntegration({ caller, scope, body, idempotency }) {
       return withEtag(await integrations.create(caller, scope, body, idempotency));
@@ -55,6 +61,12 @@ export function integrationHandlers({ integrations, tester, index }: Integration
     ...renamed(handlers, 'Global'),
     async showIntegrationAssignments({ asset }) {
       return { body: await integrations.assignments(asset) };
+    },
+    async listDomainChoices({ caller, scope, query }) {
+      return { body: await choices.list(caller, scope, query) };
+    },
+    async listPlatformChoices({ caller, scope, query }) {
+      return { body: await choices.list(caller, scope, query) };
     },
     async putIntegrationAssignments({ caller, asset, body }) {
       return { body: await integrations.assign(caller, asset, body) };

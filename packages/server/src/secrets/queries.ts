@@ -42,7 +42,7 @@ async function list(context: QueryContext, args: SecretFilter): Promise<ListedSe
       : query.where('secrets.deleted_at', 'is', null);
   if (args.folder !== undefined) query = inFolder(query, args.folder);
   if (args.tag !== undefined) query = withTag(query, args.scopeId, args.tag);
-  if (args.assignedTo !== null) query = assigned(query, args.assignedTo);
+  if (args.assignedTo !== null) query = assignedTo(query, args.assignedTo);
   if (args.state !== undefined && args.state !== 'deleted') query = inState(query, args.state, args);
   if (args.q !== undefined && args.q !== '') query = await matching(context, query, args.q.toLowerCase(), args.scopeId);
   const { after } = args;
@@ -73,7 +73,8 @@ function withTag(query: SecretQuery, scopeId: string, tag: string): SecretQuery 
   );
 }
 
-function assigned(query: SecretQuery, domains: readonly string[]): SecretQuery {
+/** Global secrets that are assigned to all domains or to one of these. */
+export function assignedTo(query: SecretQuery, domains: readonly string[]): SecretQuery {
   return query.where((column) => {
     const any = column
       .selectFrom('secret_assignments')

@@ -1,0 +1,502 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Answer, codeOf, startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
+import { Canaries } from '../../testing/canaries.ts';
+import { Conformance } from '../../testing/conformance.ts';
+import { type LoopbackVault, openLoopbackVault } from '../../testing/loopback-vault.ts';
+import { freshName } from '../../testing/samples.ts';
+
+const canaries = new Canaries();
+const conformance = new Conformance();
+const token = canaries.plain('the token');
+const secretId = canaries.plain('the secret id');
+const base = '/v1/domains/finance';
+let test: TestServer;
+let vault: LoopbackVault;
+let member: TestUser;
+let maintainer: TestUser;
+let viewer: TestUser;
+
+beforeAll(async () => {
+  vault = await openLoopbackVault({
+    token,
+    secretId,
+    secrets: {
+      'app/db': { value: canaries.plain('app/db') },
+      'app/API Key': { value: canaries.plain('app/API Key') },
+      'app/deep/er/key': { value: canaries.plain('app/deep/er/key') },
+      'other/elsewhere': { value: 'x' },
+    },
+  });
+  test = await startTestServer({}, { canaries, onAnswer: conformance.see });
+  await Promise.all(['finance', 'sales'].map((name) => test.createDomain(name)));
+  [member, maintainer, viewer] = await Promise.all([
+    test.createUser('member', { domains: { finance: 'MEMBER' } }),
+    test.createUser('maintainer', { domains: { finance: 'MAINTAINER' } }),
+    test.createUser('viewer', { domains: { finance: 'VIEWER' } }),
+  ]);
+});
+afterAll(async () => {
+  await test.close();
+  await vault.close();
+});
+afterEach(() => {
+  vault.trouble = 'none';
+});
+
+const withToken = (path = '/v1/secret/data/app') => ({
+  type: 'VAULT',
+  settings: { address: vault.url, path, authentication: { method: 'token' } },
+  credentials: { token },
+});
+const withAppRole = () => ({
+  type: 'VAULT',
+  settings: {
+    address: vault.url,
+    path: '/v1/secret/data/app',
+    authentication: { method: 'app-role', roleId: vault.roleId },
+  },
+  credentials: { secretId },
+});
+
+interface View {
+  readonly id: string;
+  readonly revision: number;
+  readonly settings: object;
+  readonly credentials: readonly { readonly name: string; readonly version: string }[];
+  readonly health: { readonly state: string; readonly error?: { readonly code: string } };
+  readonly index: { readonly keys: number; readonly isComplete: boolean; readonly ageSeconds: number | null };
+  readonly bundle?: string;
+}
+interface Tested {
+  readonly ok: boolean;
+  readonly lines: readonly { readonly step: string; readonly outcome: string; readonly code?: string }[];
+}
+interface Chosen {
+  readonly items: readonly { readonly reference: string; readonly key: string; readonly sourceType: string }[];
+  readonly sources: readonly {
+    readonly source: string;
+    readonly health: View['health'];
+    readonly index?: View['index'];
+  }[];
+  readonly nextCursor?: string;
+}
+
+async function add(body: object = withToken(), at = base): Promise<string> {
+  const name = freshName();
+  await test.call('POST', `${at}/integrations`, { body: { name, ...body } });
+  return name;
+}
+
+const one = (name: string, at = base): string => `${at}/integrations/${name}`;
+const pointers = ({ body }: Answer): string[] =>
+  ((body as { errors?: { pointer: string }[] }).errors ?? []).map(({ pointer }) => pointer);
+const outcomes = ({ lines }: Tested): string[] => lines.map(({ step, outcome }) => `${step} ${outcome}`);
+
+async function choices(query = '', who: TestUser = member): Promise<Chosen> {
+  return test.call<Chosen>('GET', `${base}/choices${query}`, { token: who.token });
+}
+
+describe('an integration', () => {
+  it('is made, shown, listed, changed and deleted, without its credential in any answer', async () => {
+    const made = await test.request('POST', `${base}/integrations`, {
+      token: maintainer.token,
+      body: { name: 'vault-Prod.1', description: 'of the team', ...withAppRole() },
+    });
+    expect([made.status, made.headers.get('etag')]).toEqual([201, '"1"']);
+    expect(made.body).toMatchObject({
+      scope: 'domain',
+      domain: 'finance',
+      bundle: 'default',
+      type: 'VAULT',
+      settings: withAppRole().settings,
+      credentials: [{ name: 'secretId', version: '1.1', setBy: 'user:maintainer' }],
+      health: { state: 'unknown', checkedAt: null },
+      index: { keys: 0, isComplete: false, indexedAt: null, ageSeconds: null },
+      usedBy: 0,
+    });
+    const path = one('vault-Prod.1');
+    expect((await test.call<View>('GET', path, { token: viewer.token })).id).toBe((made.body as View).id);
+    expect((await test.request('GET', one('VAULT-prod.1'))).status).toBe(404);
+    const changed = await test.call<View>('PATCH', path, { body: { description: 'changed' } });
+    expect(changed).toMatchObject({ description: 'changed', revision: 2, credentials: [{ version: '1.1' }] });
+    const stale = await test.request('PATCH', path, { body: { description: 'x' }, headers: { 'if-match': '"1"' } });
+    expect(codeOf(stale)).toBe('revision_mismatch');
+    expect(await test.call('DELETE', path)).toEqual({ name: 'vault-Prod.1', brokenUses: [] });
+    expect((await test.request('GET', path)).status).toBe(404);
+  });
+
+  it('has a name of its own after folding, and never that of the managed store', async () => {
+    const name = await add();
+    const again = (text: string): Promise<Answer> =>
+      test.request('POST', `${base}/integrations`, { body: { name: text, ...withToken() } });
+    expect(codeOf(await again(name))).toBe('already_exists');
+    expect(codeOf(await again(name.toUpperCase()))).toBe('key_clash');
+    expect(pointers(await again('Managed'))).toEqual(['/name']);
+    expect(await add(withToken(), '/v1/domains/sales')).not.toBe(name);
+  });
+
+  it('takes the credentials of its method, and no others', async () => {
+    const create = (body: object): Promise<Answer> =>
+      test.request('POST', `${base}/integrations`, { body: { name: freshName(), ...body } });
+    const { credentials, ...withoutCredentials } = withToken();
+    expect(credentials).toBeDefined();
+    expect(pointers(await create(withoutCredentials))).toEqual(['/credentials/token']);
+    expect(pointers(await create({ ...withAppRole(), credentials: { token } })).sort()).toEqual([
+      '/credentials/secretId',
+      '/credentials/token',
+    ]);
+  });
+
+  it('does not lead where the egress guard says no', async () => {
+    for (const address of ['http://2130706433', 'http://10.1.2.3:8200', 'https://169.254.169.254', 'http://0x7f.1']) {
+      const body = { ...withToken(), settings: { ...withToken().settings, address } };
+      const refused = await test.request('POST', `${base}/integrations`, { body: { name: freshName(), ...body } });
+      const tried = await test.request('POST', `${base}/integrations/test`, { body });
+      expect([address, codeOf(refused), codeOf(tried)]).toEqual([address, 'egress_denied', 'egress_denied']);
+    }
+  });
+
+  it('asks for the credential again when it would be sent elsewhere', async () => {
+    const name = await add();
+    const { settings } = withToken();
+    const patch = (body: object): Promise<Answer> => test.request('PATCH', one(name), { body });
+    const elsewhere = { ...settings, address: 'http://127.0.0.1:9' };
+    expect(pointers(await patch({ settings: elsewhere }))).toEqual(['/settings/address', '/credentials/token']);
+    expect(pointers(await patch({ settings: { ...settings, namespace: 'team' } }))).toEqual([
+      '/settings/namespace',
+      '/credentials/token',
+    ]);
+    expect(pointers(await patch({ settings: withAppRole().settings }))).toEqual([
+      '/settings/authentication/method',
+      '/credentials/secretId',
+    ]);
+    // Another path of the same Vault is no other destination.
+    expect((await patch({ settings: { ...settings, path: '/v1/secret/data/other' } })).status).toBe(200);
+    const moved = await patch({ settings: elsewhere, credentials: { token } });
+    expect(moved.body).toMatchObject({ settings: elsewhere, credentials: [{ name: 'token', version: '1.2' }] });
+    const signsInOtherwise = await patch({ settings: withAppRole().settings, credentials: { secretId } });
+    expect(signsInOtherwise.body).toMatchObject({ credentials: [{ name: 'secretId', version: '1.1' }] });
+  });
+
+  it('has credentials that open for their own destination alone, whoever changes the rows', async () => {
+    const name = await add();
+    const { id } = await test.call<View>('GET', one(name));
+    const { backends } = test.server.services;
+    expect((await (await backends.open(id)).get('db', { signal: AbortSignal.timeout(5000) }))?.shape).toBe('text');
+    const { db } = test.server.store;
+    const row = await db
+      .selectFrom('integration_credentials')
+      .selectAll()
+      .where('source_id', '=', id)
+      .executeTakeFirstOrThrow();
+    expect(JSON.parse(row.bound_to)).toContainEqual(['/address', vault.url]);
+    await test.call('DELETE', one(name));
+    expect(await db.selectFrom('integration_credentials').select('name').where('source_id', '=', id).execute()).toEqual(
+      [],
+    );
+    await expect(backends.open(id)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('is deleted with its uses named, and one of the same name inherits nothing', async () => {
+    const name = await add();
+    const { id } = await test.call<View>('GET', one(name));
+    const reference = { scope: 'domain', source: name, key: 'db' };
+    await recordUse(id, reference);
+    const refused = await test.request('DELETE', one(name));
+    expect([refused.status, codeOf(refused)]).toEqual([409, 'in_use']);
+    expect(refused.body).toMatchObject({ errors: [{ reference: `secret://domain/${name}/db` }] });
+    expect(await test.call('DELETE', `${one(name)}?force=true`)).toMatchObject({
+      brokenUses: [{ name: 'PGPASSWORD' }],
+    });
+    await test.call('POST', `${base}/integrations`, { body: { name, ...withToken() } });
+    const made = await test.call<View & { usedBy: number }>('GET', one(name));
+    expect([made.id === id, made.usedBy]).toEqual([false, 0]);
+  });
+
+  /** As a save would record it. */
+  async function recordUse(sourceId: string, { source, key }: { source: string; key: string }): Promise<void> {
+    const job = await test.call<{ id: string }>('POST', `${base}/spark-jobs`, {
+      body: { name: freshName(), command: ['true'] },
+    });
+    const { store } = test.server;
+    const { scope_id: scopeId } = await store.db
+      .selectFrom('configurations')
+      .select('scope_id')
+      .where('id', '=', job.id)
+      .executeTakeFirstOrThrow();
+    await store.execute('surfaces.update', {
+      id: job.id,
+      revision: 1,
+      by: 'test',
+      document: JSON.stringify({ command: ['true'] }),
+      bundleId: (
+        await store.db
+          .selectFrom('configurations')
+          .select('bundle_id')
+          .where('id', '=', job.id)
+          .executeTakeFirstOrThrow()
+      ).bundle_id,
+      managedBy: null,
+      secretIds: [],
+      uses: [
+        {
+          pointer: '/environment/0/secret',
+          name: 'PGPASSWORD',
+          reference: `secret://domain/${source}/${key}`,
+          target_scope_id: scopeId,
+          target_source_id: sourceId,
+          target_key: key,
+          target_field: null,
+          secret_id: null,
+          kind: 'reference',
+          authorised_by: 'test',
+        },
+      ],
+    });
+  }
+});
+
+describe('a test of the connection', () => {
+  it('goes through the steps for a form, and keeps nothing but its records', async () => {
+    const before = vault.requests.length;
+    const tested = await test.call<Tested>('POST', `${base}/integrations/test`, { body: withAppRole() });
+    expect([tested.ok, tested.lines.every(({ outcome }) => outcome !== 'failed')]).toEqual([true, true]);
+    expect(tested.lines.map(({ step }) => step)).toEqual(
+      expect.arrayContaining(['address', 'reachable', 'login', 'list']),
+    );
+    expect(vault.requests.slice(before)).toContain('POST auth/approle/login');
+    const { items } = await test.call<{ items: { because: string[]; outcome: string }[] }>(
+      'GET',
+      '/v1/audit?action=integration.test&limit=2',
+    );
+    expect(items.map(({ because, outcome }) => [because[0], outcome])).toEqual([
+      ['end', 'allowed'],
+      ['begin', 'allowed'],
+    ]);
+  });
+
+  it('says where it fails, in words of its own', async () => {
+    const form = (body: object): Promise<Tested> => test.call<Tested>('POST', `${base}/integrations/test`, { body });
+    const wrong = await form({ ...withToken(), credentials: { token: canaries.plain('a wrong token') } });
+    expect([wrong.ok, outcomes(wrong).some((line) => line === 'login failed')]).toEqual([false, true]);
+    vault.trouble = 'sealed';
+    const sealed = await form(withToken());
+    expect(sealed.lines.find(({ outcome }) => outcome === 'failed')).toMatchObject({
+      step: 'state',
+      code: 'backend_sealed',
+    });
+    vault.trouble = 'broken';
+    expect((await form(withToken())).lines.find(({ outcome }) => outcome === 'failed')?.code).toBe('backend_malformed');
+    const nobody = { ...withToken(), settings: { ...withToken().settings, address: 'http://127.0.0.1:9' } };
+    expect((await form(nobody)).lines.find(({ outcome }) => outcome === 'failed')).toMatchObject({
+      step: 'reachable',
+      code: 'backend_unavailable',
+    });
+  });
+
+  it('of a saved one uses its credential, and becomes its health', async () => {
+    const name = await add();
+    expect((await test.call<Tested>('POST', `${one(name)}/test`, { token: maintainer.token })).ok).toBe(true);
+    expect((await test.call<View>('GET', one(name))).health.state).toBe('healthy');
+    vault.trouble = 'sealed';
+    expect((await test.call<Tested>('POST', `${one(name)}/test`)).ok).toBe(false);
+    expect((await test.call<View>('GET', one(name))).health).toMatchObject({
+      state: 'unhealthy',
+      error: { code: 'backend_sealed' },
+    });
+  });
+
+  it('of a form takes the saved credential while the destination is the same, from who may change it', async () => {
+    const name = await add();
+    const { credentials, ...form } = { ...withToken('/v1/secret/data/other'), integration: name };
+    expect(credentials).toBeDefined();
+    const send = (body: object, who = maintainer): Promise<Answer> =>
+      test.request('POST', `${base}/integrations/test`, { token: who.token, body });
+    expect((await send(form)).body).toMatchObject({ ok: true });
+    const elsewhere = { ...form, settings: { ...form.settings, address: 'http://127.0.0.1:9' } };
+    expect(pointers(await send(elsewhere))).toEqual(['/settings/address', '/credentials/token']);
+    const creator = await test.createUser(freshName(), {
+      domains: { finance: 'VIEWER' },
+      grants: { finance: ['CREATE_INTEGRATION'] },
+    });
+    expect(codeOf(await send(form, creator))).toBe('permission_missing');
+    expect((await send({ ...form, integration: 'absent' })).status).toBe(404);
+  });
+});
+
+describe('the index of keys', () => {
+  it('offers what the backend lists to those with USE, and to nobody else', async () => {
+    const name = await add();
+    await test.call('POST', `${one(name)}/refresh`, { token: maintainer.token });
+    const mine = await choices(`?source=${name}`);
+    expect(mine.items.map(({ reference }) => reference)).toEqual([
+      `secret://domain/${name}/API%20Key`,
+      `secret://domain/${name}/db`,
+      `secret://domain/${name}/deep/er/key`,
+    ]);
+    expect(mine.sources).toMatchObject([
+      { source: name, sourceType: 'VAULT', health: { state: 'healthy' }, index: { keys: 3, isComplete: true } },
+    ]);
+    expect(await choices(`?source=${name}`, viewer)).toEqual({ items: [], sources: [] });
+    const secret = await test.createUser(freshName(), { domains: { sales: 'OWNER' } });
+    expect((await test.request('GET', `${base}/choices`, { token: secret.token })).status).toBe(404);
+  });
+
+  it('stays as it was when the source is down, with its age and its error', async () => {
+    const name = await add();
+    await test.call('POST', `${one(name)}/refresh`);
+    const other = await add(withToken('/v1/secret/data/other'));
+    vault.trouble = 'sealed';
+    const refreshed = await test.call<View>('POST', `${one(name)}/refresh`);
+    expect(refreshed).toMatchObject({
+      health: { state: 'unhealthy', error: { code: 'backend_sealed' } },
+      index: { keys: 3 },
+    });
+    vault.trouble = 'none';
+    await test.call('POST', `${one(other)}/refresh`);
+    const all = await choices('?limit=200');
+    expect(all.items.filter(({ reference }) => reference.includes(`/${name}/`))).toHaveLength(3);
+    expect(all.items.filter(({ reference }) => reference.includes(`/${other}/`))).toHaveLength(1);
+    expect(all.sources.find(({ source }) => source === name)).toMatchObject({
+      health: { state: 'unhealthy', error: { code: 'backend_sealed' } },
+      index: { keys: 3, ageSeconds: expect.any(Number) },
+    });
+    expect(all.sources.find(({ source }) => source === other)?.health.state).toBe('healthy');
+  });
+
+  it('forgets what is gone, and at once what was listed with other settings', async () => {
+    vault.secrets.set('app/passing', { value: 'x' });
+    const name = await add();
+    const keys = async (): Promise<string[]> => (await choices(`?source=${name}`)).items.map(({ key }) => key);
+    await test.call('POST', `${one(name)}/refresh`);
+    expect(await keys()).toContain('passing');
+    vault.secrets.delete('app/passing');
+    await test.call('POST', `${one(name)}/refresh`);
+    expect(await keys()).toEqual(['API Key', 'db', 'deep/er/key']);
+    await test.call('PATCH', one(name), { body: { settings: withToken('/v1/secret/data/other').settings } });
+    expect(await keys()).toEqual([]);
+    await test.call('POST', `${one(name)}/refresh`);
+    expect(await keys()).toEqual(['elsewhere']);
+  });
+
+  it('is refreshed in the background when it is due', async () => {
+    const name = await add();
+    await test.server.services.keyIndex.refreshDue(AbortSignal.timeout(10_000));
+    expect((await test.call<View>('GET', one(name))).index).toMatchObject({ keys: 3, isComplete: true });
+  });
+});
+
+describe('choices', () => {
+  it('merge managed secrets, Global’s and keys of integrations in one order, page by page', async () => {
+    const name = await add();
+    await test.call('POST', `${one(name)}/refresh`);
+    await Promise.all([
+      test.call('POST', `${base}/secrets`, { body: { key: 'DB', value: 'x' } }),
+      test.call('POST', `${base}/secrets`, { body: { key: 'fields', fields: { user: 'a', password: 'b' } } }),
+      test.call('POST', '/v1/global/secrets', { body: { key: 'db', value: 'x' } }),
+      test.call('POST', '/v1/global/secrets', { body: { key: 'for-sales', value: 'x' } }),
+    ]);
+    await test.call('PUT', '/v1/global/secrets/for-sales/assignments', { body: { domains: ['sales'] } });
+    const whole = (await choices('?limit=200')).items.map(({ reference }) => reference);
+    const ours = whole.filter((reference) => /managed|deep/.test(reference) && !/other/.test(reference));
+    expect(ours.filter((reference) => reference.includes('managed'))).toEqual([
+      'secret://domain/managed/DB',
+      'secret://global/managed/db',
+      'secret://domain/managed/fields',
+      'secret://domain/managed/fields#user',
+      'secret://domain/managed/fields#password',
+    ]);
+    const paged: string[] = [];
+    for (let cursor: string | undefined = ''; cursor !== undefined;) {
+      const page: Chosen = await choices(`?limit=2${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`);
+      expect(page.items.length).toBeLessThanOrEqual(2);
+      paged.push(...page.items.map(({ reference }) => reference));
+      cursor = page.nextCursor;
+    }
+    expect(paged).toEqual(whole);
+    expect((await choices('?scope=global')).items.map(({ reference }) => reference)).toEqual([
+      'secret://global/managed/db',
+    ]);
+    expect((await choices(`?q=eep%2Fer&source=${name}`)).items.map(({ key }) => key)).toEqual(['deep/er/key']);
+    expect((await choices(`?q=AP&source=${name}`)).items.map(({ key }) => key)).toEqual(['API Key']);
+    const narrow = await test.createUser(freshName(), { grants: { finance: ['LIST_SECRETS'] } });
+    expect((await choices('?limit=200', narrow)).items).toEqual([]);
+  });
+
+  it('hold a Global integration’s keys where it is assigned, and Admin’s for the platform alone', async () => {
+    const global = await add(withToken(), '/v1/global');
+    const admin = await add(withToken(), '/v1/admin');
+    await test.call('POST', `${one(global, '/v1/global')}/refresh`);
+    await test.call('POST', `${one(admin, '/v1/admin')}/refresh`);
+    const sees = async (): Promise<boolean> =>
+      (await choices('?limit=200')).sources.some(({ source }) => source === global);
+    expect(await sees()).toBe(false);
+    await test.call('PUT', `${one(global, '/v1/global')}/assignments`, { body: { domains: ['finance'] } });
+    expect(await sees()).toBe(true);
+    expect((await choices(`?source=${global}`)).items[0]?.reference).toBe(`secret://global/${global}/API%20Key`);
+    await test.call('PUT', `${one(global, '/v1/global')}/assignments`, { body: { domains: [] } });
+    expect(await sees()).toBe(false);
+    await test.call('PUT', `${one(global, '/v1/global')}/assignments`, { body: { all: true } });
+    expect(await sees()).toBe(true);
+    const platform = await test.call<Chosen>('GET', '/v1/platform/choices?limit=200');
+    expect(platform.sources.map(({ source }) => source)).toEqual(expect.arrayContaining([global, admin]));
+    expect(platform.items.map(({ reference }) => reference)).toContain(`secret://admin/${admin}/db`);
+    expect((await test.request('GET', '/v1/platform/choices', { token: member.token })).status).toBe(404);
+  });
+});
+
+describe('access', () => {
+  it('is granted through bundles: VIEW shows, USE offers keys, UPDATE changes', async () => {
+    const name = await add();
+    await test.call('POST', `${one(name)}/refresh`);
+    await test.call('POST', `${base}/bundles`, { body: { name: 'narrow' } });
+    await test.call('POST', `${base}/bundles/narrow/assets`, { body: { type: 'integration', name } });
+    expect((await test.call<View>('GET', one(name))).bundle).toBe('narrow');
+    expect((await test.request('GET', one(name), { token: member.token })).status).toBe(404);
+    expect((await choices(`?source=${name}`)).sources).toEqual([]);
+    const grant = (permissions: readonly string[]): Promise<unknown> =>
+      test.call('POST', `${base}/bundles/narrow/grants`, {
+        body: { principal: member.name, assetType: 'integration', permissions },
+      });
+    await grant(['USE']);
+    expect((await choices(`?source=${name}`)).items).toHaveLength(3);
+    expect((await test.request('GET', one(name), { token: member.token })).status).toBe(403);
+    await grant(['VIEW']);
+    expect((await choices(`?source=${name}`)).items).toEqual([]);
+    expect((await test.request('GET', one(name), { token: member.token })).status).toBe(200);
+    expect((await test.request('POST', `${one(name)}/test`, { token: member.token })).status).toBe(403);
+    await grant(['UPDATE']);
+    expect((await test.request('POST', `${one(name)}/test`, { token: member.token })).status).toBe(200);
+    await test.call('DELETE', `${base}/bundles/narrow?force=true`);
+    expect((await test.call<View>('GET', one(name))).bundle).toBe('default');
+  });
+
+  it('to the list is by VIEW, page by page', async () => {
+    const { items } = await test.call<{ items: { name: string }[] }>('GET', `${base}/integrations?limit=200`);
+    const first = await test.call<{ items: { name: string }[]; nextCursor: string }>(
+      'GET',
+      `${base}/integrations?limit=2`,
+    );
+    const second = await test.call<{ items: { name: string }[] }>(
+      'GET',
+      `${base}/integrations?limit=200&cursor=${encodeURIComponent(first.nextCursor)}`,
+    );
+    expect([...first.items, ...second.items].map(({ name }) => name)).toEqual(items.map(({ name }) => name));
+    const found = await test.call<{ items: object[] }>('GET', `${base}/integrations?q=${items[0]?.name.toUpperCase()}`);
+    expect(found.items).toHaveLength(1);
+    const lister = await test.createUser(freshName(), { grants: { finance: ['LIST_SECRETS'] } });
+    const none = await test.call<{ items: object[] }>('GET', `${base}/integrations`, { token: lister.token });
+    expect(none.items).toEqual([]);
+  });
+});
+
+describe('in the end', () => {
+  it('no credential and no value is anywhere', async () => {
+    await expect(test.assertNoLeak()).resolves.toBeUndefined();
+  });
+
+  it('every answer was inside its declaration, and none was the server’s fault', () => {
+    expect(conformance.problems).toEqual([]);
+    expect(test.logged.filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([]);
+  });
+});
