@@ -12,7 +12,8 @@ import type { SecretValue } from '@strongroom/crypto';
  *   `egress_denied`. An outage is never absence.
  * - No error, and no cause of one, holds a value, a credential or a part of the backend's answer.
  * - A method ends soon after `signal` aborts, with `deadline_exceeded`.
- * - Keys are the backend's own names as the catalogue shows them, `/` between segments; two keys never mean one entry.
+ * - Keys are the backend's own names as the catalogue shows them, `/` between segments; two keys never mean one entry. What
+ *   can't be a key there is `validation_failed`, or `null` when it is read; what would fall on another's entry is `key_clash`.
  */
 export interface Backend {
   readonly type: string;
@@ -29,7 +30,8 @@ export interface Backend {
 
   /**
    * Tries the connection, a line for each step, in the order in which they depend on each other; after a failed one the
-   * steps that need it are `skipped`. Never throws for what it finds; reads no value that it keeps.
+   * steps that need it are `skipped`. Never throws for what it finds; reads no value that it keeps. A step that outlasts the
+   * signal has failed with `deadline_exceeded`.
    */
   check(options: CallOptions): Promise<readonly CheckLine[]>;
 
@@ -42,7 +44,7 @@ export interface Backend {
   /** Deletes an entry; one that is not there is success. `not_supported` without the capability `delete`. */
   delete(key: string, options: DeleteOptions): Promise<void>;
 
-  /** Lets go of connections and cached tokens. Calls under way may fail. */
+  /** Lets go of connections and cached tokens. Calls under way may fail, later ones do; closing again does nothing. */
   close(): Promise<void>;
 }
 

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { conformanceChecks, type ConformanceContext, runCheck } from '../src/conformance/index.ts';
+import { conformanceChecks, type ConformanceContext, type Need, runCheck } from '../src/conformance/index.ts';
+
+/** Names of the checks that need one of these: what a backend or its fixture doesn't have. */
+export function checksNeeding(...absent: readonly Need[]): string[] {
+  return conformanceChecks.filter(({ needs }) => needs.some((need) => absent.includes(need))).map(({ name }) => name);
+}
 
 /**
  * The conformance suite as a test for each check. `expectedSkips` are the names of just those checks that are not applicable
