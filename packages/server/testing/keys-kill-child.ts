@@ -1,7 +1,8 @@
 import process from 'node:process';
 import { openSqliteStore } from '../src/store/sqlite.ts';
 import type { Store } from '../src/store/store.ts';
-import { resealRetired, rotateKekFile } from '../src/keys/rotation.ts';
+import { resealRetired } from '../src/keys/reseal.ts';
+import { rotateKekFile } from '../src/keys/rotation.ts';
 import { KeysWorld, rotationEvent } from './keys-world.ts';
 
 /**

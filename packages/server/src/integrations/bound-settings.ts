@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { BackendDeclaration } from '@strongroom/contract';
 import { canonical } from '../surfaces/compare.ts';
 
@@ -24,11 +23,6 @@ export function reboundPointers(
 /** Whether settings still say everything that was bound. */
 export function fulfils(bound: BoundSettings, settings: unknown): boolean {
   return bound.every(([pointer, value]) => canonical(value) === canonical(valueAt(settings, pointer) ?? null));
-}
-
-/** SHA-256 of the canonical JSON, base64url. */
-export function bindingDigest(bound: BoundSettings): string {
-  return createHash('sha256').update(canonical(bound)).digest('base64url');
 }
 
 /** The value at an RFC 6901 pointer; undefined where there is none. */

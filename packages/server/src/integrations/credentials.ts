@@ -4,9 +4,10 @@ import type { Keys, ValuePlace } from '../keys/keys.ts';
 import { sealInScope } from '../keys/seal-in-scope.ts';
 import { hotStatement, type Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
-import { bindingDigest, type BoundSettings, boundSettings, fulfils } from './bound-settings.ts';
+import { type BoundSettings, boundSettings, fulfils } from './bound-settings.ts';
 import type { SealedCredential } from './commands.ts';
 import { declarationOf, type Settings } from './connection.ts';
+import { credentialPlaceId } from './credential-place.ts';
 
 type CredentialRow = Tables['integration_credentials'];
 
@@ -84,11 +85,6 @@ export class IntegrationCredentials {
 }
 
 export type CredentialSummary = Pick<CredentialRow, 'name' | 'epoch' | 'version' | 'created_at' | 'created_by'>;
-
-/** No secret's id holds a slash, so this is no secret's place. */
-export function credentialPlaceId(sourceId: string, name: string, bound: BoundSettings): string {
-  return `${sourceId}/${name}/${bindingDigest(bound)}`;
-}
 
 function placeOf(
   owner: CredentialOwner,

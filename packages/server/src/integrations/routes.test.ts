@@ -4,6 +4,7 @@ import { Canaries } from '../../testing/canaries.ts';
 import { Conformance } from '../../testing/conformance.ts';
 import { type LoopbackVault, openLoopbackVault } from '../../testing/loopback-vault.ts';
 import { freshName } from '../../testing/samples.ts';
+import { resealRetired } from '../keys/reseal.ts';
 
 const canaries = new Canaries();
 const conformance = new Conformance();
@@ -195,6 +196,24 @@ describe('an integration', () => {
       [],
     );
     await expect(backends.open(id)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('has credentials that are sealed anew when the keys of its scope are rotated', async () => {
+    const name = await add();
+    const { id } = await test.call<View>('GET', one(name));
+    const { store, keyring } = test.server;
+    const stored = () =>
+      store.db
+        .selectFrom('integration_credentials')
+        .select(['term_id', 'version'])
+        .where('source_id', '=', id)
+        .executeTakeFirstOrThrow();
+    const before = await stored();
+    await test.call('POST', '/v1/keys/rotate', { body: { what: 'terms', scope: 'domain', domain: 'finance' } });
+    expect(await resealRetired(store, keyring, { batches: 50 })).toMatchObject({ failed: 0, isDone: true });
+    const after = await stored();
+    expect([after.term_id === before.term_id, after.version]).toEqual([false, before.version]);
+    expect(await test.call('POST', `${one(name)}/test`)).toMatchObject({ ok: true });
   });
 
   it('is deleted with its uses named, and one of the same name inherits nothing', async () => {

@@ -207,6 +207,38 @@ async function resealVersions(
   return { changed };
 }
 
+export interface ResealedCredential {
+  readonly sourceId: string;
+  readonly name: string;
+  readonly epoch: number;
+  readonly version: number;
+  readonly oldTermId: string;
+  readonly termId: string;
+  readonly envelope: Uint8Array;
+}
+
+/** The same for credentials of integrations. @throws StrongroomError `version_conflict` when the lease went to another process */
+async function resealCredentials(
+  context: CommandContext,
+  args: { readonly credentials: readonly ResealedCredential[]; readonly lease?: LeaseToken },
+): Promise<{ readonly changed: number }> {
+  if (args.lease !== undefined) await requireLease(context, args.lease);
+  let changed = 0;
+  for (const row of args.credentials) {
+    const result = await context.db
+      .updateTable('integration_credentials')
+      .set({ envelope: row.envelope, term_id: row.termId })
+      .where('source_id', '=', row.sourceId)
+      .where('name', '=', row.name)
+      .where('epoch', '=', row.epoch)
+      .where('version', '=', row.version)
+      .where('term_id', '=', row.oldTermId)
+      .executeTakeFirst();
+    changed += Number(result.numUpdatedRows);
+  }
+  return { changed };
+}
+
 export const keyCommands = {
   'keys.createInstallation': createInstallation,
   'keys.addTerms': addTerms,
@@ -215,4 +247,5 @@ export const keyCommands = {
   'keys.destroyScope': destroyScope,
   'keys.confirmRecovery': confirmRecovery,
   'keys.resealVersions': resealVersions,
+  'keys.resealCredentials': resealCredentials,
 };

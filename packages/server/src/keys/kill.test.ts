@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { KeysWorld, rotationEvent } from '../../testing/keys-world.ts';
 import { sqliteDatabase } from '../../testing/stores.ts';
 import { newId } from '../store/ids.ts';
-import { resealRetired, rotateKekFile } from './rotation.ts';
+import { resealRetired } from './reseal.ts';
+import { rotateKekFile } from './rotation.ts';
 
 const child = fileURLToPath(new URL('../../testing/keys-kill-child.ts', import.meta.url));
 const scope = 'dom_global';

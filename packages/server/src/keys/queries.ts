@@ -48,6 +48,43 @@ async function retiredVersions(
   return query.execute();
 }
 
+/** A sealed credential of an integration under a retired term. */
+export interface RetiredCredential {
+  readonly scope_id: string;
+  readonly source_id: string;
+  readonly name: string;
+  readonly epoch: number;
+  readonly version: number;
+  readonly bound_to: string;
+  readonly term_id: string;
+  readonly envelope: Uint8Array;
+}
+
+/** Credentials of integrations that are still sealed under a retired term, from behind `after` on. */
+async function retiredCredentials(
+  context: QueryContext,
+  args: { readonly limit: number; readonly after?: { readonly sourceId: string; readonly name: string } },
+): Promise<RetiredCredential[]> {
+  const { limit, after } = args;
+  let query = context.db
+    .selectFrom('key_terms')
+    .innerJoin('integration_credentials', 'integration_credentials.term_id', 'key_terms.id')
+    .innerJoin('integrations', 'integrations.id', 'integration_credentials.source_id')
+    .selectAll('integration_credentials')
+    .select('integrations.scope_id')
+    .where('key_terms.purpose', '=', 'value')
+    .where('key_terms.state', '=', 'retired')
+    .orderBy('integration_credentials.source_id')
+    .orderBy('integration_credentials.name')
+    .limit(limit);
+  if (after !== undefined) {
+    query = query.where(
+      sql<boolean>`(integration_credentials.source_id, integration_credentials.name) > (${after.sourceId}, ${after.name})`,
+    );
+  }
+  return query.execute();
+}
+
 export interface TermSummary {
   readonly scope_id: string;
   readonly purpose: string;
@@ -71,20 +108,26 @@ async function summary(context: QueryContext): Promise<TermSummary[]> {
     .execute();
 }
 
-/** How many values wait to be sealed anew. */
+/** How many values and credentials wait to be sealed anew. */
 async function retiredCount(context: QueryContext): Promise<number> {
-  const row = await context.db
+  const terms = context.db
     .selectFrom('key_terms')
-    .innerJoin('secret_versions', 'secret_versions.term_id', 'key_terms.id')
-    .select((column) => column.fn.countAll<number>().as('count'))
-    .where('key_terms.purpose', '=', 'value')
-    .where('key_terms.state', '=', 'retired')
-    .executeTakeFirstOrThrow();
-  return row.count;
+    .select('id')
+    .where('purpose', '=', 'value')
+    .where('state', '=', 'retired');
+  const count = (table: 'secret_versions' | 'integration_credentials') =>
+    context.db
+      .selectFrom(table)
+      .select((column) => column.fn.countAll<number>().as('count'))
+      .where('term_id', 'in', terms)
+      .executeTakeFirstOrThrow();
+  const [versions, credentials] = [await count('secret_versions'), await count('integration_credentials')];
+  return versions.count + credentials.count;
 }
 
 export const keyQueries = {
   'keys.retiredVersions': retiredVersions,
+  'keys.retiredCredentials': retiredCredentials,
   'keys.summary': summary,
   'keys.retiredCount': retiredCount,
 };

@@ -12,7 +12,8 @@ import { restoreSqlite } from '../store/restore.ts';
 import { useReservation } from './commands.ts';
 import { openKeyring } from './keyring.ts';
 import { openRestoredKeys } from './restored-keys.ts';
-import { resealRetired, rotateKek, rotateKekFile, type RotationStep } from './rotation.ts';
+import { resealRetired } from './reseal.ts';
+import { rotateKek, rotateKekFile, type RotationStep } from './rotation.ts';
 
 class Stopped extends Error {}
 const steps: readonly RotationStep[] = ['next-written', 'committed', 'old-kept', 'promoted'];

@@ -1,24 +1,12 @@
 import { StrongroomError } from '@strongroom/contract';
-import {
-  CryptoError,
-  type Kek,
-  type KeyEncryptionKey,
-  loadKekFile,
-  rewrapTerm,
-  type SecretValue,
-} from '@strongroom/crypto';
+import { CryptoError, type Kek, type KeyEncryptionKey, loadKekFile, rewrapTerm } from '@strongroom/crypto';
 import type { AuditEvent } from '../audit/event.ts';
-import type { LeaseToken } from '../store/leases.ts';
 import type { Store } from '../store/store.ts';
-import type { ResealedVersion } from './commands.ts';
 import { sealKekCheck } from './installation.ts';
 import { nextPath, promote, type PromotionStep } from './kek-file.ts';
 import type { Keyring } from './keyring.ts';
-import type { RetiredVersion, VersionPlace } from './queries.ts';
 import { orUnavailable, termFromRow } from './terms.ts';
 
-/** Values sealed anew per commit. */
-const resealBatch = 100;
 const attempts = 5;
 
 /**
@@ -123,67 +111,5 @@ async function nextKek(path: string): Promise<Kek> {
       hint: 'A key file is rotated in its own directory, which must be writable. Where something else mounts the file, that rotates it.',
       cause,
     });
-  }
-}
-
-export interface ResealResult {
-  readonly resealed: number;
-  /** Values that don't open under their own key: their rows were changed. They stay as they are. */
-  readonly failed: number;
-  /** Whether nothing is left but what failed. */
-  readonly isDone: boolean;
-}
-
-/**
- * Seals values that are still under a retired term anew, a batch a commit. Stops after `batches`; whatever is left is
- * found again by the next call, in this process or another, so it resumes after a crash by itself.
- *
- * @throws StrongroomError `version_conflict` when the lease went to another process
- */
-export async function resealRetired(
-  store: Store,
-  keyring: Keyring,
-  options: { readonly batches: number; readonly signal?: AbortSignal; readonly lease?: LeaseToken },
-): Promise<ResealResult> {
-  let resealed = 0;
-  let failed = 0;
-  let after: VersionPlace | undefined;
-  for (let batch = 0; batch < options.batches; batch += 1) {
-    if (options.signal?.aborted === true) return { resealed, failed, isDone: false };
-    const rows = await store.query('keys.retiredVersions', { limit: resealBatch, ...(after && { after }) });
-    const last = rows.at(-1);
-    if (last === undefined) return { resealed, failed, isDone: true };
-    after = { secretId: last.secret_id, epoch: last.epoch, version: last.version };
-    const versions: ResealedVersion[] = [];
-    for (const row of rows) {
-      const version = await sealAnew(keyring, row);
-      if (version === null) failed += 1;
-      else versions.push(version);
-    }
-    const { lease } = options;
-    const fence = lease === undefined ? {} : { lease: { name: lease.name, epoch: lease.epoch } };
-    const { changed } = await store.execute('keys.resealVersions', { versions, ...fence });
-    resealed += changed;
-  }
-  return { resealed, failed, isDone: false };
-}
-
-/** Null for a value that doesn't open: it must not keep the others from being sealed anew. */
-async function sealAnew(keyring: Keyring, row: RetiredVersion): Promise<ResealedVersion | null> {
-  const place = { scopeId: row.scope_id, secretId: row.secret_id, epoch: row.epoch, version: row.version };
-  let value: SecretValue;
-  try {
-    value = await keyring.open(place, row.envelope);
-  } catch (error) {
-    if (error instanceof StrongroomError && (error.code === 'internal' || error.code === 'key_unavailable'))
-      return null;
-    throw error;
-  }
-  try {
-    const { termId, envelope } = await keyring.seal(place, value);
-    const { secretId, epoch, version } = place;
-    return { secretId, epoch, version, oldTermId: row.term_id, termId, envelope };
-  } finally {
-    value.destroy();
   }
 }

@@ -1,7 +1,7 @@
 import { StrongroomError } from '@strongroom/contract';
 import type { KeyIndex } from '../integrations/key-index.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { resealRetired } from '../keys/rotation.ts';
+import { resealRetired } from '../keys/reseal.ts';
 import { purgeable } from '../secrets/queries.ts';
 import type { Store } from '../store/store.ts';
 import type { PeriodicJob } from './scheduler.ts';
@@ -39,7 +39,7 @@ export function periodicJobs(store: Store, keyring: Keyring, keyIndex: KeyIndex)
       name: 'reseal-values',
       everyMilliseconds: minute,
       run: async (lease) => {
-        if (!(await hasRetiredVersions(store))) return;
+        if (!(await hasRetired(store))) return;
         const { failed } = await resealRetired(store, keyring, { batches: 50, signal: lease.signal, lease });
         if (failed === 0) return;
         throw new StrongroomError('internal', {
@@ -51,16 +51,11 @@ export function periodicJobs(store: Store, keyring: Keyring, keyIndex: KeyIndex)
 }
 
 /** By key, on this thread: an idle server starts no reader for the answer, which is nearly always no. */
-async function hasRetiredVersions(store: Store): Promise<boolean> {
-  const found = await store.db
-    .selectFrom('key_terms')
-    .innerJoin('secret_versions', 'secret_versions.term_id', 'key_terms.id')
-    .select('key_terms.id')
-    .where('key_terms.purpose', '=', 'value')
-    .where('key_terms.state', '=', 'retired')
-    .limit(1)
-    .executeTakeFirst();
-  return found !== undefined;
+async function hasRetired({ db }: Store): Promise<boolean> {
+  const retired = db.selectFrom('key_terms').select('id').where('purpose', '=', 'value').where('state', '=', 'retired');
+  const first = (table: 'secret_versions' | 'integration_credentials') =>
+    db.selectFrom(table).select('term_id').where('term_id', 'in', retired).limit(1).executeTakeFirst();
+  return (await first('secret_versions')) !== undefined || (await first('integration_credentials')) !== undefined;
 }
 
 /** Ends the retention of deleted secrets: row, versions and index entry go, one audited command each. */

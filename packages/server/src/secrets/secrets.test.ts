@@ -331,7 +331,7 @@ describeEachStore('secrets', (openStore) => {
   });
 
   it('rotates the terms and seals anew, and everything still opens', async () => {
-    const { resealRetired } = await import('../keys/rotation.ts');
+    const { resealRetired } = await import('../keys/reseal.ts');
     await test.keys.rotateValueTerm(globalScopeId);
     await secrets.create(caller, global, { key: 'after-rotation', value: 'new' });
     expect(Buffer.from(await stored(global, 'finance-db')).length).toBeGreaterThan(0);
