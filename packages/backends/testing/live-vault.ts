@@ -22,6 +22,12 @@ export interface AppRole {
   readonly secretId: string;
 }
 
+/** What a managed store needs below its prefix `managed`; the same as in docs/guides/vault.md. */
+export const writePolicy = `
+path "secret/data/managed*" { capabilities = ["create", "read", "update"] }
+path "secret/metadata/managed*" { capabilities = ["create", "read", "update", "delete", "list"] }
+`;
+
 /** Mounts AppRole unless it is there, and makes a role with a policy of the same name. */
 export async function createAppRole(
   vault: Vault,
@@ -105,8 +111,7 @@ export function encoded(path: string): string {
 export function secretPerKeyPlace(vault: Vault, root: string): ConformancePlace {
   return {
     seed: async (key, { value, shape }) => {
-      const text = value.revealText();
-      const data = shape === 'fields' ? (JSON.parse(text) as unknown) : { value: text };
+      const data = textData(value.revealText(), shape);
       await must(vault, 'POST', `secret/data/${root}/${encoded(key)}`, { data });
     },
     remove: async (key) => {
@@ -114,6 +119,55 @@ export function secretPerKeyPlace(vault: Vault, root: string): ConformancePlace 
     },
     softDelete: async (key) => {
       await must(vault, 'DELETE', `secret/data/${root}/${encoded(key)}`);
+    },
+  };
+}
+
+/** Entries of a managed store, as a write of ours and as a change from outside leave them. */
+export function managedPlace(vault: Vault, folder: string): ConformancePlace {
+  const at = (api: string, key: string) => `secret/${api}/${folder}/${encoded(key)}`;
+  return {
+    seed: async (key, { value, shape }) => {
+      const data =
+        shape === 'binary' ? binaryData(value, `secret/${folder}/${key}`) : textData(value.revealText(), shape);
+      await must(vault, 'POST', at('data', key), { data });
+      await must(vault, 'POST', at('metadata', key), { custom_metadata: { 'strongroom-managed': 'true' } });
+    },
+    remove: async (key) => {
+      await must(vault, 'DELETE', at('metadata', key));
+    },
+    softDelete: async (key) => {
+      await must(vault, 'DELETE', at('data', key));
+    },
+  };
+}
+
+function textData(text: string, shape: Content['shape']): unknown {
+  return shape === 'fields' ? (JSON.parse(text) as unknown) : { value: text };
+}
+
+function binaryData(value: SecretValue, place: string): unknown {
+  return {
+    valueBase64: Buffer.from(value.reveal()).toString('base64'),
+    _strongroom: JSON.stringify({ intentId: 'seeded', version: 0, place, shape: 'binary' }),
+  };
+}
+
+/** What somebody else has in Vault: beside an entry of ours, and where one would be. */
+export function foreignThings(vault: Vault, folder: string): NonNullable<ConformanceContext['foreign']> {
+  const data = (key: string) => `secret/data/${folder}/${encoded(key)}`;
+  const read = (key: string) => must<{ data: Record<string, string>; metadata: unknown }>(vault, 'GET', data(key));
+  const noRemoval = () => Promise.resolve();
+  return {
+    beside: async (key) => {
+      const { data: before } = await read(key);
+      await must(vault, 'POST', data(key), { data: { ...before, note: 'theirs' } });
+      return { isUntouched: async () => (await read(key)).data['note'] === 'theirs', remove: noRemoval };
+    },
+    inPlaceOf: async (key) => {
+      await must(vault, 'POST', data(key), { data: { value: 'theirs' } });
+      const before = JSON.stringify(await read(key));
+      return { isUntouched: async () => JSON.stringify(await read(key)) === before, remove: noRemoval };
     },
   };
 }

@@ -32,6 +32,8 @@ export interface VaultAnswer {
   /** Parsed JSON; `undefined` where there is no body or none of JSON. Plaintext may be in it. */
   readonly body: unknown;
   readonly retryAfterSeconds: number | undefined;
+  /** The server's own time, milliseconds, to the second; `undefined` where it doesn't say. */
+  readonly serverTime: number | undefined;
 }
 
 /** One request, from the look-up of the name to the last byte. */
@@ -106,6 +108,7 @@ export class VaultConnection {
         status: answer.status,
         body: answer.body.byteLength === 0 ? undefined : readJson(answer),
         retryAfterSeconds: retryAfterSeconds(answer.headers.get('retry-after')),
+        serverTime: dateOf(answer.headers.get('date')),
       };
     } finally {
       answer.body.destroy();
@@ -136,4 +139,9 @@ function readJson(answer: { readonly status: number; json(): unknown }): unknown
 function retryAfterSeconds(header: string | undefined): number | undefined {
   if (header === undefined || !/^\d{1,6}$/.test(header)) return undefined;
   return Math.min(Number(header), maxRetryAfterSeconds);
+}
+
+function dateOf(header = ''): number | undefined {
+  const time = Date.parse(header);
+  return Number.isNaN(time) ? undefined : time;
 }

@@ -8,6 +8,9 @@ import { malformed } from './statuses.ts';
 /** The field of a secret that is its value where nobody names a field. */
 export const valueField = 'value';
 
+/** The field that a managed store in the same Vault keeps beside the value: nobody's content. */
+export const writeField = '_strongroom';
+
 const maxKeyLength = 1024;
 
 /**
@@ -48,7 +51,7 @@ export function checkVersion(version: string | undefined): string | undefined {
  * @throws StrongroomError `backend_malformed`
  */
 export function secretEntry(data: JsonObject, metadata: SecretMetadata): Entry {
-  const names = Object.keys(data);
+  const names = Object.keys(data).filter((name) => name !== writeField);
   return names.length === 1 && names[0] === valueField
     ? textEntry(data[valueField], metadata)
     : fieldsEntry(data, names, metadata);

@@ -1,24 +1,11 @@
 import { StrongroomError } from '@strongroom/contract/core';
-import type { ErrorCode } from '@strongroom/contract/errors';
-import pLimit from 'p-limit';
 import type { Entry, ListPage } from '../backend.ts';
 import type { VaultCall } from './client.ts';
 import { checkPathKey, checkVersion, deletedVersion, secretEntry } from './entries.ts';
 import { FolderWalk } from './folder-walk.ts';
 import type { KvReader } from './kv.ts';
 import type { Layout } from './layout.ts';
-
-const readsAtOnce = 16;
-
-/** What concerns one key alone; anything else concerns all of them. */
-const ofOneKey: ReadonlySet<ErrorCode> = new Set([
-  'backend_denied',
-  'backend_malformed',
-  'backend_deleted',
-  'backend_limit',
-  'reference_malformed',
-  'validation_failed',
-]);
+import { readMany } from './read-many.ts';
 
 /** Each secret below the path is a key, folders and all: `data/<path>/<key>`. */
 export class SecretPerKeyLayout implements Layout {
@@ -41,28 +28,7 @@ export class SecretPerKeyLayout implements Layout {
   }
 
   async getMany(keys: readonly string[], call: VaultCall): Promise<Map<string, Entry | null | StrongroomError>> {
-    const limit = pLimit(readsAtOnce);
-    const stop = new AbortController();
-    // The mark that this call logged in again is shared, so that many refused keys are one more log-in.
-    const shared: VaultCall = {
-      signal: AbortSignal.any([call.signal, stop.signal]),
-      get hasLoggedInAgain() {
-        return call.hasLoggedInAgain;
-      },
-      set hasLoggedInAgain(has) {
-        call.hasLoggedInAgain = has;
-      },
-    };
-    try {
-      const answers = [...new Set(keys)].map((key) =>
-        limit(async () => [key, await this.#answer(key, shared)] as const),
-      );
-      return new Map(await Promise.all(answers));
-    } catch (error) {
-      limit.clearQueue();
-      stop.abort();
-      throw error;
-    }
+    return readMany(keys, call, (key, shared) => this.get(key, undefined, shared));
   }
 
   async list(cursor: string | undefined, limit: number, call: VaultCall): Promise<ListPage> {
@@ -82,15 +48,6 @@ export class SecretPerKeyLayout implements Layout {
       return await this.#walk.page(undefined, 1, call);
     } catch (error) {
       if (error instanceof StrongroomError && error.code === 'backend_denied') return { keys: [] };
-      throw error;
-    }
-  }
-
-  async #answer(key: string, call: VaultCall): Promise<Entry | null | StrongroomError> {
-    try {
-      return await this.get(key, undefined, call);
-    } catch (error) {
-      if (error instanceof StrongroomError && ofOneKey.has(error.code)) return error;
       throw error;
     }
   }
