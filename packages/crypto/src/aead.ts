@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto';
 import { CryptoError } from './errors.ts';
 
 export const KEY_BYTES = 32;
@@ -13,7 +13,7 @@ const OPTIONS = { authTagLength: TAG_BYTES } as const;
  * AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce. The result is nonce (12 bytes), ciphertext (as long as the
  * plaintext), tag (16 bytes).
  */
-export function aeadSeal(key: Uint8Array, additionalData: Uint8Array, plaintext: Uint8Array): Buffer {
+export function aeadSeal(key: Uint8Array | KeyObject, additionalData: Uint8Array, plaintext: Uint8Array): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv(ALGORITHM, key, nonce, OPTIONS);
   cipher.setAAD(additionalData);
@@ -27,7 +27,7 @@ export function aeadSeal(key: Uint8Array, additionalData: Uint8Array, plaintext:
  *
  * @throws CryptoError `decryption_failed`, whatever the reason.
  */
-export function aeadOpen(key: Uint8Array, additionalData: Uint8Array, sealed: Uint8Array): Buffer {
+export function aeadOpen(key: Uint8Array | KeyObject, additionalData: Uint8Array, sealed: Uint8Array): Buffer {
   if (sealed.length < NONCE_BYTES + TAG_BYTES) throw new CryptoError('decryption_failed');
   const tagAt = sealed.length - TAG_BYTES;
   const decipher = createDecipheriv(ALGORITHM, key, sealed.subarray(0, NONCE_BYTES), OPTIONS);

@@ -11,29 +11,39 @@ import { CryptoError } from './errors.ts';
  *   integers that are negative or beyond 2^53 - 1.
  */
 export function encodeFields(fields: readonly (string | number | Uint8Array)[]): Buffer {
-  const parts: Uint8Array[] = [];
+  let total = 0;
+  for (const field of fields) total += LENGTH_BYTES + fieldLength(field);
+  const encoded = Buffer.allocUnsafe(total);
+  let at = 0;
   for (const field of fields) {
-    const bytes = fieldBytes(field);
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytes.length);
-    parts.push(length, bytes);
+    const start = at + LENGTH_BYTES;
+    if (typeof field === 'string') at = start + encoded.write(field, start, 'utf8');
+    else if (typeof field === 'number') {
+      encoded.writeUInt32BE(Math.floor(field / 2 ** 32), start);
+      at = encoded.writeUInt32BE(field % 2 ** 32, start + 4);
+    } else {
+      encoded.set(field, start);
+      at = start + field.length;
+    }
+    encoded.writeUInt32BE(at - start, start - LENGTH_BYTES);
   }
-  return Buffer.concat(parts);
+  return encoded;
 }
 
-function fieldBytes(field: string | number | Uint8Array): Uint8Array {
+const LENGTH_BYTES = 4;
+const INTEGER_BYTES = 8;
+
+function fieldLength(field: string | number | Uint8Array): number {
   if (typeof field === 'string') {
     if (!field.isWellFormed()) throw new TypeError('A field holds a lone surrogate');
-    return Buffer.from(field, 'utf8');
+    return Buffer.byteLength(field, 'utf8');
   }
   if (typeof field === 'number') {
     if (!Number.isSafeInteger(field) || field < 0) throw new TypeError('A field is no unsigned integer');
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigUInt64BE(BigInt(field));
-    return bytes;
+    return INTEGER_BYTES;
   }
   if (!(field instanceof Uint8Array)) throw new TypeError('A field is neither text, integer nor bytes');
-  return field;
+  return field.length;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { KEY_BYTES } from './aead.ts';
 import { encodeFields } from './encoding.ts';
@@ -55,6 +55,7 @@ export class TermKey {
   readonly number: number;
   readonly isActive: boolean;
   readonly #key: Uint8Array;
+  #secretKey: KeyObject | undefined;
   #uses: number;
   #isDestroyed = false;
 
@@ -82,11 +83,19 @@ export class TermKey {
    * @internal
    */
   withKey<T>(purpose: KeyPurpose, use: (key: Uint8Array) => T): T {
-    if (this.purpose !== purpose) {
-      throw new TypeError(`A key term for ${this.purpose} can't be used for ${purpose}`);
-    }
-    if (this.#isDestroyed) throw new CryptoError('term_destroyed');
+    this.#assertUsable(purpose);
     return use(this.#key);
+  }
+
+  /**
+   * The key as the cryptographic library takes it, made once. The caller must not keep it.
+   *
+   * @throws as `withKey`
+   * @internal
+   */
+  secretKey(purpose: KeyPurpose): KeyObject {
+    this.#assertUsable(purpose);
+    return (this.#secretKey ??= createSecretKey(this.#key));
   }
 
   /**
@@ -101,10 +110,20 @@ export class TermKey {
     this.#uses += 1;
   }
 
-  /** Zeroes the key in memory; the stored term isn't touched. */
+  /**
+   * Zeroes the key in memory; the stored term isn't touched. The library's own copy is zeroed when the runtime collects it.
+   */
   destroy(): void {
     this.#key.fill(0);
+    this.#secretKey = undefined;
     this.#isDestroyed = true;
+  }
+
+  #assertUsable(purpose: KeyPurpose): void {
+    if (this.purpose !== purpose) {
+      throw new TypeError(`A key term for ${this.purpose} can't be used for ${purpose}`);
+    }
+    if (this.#isDestroyed) throw new CryptoError('term_destroyed');
   }
 
   toJSON(): string {

@@ -20,7 +20,7 @@ export function termMac(
 ): Buffer {
   const message = encodeFields([label, ...fields]);
   try {
-    return termKey.withKey(purpose, (key) => createHmac('sha256', key).update(message).digest());
+    return createHmac('sha256', termKey.secretKey(purpose)).update(message).digest();
   } finally {
     // The message of a fingerprint holds the value.
     message.fill(0);

@@ -49,10 +49,9 @@ export function sealValue(termKey: TermKey, context: ValueContext, value: Secret
   try {
     padded.writeUInt32BE(plaintext.length);
     padded.set(plaintext, LENGTH_BYTES);
-    const sealed = termKey.withKey('value', (key) => {
-      termKey.countUse();
-      return aeadSeal(key, additionalData, padded);
-    });
+    const key = termKey.secretKey('value');
+    termKey.countUse();
+    const sealed = aeadSeal(key, additionalData, padded);
     return Buffer.concat([MAGIC_AND_FORMAT, Buffer.from(termKey.id, 'hex'), sealed]);
   } finally {
     plaintext.fill(0);
@@ -70,7 +69,7 @@ export function sealValue(termKey: TermKey, context: ValueContext, value: Secret
 export function openValue(termKey: TermKey, context: ValueContext, envelope: Uint8Array): SecretValue {
   if (envelopeTermId(envelope) !== termKey.id) throw new CryptoError('term_unknown');
   const additionalData = valueAdditionalData(termKey.id, context);
-  const padded = termKey.withKey('value', (key) => aeadOpen(key, additionalData, envelope.subarray(SEALED_AT)));
+  const padded = aeadOpen(termKey.secretKey('value'), additionalData, envelope.subarray(SEALED_AT));
   try {
     const length = padded.readUInt32BE();
     if (padded.length !== paddedLength(LENGTH_BYTES + length)) throw new CryptoError('decryption_failed');

@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from './event.ts';
-import { createRecordHash, encodeRecord, createRecordMac, noPreviousHash } from './record.ts';
+import { createRecordHash, createRecordMac, encodeRecord, escapeText, noPreviousHash } from './record.ts';
 import { parseRecord } from './record-content.ts';
 
 /** Any UTF-16, lone surrogates too. */
@@ -122,5 +122,66 @@ describe('reading a record back', () => {
   it('never throws', () => {
     fc.assert(fc.property(fc.uint8Array(), (bytes) => void parseRecord(bytes)));
     fc.assert(fc.property(fc.json(), (text) => void parseRecord(Buffer.from(text))));
+  });
+});
+
+describe('the text of a record', () => {
+  const text = fc.oneof(
+    anyText,
+    fc.string(),
+    fc.constantFrom('ann', 'a"b', '\\', '\u2028', '\u007f', 'x'.repeat(2048)),
+  );
+  const named = fc.record({ id: text, name: text });
+  const events = fc.record(
+    {
+      principal: text,
+      principalName: text,
+      action: fc.constantFrom('secret.use', 'launch.resolve'),
+      outcome: fc.constantFrom('allowed', 'denied', 'failed'),
+      scope: named,
+      object: fc.record({ type: text, id: text, name: text }),
+      requestId: text,
+      network: text,
+      launch: text,
+      reference: text,
+      source: text,
+      version: text,
+      because: fc.array(text, { maxLength: 4 }),
+      detail: fc.dictionary(text, fc.oneof(text, fc.integer(), fc.boolean(), fc.constant(null)), { maxKeys: 3 }),
+    },
+    { requiredKeys: ['principal', 'principalName', 'action', 'outcome'] },
+  );
+
+  it('is what JSON says it is, in the fixed order', () => {
+    fc.assert(
+      fc.property(events, fc.integer({ min: 0, max: 4e12 }), (made, now) => {
+        const { principal, principalName, action, outcome, scope, object, detail, because, ...rest } =
+          made as AuditEvent;
+        const { requestId, network, launch, reference, source, version } = rest;
+        const sorted = detail && Object.fromEntries(Object.entries(detail).sort(([a], [b]) => (a < b ? -1 : 1)));
+        const expected = JSON.stringify({
+          v: 1,
+          at: new Date(now).toISOString(),
+          principal: { id: principal, name: principalName },
+          action,
+          outcome,
+          scope,
+          object,
+          requestId,
+          network,
+          launch,
+          reference,
+          source,
+          version,
+          because,
+        });
+        const bytes = encodeRecord(made as AuditEvent, now).toString('utf8');
+        const body = JSON.parse(bytes) as Record<string, unknown>;
+        expect(body['detail']).toEqual(sorted);
+        const { detail: _detail, ...others } = body;
+        expect(escapeText(JSON.stringify(others))).toBe(escapeText(expected));
+        if (detail === undefined) expect(bytes).toBe(escapeText(expected));
+      }),
+    );
   });
 });

@@ -54,29 +54,46 @@ export interface Genesis {
  */
 export function encodeRecord(event: AuditEvent, now: number, genesis?: Genesis): Buffer {
   const cut = { isCut: false };
-  const text = (value: string | undefined): string | undefined =>
-    value === undefined ? undefined : cutText(value, cut);
-  const record = {
-    v: 1,
-    at: new Date(now).toISOString(),
-    principal: { id: text(event.principal), name: text(event.principalName) },
-    action: event.action,
-    outcome: event.outcome,
-    scope: event.scope && { id: text(event.scope.id), name: text(event.scope.name) },
-    object: event.object && { type: text(event.object.type), id: text(event.object.id), name: text(event.object.name) },
-    requestId: text(event.requestId),
-    network: text(event.network),
-    launch: text(event.launch),
-    reference: text(event.reference),
-    source: text(event.source),
-    version: text(event.version),
-    because: event.because && cutEntries(event.because, cut).map((reason) => cutText(reason, cut)),
-    detail: event.detail && encodeDetail(event.detail, cut),
-    cut: undefined as true | undefined,
-    genesis,
-  };
-  if (cut.isCut) record.cut = true;
-  return Buffer.from(escapeText(JSON.stringify(record)), 'utf8');
+  const { scope, object, because, detail } = event;
+  let json = `{"v":1,"at":"${timeText(now)}","principal":${named(event.principal, event.principalName, cut)}`;
+  json += `,"action":${quoted(event.action, cut)},"outcome":${quoted(event.outcome, cut)}`;
+  if (scope !== undefined) json += `,"scope":${named(scope.id, scope.name, cut)}`;
+  if (object !== undefined)
+    json += `,"object":{"type":${quoted(object.type, cut)},"id":${quoted(object.id, cut)},"name":${quoted(object.name, cut)}}`;
+  for (const name of optionalTexts) {
+    const text = event[name];
+    if (text !== undefined) json += `,"${name}":${quoted(text, cut)}`;
+  }
+  if (because !== undefined)
+    json += `,"because":[${cutEntries(because, cut)
+      .map((reason) => quoted(reason, cut))
+      .join(',')}]`;
+  if (detail !== undefined) json += `,"detail":${escapeText(JSON.stringify(encodeDetail(detail, cut)))}`;
+  if (cut.isCut) json += ',"cut":true';
+  if (genesis !== undefined) json += `,"genesis":${escapeText(JSON.stringify(genesis))}`;
+  return Buffer.from(`${json}}`, 'utf8');
+}
+
+const optionalTexts = ['requestId', 'network', 'launch', 'reference', 'source', 'version'] as const;
+
+function named(id: string, name: string, cut: { isCut: boolean }): string {
+  return `{"id":${quoted(id, cut)},"name":${quoted(name, cut)}}`;
+}
+
+// Printable ASCII without quote and backslash is its own JSON.
+const plainText = /^[ !#-[\]-~]*$/;
+
+function quoted(text: string, cut: { isCut: boolean }): string {
+  const kept = cutText(text, cut);
+  return plainText.test(kept) ? `"${kept}"` : escapeText(JSON.stringify(kept));
+}
+
+let lastTime = { at: Number.NaN, text: '' };
+
+/** RFC 3339. The records of one batch have one time. */
+function timeText(now: number): string {
+  if (lastTime.at !== now) lastTime = { at: now, text: new Date(now).toISOString() };
+  return lastTime.text;
 }
 
 function encodeDetail(detail: NonNullable<AuditEvent['detail']>, cut: { isCut: boolean }): Record<string, unknown> {

@@ -2,7 +2,6 @@ import type { RouteDeclaration } from '@strongroom/contract';
 import type { FastifyReply } from 'fastify';
 import { sessionCookie } from './authentication.ts';
 import type { HandlerReply } from './handler.ts';
-import { apiHeaders } from './headers.ts';
 
 /** An answer's JSON as it is sent. */
 interface JsonText {
@@ -23,11 +22,16 @@ export function createHeaderSetter(headers: Readonly<Record<string, string>>): S
  * Sends what the handlers of one route answer. JSON is made by the route's response schema, which leaves out whatever it does
  * not declare, and written in one piece with headers that are put together once; streams are Fastify's to send.
  *
+ * @param fixedHeaders of every answer
  * @throws what the schema's serializer does; nothing is sent then
  */
-export function createAnswer(route: RouteDeclaration, isHttps: boolean): SendAnswer {
-  const setHeaders = createHeaderSetter(apiHeaders(isHttps));
-  const head: readonly string[] = Object.entries(apiHeaders(isHttps)).flat();
+export function createAnswer(
+  route: RouteDeclaration,
+  fixedHeaders: Readonly<Record<string, string>>,
+  isHttps: boolean,
+): SendAnswer {
+  const setHeaders = createHeaderSetter(fixedHeaders);
+  const head: readonly string[] = Object.entries(fixedHeaders).flat();
   // A frozen body is one that will be answered again.
   const texts = new WeakMap<object, JsonText>();
 

@@ -119,7 +119,8 @@ export function createApp(parts: AppParts): App {
     return (data: unknown) => (serialize ??= buildSerializer(schema as Schema))(data);
   });
 
-  const setHeaders = createHeaderSetter(apiHeaders(isHttps));
+  const fixedHeaders = apiHeaders(isHttps);
+  const setHeaders = createHeaderSetter(fixedHeaders);
   const fail = (reply: FastifyReply, cause: unknown): void => {
     const error = toStrongroomError(cause, reply.request.routeOptions.bodyLimit);
     logFailure(log, reply.request, error);
@@ -163,7 +164,7 @@ export function createApp(parts: AppParts): App {
 
   function registerRoute(route: RouteDeclaration): void {
     const guard = createGuard(route, guardParts);
-    const sendAnswer = createAnswer(route, isHttps);
+    const sendAnswer = createAnswer(route, fixedHeaders, isHttps);
     const handler = parts.handlers[route.id];
     if (handler === undefined) throw new TypeError(`${route.id}: no handler`);
     fastify.route({
