@@ -73,6 +73,7 @@ export function serverSteps(client: VaultClient, call: VaultCall): Steps {
 export function engineSteps(client: VaultClient, kv: KvReader, call: VaultCall, isLogIn: boolean): Steps {
   return {
     login: async () => {
+      kv.forgetMount();
       await client.tokens.current(call.signal);
       if (isLogIn) return 'The log-in works.';
       // A token that somebody made has no log-in: it is good when it may do anything at all with the mount, or is known.

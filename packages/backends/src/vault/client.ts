@@ -1,8 +1,7 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { SecretValue } from '@strongroom/crypto';
-import { EgressError } from '../egress/index.ts';
 import type { VaultAnswer, VaultConnection, VaultMethod } from './connection.ts';
-import { failureOf, stateFailure } from './failures.ts';
+import { explained, failureOf } from './failures.ts';
 import type { CachedToken, CallState, TokenCache } from './token-cache.ts';
 
 /** One call of a backend, over as many requests as it takes. */
@@ -75,9 +74,7 @@ export class VaultClient {
         ...(maxBytes === undefined ? {} : { maxBytes }),
       });
     } catch (error) {
-      // A standby node redirects to the active one, which isn't followed: the token was given for this address.
-      if (!(error instanceof EgressError) || error.code !== 'backend_malformed') throw error;
-      throw (await stateFailure(this.connection, signal)) ?? error;
+      throw await explained(error, this.connection, signal);
     }
   }
 }

@@ -1,4 +1,5 @@
 import { StrongroomError } from '@strongroom/contract/core';
+import { EgressError } from '../egress/index.ts';
 import type { VaultAnswer, VaultConnection } from './connection.ts';
 import { serverState } from './state.ts';
 import { loginRefusal, statusError } from './statuses.ts';
@@ -27,10 +28,19 @@ export async function loginFailureOf(
 }
 
 /**
+ * The error of a request that had no answer. A standby node redirects to the active one, which isn't followed: a credential
+ * was given for this address.
+ */
+export async function explained(error: unknown, connection: VaultConnection, signal: AbortSignal): Promise<unknown> {
+  if (!(error instanceof EgressError) || error.code !== 'backend_malformed') return error;
+  return (await stateFailure(connection, signal)) ?? error;
+}
+
+/**
  * Why the server serves no secrets, by its own word; `null` when it says that it does, or nothing that is clear. A standby
  * node is asked about only when it did not serve.
  */
-export async function stateFailure(connection: VaultConnection, signal: AbortSignal): Promise<StrongroomError | null> {
+async function stateFailure(connection: VaultConnection, signal: AbortSignal): Promise<StrongroomError | null> {
   try {
     const { name, failure, message, hint } = await serverState(connection, signal);
     if (failure === undefined && name !== 'standby') return null;

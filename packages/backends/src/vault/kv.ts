@@ -118,6 +118,11 @@ export class KvReader {
     this.#mountCheckedAt = performance.now();
   }
 
+  /** The next question about the mount is put to Vault again. */
+  forgetMount(): void {
+    this.#mountCheckedAt = -Infinity;
+  }
+
   path(api: 'data' | 'metadata' | 'subkeys', path: string): string {
     return path === '' ? `${this.mount}/${api}` : `${this.mount}/${api}/${path}`;
   }

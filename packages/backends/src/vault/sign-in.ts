@@ -7,7 +7,7 @@ import { jwtSignIn } from './auth-jwt.ts';
 import { kubernetesSignIn } from './auth-kubernetes.ts';
 import { tokenSignIn } from './auth-token.ts';
 import type { VaultAnswer, VaultConnection } from './connection.ts';
-import { loginFailureOf } from './failures.ts';
+import { explained, loginFailureOf } from './failures.ts';
 import { own } from './json.ts';
 import { malformed } from './statuses.ts';
 
@@ -58,11 +58,19 @@ export async function logIn(
 ): Promise<IssuedToken> {
   const body = SecretValue.fromText(JSON.stringify({ ...login.body, [login.field]: textOf(credential) }));
   try {
-    const answer = await connection.logIn(login.mount, body, signal);
+    const answer = await sendLogIn(connection, login.mount, body, signal);
     if (answer.status !== 200) throw await loginFailureOf(answer, connection, signal);
     return readToken(answer);
   } finally {
     body.destroy();
+  }
+}
+
+async function sendLogIn(connection: VaultConnection, mount: string, body: SecretValue, signal: AbortSignal) {
+  try {
+    return await connection.logIn(mount, body, signal);
+  } catch (error) {
+    throw await explained(error, connection, signal);
   }
 }
 

@@ -1,0 +1,366 @@
+// @needs vault
+import type { Server } from 'node:http';
+import { formatKekText, kekFromBytes } from '@strongroom/crypto';
+import type { VaultSettings } from '@strongroom/contract';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startVault, type Vault } from '../../../../servers/vault.ts';
+import { type AppRole, auditedRequests, createAppRole, liveParts, must, readPolicy } from '../../testing/live-vault.ts';
+import {
+  mountJwt,
+  mountKubernetes,
+  serviceAccountToken,
+  startTokenReviews,
+  TokenIssuer,
+} from '../../testing/live-vault-login.ts';
+import type { Egress } from '../egress/index.ts';
+import { definition, readVaultKek } from './index.ts';
+
+const canary = `canary-${crypto.randomUUID()}`;
+const signal = AbortSignal.timeout(500_000);
+const path = '/v1/secret/data/live';
+const issuer = new TokenIssuer();
+
+let vault: Vault;
+let role: AppRole;
+let reviews: Server;
+const egresses: Egress[] = [];
+
+beforeAll(async () => {
+  vault = await startVault({ tls: true });
+  role = await createAppRole(vault, 'reader', readPolicy);
+  await must(vault, 'POST', 'secret/data/live/db', { data: { value: canary } });
+  await must(vault, 'POST', 'sys/config/auditing/request-headers/X-Vault-Namespace', { hmac: false });
+  await must(vault, 'POST', 'sys/config/auditing/request-headers/X-Vault-Request', { hmac: false });
+});
+
+afterAll(async () => {
+  await Promise.all(egresses.map((egress) => egress.close()));
+  reviews.close();
+  await vault.stop();
+});
+
+function open(change: Partial<VaultSettings> = {}, credentials: Readonly<Record<string, string>> = {}) {
+  const parts = liveParts({ secretId: role.secretId, ...credentials });
+  egresses.push(parts.egress);
+  const caCertificate = vault.caCertificate ?? '';
+  const settings = { address: vault.url, path, caCertificate, authentication: role.authentication, ...change };
+  return definition.open(settings, parts);
+}
+
+/** Log-ins since a moment, by Vault's record. */
+function countLogIns(): () => number {
+  const logIns = () => auditedRequests(vault).filter(({ path: asked }) => asked.endsWith('/login')).length;
+  const before = logIns();
+  return () => logIns() - before;
+}
+
+const revokeTokens = (mount: string) => must(vault, 'PUT', `sys/leases/revoke-prefix/auth/${mount}/login`, {});
+
+describe('signing in', () => {
+  it('by AppRole is one log-in for all who wait, and for those after them', async () => {
+    const backend = await open();
+    const logIns = countLogIns();
+    const entries = await Promise.all(Array.from({ length: 20 }, () => backend.get('db', { signal })));
+    expect(entries.map((entry) => entry?.value.revealText())).toEqual(Array.from({ length: 20 }, () => canary));
+    await backend.list({ signal, limit: 10 });
+    expect(logIns()).toBe(1);
+  });
+
+  it('by JWT, at a mount of several segments', async () => {
+    await mountJwt(vault, issuer, 'reader');
+    const jwt = issuer.issue({ sub: 'pipeline', aud: 'vault' });
+    const authentication = { method: 'jwt', role: 'strongroom', mount: 'ci/jwt' } as const;
+    const backend = await open({ authentication }, { jwt });
+    expect((await backend.get('db', { signal }))?.value.revealText()).toBe(canary);
+    const wrong = await open({ authentication }, { jwt: issuer.issue({ sub: 'pipeline', aud: 'other' }) });
+    await expect(wrong.get('db', { signal })).rejects.toMatchObject({ code: 'backend_denied' });
+  });
+
+  it('by the ServiceAccount of this server, only with a token for the right audience', async () => {
+    const token = serviceAccountToken(issuer, 'vault');
+    reviews = await startTokenReviews((reviewed) => reviewed === token);
+    await mountKubernetes(vault, reviews, 'reader');
+    const authentication = { method: 'kubernetes', role: 'strongroom', audience: 'vault' } as const;
+    const backend = await open({ authentication }, { serviceAccountToken: token });
+    expect((await backend.get('db', { signal }))?.value.revealText()).toBe(canary);
+
+    const logIns = countLogIns();
+    const foreign = await open({ authentication }, { serviceAccountToken: serviceAccountToken(issuer, 'kubernetes') });
+    await expect(foreign.get('db', { signal })).rejects.toMatchObject({ code: 'backend_denied' });
+    expect(logIns()).toBe(0);
+  });
+
+  it('with a token is no log-in; a token that is revoked is refused', async () => {
+    const created = await vault.request<{ auth: { client_token: string } }>('POST', 'auth/token/create', {
+      policies: ['reader'],
+    });
+    const token = created.body.auth.client_token;
+    const backend = await open({ authentication: { method: 'token' } }, { token });
+    const logIns = countLogIns();
+    expect((await backend.get('db', { signal }))?.value.revealText()).toBe(canary);
+    expect((await backend.check({ signal })).every(({ outcome }) => outcome === 'ok')).toBe(true);
+    await must(vault, 'POST', 'auth/token/revoke', { token });
+    await expect(backend.get('db', { signal })).rejects.toMatchObject({ code: 'backend_denied' });
+    const lines = await backend.check({ signal });
+    expect(lines.find(({ outcome }) => outcome === 'failed')).toMatchObject({ step: 'login', code: 'backend_denied' });
+    expect(logIns()).toBe(0);
+  });
+
+  it('that is refused says so and nothing of the credential', async () => {
+    const secretId = `canary-${crypto.randomUUID()}`;
+    const backend = await open({}, { secretId });
+    const error: unknown = await backend.get('db', { signal }).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'backend_denied', message: 'Vault refused the log-in.' });
+    expect(JSON.stringify(error)).not.toContain(secretId);
+    const lines = await backend.check({ signal });
+    expect(lines.map(({ step, outcome }) => `${step} ${outcome}`)).toEqual([
+      'address ok',
+      'reachable ok',
+      'tls ok',
+      'state ok',
+      'login failed',
+      'store skipped',
+      'list skipped',
+      'read skipped',
+    ]);
+  });
+});
+
+describe('a token', () => {
+  it('that was revoked is had anew with one log-in, for however many use it', async () => {
+    const backend = await open();
+    await backend.get('db', { signal });
+    const logIns = countLogIns();
+    await revokeTokens('approle');
+    const entries = await Promise.all(Array.from({ length: 8 }, () => backend.get('db', { signal })));
+    expect(entries.every((entry) => entry?.value.revealText() === canary)).toBe(true);
+    expect(logIns()).toBe(1);
+  });
+
+  it('that may not read a key is had anew once, and then it is the policy', async () => {
+    await must(vault, 'POST', 'sys/policies/acl/narrow', {
+      policy: `path "secret/data/live/db" { capabilities = ["read"] }`,
+    });
+    const narrow = await createAppRole(vault, 'narrow', `path "secret/data/live/db" { capabilities = ["read"] }`);
+    const backend = await open({ authentication: narrow.authentication }, { secretId: narrow.secretId });
+    await backend.get('db', { signal });
+    const logIns = countLogIns();
+    await expect(backend.get('other', { signal })).rejects.toMatchObject({ code: 'backend_denied' });
+    expect(logIns()).toBe(1);
+    await expect(backend.get('other', { signal })).rejects.toMatchObject({ code: 'backend_denied' });
+    expect(logIns()).toBe(1);
+    const keys = ['db', ...Array.from({ length: 40 }, (_, index) => `denied-${index}`)];
+    const answers = await backend.getMany(keys, { signal });
+    expect([...answers.values()].filter((answer) => answer instanceof Error)).toHaveLength(40);
+    expect(logIns()).toBe(2);
+    await revokeTokens('approle');
+    expect((await backend.get('db', { signal }))?.value.revealText()).toBe(canary);
+    expect(logIns()).toBe(3);
+  });
+
+  it('is left before its lease ends, and for a new one when its uses are up', async () => {
+    const short = await createAppRole(vault, 'short', readPolicy, { token_ttl: '1s', token_max_ttl: '1s' });
+    const backend = await open({ authentication: short.authentication }, { secretId: short.secretId });
+    const logIns = countLogIns();
+    await backend.get('db', { signal });
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    await backend.get('db', { signal });
+    expect(logIns()).toBe(2);
+
+    const few = await createAppRole(vault, 'few', readPolicy, { token_num_uses: 3 });
+    const limited = await open({ authentication: few.authentication }, { secretId: few.secretId });
+    const before = auditedRequests(vault).length;
+    for (let read = 0; read < 7; read += 1) await limited.get('db', { signal });
+    const asked = auditedRequests(vault).slice(before);
+    expect(asked.map(({ operation }) => operation)).toEqual([
+      'update',
+      'read',
+      'read',
+      'read',
+      'update',
+      'read',
+      'read',
+      'read',
+      'update',
+      'read',
+    ]);
+  });
+});
+
+describe('what Vault says', () => {
+  it('tells deleted, destroyed, missing and forbidden apart, and has older versions', async () => {
+    const backend = await open();
+    for (const value of ['one', 'two', 'three'])
+      await must(vault, 'POST', 'secret/data/live/versions', { data: { value } });
+    await must(vault, 'POST', 'secret/destroy/live/versions', { versions: [2] });
+    await must(vault, 'DELETE', 'secret/data/live/versions');
+    const at = (version: string) => backend.get('versions', { signal, version });
+    expect((await at('1'))?.value.revealText()).toBe('one');
+    await expect(at('2')).rejects.toMatchObject({ code: 'backend_deleted' });
+    await expect(backend.get('versions', { signal })).rejects.toMatchObject({ code: 'backend_deleted' });
+    expect(await at('4')).toBeNull();
+    await must(vault, 'POST', 'secret/undelete/live/versions', { versions: [3] });
+    expect(await backend.get('versions', { signal })).toMatchObject({ version: '3', shape: 'text', fieldNames: null });
+    expect(await backend.get('missing', { signal })).toBeNull();
+  });
+
+  it('of a KV version 1 mount is refused, where version 2 would say that nothing is there', async () => {
+    await must(vault, 'POST', 'sys/policies/acl/v1', { policy: 'path "kv1/*" { capabilities = ["read", "list"] }' });
+    const v1 = await createAppRole(vault, 'v1', 'path "kv1/*" { capabilities = ["read", "list"] }');
+    await must(vault, 'POST', 'kv1/data/app/db', { data: 'x', metadata: 'y' });
+    const backend = await open(
+      { path: '/v1/kv1/data/app', authentication: v1.authentication },
+      { secretId: v1.secretId },
+    );
+    const refusal = { code: 'not_supported', message: expect.stringContaining('version 1') as string };
+    await expect(backend.get('nothing', { signal })).rejects.toMatchObject(refusal);
+    await expect(backend.get('db', { signal })).rejects.toMatchObject(refusal);
+    await expect(backend.list({ signal, limit: 10 })).rejects.toMatchObject(refusal);
+    expect((await backend.check({ signal })).find(({ outcome }) => outcome === 'failed')).toMatchObject({
+      step: 'store',
+      code: 'not_supported',
+    });
+  });
+
+  it('of no mount at all is never absence', async () => {
+    const backend = await open({ path: '/v1/nowhere/data/app' });
+    await expect(backend.get('db', { signal })).rejects.toMatchObject({ code: 'backend_denied' });
+    const root = await open(
+      { path: '/v1/nowhere/data/app', authentication: { method: 'token' } },
+      { token: vault.rootToken },
+    );
+    await expect(root.get('db', { signal })).rejects.toMatchObject({ code: 'backend_malformed' });
+  });
+
+  it('is asked in the namespace, but for its state', async () => {
+    const before = auditedRequests(vault).length;
+    const backend = await open({ namespace: 'teams/finance' });
+    await backend.check({ signal });
+    const headers = auditedRequests(vault)
+      .slice(before)
+      .map((request) => request.headers?.['x-vault-namespace']);
+    expect(headers.length).toBeGreaterThan(3);
+    expect(headers.every((values) => values?.[0] === 'teams/finance')).toBe(true);
+  });
+
+  it('to a policy without list, or without subkeys, is a line of its own', async () => {
+    const narrow = await createAppRole(vault, 'data-only', `path "secret/data/live*" { capabilities = ["read"] }`);
+    const credentials = { secretId: narrow.secretId };
+    const keys = await open({ authentication: narrow.authentication }, credentials);
+    const failed = async (backend: typeof keys) =>
+      (await backend.check({ signal })).filter(({ outcome }) => outcome !== 'ok');
+    expect(await failed(keys)).toMatchObject([{ step: 'list', outcome: 'failed', code: 'backend_denied' }]);
+    const fields = await open(
+      { authentication: narrow.authentication, layout: 'fields', path: `${path}/db` },
+      credentials,
+    );
+    expect(await failed(fields)).toMatchObject([
+      { step: 'list', code: 'backend_denied', message: expect.stringContaining('secret/subkeys') as string },
+    ]);
+    expect((await fields.get('value', { signal }))?.value.revealText()).toBe(canary);
+  });
+});
+
+describe('the server', () => {
+  it('that is sealed meanwhile is backend_sealed, and serves again when it is unsealed', async () => {
+    const backend = await open();
+    await backend.get('db', { signal });
+    await vault.seal();
+    await expect(backend.get('db', { signal })).rejects.toMatchObject({ code: 'backend_sealed' });
+    const lines = await backend.check({ signal });
+    expect(lines.find(({ outcome }) => outcome === 'failed')).toMatchObject({
+      step: 'state',
+      message: expect.stringContaining('sealed') as string,
+    });
+    await vault.unseal();
+    await expect
+      .poll(() =>
+        backend.get('db', { signal }).then(
+          () => 'there',
+          () => 'not yet',
+        ),
+      )
+      .toBe('there');
+  });
+
+  it('that is not initialised, or a standby node, is told apart from one that is sealed', async () => {
+    const empty = await startVault({ state: 'uninitialised' });
+    const state = async (address: string) => {
+      const backend = await open({ address });
+      const line = (await backend.check({ signal })).find(({ step }) => step === 'state');
+      return { line, get: await backend.get('db', { signal }).catch((error: unknown) => error) };
+    };
+    expect(await state(empty.url)).toMatchObject({
+      line: {
+        outcome: 'failed',
+        code: 'backend_sealed',
+        message: expect.stringContaining('not initialised') as string,
+      },
+      get: { code: 'backend_sealed', message: 'Vault is not initialised.' },
+    });
+    await empty.stop();
+    const pair = await startVault({ standby: true });
+    expect(await state(pair.standbyUrl ?? '')).toMatchObject({
+      line: { outcome: 'ok', message: expect.stringContaining('standby') as string },
+      get: { code: 'backend_sealed', message: expect.stringContaining('standby') as string },
+    });
+    await pair.stop();
+  });
+
+  it('is trusted by its own authority alone', async () => {
+    const other = await startVault({ tls: true, state: 'uninitialised' });
+    const caCertificate = other.caCertificate ?? '';
+    await other.stop();
+    const backend = await open({ caCertificate });
+    await expect(backend.get('db', { signal })).rejects.toMatchObject({ code: 'backend_unavailable', step: 'tls' });
+    expect((await backend.check({ signal })).map(({ step, outcome }) => `${step} ${outcome}`).slice(0, 4)).toEqual([
+      'address ok',
+      'reachable ok',
+      'tls failed',
+      'state skipped',
+    ]);
+  });
+});
+
+describe('the key-encryption key', () => {
+  const bytes = Buffer.alloc(32, 7);
+  const settings = () => ({
+    address: vault.url,
+    caCertificate: vault.caCertificate ?? '',
+    path: '/v1/secret/data/live/kek',
+    field: 'kek',
+    authentication: role.authentication,
+  });
+
+  it('is read from a field of a secret', async () => {
+    await must(vault, 'POST', 'secret/data/live/kek', { data: { kek: formatKekText(bytes), other: canary } });
+    const parts = liveParts({ secretId: role.secretId });
+    egresses.push(parts.egress);
+    const kek = await readVaultKek(settings(), parts, signal);
+    expect(kek.id).toBe(kekFromBytes(bytes).id);
+    for (const field of ['none', 'other']) {
+      const error: unknown = await readVaultKek({ ...settings(), field }, parts, signal).catch(
+        (caught: unknown) => caught,
+      );
+      expect(error).toMatchObject({ code: 'key_unavailable' });
+      expect(String(error)).not.toContain(canary);
+    }
+  });
+});
+
+describe('what Vault’s own record says of all this', () => {
+  it('is reading, listing and logging in, and nothing else', () => {
+    const kinds = new Set(
+      auditedRequests(vault).map(({ operation, path: asked }) =>
+        operation === 'read' || operation === 'list' ? operation : `${operation} ${asked}`,
+      ),
+    );
+    expect([...kinds].toSorted()).toEqual([
+      'list',
+      'read',
+      'update auth/approle/login',
+      'update auth/ci/jwt/login',
+      'update auth/kubernetes/login',
+    ]);
+  });
+});
