@@ -113,7 +113,7 @@ export function createServices(parts: ServiceParts): Services {
   const resolver = new Resolver(
     store,
     access,
-    (type) => (type === 'DATABASE' ? database : null),
+    (source) => (source.type === 'DATABASE' ? database : null),
     () => features.isEnabled('secretsV2'),
   );
   const runs = new RunService({ store, access, resolver, settings: runnerSettings(parts), report });

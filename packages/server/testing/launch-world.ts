@@ -123,7 +123,7 @@ export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise
   const resolver = new Resolver(
     store,
     access,
-    (type) => (type === 'DATABASE' ? database : (options.sources?.(type) ?? null)),
+    (source) => (source.type === 'DATABASE' ? database : (options.sources?.(source) ?? null)),
     options.areReferencesEnabled ?? (async () => true),
   );
   const runDirectory =

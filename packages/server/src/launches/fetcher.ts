@@ -31,7 +31,7 @@ export class Fetcher {
     const allowed = progress.filter(({ failure }) => failure === null);
     for (const steps of Map.groupBy(allowed, ({ target }) => target.source?.id ?? '').values()) {
       const info = steps[0]?.target.source ?? null;
-      const source = info === null ? null : this.#sources(info.type);
+      const source = info === null ? null : this.#sources(info);
       if (info === null || source === null)
         for (const step of steps) fail(step, 'source-unavailable', 'This server does not serve sources of its kind.');
       else if (source.kind === 'local') await openAll(source, steps, values);

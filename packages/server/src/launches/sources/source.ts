@@ -39,5 +39,5 @@ export type Fetched =
     }
   | { readonly kind: 'failed'; readonly failure: Failure; readonly detail?: string };
 
-/** The source of a kind, `null` when this server has none. */
-export type Sources = (type: TargetSource['type']) => SecretSource | null;
+/** How a source is read, `null` when this server has no way. A managed store and an integration may be of one type. */
+export type Sources = (source: TargetSource) => SecretSource | null;
