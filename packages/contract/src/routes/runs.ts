@@ -188,5 +188,7 @@ export const runRoutes = [
       isComplete: Type.Boolean({ description: 'false: more is drifted than one call starts; call again' }),
     }),
     errors: ['validation_failed', 'audit_unavailable', 'shutting_down'],
+    // Counts as one launch and starts up to a hundred.
+    rateLimitPerMinute: 60,
   }),
 ] as const;

@@ -12,6 +12,19 @@ describeEachStore('starting anew what drifted', (_, database) => {
   beforeAll(async () => {
     world = await openLaunchWorld({ database, runner: { maxConcurrent: 8 } });
     const { store, keys } = world.test;
+    const made = { created_at: 1, created_by: 'system' };
+    const bundle = {
+      id: `bnd_${world.finance.id.slice(4)}x`,
+      scope_id: world.finance.id,
+      name: 'olgas',
+      description: '',
+      owner_id: world.idOf('olga'),
+      is_default: 0,
+      revision: 1,
+      ...made,
+      updated_at: 1,
+    };
+    await store.execute('test.rows', { insert: [{ table: 'bundles', values: bundle }] });
     redeployer = new Redeployer({
       store,
       access: world.access,
@@ -112,15 +125,22 @@ describeEachStore('starting anew what drifted', (_, database) => {
     ]);
     await world.jobs.suspend(await world.caller('ann'), await world.asset('guarded'), false);
 
-    for (const request of [{ sparkJobs: ['guarded'] }, { launches: [id] }])
-      expect((await redeploy('vic', request)).items).toMatchObject([
-        { outcome: 'refused', problem: { code: 'permission_missing' }, old: [] },
-      ]);
+    // Who may run something, and not this.
+    await world.jobs.update(await world.caller('olga'), await world.asset('guarded'), {
+      input: { command: ['sleep', '60'] },
+      bundle: 'olgas',
+    });
     const notThere = async (request: RedeployRequest) =>
-      (await redeploy('eve', request)).items.map(({ job: _job, launch: _launch, ...rest }) => rest);
+      (await redeploy('ann', request)).items.map(({ job: _job, launch: _launch, ...rest }) => rest);
     expect(await notThere({ sparkJobs: ['guarded'] })).toEqual(await notThere({ sparkJobs: ['absent'] }));
     expect(await notThere({ launches: [id] })).toEqual(await notThere({ launches: ['lch_absent'] }));
-    expect(await notThere({ all: true })).toEqual([]);
+    expect((await redeploy('ann', { all: true })).items.map(({ job }) => job)).toEqual(['open']);
+
+    for (const request of [{ sparkJobs: ['guarded'] }, { launches: [id] }, { all: true } as const])
+      for (const nobody of ['vic', 'eve'])
+        await expect(redeploy(nobody, request)).rejects.toMatchObject({
+          code: nobody === 'vic' ? 'permission_missing' : 'not_found',
+        });
     expect((await world.rowOf(id)).state).toBe('running');
     const started = mixed.items.flatMap(({ run }) => run ?? []);
     await stop(id, other.id, ...started);
@@ -139,9 +159,6 @@ describeEachStore('starting anew what drifted', (_, database) => {
     const item = { outcome: 'reported', launch: launch.id, old: [{ launch: launch.id, outcome: 'running' }] };
     expect((await redeploy('ann', { all: true, stopOld: true })).items).toEqual([item]);
     expect((await redeploy('ann', { launches: [launch.id], stopOld: true })).items).toEqual([item]);
-    expect((await redeploy('eve', { launches: [launch.id] })).items).toMatchObject([
-      { outcome: 'refused', problem: { code: 'not_found' } },
-    ]);
     await world.launches.end(svc, launch.id);
     expect(await driftedRuns()).toEqual([]);
   });

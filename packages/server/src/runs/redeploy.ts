@@ -81,7 +81,8 @@ export class Redeployer {
    * second one, so a call may be repeated.
    *
    * @param signal ends the wait for new runs; what is then not known to have started stops nothing
-   * @throws StrongroomError `validation_failed` unless it is asked for all, or for something by name
+   * @throws StrongroomError `permission_missing` for who may run no job of the domain; `validation_failed` unless it is asked
+   * for all, or for something by name
    */
   async redeploy(
     caller: Caller,
@@ -89,6 +90,7 @@ export class Redeployer {
     request: RedeployRequest,
     signal: AbortSignal,
   ): Promise<Redeployment> {
+    await this.#requireRunner(caller, domain);
     requireSelection(request);
     const drifted = await this.#parts.store.query('launches.drifted', { scopeId: domain.id, limit: maxDrifted });
     const items: RedeployItem[] = [];
@@ -100,6 +102,19 @@ export class Redeployer {
     for (const candidate of chosen) items.push(await this.#start(caller, candidate, drifted));
     if (request.stopOld === true) await this.#stopOld(caller, domain, items, signal);
     return { items, isComplete: chosen.length === candidates.length && drifted.length < maxDrifted };
+  }
+
+  /** Which jobs is decided for each; who may run none has nothing to ask for here. */
+  async #requireRunner(caller: Caller, domain: ScopeRef): Promise<void> {
+    const { store, access } = this.#parts;
+    const bundles = await store.query('surfaces.bundles', { scopeId: domain.id });
+    const mayRun = bundles.some(({ id }) => {
+      const asset: AssetRef = { type: 'spark-job', id: '', name: '', scope: domain, bundleIds: [id] };
+      return access.decide(caller.snapshot, 'spark-job.run', { kind: 'asset', asset }).allow;
+    });
+    if (mayRun) return;
+    const decision = { allow: false, because: ['missing:RUN'] };
+    await access.refuse(caller, 'spark-job.run', { kind: 'scope', scope: domain }, decision);
   }
 
   /** Jobs that the caller may see to be drifted; workloads of that kind are put among the items. */
