@@ -51,6 +51,8 @@ export const actionTable = {
   },
   'settings.manage': { on: 'platform', roles: admins },
   'keys.manage': { on: 'platform', roles: admins },
+  'profile.view': { on: 'platform', roles: secretsReaders },
+  'profile.manage': { on: 'platform', roles: admins },
   'audit.read': { on: 'platform', roles: ['PLATFORM_ADMIN', 'AUDITOR'] },
   'metrics.read': { on: 'platform', roles: ['PLATFORM_ADMIN', 'READ_ONLY_ADMIN', 'AUDITOR'] },
 

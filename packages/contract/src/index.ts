@@ -29,6 +29,7 @@ export {
 } from './routes/integrations.ts';
 export { backendDeclarations, type IntegrationType } from './backends/index.ts';
 export type { BackendDeclaration } from './backends/declaration.ts';
+export { profileRoutes, profileSettings } from './routes/profiles.ts';
 export { SecretMetadata } from './routes/secret-schemas.ts';
 export { referenceRoutes, sparkJobRoutes } from './routes/surfaces.ts';
 export * from './surfaces/fields.ts';
@@ -43,4 +44,5 @@ export {
   explainRoutes,
 } from './routes/explain.ts';
 export { checkVaultSegments, formatVaultPath, parseVaultPath, type VaultPath } from './vault-path.ts';
+export { kubernetesStore, type KubernetesStoreSettings } from './backends/kubernetes.ts';
 export { type VaultAuthentication, vaultBackend, type VaultSettings } from './backends/vault.ts';

@@ -23,6 +23,8 @@ import { IntegrationCredentials } from './integrations/credentials.ts';
 import { KeyIndex } from './integrations/key-index.ts';
 import type { LoadBackend } from './integrations/load-backend.ts';
 import { OpenedBackends } from './integrations/opened-backends.ts';
+import { profileHandlers } from './integrations/profiles/routes.ts';
+import { Profiles } from './integrations/profiles/service.ts';
 import { integrationHandlers } from './integrations/routes.ts';
 import { Integrations } from './integrations/service.ts';
 import { IntegrationTester } from './integrations/tester.ts';
@@ -183,7 +185,8 @@ function createIntegrations(
     index: keyIndex,
     choices: new ChoiceList(store, access, keyring),
   });
-  return { backends, keyIndex, handlers };
+  const profiles = new Profiles(store, access, keyring, egress);
+  return { backends, keyIndex, handlers: { ...handlers, ...profileHandlers(profiles) } };
 }
 
 function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSettings {

@@ -27,6 +27,8 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   updateDomain: () => ({ description: freshName() }),
   rotateKeys: () => ({ what: 'terms', scope: 'admin' }),
   putAssignments: () => ({ all: true }),
+  createProfile: () => ({ name: freshName(), ...profileForm }),
+  updateProfile: () => ({ description: freshName() }),
   putIntegrationAssignments: () => ({ all: true }),
   createSparkJob: () => ({ name: freshName(), command: ['true'] }),
   updateSparkJob: () => ({ command: ['true'], description: freshName() }),
@@ -53,6 +55,13 @@ export const integrationForm = {
     authentication: { method: 'token' },
   },
   credentials: { token: 'a token' },
+} as const;
+
+/** A profile that integrations of `finance` may name. */
+export const profileForm = {
+  type: 'VAULT',
+  settings: { address: 'https://vault.example.org', role: 'strongroom' },
+  bindings: [{ scope: 'domain', domain: 'finance' }],
 } as const;
 
 /** And for the integrations. */

@@ -1,7 +1,7 @@
 import { type PlatformRole, type Preset, type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import { createToken } from '@strongroom/crypto';
 import { startTestServer, type TestServer, type TestUser } from './app.ts';
-import { integrationForm, queryFor } from './bodies.ts';
+import { integrationForm, profileForm, queryFor } from './bodies.ts';
 import { Conformance } from './conformance.ts';
 import { plainSchema, sample } from './samples.ts';
 
@@ -29,6 +29,7 @@ export interface PlatformThings {
   readonly serviceAccount: string;
   readonly token: string;
   readonly session: string;
+  readonly profile: string;
 }
 
 /** Everybody who calls: a name for the failure's message, a token, and who it is. */
@@ -107,6 +108,8 @@ export async function openMatrixWorld(settings: Readonly<Record<string, string>>
     ['global', 'global-vault-2'],
   ])
     await test.call('POST', `/v1/${scope}/integrations`, { body: { name, ...integrationForm } });
+  for (const name of ['vault-ambient', 'vault-ambient-2'])
+    await test.call('POST', '/v1/profiles', { body: { name, ...profileForm } });
   await test.call('PUT', '/v1/global/integrations/global-vault/assignments', { body: { domains: ['sales'] } });
   await test.call('PUT', '/v1/global/secrets/sales-only/assignments', { body: { domains: ['sales'] } });
   return {
@@ -212,6 +215,7 @@ async function makePlatformThings(test: TestServer): Promise<PlatformThings> {
     serviceAccount: account.id,
     token: token.id,
     session: sessions.items[0]?.id ?? '',
+    profile: 'vault-ambient',
   };
 }
 
@@ -292,6 +296,8 @@ function targetOf(route: RouteDeclaration, name: string, things: Things, platfor
       return platform.group;
     case 'session':
       return platform.session;
+    case 'profile':
+      return platform.profile;
     case 'name':
       if (!route.path.includes('/integrations/')) return things.job;
       if (isOfDomain) return things.integration;

@@ -1,5 +1,5 @@
 import type { RouteDeclaration } from '@strongroom/contract';
-import { bodyFor, ephemeralJwk, integrationForm, withoutScope } from './bodies.ts';
+import { bodyFor, ephemeralJwk, integrationForm, profileForm, withoutScope } from './bodies.ts';
 import { type MatrixWorld, pathTo } from './matrix-world.ts';
 import { freshName } from './samples.ts';
 
@@ -116,6 +116,11 @@ const withAsset: Recipe = async (world) => {
 };
 const withSecret: Recipe = (world, route) => secret(world, route);
 const withIntegration: Recipe = (world, route) => integration(world, route);
+const withProfile: Recipe = async (world) => {
+  const profile = freshName();
+  await post(world, '/v1/profiles', { name: profile, ...profileForm });
+  return { params: { profile } };
+};
 const withDeletedSecret: Recipe = (world, route) => secret(world, route, true);
 
 /** By route id; secrets and integrations of all three scopes share theirs, without the scope's name. */
@@ -195,6 +200,8 @@ const recipes: Readonly<Record<string, Recipe>> = {
   testIntegration: withIntegration,
   refreshIntegration: withIntegration,
   putIntegrationAssignments: withIntegration,
+  updateProfile: withProfile,
+  deleteProfile: withProfile,
   updateSparkJob: withJob,
   suspendSparkJob: withJob,
   deleteSparkJob: withJob,

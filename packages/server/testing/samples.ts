@@ -43,6 +43,8 @@ const texts = [
   '/',
   'http://127.0.0.1:9',
   '/v1/secret/data/app',
+  'arn:aws:iam::123456789012:role/strongroom',
+  '00000000-0000-0000-0000-000000000000',
   'A'.repeat(43),
   '2031-02-03T04:05:06Z',
 ];

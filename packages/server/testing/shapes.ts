@@ -58,6 +58,8 @@ export async function rowCounts(test: TestServer): Promise<Record<string, number
     'integrations',
     'integration_credentials',
     'integration_assignments',
+    'profiles',
+    'profile_bindings',
     'configurations',
     'uses',
     'launches',

@@ -8,6 +8,7 @@ import { groupRoutes, userRoutes } from './identities.ts';
 import { integrationRoutes } from './integrations.ts';
 import { keyRoutes } from './keys.ts';
 import { domainServiceAccountRoutes, serviceAccountRoutes } from './service-accounts.ts';
+import { profileRoutes } from './profiles.ts';
 import { operationRoutes } from './operation.ts';
 import { launchRoutes } from './launches.ts';
 import { runRoutes } from './runs.ts';
@@ -29,6 +30,7 @@ export const routes = [
   ...keyRoutes,
   ...secretRoutes,
   ...integrationRoutes,
+  ...profileRoutes,
   ...auditRoutes,
   ...operationRoutes,
   ...sparkJobRoutes,

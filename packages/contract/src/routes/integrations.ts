@@ -136,7 +136,7 @@ function integrationRoutesUnder<
       params: onName,
       status: 200,
       response: TestResult,
-      errors: ['key_unavailable', 'not_supported'],
+      errors: ['state_conflict', 'key_unavailable', 'not_supported'],
       rateLimitPerMinute: triesPerMinute,
     }),
     route({

@@ -4,6 +4,7 @@ import { isUniqueViolation } from '../store/errors.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { indexCommands } from './index-commands.ts';
+import { profileCommands } from './profiles/commands.ts';
 
 export type IntegrationRow = Tables['integrations'];
 
@@ -211,8 +212,9 @@ async function removeRows({ db }: CommandContext, ids: readonly string[]): Promi
   await db.deleteFrom('sources').where('id', 'in', ids).execute();
 }
 
-/** With their domain. */
+/** With their domain, which profiles are not bound to any more. */
 export async function removeIntegrationsOf(context: CommandContext, scopeId: string): Promise<void> {
+  await context.db.deleteFrom('profile_bindings').where('scope_id', '=', scopeId).execute();
   const rows = await context.db.selectFrom('integrations').select('id').where('scope_id', '=', scopeId).execute();
   await removeRows(
     context,
@@ -317,4 +319,5 @@ export const integrationCommands = {
   'integration.assign': assign,
   'integration.checked': checked,
   ...indexCommands,
+  ...profileCommands,
 };

@@ -6,6 +6,8 @@ import type { IntegrationRow } from './commands.ts';
 import { type OpenEgress, type Settings, storedSettings } from './connection.ts';
 import type { IntegrationCredentials } from './credentials.ts';
 import type { LoadBackend } from './load-backend.ts';
+import { type BoundProfile, requireProfile } from './profiles/bound-profile.ts';
+import { withinPrefix } from './within-prefix.ts';
 
 const integrationById = hotStatement<IntegrationRow>('integrations.byId', (db) =>
   db.selectFrom('integrations').selectAll().where('id', '=', '').compile(),
@@ -19,7 +21,8 @@ export interface OpenedBackendsParts {
 }
 
 interface Opened {
-  readonly revision: number;
+  /** Revisions of the integration and of its profile. */
+  readonly state: string;
   readonly backend: Promise<Backend>;
 }
 
@@ -60,22 +63,24 @@ export class OpenedBackends {
       this.forget(sourceId);
       throw new StrongroomError('not_found');
     }
+    const settings = storedSettings(row.settings);
+    const owner = { id: row.id, scopeId: row.scope_id, type: row.type, settings };
+    const profile = row.profile_id === null ? null : await requireProfile(this.#parts.store, owner, row.profile_id);
+    const state = `${row.revision} ${profile?.id ?? ''} ${profile?.revision ?? ''} ${profile?.prefix ?? ''}`;
     const known = this.#opened.get(sourceId);
-    if (known !== undefined && known.revision >= row.revision) {
+    if (known?.state === state) {
       this.#opened.delete(sourceId);
       this.#opened.set(sourceId, known);
       return { backend: await known.backend, row };
     }
-    const settings = storedSettings(row.settings);
-    const owner = { id: row.id, scopeId: row.scope_id, type: row.type, settings };
-    const backend = this.#openLimited(row.type, settings, (name) => this.#parts.credentials.open(owner, name));
-    const opened = { revision: row.revision, backend };
+    const credential = (name: string): Promise<SecretValue> => this.#parts.credentials.open(owner, name);
+    const opened = { state, backend: this.#openLimited(row.type, settings, credential, profile) };
     this.forget(sourceId);
     this.#opened.set(sourceId, opened);
     const [oldest] = this.#opened.keys();
     if (this.#opened.size > maxOpened && oldest !== undefined) this.forget(oldest);
     try {
-      return { backend: await backend, row };
+      return { backend: await opened.backend, row };
     } catch (error) {
       if (this.#opened.get(sourceId) === opened) this.#opened.delete(sourceId);
       throw error;
@@ -87,14 +92,17 @@ export class OpenedBackends {
     return limited(backend, { deadlineMs: callMilliseconds });
   }
 
-  /** A backend of its own, which the caller closes. */
+  /** A backend of its own, which the caller closes. @param profile whose identity it may use, when it has none of its own */
   async openWith(
     type: string,
     settings: Settings,
     credential: (name: string) => Promise<SecretValue>,
+    profile: BoundProfile | null,
   ): Promise<Backend> {
     const [definition, egress] = await Promise.all([this.#parts.load(type), this.#parts.egress()]);
-    return definition.open(settings, { egress, credential, now: Date.now });
+    const parts = { egress, credential: profile === null ? credential : ambientIdentity, now: Date.now };
+    const backend = await definition.open(settings, parts);
+    return profile === null ? backend : withinPrefix(backend, profile.prefix);
   }
 
   /** After a change or the end of an integration: nobody gets this backend any more. */
@@ -118,6 +126,13 @@ export class OpenedBackends {
     this.#lingering.clear();
     await Promise.all(all.map(end));
   }
+}
+
+/** The identity that the server has where it runs. Only what names a profile that is bound to its scope gets here. */
+async function ambientIdentity(name: string): Promise<SecretValue> {
+  const { readServiceAccountToken, serviceAccountCredential } = await import('@strongroom/backends/vault');
+  if (name === serviceAccountCredential) return readServiceAccountToken();
+  throw new StrongroomError('state_conflict', { detail: `A profile lends no ${name}.` });
 }
 
 /** One that could not be opened has nothing to close. */

@@ -3,6 +3,7 @@ import { containing, type ListArgs } from '../access/pages.ts';
 import { useRows, type UseRow } from '../secrets/use-rows.ts';
 import type { QueryContext } from '../store/store.ts';
 import { choiceQueries } from './choice-queries.ts';
+import { profileQueries } from './profiles/queries.ts';
 import type { IntegrationRow } from './commands.ts';
 
 /** With what is shown beside the row. */
@@ -99,4 +100,5 @@ export const integrationQueries = {
   'integration.uses': usesOf,
   'integration.usedIn': usedIn,
   ...choiceQueries,
+  ...profileQueries,
 };

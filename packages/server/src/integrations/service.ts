@@ -25,6 +25,7 @@ import {
 import type { IntegrationCredentials } from './credentials.ts';
 import { integrationEvent } from './events.ts';
 import type { OpenedBackends } from './opened-backends.ts';
+import { chooseProfile } from './profiles/bound-profile.ts';
 import type { ListedIntegration } from './queries.ts';
 import { assetOfIntegration, type IntegrationView, integrationView } from './views.ts';
 
@@ -79,12 +80,17 @@ export class Integrations {
     await checkAddresses(this.#parts.egress, input.settings);
     const id = newId('source');
     const owner = { id, scopeId: scope.id, type: input.type, settings: input.settings };
+    const profile = await chooseProfile(this.#store, owner, input.profile ?? null);
     const credentials = await this.#parts.credentials.seal(owner, given);
     const created = await this.#access.decided(caller, async (current) => {
       await this.#access.require(current, 'integration.create', { kind: 'scope', scope });
       const bundleId =
         scope.kind === 'domain' ? await chooseBundle(this.#store, current, scope, input.bundle, undefined) : null;
-      const because = [input.type, ...[...given.keys()].map((name) => `credential:${name}`)];
+      const because = [
+        input.type,
+        ...[...given.keys()].map((name) => `credential:${name}`),
+        ...(profile === null ? [] : [`profile:${profile.name}`]),
+      ];
       return this.#store.execute(
         'integration.create',
         {
@@ -94,7 +100,7 @@ export class Integrations {
           type: input.type,
           description: input.description ?? '',
           settings: JSON.stringify(input.settings),
-          profileId: null,
+          profileId: profile?.id ?? null,
           bundleId,
           credentials,
           by: caller.name,
@@ -246,6 +252,7 @@ export class Integrations {
     );
     if (changes.settings !== undefined) await checkAddresses(this.#parts.egress, settings);
     const owner = { id: row.id, scopeId: scope.id, type: row.type, settings };
+    const profile = await chooseProfile(this.#store, owner, profileName(row, changes, settings));
     const needed = neededCredentials(declaration, methodOf(settings));
     const bundleId =
       scope.kind === 'domain'
@@ -259,9 +266,9 @@ export class Integrations {
         revision: row.revision,
         description,
         settings: JSON.stringify(settings),
-        profileId: row.profile_id,
+        profileId: profile?.id ?? null,
         bundleId,
-        isSetUpAnew: changed.length > 0,
+        isSetUpAnew: changed.length > 0 || row.profile_id !== (profile?.id ?? null),
         credentials: await this.#parts.credentials.seal(owner, given),
         dropped: kept.map(({ name }) => name).filter((name) => !needed.includes(name)),
         by: caller.name,
@@ -269,6 +276,7 @@ export class Integrations {
       because: [
         ...changed,
         ...[...given.keys()].map((name) => `credential:${name}`),
+        ...(row.profile_id === (profile?.id ?? null) ? [] : ['profile']),
         ...(description === row.description ? [] : ['description']),
         ...(bundleId === row.bundle_id ? [] : ['bundle']),
       ],
@@ -324,6 +332,13 @@ export class Integrations {
       errors: missing.map((name) => ({ pointer: `/domains/${names.indexOf(name)}`, message: 'no such domain' })),
     });
   }
+}
+
+/** Unnamed it stays, unless the new way to sign in has no use for it. */
+function profileName(row: ListedIntegration, changes: IntegrationChanges, settings: Settings): string | null {
+  if (changes.profile !== undefined) return changes.profile;
+  const isAmbient = neededCredentials(declarationOf(row.type), methodOf(settings)).length === 0;
+  return isAmbient ? row.profile_name : null;
 }
 
 function requireName(name: string): void {

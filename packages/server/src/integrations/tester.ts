@@ -16,6 +16,7 @@ import {
 import type { CredentialOwner, IntegrationCredentials } from './credentials.ts';
 import { integrationEvent, type NamedIntegration } from './events.ts';
 import type { OpenedBackends } from './opened-backends.ts';
+import { chooseProfile } from './profiles/bound-profile.ts';
 import type { TestView } from './views.ts';
 
 export interface FormInput extends ConnectionInput {
@@ -53,13 +54,14 @@ export class IntegrationTester {
     const given = readCredentials(form, saved?.credentials ?? new Set(), rebound);
     await checkAddresses(this.#parts.egress, form.settings);
     const owner = { id: saved?.id ?? '', scopeId: scope.id, type: form.type, settings: form.settings };
+    const profile = await chooseProfile(this.#parts.store, owner, form.profile ?? null);
     const credential = async (name: string): Promise<SecretValue> => {
       const typed = given.get(name);
       return typed === undefined ? this.#parts.credentials.open(owner, name) : SecretValue.fromText(typed);
     };
     const object = { id: saved?.id ?? '', name: form.integration ?? '' };
     return this.#recorded(caller, scope, object, form.type, async () => {
-      const backend = await this.#parts.backends.openWith(form.type, form.settings, credential);
+      const backend = await this.#parts.backends.openWith(form.type, form.settings, credential, profile);
       try {
         return await backend.check({ signal: limited(signal) });
       } finally {

@@ -5,6 +5,7 @@ import type { LeaseToken } from '../store/leases.ts';
 import type { Store } from '../store/store.ts';
 import type { Keyring } from './keyring.ts';
 import type { ValuePlace } from './keys.ts';
+import type { RetiredCredential, RetiredVersion } from './queries.ts';
 
 /** Values sealed anew per commit. */
 const resealBatch = 100;
@@ -115,11 +116,7 @@ async function sealAnew(
 }
 
 type Fence = { readonly lease?: LeaseToken };
-type RowsOf<Name extends 'keys.retiredVersions' | 'keys.retiredCredentials'> = Awaited<
-  ReturnType<(typeof import('./queries.ts').keyQueries)[Name]>
->[number];
-
-function versionsOf(store: Store, fence: Fence): Sealed<RowsOf<'keys.retiredVersions'>> {
+function versionsOf(store: Store, fence: Fence): Sealed<RetiredVersion> {
   return {
     read: (last) =>
       store.query('keys.retiredVersions', {
@@ -142,7 +139,7 @@ function versionsOf(store: Store, fence: Fence): Sealed<RowsOf<'keys.retiredVers
   };
 }
 
-function credentialsOf(store: Store, fence: Fence): Sealed<RowsOf<'keys.retiredCredentials'>> {
+function credentialsOf(store: Store, fence: Fence): Sealed<RetiredCredential> {
   return {
     read: (last) =>
       store.query('keys.retiredCredentials', {
