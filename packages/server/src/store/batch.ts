@@ -19,19 +19,23 @@ interface OpenBatch {
   revision: number | undefined;
 }
 
+/** `savepoints`: one has to be undone that only a savepoint undoes. */
+type BatchEnd = 'retry' | 'savepoints' | StrongroomError;
+
 /** A failure that is not one command's own: nothing of the transaction stays. */
 class BatchFailure extends Error {
-  readonly outcome: 'retry' | StrongroomError;
+  readonly outcome: BatchEnd;
 
-  constructor(outcome: 'retry' | StrongroomError) {
+  constructor(outcome: BatchEnd) {
     super('The batch failed', { cause: outcome });
     this.outcome = outcome;
   }
 }
 
 /**
- * Runs commands on one writing connection: a transaction per batch, a savepoint per command. The same for both databases;
- * everything that differs is behind {@link LaneConnection}.
+ * Runs commands on one writing connection: a transaction per batch, a savepoint per command. Where savepoints cost much, a
+ * batch first goes without; one in which a command is refused after it has written is run again with them. The same for both
+ * databases; everything that differs is behind {@link LaneConnection}.
  */
 export class BatchRunner {
   readonly #connection: LaneConnection;
@@ -52,9 +56,10 @@ export class BatchRunner {
 
   /** Answers in the order of the requests; never rejects. */
   async run(requests: readonly LaneRequest[]): Promise<LaneOutcome<StrongroomError>[]> {
-    const outcomes = await this.#attempt(requests);
+    const hopeful = await this.#attempt(requests, true);
+    const outcomes = hopeful === 'savepoints' ? await this.#attempt(requests, false) : hopeful;
     if (outcomes instanceof StrongroomError) return requests.map(() => ({ ok: false, error: outcomes }));
-    if (outcomes !== 'retry') return outcomes;
+    if (typeof outcomes === 'object') return outcomes;
     const alone: LaneOutcome<StrongroomError>[] = [];
     for (const request of requests) alone.push(await this.#runAlone(request));
     return alone;
@@ -62,9 +67,9 @@ export class BatchRunner {
 
   async #runAlone(request: LaneRequest): Promise<LaneOutcome<StrongroomError>> {
     for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
-      const outcomes = await this.#attempt([request]);
+      const outcomes = await this.#attempt([request], false);
       if (outcomes instanceof StrongroomError) return { ok: false, error: outcomes };
-      if (outcomes !== 'retry' && outcomes[0] !== undefined) return outcomes[0];
+      if (typeof outcomes === 'object' && outcomes[0] !== undefined) return outcomes[0];
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
     }
     return {
@@ -75,10 +80,11 @@ export class BatchRunner {
 
   async #attempt(
     requests: readonly LaneRequest[],
-  ): Promise<LaneOutcome<StrongroomError>[] | 'retry' | StrongroomError> {
+    isHopeful: boolean,
+  ): Promise<LaneOutcome<StrongroomError>[] | BatchEnd> {
     const start = this.#chain?.position();
     try {
-      return await this.#transaction(requests);
+      return await this.#transaction(requests, isHopeful);
     } catch (error) {
       if (start !== undefined) this.#chain?.reset(start);
       await this.#connection.rollback();
@@ -87,8 +93,8 @@ export class BatchRunner {
     }
   }
 
-  async #transaction(requests: readonly LaneRequest[]): Promise<LaneOutcome<StrongroomError>[]> {
-    const state = await this.#connection.begin();
+  async #transaction(requests: readonly LaneRequest[], isHopeful: boolean): Promise<LaneOutcome<StrongroomError>[]> {
+    const state = await this.#connection.begin(isHopeful);
     const batch: OpenBatch = { ...state, rows: [], revision: undefined };
     const outcomes: LaneOutcome<StrongroomError>[] = [];
     const isAudited: boolean[] = [];
@@ -120,7 +126,7 @@ export class BatchRunner {
       batch.revision = revision;
       batch.rows.length = rowCount;
       if (position !== undefined) this.#chain?.reset(position);
-      await this.#connection.rollbackToSavepoint();
+      if (!(await this.#connection.rollbackToSavepoint())) throw new BatchFailure('savepoints');
       return { ok: false, error: asStrongroomError(error) };
     }
   }

@@ -7,12 +7,16 @@ import type { Tables } from './tables.ts';
 /** The one writing connection of a lane; what differs between the databases. Used by one batch at a time. */
 export interface LaneConnection {
   readonly db: Kysely<Tables>;
-  /** Opens the transaction and the first command's savepoint. `epoch` is 1 before the installation exists. */
-  begin(): Promise<{ readonly now: number; readonly epoch: number }>;
+  /**
+   * Opens the transaction and the first command's savepoint. `epoch` is 1 before the installation exists.
+   *
+   * @param isHopeful no command is expected to be refused after it has written: where savepoints cost much there are none
+   */
+  begin(isHopeful: boolean): Promise<{ readonly now: number; readonly epoch: number }>;
   /** Releases the last savepoint and sets one for the next command. */
   nextSavepoint(): Promise<void>;
-  /** Undoes the command; the savepoint stays. */
-  rollbackToSavepoint(): Promise<void>;
+  /** Undoes the command; the savepoint stays. `false` when that needs a savepoint that was hopefully left out. */
+  rollbackToSavepoint(): Promise<boolean>;
   /** Returns when the transaction is on disk. */
   commit(): Promise<void>;
   /** Ends the transaction if one is open; never throws. */

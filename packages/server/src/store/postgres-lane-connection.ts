@@ -119,6 +119,7 @@ export class PostgresLaneConnection implements LaneConnection {
   async rollbackToSavepoint() {
     await this.#query('rollback to savepoint command');
     this.#isAborted = false;
+    return true;
   }
 
   async commit() {

@@ -20,6 +20,7 @@ export class SqliteConnection {
   readonly #uses: TableUses;
   readonly #written = new Set<string>();
   #isAnythingWritten = false;
+  #writes = 0;
 
   /** @throws StrongroomError `storage_unavailable` when the file is no database or can't be opened */
   constructor(path: string, mode: 'read' | 'write') {
@@ -54,6 +55,11 @@ export class SqliteConnection {
   /** Tables that the statement reads from. */
   tablesRead(statement: HotStatement<unknown>): readonly string[] {
     return this.#hotEntry(statement).use.reads;
+  }
+
+  /** Statements that write, run so far. */
+  get writes(): number {
+    return this.#writes;
   }
 
   /** Tables that statements were run on to write since the last call; `null` when it may be any. */
@@ -92,6 +98,8 @@ export class SqliteConnection {
 
   /** Before it runs: what it has written may be read at once where there is no transaction. */
   #noteWrites({ writes }: TableUse): void {
+    if (writes?.length === 0) return;
+    this.#writes += 1;
     if (writes === null) this.#isAnythingWritten = true;
     else for (const table of writes) this.#written.add(table);
   }
