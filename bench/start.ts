@@ -1,6 +1,7 @@
 // Start to first answer, and what an idle server takes.
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { currentBundle } from '../packages/cli/bin/bundle.mjs';
 import { median } from './report.ts';
 import type { BenchRow } from './row.ts';
 import { createServerProcess } from './server-process.ts';
@@ -23,10 +24,11 @@ export async function run(): Promise<BenchRow[]> {
       await server.end('SIGTERM');
     }
     const time = median(times);
+    const of = currentBundle() === undefined ? ', of the sources as they are' : '';
     return [
-      { name: 'start to first answer', value: time, unit: 'ms', goal: '≤ 1,000', met: time <= 1000 },
+      { name: `start to first answer${of}`, value: time, unit: 'ms', goal: '≤ 1,000', met: time <= 1000 },
       { name: 'the very first start (keys, schema)', value: first, unit: 'ms', goal: '', met: true },
-      { name: 'idle memory', value: resident, unit: 'MB RSS', goal: '≤ 150', met: resident <= 150 },
+      { name: `idle memory${of}`, value: resident, unit: 'MB RSS', goal: '≤ 150', met: resident <= 150 },
     ];
   } finally {
     rmSync(server.directory, { recursive: true, force: true });
