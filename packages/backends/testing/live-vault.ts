@@ -103,7 +103,7 @@ async function untilServing(vault: Vault): Promise<void> {
   }
 }
 
-export function encoded(path: string): string {
+function encoded(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/');
 }
 

@@ -34,7 +34,7 @@ export const scriptedToken = 'canary-token-5b0c7d';
 export const scriptedSecretId = 'canary-secret-id-91c3';
 
 /** What a KV version 2 mount at `secret/` says about itself. */
-export const mountAnswer: ScriptedAnswer = {
+const mountAnswer: ScriptedAnswer = {
   body: { data: { type: 'kv', path: 'secret/', options: { version: '2' } } },
 };
 const loginAnswer: ScriptedAnswer = {

@@ -17,7 +17,11 @@ import {
 } from '../../testing/live-vault.ts';
 import { type ConformanceContext, keyKinds, type KeyKind } from '../conformance/index.ts';
 import type { Egress } from '../egress/index.ts';
+import { startCall } from '../vault/client.ts';
+import { KvReader } from '../vault/kv.ts';
+import { openClient } from '../vault/open.ts';
 import { type ManagedScope, openManagedVault } from './index.ts';
+import { ManagedWriter } from './writer.ts';
 
 let vault: Vault;
 let role: AppRole;
@@ -145,11 +149,24 @@ describe('the managed store in Vault', () => {
     const mark = { intentId: '', version: 2, place: 'secret/managed/poc/HALF', shape: 'deleted' };
     await must(vault, 'POST', 'secret/data/managed/poc/HALF', { data: { _strongroom: JSON.stringify(mark) } });
     expect(await store.get('HALF', { signal })).toBeNull();
-    await store.delete('HALF', { signal, expect: any });
+    const busy = { code: 'backend_unavailable' };
+    await expect(store.delete('HALF', { signal, expect: any })).rejects.toMatchObject(busy);
+    const absent = { signal, expect: { kind: 'absent' }, intentId: 'b' } as const;
+    await expect(store.put('HALF', text('y'), absent)).rejects.toMatchObject(busy);
     expect((await vault.request('GET', 'secret/metadata/managed/poc/HALF')).status).toBe(200);
-    await expect(
-      store.put('HALF', text('y'), { signal, expect: { kind: 'absent' }, intentId: 'b' }),
-    ).rejects.toMatchObject({ code: 'version_conflict' });
+
+    await new Promise((resolve) => setTimeout(resolve, 2100));
+    const parts = liveParts({ secretId: role.secretId });
+    egresses.push(parts.egress);
+    const client = openClient(
+      { address: proxy.url, authentication: role.authentication },
+      ['GET', 'LIST', 'POST', 'DELETE'],
+      parts,
+    );
+    const writer = new ManagedWriter(new KvReader(client, 'secret'), Date.now, 1000);
+    await writer.delete('managed/poc/HALF', any, startCall(signal));
+    expect((await vault.request('GET', 'secret/metadata/managed/poc/HALF')).status).toBe(404);
+    expect((await store.put('HALF', text('y'), absent)).version).toMatch(/^1@/);
   });
 
   it('fills no metadata that somebody else prepared', async () => {

@@ -39,7 +39,7 @@ export function writeRequest(data: Readonly<Record<string, unknown>>, cas: numbe
 }
 
 /** Which members of a secret are the entry's own; what isn't is somebody else's and stays. */
-export function ownNames(data: JsonObject, mark: WriteMark | null): readonly string[] {
+function ownNames(data: JsonObject, mark: WriteMark | null): readonly string[] {
   const shape = mark?.shape ?? (Object.hasOwn(data, textField) ? 'text' : 'fields');
   if (shape === 'text') return [textField];
   if (shape === 'binary') return [binaryField];

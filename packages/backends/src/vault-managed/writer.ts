@@ -13,16 +13,19 @@ import { assertExpected, conflict, foreign, type Place, placeOf, readPlace, vers
 /** Tries of a write that expects nothing, against writers at the same time. */
 const mostTries = 8;
 /** For so long a deletion that was begun is its beginner's to finish: requests of his may still be on their way. */
-const deletionMilliseconds = 60_000;
+const defaultDeletionMilliseconds = 60_000;
 
 /** Changes secrets that are ours, each by check-and-set on the version that was looked at. */
 export class ManagedWriter {
   readonly #kv: KvReader;
   readonly #now: () => number;
+  readonly #deletionMilliseconds: number;
 
-  constructor(kv: KvReader, now: () => number) {
+  /** @param now the wall clock, where Vault doesn't say the time */
+  constructor(kv: KvReader, now: () => number, deletionMilliseconds: number = defaultDeletionMilliseconds) {
     this.#kv = kv;
     this.#now = now;
+    this.#deletionMilliseconds = deletionMilliseconds;
   }
 
   async put(path: string, content: Content, expect: Expectation, intentId: string, call: VaultCall): Promise<string> {
@@ -30,7 +33,6 @@ export class ManagedWriter {
     return this.#repeat(expect, async () => {
       const place = await this.#writable(path, call);
       assertExpected(place, expect);
-      if (place.mark?.shape === 'deleted') throw conflict();
       const kept = place.entry === null ? {} : foreignMembers(place.entry.data, place.mark);
       const mark = markOf(members, intentId, place.cas + 1, placeOf(this.#kv, path));
       const version = await this.#write(path, { ...kept, ...members.members }, mark, place, call);
@@ -39,21 +41,12 @@ export class ManagedWriter {
     });
   }
 
-  /** In two steps: a version without the value, by check-and-set; then the secret, with all of its versions. */
   async delete(path: string, expect: Expectation, call: VaultCall): Promise<void> {
     await this.#repeat(expect, async () => {
       const place = await this.#writable(path, call);
       if (place.secret.kind === 'absent') return;
-      if (place.mark?.shape !== 'deleted') assertExpected(place, expect);
-      else if (await this.#isBeingDeleted(place, path, call)) return;
-      const mark: WriteMark = {
-        intentId: '',
-        version: place.cas + 1,
-        place: placeOf(this.#kv, path),
-        shape: 'deleted',
-      };
-      await this.#write(path, {}, mark, place, call);
-      await this.#kv.client.send('DELETE', this.#kv.path('metadata', path), { about: 'deleting the secret' }, call);
+      assertExpected(place, expect);
+      await this.#remove(path, place, call);
     });
   }
 
@@ -74,6 +67,10 @@ export class ManagedWriter {
   async #writable(path: string, call: VaultCall): Promise<Place> {
     const place = await readPlace(this.#kv, path, call);
     if (place.isForeign) throw foreign();
+    if (place.mark?.shape === 'deleted') {
+      await this.#finishDeletion(path, place, call);
+      return this.#writable(path, call);
+    }
     if (place.secret.kind === 'absent') await this.#assertNoMetadata(path, call);
     return place;
   }
@@ -141,16 +138,26 @@ export class ManagedWriter {
     await this.#kv.client.send('POST', this.#kv.path('metadata', path), { about: 'marking the secret', body }, call);
   }
 
-  async #isBeingDeleted({ secret }: Place, path: string, call: VaultCall): Promise<boolean> {
-    if (secret.kind === 'absent') return true;
-    const { serverTime } = await this.#kv.client.send(
-      'GET',
-      this.#kv.path('metadata', path),
-      { about: 'reading the metadata', answers: [404] },
-      call,
-    );
-    const age = (serverTime ?? this.#now()) - Date.parse(secret.createdTime);
-    return !(age > deletionMilliseconds);
+  /** In two steps: a version without the value, by check-and-set; then the secret, with all of its versions. */
+  async #remove(path: string, place: Place, call: VaultCall): Promise<void> {
+    const version = place.cas + 1;
+    const mark: WriteMark = { intentId: '', version, place: placeOf(this.#kv, path), shape: 'deleted' };
+    await this.#write(path, {}, mark, place, call);
+    await this.#kv.client.send('DELETE', this.#kv.path('metadata', path), { about: 'deleting the secret' }, call);
+  }
+
+  /** A deletion that was cut off between its steps. As long as its beginner may still be at it, it is his. */
+  async #finishDeletion(path: string, place: Place, call: VaultCall): Promise<void> {
+    if (place.secret.kind === 'absent') return;
+    const request = { about: 'reading the metadata', answers: [404] };
+    const { serverTime } = await this.#kv.client.send('GET', this.#kv.path('metadata', path), request, call);
+    const age = (serverTime ?? this.#now()) - Date.parse(place.secret.createdTime);
+    if (!(age > this.#deletionMilliseconds))
+      throw new StrongroomError('backend_unavailable', {
+        detail: 'The secret in Vault is just being deleted.',
+        retryAfterSeconds: Math.ceil(this.#deletionMilliseconds / 1000),
+      });
+    await this.#remove(path, place, call);
   }
 
   /** A write that expects nothing is tried again when another one came first. */

@@ -13,9 +13,6 @@ export interface VaultTarget {
 
 export type VaultMethod = 'GET' | 'LIST' | 'POST' | 'PUT' | 'DELETE';
 
-/** Of an integration: what reads, and the log-in, which is a POST. Nothing else leaves this program for somebody's Vault. */
-export type ReadingMethod = 'GET' | 'LIST';
-
 export interface VaultRequest {
   readonly signal: AbortSignal;
   readonly token?: SecretValue;

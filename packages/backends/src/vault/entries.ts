@@ -6,7 +6,7 @@ import type { SecretMetadata } from './kv.ts';
 import { malformed } from './statuses.ts';
 
 /** The field of a secret that is its value where nobody names a field. */
-export const valueField = 'value';
+const valueField = 'value';
 
 /** The field that a managed store in the same Vault keeps beside the value: nobody's content. */
 export const writeField = '_strongroom';
@@ -63,7 +63,7 @@ export function textEntry(value: unknown, metadata: SecretMetadata): Entry {
   return { shape: 'text', value: toSecret(value), fieldNames: null, ...entryMetadata(metadata) };
 }
 
-export function fieldsEntry(data: JsonObject, names: readonly string[], metadata: SecretMetadata): Entry {
+function fieldsEntry(data: JsonObject, names: readonly string[], metadata: SecretMetadata): Entry {
   const members = names.map((name) => {
     const value = data[name];
     if (typeof value !== 'string') throw notText();

@@ -1,6 +1,7 @@
 // @needs vault
+import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { formatKekText, kekFromBytes } from '@strongroom/crypto';
+import { formatKekText, kekFromBytes, SecretValue } from '@strongroom/crypto';
 import type { VaultSettings } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startVault, type Vault } from '../../../../servers/vault.ts';
@@ -13,6 +14,7 @@ import {
   TokenIssuer,
 } from '../../testing/live-vault-login.ts';
 import type { Egress } from '../egress/index.ts';
+import { openManagedVault } from '../vault-managed/index.ts';
 import { definition, readVaultKek } from './index.ts';
 
 const canary = `canary-${crypto.randomUUID()}`;
@@ -53,6 +55,10 @@ function countLogIns(): () => number {
   const before = logIns();
   return () => logIns() - before;
 }
+
+/** Without those of the managed store. */
+const integrationRequests = () =>
+  auditedRequests(vault).filter(({ path: asked }) => !/iomete|capabilities-self/.test(asked));
 
 const revokeTokens = (mount: string) => must(vault, 'PUT', `sys/leases/revoke-prefix/auth/${mount}/login`, {});
 
@@ -261,6 +267,49 @@ describe('what Vault says', () => {
   });
 });
 
+describe('the policies of the guide', () => {
+  const guide = readFileSync(new URL('../../../../docs/guides/vault.md', import.meta.url), 'utf8');
+  const policies = [...guide.matchAll(/^```hcl\n(.*?)^```$/gms)].map(([, policy = '']) => policy);
+
+  it.each([
+    ['secret-per-key', 'production', ['app', 'team/db']],
+    ['fields', 'production/app', ['password', 'user']],
+  ] as const)('are enough for the layout %s', async (layout, below, keys) => {
+    const [perKey = '', fields = ''] = policies;
+    const guided = await createAppRole(vault, `guided-${layout}`, layout === 'fields' ? fields : perKey);
+    await must(vault, 'POST', 'secret/data/production/app', { data: { user: 'app', password: canary } });
+    await must(vault, 'POST', 'secret/data/production/team/db', { data: { value: canary } });
+    const backend = await open(
+      { layout, path: `/v1/secret/data/${below}`, authentication: guided.authentication },
+      { secretId: guided.secretId },
+    );
+    expect((await backend.check({ signal })).filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
+    expect((await backend.list({ signal, limit: 10 })).items).toEqual(keys.map((key) => ({ key })));
+  });
+
+  it('are enough for a managed store', async () => {
+    const guided = await createAppRole(vault, 'guided-managed', policies[2] ?? '');
+    const parts = liveParts({ secretId: guided.secretId });
+    egresses.push(parts.egress);
+    const store = openManagedVault(
+      {
+        address: vault.url,
+        caCertificate: vault.caCertificate ?? '',
+        path: '/v1/secret/data/iomete/poc',
+        scope: { kind: 'admin' },
+        authentication: guided.authentication,
+      },
+      parts,
+    );
+    expect((await store.check({ signal })).filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
+    const content = { shape: 'text', value: SecretValue.fromText(canary) } as const;
+    const { version } = await store.put('KEY', content, { signal, expect: { kind: 'absent' }, intentId: 'i' });
+    expect((await store.list({ signal, limit: 10 })).items).toMatchObject([{ key: 'KEY' }]);
+    await store.delete('KEY', { signal, expect: { kind: 'version', version } });
+    expect(await store.get('KEY', { signal })).toBeNull();
+  });
+});
+
 describe('the server', () => {
   it('that is sealed meanwhile is backend_sealed, and serves again when it is unsealed', async () => {
     const backend = await open();
@@ -351,7 +400,7 @@ describe('the key-encryption key', () => {
 describe('what Vault’s own record says of all this', () => {
   it('is reading, listing and logging in, and nothing else', () => {
     const kinds = new Set(
-      auditedRequests(vault).map(({ operation, path: asked }) =>
+      integrationRequests().map(({ operation, path: asked }) =>
         operation === 'read' || operation === 'list' ? operation : `${operation} ${asked}`,
       ),
     );
