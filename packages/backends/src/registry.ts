@@ -1,4 +1,4 @@
-import type { IntegrationType } from '@strongroom/contract';
+import type { IntegrationType, SourceType } from '@strongroom/contract';
 import type { BackendDefinition } from './definition.ts';
 
 /**
@@ -8,3 +8,9 @@ import type { BackendDefinition } from './definition.ts';
 export const registry = {
   VAULT: async () => (await import('./vault/index.ts')).definition,
 } as const satisfies { readonly [Type in IntegrationType]: () => Promise<BackendDefinition<never>> };
+
+/** How each kind of managed store outside of the database is loaded, at its first use. Its settings name the scope. */
+export const managedStores = {
+  KUBERNETES: async () => (await import('./kubernetes/index.ts')).definition,
+  VAULT: async () => (await import('./vault-managed/index.ts')).definition,
+} as const satisfies { readonly [Type in SourceType]?: () => Promise<BackendDefinition<never>> };

@@ -28,7 +28,7 @@ export {
   platformChoiceRoutes,
 } from './routes/integrations.ts';
 export { backendDeclarations, type IntegrationType } from './backends/index.ts';
-export type { BackendDeclaration } from './backends/declaration.ts';
+export type { BackendDeclaration, SourceType } from './backends/declaration.ts';
 export { profileRoutes, profileSettings } from './routes/profiles.ts';
 export { SecretMetadata } from './routes/secret-schemas.ts';
 export { referenceRoutes, sparkJobRoutes } from './routes/surfaces.ts';

@@ -1,0 +1,41 @@
+import type { SecretValue } from '@strongroom/crypto';
+
+export type ApiMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+export interface ApiRequest {
+  readonly method: ApiMethod;
+  /** From `/api` or `/apis` on, with its query. */
+  readonly path: string;
+  /** JSON. Destroyed when the request has ended. */
+  readonly body?: SecretValue;
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  /** Parsed JSON; `undefined` where there is no body. Plaintext may be in it. */
+  readonly body: unknown;
+  readonly retryAfterSeconds: number | undefined;
+}
+
+/**
+ * The way to the API server of one cluster, as somebody. Every status but 1xx and 3xx is an answer. Throws `EgressError`:
+ *
+ * - `backend_unavailable`: not reached, TLS failed (`step: 'tls'`), cut off, or too slow
+ * - `backend_malformed`: a redirect, an answer that is compressed, too large or no JSON
+ * - `backend_denied` (`step: 'address'`): the credential could not be had
+ * - `validation_failed` (`step: 'address'`): there is no such kubeconfig, or it can't be used
+ * - `deadline_exceeded`: the caller's signal ended it
+ */
+export interface ApiConnection {
+  /** Whether the certificate of the server is checked. */
+  readonly verifiesTls: boolean;
+  send(request: ApiRequest, signal: AbortSignal): Promise<ApiAnswer>;
+  close(): Promise<void>;
+}
+
+/** An object has 1 MiB of values, in base64, and metadata. */
+export const maxAnswerBytes = 8 * 1024 * 1024;
+
+export function retryAfterSeconds(header: string | undefined): number | undefined {
+  return header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) : undefined;
+}
