@@ -20,6 +20,7 @@ import { type Identities, openIdentities } from './identities/index.ts';
 import { ChoiceList } from './integrations/choices.ts';
 import type { OpenEgress } from './integrations/connection.ts';
 import { IntegrationCredentials } from './integrations/credentials.ts';
+import { integrationSources } from './integrations/import-source.ts';
 import { KeyIndex } from './integrations/key-index.ts';
 import type { LoadBackend } from './integrations/load-backend.ts';
 import { OpenedBackends } from './integrations/opened-backends.ts';
@@ -108,9 +109,15 @@ export function createServices(parts: ServiceParts): Services {
     keptVersions: limits.secretVersions,
     retentionDays: limits.deletedRetentionDays,
   });
-  const importer = new SecretImporter(store, secrets, reader, limits.valueBytes);
-
   const { backends, keyIndex, handlers: ofIntegrations } = createIntegrations(parts, access);
+  const importer = new SecretImporter({
+    store,
+    secrets,
+    reader,
+    openIntegration: integrationSources(store, access, backends),
+    maxValueBytes: limits.valueBytes,
+  });
+
   const database = createDatabaseSource(keyring);
   const resolver = new Resolver(
     store,

@@ -56,7 +56,12 @@ export const SecretMetadata = Closed(
     scope: Type.Enum([...scopeKinds]),
     domain: Type.Optional(Label),
     source: Type.String({ description: 'managed, or the name of an integration' }),
-    sourceType: Type.String(),
+    sourceType: Type.String({ description: 'DATABASE, KUBERNETES or VAULT for managed' }),
+    storeState: Type.Optional(
+      Type.Enum(['foreign-edit', 'missing'], {
+        description: 'What was found in a store outside the database, until the next value of ours',
+      }),
+    ),
     shape: Type.Enum(['text', 'binary', 'fields']),
     fields: Type.Optional(Type.Array(Type.String(), { description: 'Names of the fields; never their values' })),
     description: Type.String(),
@@ -132,6 +137,16 @@ export const stateFilter = Type.Optional(
     description: 'Only secrets in this state',
   }),
 );
+
+/** What an import does with what it reads, wherever it reads it. */
+export const importOptions = {
+  folder: Type.Optional(Folder),
+  prefix: Type.Optional(
+    Type.String({ maxLength: 100, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', description: 'Put before every key' }),
+  ),
+  onExisting: Type.Optional(Type.Enum(['refuse', 'skip', 'rotate'], { default: 'refuse' })),
+  dryRun: Type.Optional(Type.Boolean()),
+} as const;
 
 export const ImportResult = Closed({
   isDryRun: Type.Boolean(),

@@ -1,5 +1,5 @@
 import { Type, type TObject, type TProperties } from 'typebox';
-import { Folder, Label, SecretKey, Tag, Time } from '../names.ts';
+import { Folder, IntegrationName, Label, SecretKey, Tag, Time } from '../names.ts';
 import { Closed, Page, pageQuery, route } from '../route.ts';
 import {
   valueInput,
@@ -10,8 +10,20 @@ import {
   DriftItem,
   AccessItem,
   stateFilter,
+  importOptions,
   ImportResult,
 } from './secret-schemas.ts';
+
+/** What reading from somebody's backend can come to. */
+const backendErrors = [
+  'backend_unavailable',
+  'backend_denied',
+  'backend_sealed',
+  'backend_throttled',
+  'backend_malformed',
+  'egress_denied',
+  'not_supported',
+] as const;
 
 /**
  * The same routes under `/v1/admin`, `/v1/global` and `/v1/domains/{domain}`. Their ids have the scope after the verb:
@@ -218,23 +230,42 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       id: id('import', 'Secrets'),
       method: 'POST',
       path: `${base}/secrets/import`,
-      summary: 'Create many secrets from a .env file, JSON or a Kubernetes Secret manifest',
+      summary: 'Create many secrets from a .env file, JSON, a Kubernetes Secret manifest, or an integration',
       tag,
       access: manage,
       feature,
       params: onScope,
-      body: Closed({
-        format: Type.Enum(['env', 'json', 'kubernetes']),
-        content: Type.String({ writeOnly: true, maxLength: 4 * 1024 * 1024 }),
-        folder: Type.Optional(Folder),
-        prefix: Type.Optional(Type.String({ maxLength: 100, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' })),
-        onExisting: Type.Optional(Type.Enum(['refuse', 'skip', 'rotate'], { default: 'refuse' })),
-        dryRun: Type.Optional(Type.Boolean()),
-      }),
+      body: Type.Union([
+        Closed({
+          format: Type.Enum(['env', 'json', 'kubernetes']),
+          content: Type.String({ writeOnly: true, maxLength: 4 * 1024 * 1024 }),
+          ...importOptions,
+        }),
+        Closed({
+          from: Closed(
+            {
+              integration: IntegrationName,
+              prefix: Type.Optional(
+                Type.String({ maxLength: 512, description: 'Only keys of the integration that begin like this' }),
+              ),
+            },
+            { description: 'Reads an integration of the same scope; a / in its keys becomes a hyphen' },
+          ),
+          ...importOptions,
+        }),
+      ]),
       status: 200,
       response: ImportResult,
       idempotent: true,
-      errors: ['limit_exceeded', 'key_clash', 'already_exists', 'soft_deleted', 'key_unavailable'],
+      errors: [
+        'limit_exceeded',
+        'key_clash',
+        'already_exists',
+        'soft_deleted',
+        'key_unavailable',
+        'state_conflict',
+        ...backendErrors,
+      ],
       bodyLimitBytes: 5 * 1024 * 1024,
     }),
     route({

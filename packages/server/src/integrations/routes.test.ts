@@ -464,6 +464,64 @@ describe('choices', () => {
   });
 });
 
+describe('an import', () => {
+  interface Imported {
+    readonly isDryRun: boolean;
+    readonly items: readonly { readonly key: string; readonly outcome: string; readonly reason?: string }[];
+  }
+  const load = (body: object, who = maintainer, at = base): Promise<Answer> =>
+    test.request('POST', `${at}/secrets/import`, { token: who.token, body });
+
+  it('reads an integration straight into the managed store, each value on record', async () => {
+    vault.secrets.set('team/smtp/password', { value: canaries.text('imported from the integration') });
+    vault.secrets.set('team/db', { user: 'ann', password: canaries.plain('an imported field') });
+    const name = await add(withToken('/v1/secret/data/team'));
+    const before = vault.requests.length;
+    const dry = await load({ from: { integration: name }, prefix: 'team-', dryRun: true });
+    expect((dry.body as Imported).items).toEqual([
+      { key: 'team-db', outcome: 'created' },
+      { key: 'team-smtp-password', outcome: 'created' },
+    ]);
+    expect(vault.requests.slice(before).filter((request) => request.includes('secret/data'))).toEqual([]);
+    const done = await load({ from: { integration: name }, prefix: 'team-', folder: 'from-vault' });
+    expect((done.body as Imported).items.map(({ outcome }) => outcome)).toEqual(['created', 'created']);
+    expect(await test.call('GET', `${base}/secrets/team-db`)).toMatchObject({
+      shape: 'fields',
+      fields: ['user', 'password'],
+      folder: 'from-vault',
+    });
+    const { items } = await test.call<{ items: { reference: string; because: string[] }[] }>(
+      'GET',
+      '/v1/audit?action=secret.import&limit=200',
+    );
+    expect(items.map(({ reference }) => reference)).toEqual(
+      expect.arrayContaining([`secret://domain/${name}/db`, `secret://domain/${name}/smtp/password`]),
+    );
+    const again = await load({
+      from: { integration: name, prefix: 'smtp/' },
+      prefix: 'team-smtp-',
+      onExisting: 'rotate',
+    });
+    expect((again.body as Imported).items).toEqual([{ key: 'team-smtp-password', outcome: 'rotated' }]);
+  });
+
+  it('takes all or nothing, and nothing from who has no USE', async () => {
+    vault.secrets.set('clash/a/b', { value: 'x' });
+    vault.secrets.set('clash/a-b', { value: 'y' });
+    vault.secrets.set('clash/not a key', { value: 'z' });
+    const name = await add(withToken('/v1/secret/data/clash'));
+    const refused = await load({ from: { integration: name } });
+    expect([refused.status, codeOf(refused), pointers(refused).length]).toEqual([422, 'validation_failed', 2]);
+    expect((await test.request('GET', `${base}/secrets/a-b`)).status).toBe(404);
+    expect(pointers(await load({ from: { integration: name, prefix: 'nothing' } }))).toEqual(['/from/prefix']);
+    expect((await load({ from: { integration: 'absent' } })).status).toBe(404);
+    const manager = await test.createUser(freshName(), { grants: { finance: ['MANAGE_SECRETS'] } });
+    expect((await load({ from: { integration: name } }, manager)).status).toBe(404);
+    vault.trouble = 'sealed';
+    expect(codeOf(await load({ from: { integration: name } }))).toBe('backend_sealed');
+  });
+});
+
 describe('access', () => {
   it('is granted through bundles: VIEW shows, USE offers keys, UPDATE changes', async () => {
     const name = await add();

@@ -11,8 +11,8 @@ export type ImportEntry =
   | { readonly key: string; readonly input: ValueInput; readonly refusal?: undefined }
   | { readonly key: string; readonly refusal: string };
 
-/** Entries of one file. */
-const maxEntries = 1000;
+/** Entries of one import. */
+export const maxEntries = 1000;
 const secretKey = new RegExp(secretKeyPattern);
 
 /**
@@ -26,24 +26,35 @@ const secretKey = new RegExp(secretKeyPattern);
  * @throws StrongroomError `validation_failed` naming the line; never its content.
  */
 export function readImport(format: ImportFormat, content: string, prefix: string): ImportEntry[] {
-  const entries = readers[format](content).map((entry) => judge({ ...entry, key: `${prefix}${entry.key}` }));
+  const entries = readers[format](content).map((entry) => ({ ...entry, key: `${prefix}${entry.key}` }));
   if (entries.length === 0) throw invalid('the file holds no secret');
   if (entries.length > maxEntries)
     throw new StrongroomError('limit_exceeded', {
       detail: `The file holds more than ${maxEntries} secrets.`,
       hint: 'Split the file.',
     });
+  return judgeAll(entries);
+}
+
+type Refused = { readonly key: string; readonly refusal: string };
+
+/** Refuses what is no key, and a key that is there twice after folding. */
+export function judgeAll<Entry extends { readonly key: string; readonly refusal?: string | undefined }>(
+  entries: readonly Entry[],
+): (Entry | Refused)[] {
   const seen = new Map<string, string>();
   return entries.map((entry) => {
     const other = seen.get(foldKey(entry.key));
     seen.set(foldKey(entry.key), entry.key);
     return other === undefined
-      ? entry
-      : { key: entry.key, refusal: `the file has ${other} as well, and keys are unique after case folding` };
+      ? judge(entry)
+      : { key: entry.key, refusal: `${other} is there as well, and keys are unique after case folding` };
   });
 }
 
-function judge(entry: ImportEntry): ImportEntry {
+function judge<Entry extends { readonly key: string; readonly refusal?: string | undefined }>(
+  entry: Entry,
+): Entry | Refused {
   if (entry.refusal !== undefined || secretKey.test(entry.key)) return entry;
   return {
     key: entry.key.slice(0, maxFieldLength),

@@ -4,15 +4,17 @@ import type { AuditEvent } from '../audit/event.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import type { NewSecret, SetValue } from './commands.ts';
 import type { ImportedItem } from './import-command.ts';
-import { readImport, type ImportEntry, type ImportFormat } from './import-file.ts';
+import type { ImportFormat } from './import-file.ts';
+import { fileSource, type ImportSource, type IntegrationPart, type OpenIntegrationSource } from './import-source.ts';
 import type { SecretRow } from './queries.ts';
 import type { SecretReader } from './reader.ts';
 import { type Secrets, writeAttempts } from './service.ts';
-import { parseValue, type ParsedValue } from './values.ts';
+import type { ParsedValue } from './values.ts';
 
-export interface ImportInput {
-  readonly format: ImportFormat;
-  readonly content: string;
+export type ImportInput = ImportOptions &
+  ({ readonly format: ImportFormat; readonly content: string } | { readonly from: IntegrationPart });
+
+interface ImportOptions {
   readonly folder?: string;
   readonly prefix?: string;
   readonly onExisting?: 'refuse' | 'skip' | 'rotate';
@@ -31,32 +33,63 @@ interface Planned {
   readonly existing?: SecretRow;
 }
 
-/** Writes what {@link readImport} read. */
-export class SecretImporter {
-  readonly #store: Store;
-  readonly #secrets: Secrets;
-  readonly #reader: SecretReader;
-  readonly #valueBytes: number;
+export interface ImporterParts {
+  readonly store: Store;
+  readonly secrets: Secrets;
+  readonly reader: SecretReader;
+  readonly openIntegration: OpenIntegrationSource;
+  readonly maxValueBytes: number;
+}
 
-  constructor(store: Store, secrets: Secrets, reader: SecretReader, valueBytes: number) {
-    this.#store = store;
-    this.#secrets = secrets;
-    this.#reader = reader;
-    this.#valueBytes = valueBytes;
+/** Creates many secrets at once, from a file or from what an integration has. */
+export class SecretImporter {
+  readonly #parts: ImporterParts;
+
+  constructor(parts: ImporterParts) {
+    this.#parts = parts;
   }
 
   /**
    * All entries or none, in one transaction; unless `skip` or `rotate` says otherwise, one that exists stops them all. A
-   * dry run tells what would become of each.
+   * dry run tells what would become of each; of an integration it reads no value.
    */
-  async import(caller: Caller, scope: ScopeRef, input: ImportInput, idempotency?: IdempotencyKey): Promise<Imported> {
-    const entries = readImport(input.format, input.content, input.prefix ?? '');
+  async import(
+    caller: Caller,
+    scope: ScopeRef,
+    input: ImportInput,
+    idempotency?: IdempotencyKey,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<Imported> {
+    const source = await this.#open(caller, scope, input, signal);
+    try {
+      return await this.#import(caller, scope, source, input, idempotency);
+    } finally {
+      source.close();
+    }
+  }
+
+  async #open(caller: Caller, scope: ScopeRef, input: ImportInput, signal: AbortSignal): Promise<ImportSource> {
+    const { openIntegration, maxValueBytes } = this.#parts;
+    const keyPrefix = input.prefix ?? '';
+    return 'from' in input
+      ? openIntegration(caller, scope, { ...input.from, keyPrefix, maxValueBytes }, signal)
+      : fileSource(input.format, input.content, keyPrefix, maxValueBytes);
+  }
+
+  async #import(
+    caller: Caller,
+    scope: ScopeRef,
+    source: ImportSource,
+    { onExisting = 'refuse', dryRun = false, folder }: ImportOptions,
+    idempotency: IdempotencyKey | undefined,
+  ): Promise<Imported> {
     for (let attempt = 1; ; attempt += 1) {
-      const plan: Planned[] = [];
+      let plan: readonly Planned[] = [];
       try {
-        for (const entry of entries) plan.push(await this.#plan(scope, entry, input.onExisting ?? 'refuse'));
-        if (input.dryRun === true) return { isDryRun: true, items: plan.map(({ item }) => item) };
-        const { items } = await this.#write(caller, scope, plan, input.folder, idempotency);
+        plan = await Promise.all(source.entries.map((entry) => this.#plan(scope, entry, onExisting)));
+        if (!dryRun || source.hasValues) plan = await withValues(plan, source);
+        if (dryRun) return { isDryRun: true, items: plan.map(({ item }) => item) };
+        const { items } = await this.#write(caller, scope, plan, folder, idempotency);
         return { isDryRun: false, items: [...items] };
       } catch (error) {
         const isOvertaken = error instanceof StrongroomError && error.code === 'version_conflict';
@@ -74,6 +107,7 @@ export class SecretImporter {
     folder: string | undefined,
     idempotency: IdempotencyKey | undefined,
   ): Promise<{ readonly items: readonly ImportedItem[] }> {
+    const { store, secrets } = this.#parts;
     const created: NewSecret[] = [];
     const rotated: SetValue[] = [];
     const audit: AuditEvent[] = [];
@@ -81,42 +115,47 @@ export class SecretImporter {
       if (parsed === undefined) continue;
       if (existing === undefined) {
         const metadata = folder === undefined ? {} : { folder };
-        const made = await this.#secrets.newSecret(caller, scope, item.key, parsed, metadata);
+        const made = await secrets.newSecret(caller, scope, item.key, parsed, metadata);
         created.push(made.args);
         audit.push(made.audit);
       } else {
-        const made = await this.#secrets.newVersion(caller, scope, existing, { parsed, copiedFrom: null }, 'rotate');
+        const made = await secrets.newVersion(caller, scope, existing, { parsed, copiedFrom: null }, 'rotate');
         rotated.push(made.args);
         audit.push(made.audit);
       }
     }
     const items = plan.map(({ item }) => item);
-    return this.#store.execute(
-      'secret.import',
-      { items, created, rotated },
-      { audit, ...(idempotency && { idempotency }) },
-    );
+    return store.execute('secret.import', { items, created, rotated }, { audit, ...(idempotency && { idempotency }) });
   }
 
-  async #plan(scope: ScopeRef, entry: ImportEntry, onExisting: 'refuse' | 'skip' | 'rotate'): Promise<Planned> {
-    const { key } = entry;
+  /** What would become of an entry whose value can be taken. */
+  async #plan(
+    scope: ScopeRef,
+    { key, refusal }: ImportSource['entries'][number],
+    onExisting: 'refuse' | 'skip' | 'rotate',
+  ): Promise<Planned> {
     const refused = (reason: string): Planned => ({ item: { key, outcome: 'refused', reason } });
-    if (entry.refusal !== undefined) return refused(entry.refusal);
-    const existing = await this.#reader.row(scope, key);
-    if (existing !== undefined) {
-      if (existing.key !== key) return refused(`clashes with ${existing.key}`);
-      if (existing.deleted_at !== null) return refused('held by a deleted secret; restore or purge it');
-      if (onExisting === 'refuse') return refused('exists');
-      if (onExisting === 'skip') return { item: { key, outcome: 'skipped', reason: 'exists' } };
-    }
-    try {
-      const parsed = parseValue(entry.input, this.#valueBytes);
-      return existing === undefined
-        ? { item: { key, outcome: 'created' }, parsed }
-        : { item: { key, outcome: 'rotated' }, parsed, existing };
-    } catch (error) {
-      if (!(error instanceof StrongroomError)) throw error;
-      return refused(error.errors?.[0]?.message ?? error.message);
-    }
+    if (refusal !== undefined) return refused(refusal);
+    const existing = await this.#parts.reader.row(scope, key);
+    if (existing === undefined) return { item: { key, outcome: 'created' } };
+    if (existing.key !== key) return refused(`clashes with ${existing.key}`);
+    if (existing.deleted_at !== null) return refused('held by a deleted secret; restore or purge it');
+    if (onExisting === 'refuse') return refused('exists');
+    if (onExisting === 'skip') return { item: { key, outcome: 'skipped', reason: 'exists' } };
+    return { item: { key, outcome: 'rotated' }, existing };
   }
+}
+
+/** The plan with the values that it writes; what has none is refused. */
+async function withValues(plan: readonly Planned[], source: ImportSource): Promise<readonly Planned[]> {
+  const isWritten = ({ item }: Planned): boolean => item.outcome === 'created' || item.outcome === 'rotated';
+  const values = await source.take(plan.filter(isWritten).map(({ item }) => item.key));
+  return plan.map((planned): Planned => {
+    if (!isWritten(planned)) return planned;
+    const { key } = planned.item;
+    const value = values.get(key);
+    if (value === undefined || typeof value === 'string')
+      return { item: { key, outcome: 'refused', reason: value ?? 'has no value' } };
+    return { ...planned, parsed: value };
+  });
 }

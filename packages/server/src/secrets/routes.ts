@@ -88,8 +88,8 @@ export function secretHandlers({ secrets, reader, importer }: SecretServices, kn
       const secret = await reader.get(caller, scope, params.key);
       return { body: await knowledge.access(caller, scope, secret) };
     },
-    async importDomainSecrets({ caller, scope, body, idempotency }) {
-      return { body: await importer.import(caller, scope, body, idempotency) };
+    async importDomainSecrets({ caller, scope, body, signal, idempotency }) {
+      return { body: await importer.import(caller, scope, body, idempotency, signal) };
     },
     async listDomainFolders({ scope }) {
       return { body: { items: await reader.folders(scope) } };

@@ -1,3 +1,4 @@
+import type { NotNull } from 'kysely';
 import { StrongroomError, type ErrorCode } from '@strongroom/contract';
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
@@ -51,7 +52,13 @@ describeEachStore('secrets', (openStore) => {
     test = await openStore();
     reader = new SecretReader(test.store, test.keys, createAccess(test.store));
     secrets = new Secrets(test.store, test.keys, reader, limits);
-    importer = new SecretImporter(test.store, secrets, reader, limits.valueBytes);
+    importer = new SecretImporter({
+      store: test.store,
+      secrets,
+      reader,
+      openIntegration: () => Promise.reject(new StrongroomError('not_found')),
+      maxValueBytes: limits.valueBytes,
+    });
   });
 
   /** Opens what is stored as a launch would. */
@@ -66,6 +73,7 @@ describeEachStore('secrets', (openStore) => {
       .select(['secrets.id', 'secret_versions.epoch', 'secret_versions.version', 'secret_versions.envelope'])
       .where('secrets.scope_id', '=', scope.id)
       .where('secrets.key', '=', key)
+      .$narrowType<{ envelope: NotNull }>()
       .executeTakeFirstOrThrow();
     const place = { scopeId: scope.id, secretId: row.id, epoch: row.epoch, version: row.version };
     const value = await test.keys.open(place, row.envelope);
