@@ -36,12 +36,12 @@ export function createAnswer(
   const texts = new WeakMap<object, JsonText>();
 
   const jsonOf = (reply: FastifyReply, body: unknown): JsonText => {
-    const shared = typeof body === 'object' && body !== null && Object.isFrozen(body) ? body : undefined;
-    const known = shared === undefined ? undefined : texts.get(shared);
+    const object = typeof body === 'object' && body !== null ? body : undefined;
+    const known = object === undefined ? undefined : texts.get(object);
     if (known !== undefined) return known;
     const text = String(reply.serialize(body));
     const json = { text, byteLength: Buffer.byteLength(text) };
-    if (shared !== undefined) texts.set(shared, json);
+    if (object !== undefined && Object.isFrozen(object)) texts.set(object, json);
     return json;
   };
 
