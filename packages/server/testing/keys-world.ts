@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type ErrorCode, StrongroomError } from '@strongroom/contract';
 import { SecretValue } from '@strongroom/crypto';
+import type { NotNull } from 'kysely';
 import type { AuditEvent } from '../src/audit/event.ts';
 import { openKekFile } from '../src/keys/kek-file.ts';
 import { type Keyring, openKeyring } from '../src/keys/keyring.ts';
@@ -160,6 +161,7 @@ export class KeysWorld {
       .selectFrom('secret_versions')
       .select('envelope')
       .where('secret_id', '=', secretId)
+      .$narrowType<{ envelope: NotNull }>()
       .executeTakeFirstOrThrow();
     return openText(this.keyring, scopeId, secretId, envelope);
   }

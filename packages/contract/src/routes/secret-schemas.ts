@@ -153,7 +153,9 @@ export const ImportResult = Closed({
   items: Type.Array(
     Closed({
       key: Type.String(),
-      outcome: Type.Enum(['created', 'rotated', 'skipped', 'refused']),
+      outcome: Type.Enum(['created', 'rotated', 'skipped', 'refused', 'failed'], {
+        description: 'failed: not written; only in stores outside the database, where what came before it stays',
+      }),
       reason: Type.Optional(Type.String()),
     }),
   ),

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type NotNull, sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
 
 export interface RetiredVersion {
@@ -36,6 +36,8 @@ async function retiredVersions(
     ])
     .where('key_terms.purpose', '=', 'value')
     .where('key_terms.state', '=', 'retired')
+    // What has a term has an envelope.
+    .$narrowType<{ term_id: NotNull; envelope: NotNull }>()
     .orderBy('secret_versions.secret_id')
     .orderBy('secret_versions.epoch')
     .orderBy('secret_versions.version')

@@ -14,15 +14,30 @@ export async function sealInScope(
   place: ValuePlace,
   value: SecretValue,
 ): Promise<SealedValue> {
+  return inScope(store, place.scopeId, () => keys.seal(place, value));
+}
+
+/** The same for a value that is kept elsewhere: its fingerprint alone. */
+export async function fingerprintInScope(
+  store: Pick<Store, 'db'>,
+  keys: Pick<Keys, 'fingerprint'>,
+  scopeId: string,
+  value: SecretValue,
+): Promise<Pick<SealedValue, 'fingerprint' | 'fingerprintTermId'>> {
+  const { fingerprint, termId } = await inScope(store, scopeId, () => keys.fingerprint(scopeId, value));
+  return { fingerprint, fingerprintTermId: termId };
+}
+
+async function inScope<Result>(
+  store: Pick<Store, 'db'>,
+  scopeId: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
   try {
-    return await keys.seal(place, value);
+    return await work();
   } catch (error) {
     if (!(error instanceof StrongroomError) || error.code !== 'key_unavailable') throw error;
-    const scope = await store.db
-      .selectFrom('scopes')
-      .select('deleted_at')
-      .where('id', '=', place.scopeId)
-      .executeTakeFirst();
+    const scope = await store.db.selectFrom('scopes').select('deleted_at').where('id', '=', scopeId).executeTakeFirst();
     throw scope?.deleted_at === null ? error : new StrongroomError('not_found', { cause: error });
   }
 }

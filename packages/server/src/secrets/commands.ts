@@ -6,12 +6,15 @@ import { removalCommands } from './removal-commands.ts';
 
 type SecretRow = Tables['secrets'];
 
-/** A value sealed for exactly one version of one secret. */
+/** A value sealed for exactly one version of one secret, or what is known of one that another store has. */
 export interface SealedVersion {
   readonly epoch: number;
   readonly version: number;
-  readonly envelope: Uint8Array;
-  readonly termId: string;
+  /** Null, and `termId`, when a store outside the database has the value. */
+  readonly envelope: Uint8Array | null;
+  readonly termId: string | null;
+  /** Where it is in that store. */
+  readonly kept?: { readonly backendVersion: string | null; readonly intentId: string | null };
   readonly fingerprint: Uint8Array;
   readonly fingerprintTermId: string;
   readonly shape: SecretRow['shape'];
@@ -52,10 +55,13 @@ export async function create(context: CommandContext, args: NewSecret): Promise<
   if (holder !== undefined) throw taken(args.key, holder);
   const scope = await context.db
     .selectFrom('scopes')
-    .select('deleted_at')
-    .where('id', '=', args.scopeId)
+    .innerJoin('sources', 'sources.scope_id', 'scopes.id')
+    .select(['scopes.deleted_at', 'sources.type'])
+    .where('scopes.id', '=', args.scopeId)
+    .where('sources.id', '=', args.sourceId)
     .executeTakeFirst();
   if (scope === undefined || scope.deleted_at !== null) throw new StrongroomError('not_found');
+  if ((scope.type === 'DATABASE') !== (args.sealed.envelope !== null)) throw storeChanged();
   await countKey(context, args.scopeId, args.maxKeysPerScope);
   const { sealed } = args;
   await context.db
@@ -88,6 +94,7 @@ export async function create(context: CommandContext, args: NewSecret): Promise<
       deleted_at: null,
       deleted_by: null,
       purge_after: null,
+      store_state: null,
     })
     .execute();
   await insertVersion(context, args.id, sealed, args.by);
@@ -104,7 +111,15 @@ export async function create(context: CommandContext, args: NewSecret): Promise<
   return { id: args.id };
 }
 
-function taken(key: string, holder: { readonly key: string; readonly deleted_at: number | null }): StrongroomError {
+/** The scope got another store since the value was prepared for the one before. */
+export function storeChanged(): StrongroomError {
+  return new StrongroomError('version_conflict', { detail: 'The managed store of the scope was changed meanwhile.' });
+}
+
+export function taken(
+  key: string,
+  holder: { readonly key: string; readonly deleted_at: number | null },
+): StrongroomError {
   if (holder.deleted_at !== null) {
     return new StrongroomError('soft_deleted', {
       detail: `The key ${holder.key} belongs to a deleted secret.`,
@@ -136,7 +151,7 @@ async function countKey(context: CommandContext, scopeId: string, max: number): 
     });
 }
 
-async function insertVersion(
+export async function insertVersion(
   context: CommandContext,
   secretId: string,
   sealed: SealedVersion,
@@ -158,6 +173,8 @@ async function insertVersion(
       created_at: context.now,
       created_by: by,
       copied_from: sealed.copiedFrom,
+      backend_version: sealed.kept?.backendVersion ?? null,
+      intent_id: sealed.kept?.intentId ?? null,
     })
     .execute();
 }
@@ -218,6 +235,7 @@ export async function setValue(context: CommandContext, args: SetValue): Promise
       rotated_at: context.now,
       updated_at: context.now,
       updated_by: args.by,
+      store_state: null,
       revision: row.revision + 1,
     })
     .where('id', '=', args.secretId)
@@ -226,7 +244,7 @@ export async function setValue(context: CommandContext, args: SetValue): Promise
   return { revision: row.revision + 1 };
 }
 
-async function dropOldVersions(context: CommandContext, secretId: string, keep: number): Promise<void> {
+export async function dropOldVersions(context: CommandContext, secretId: string, keep: number): Promise<void> {
   const oldest = await context.db
     .selectFrom('secret_versions')
     .select('version')

@@ -4,7 +4,7 @@ import { create, type NewSecret, setValue, type SetValue } from './commands.ts';
 
 export interface ImportedItem {
   readonly key: string;
-  readonly outcome: 'created' | 'rotated' | 'skipped' | 'refused';
+  readonly outcome: 'created' | 'rotated' | 'skipped' | 'refused' | 'failed';
   readonly reason?: string;
 }
 

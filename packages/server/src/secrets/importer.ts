@@ -4,12 +4,12 @@ import type { AuditEvent } from '../audit/event.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import type { NewSecret, SetValue } from './commands.ts';
 import type { ImportedItem } from './import-command.ts';
+import { importEach, type Planned } from './import-each.ts';
 import type { ImportFormat } from './import-file.ts';
 import { fileSource, type ImportSource, type IntegrationPart, type OpenIntegrationSource } from './import-source.ts';
-import type { SecretRow } from './queries.ts';
 import type { SecretReader } from './reader.ts';
+import { type ManagedSource, SecretWrites } from './secret-writes.ts';
 import { type Secrets, writeAttempts } from './service.ts';
-import type { ParsedValue } from './values.ts';
 
 export type ImportInput = ImportOptions &
   ({ readonly format: ImportFormat; readonly content: string } | { readonly from: IntegrationPart });
@@ -26,19 +26,14 @@ export interface Imported {
   readonly items: ImportedItem[];
 }
 
-/** What becomes of one entry; `parsed` when a value is to be written, over `existing` when there is one. */
-interface Planned {
-  readonly item: ImportedItem;
-  readonly parsed?: ParsedValue;
-  readonly existing?: SecretRow;
-}
-
 export interface ImporterParts {
   readonly store: Store;
   readonly secrets: Secrets;
   readonly reader: SecretReader;
   readonly openIntegration: OpenIntegrationSource;
   readonly maxValueBytes: number;
+  /** For scopes whose values are outside the database. */
+  readonly writes?: SecretWrites;
 }
 
 /** Creates many secrets at once, from a file or from what an integration has. */
@@ -50,7 +45,7 @@ export class SecretImporter {
   }
 
   /**
-   * All entries or none, in one transaction; unless `skip` or `rotate` says otherwise, one that exists stops them all. A
+   * All entries or none, in one transaction where the values are in the database; unless `skip` or `rotate` says otherwise, one that exists stops them all. A
    * dry run tells what would become of each; of an integration it reads no value.
    */
   async import(
@@ -89,7 +84,12 @@ export class SecretImporter {
         plan = await Promise.all(source.entries.map((entry) => this.#plan(scope, entry, onExisting)));
         if (!dryRun || source.hasValues) plan = await withValues(plan, source);
         if (dryRun) return { isDryRun: true, items: plan.map(({ item }) => item) };
-        const { items } = await this.#write(caller, scope, plan, folder, idempotency);
+        const managed = await this.#parts.secrets.managedSource(scope);
+        const { store, secrets, writes = new SecretWrites(store, null) } = this.#parts;
+        const { items } =
+          managed.type === 'DATABASE'
+            ? await this.#write(caller, scope, managed, plan, folder, idempotency)
+            : await importEach({ store, secrets, writes, caller, scope, source: managed, folder }, plan, idempotency);
         return { isDryRun: false, items: [...items] };
       } catch (error) {
         const isOvertaken = error instanceof StrongroomError && error.code === 'version_conflict';
@@ -103,6 +103,7 @@ export class SecretImporter {
   async #write(
     caller: Caller,
     scope: ScopeRef,
+    source: ManagedSource,
     plan: readonly Planned[],
     folder: string | undefined,
     idempotency: IdempotencyKey | undefined,
@@ -115,7 +116,7 @@ export class SecretImporter {
       if (parsed === undefined) continue;
       if (existing === undefined) {
         const metadata = folder === undefined ? {} : { folder };
-        const made = await secrets.newSecret(caller, scope, item.key, parsed, metadata);
+        const made = await secrets.newSecret(caller, scope, source, item.key, parsed, metadata);
         created.push(made.args);
         audit.push(made.audit);
       } else {

@@ -23,7 +23,7 @@ export interface SecretFilter {
 }
 
 export type SecretRow = Tables['secrets'];
-export type ListedSecret = SecretRow & { readonly uses: number };
+export type ListedSecret = SecretRow & { readonly uses: number; readonly source_type: Tables['sources']['type'] };
 
 /** Above this many hits a search scans in key order instead: hits are dense then, and a page is found soon. */
 const maxCandidates = 2000;
@@ -49,7 +49,9 @@ async function list(context: QueryContext, args: SecretFilter): Promise<ListedSe
   if (after !== undefined)
     query = query.where(sql<boolean>`(secrets.folded_key, secrets.id) > (${after.foldedKey}, ${after.id})`);
   const rows = await query
+    .innerJoin('sources', 'sources.id', 'secrets.source_id')
     .selectAll('secrets')
+    .select('sources.type as source_type')
     .orderBy('secrets.folded_key')
     .orderBy('secrets.id')
     .limit(args.limit)
@@ -163,7 +165,7 @@ async function matching(
 
 async function decorate(
   context: QueryContext,
-  rows: readonly SecretRow[],
+  rows: readonly Omit<ListedSecret, 'uses'>[],
   usesIn: readonly string[] | null,
 ): Promise<ListedSecret[]> {
   if (rows.length === 0) return [];
@@ -269,16 +271,31 @@ async function duplicates(
   return groups;
 }
 
-/** Deleted secrets whose retention is over; by an index of those alone, so cheap enough for the main thread. */
+/** A deleted secret whose retention is over. */
+export interface PurgeableSecret {
+  readonly id: string;
+  readonly key: string;
+  readonly scope_id: string;
+  readonly source_id: string;
+  readonly source_type: Tables['sources']['type'];
+}
+
+/**
+ * Deleted secrets whose retention is over; by an index of those alone, so cheap enough for the main thread. What was edited
+ * outside stays.
+ */
 export async function purgeable(
   context: QueryContext,
   args: { readonly now: number; readonly limit: number },
-): Promise<{ readonly id: string; readonly key: string; readonly scope_id: string }[]> {
+): Promise<PurgeableSecret[]> {
   return context.db
     .selectFrom('secrets')
-    .select(['id', 'key', 'scope_id'])
-    .where('purge_after', '<=', args.now)
-    .orderBy('purge_after')
+    .innerJoin('sources', 'sources.id', 'secrets.source_id')
+    .select(['secrets.id', 'secrets.key', 'secrets.scope_id', 'secrets.source_id', 'sources.type as source_type'])
+    .where('secrets.purge_after', '<=', args.now)
+    .where((column) => column.or([column('store_state', 'is', null), column('store_state', '=', 'missing')]))
+    .orderBy('secrets.purge_after')
+    .orderBy('secrets.id')
     .limit(args.limit)
     .execute();
 }

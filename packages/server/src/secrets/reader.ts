@@ -4,7 +4,7 @@ import type { Access, AccessSnapshot, Caller, ScopeRef } from '../access/types.t
 import type { Keys } from '../keys/keys.ts';
 import { hotStatement, type Store } from '../store/store.ts';
 import { formatVersion, secretView, type SecretView, time, useView, viewHoldsUntil } from './metadata.ts';
-import type { SecretRow, SecretState } from './queries.ts';
+import type { ListedSecret, SecretRow, SecretState } from './queries.ts';
 import type { UseRow } from './use-rows.ts';
 
 export interface SecretListFilter {
@@ -20,7 +20,7 @@ const defaultPage = 50;
 /** Entries of a list that is no page. */
 export const listLimit = 200;
 
-export type SecretWithUses = SecretRow & { readonly uses: number };
+export type SecretWithUses = ListedSecret;
 
 const byFoldedKey = hotStatement<SecretWithUses>(
   'secret.byFoldedKey',
@@ -30,6 +30,7 @@ const byFoldedKey = hotStatement<SecretWithUses>(
       .innerJoin('sources', 'sources.id', 'secrets.source_id')
       .selectAll('secrets')
       .select((column) => [
+        'sources.type as source_type',
         column
           .selectFrom('uses')
           .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')

@@ -17,6 +17,7 @@ async function softDelete(
   },
 ): Promise<{ readonly deletedAt: number; readonly purgeAfter: number }> {
   const row = await liveSecret(context, args.secretId, args.expectedRevision);
+  await requireNoWrite(context, row.id);
   if (!args.force) {
     const use = await context.db
       .selectFrom('uses')
@@ -35,6 +36,18 @@ async function softDelete(
     .where('id', '=', args.secretId)
     .execute();
   return { deletedAt: context.now, purgeAfter };
+}
+
+/** A value that is on its way into a store outside the database comes to its end first. */
+async function requireNoWrite(context: CommandContext, secretId: string): Promise<void> {
+  const pending = await context.db
+    .selectFrom('write_intents')
+    .select('id')
+    .where('secret_id', '=', secretId)
+    .where('state', '=', 'pending')
+    .executeTakeFirst();
+  if (pending !== undefined)
+    throw new StrongroomError('version_conflict', { detail: 'Another write of this secret is under way.' });
 }
 
 async function restore(
@@ -58,7 +71,7 @@ async function restore(
 }
 
 /** The row, its versions and its index entry go; receipts and audit records keep the id. */
-async function purge(context: CommandContext, args: { readonly secretId: string }): Promise<void> {
+export async function purge(context: CommandContext, args: { readonly secretId: string }): Promise<void> {
   const row = await deletedSecret(context, args.secretId);
   await context.db.deleteFrom('secret_versions').where('secret_id', '=', args.secretId).execute();
   await context.db.deleteFrom('secret_tags').where('secret_id', '=', args.secretId).execute();
@@ -76,7 +89,7 @@ async function purge(context: CommandContext, args: { readonly secretId: string 
   if (Number(assigned.numDeletedRows) > 0) await context.bumpAuthorisation();
 }
 
-async function deletedSecret(context: CommandContext, secretId: string): Promise<SecretRow> {
+export async function deletedSecret(context: CommandContext, secretId: string): Promise<SecretRow> {
   const row = await context.db.selectFrom('secrets').selectAll().where('id', '=', secretId).executeTakeFirst();
   if (row === undefined) throw new StrongroomError('not_found');
   if (row.deleted_at === null)

@@ -2,13 +2,15 @@ import { foldKey, StrongroomError } from '@strongroom/contract';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import type { Keys } from '../keys/keys.ts';
-import { sealInScope } from '../keys/seal-in-scope.ts';
+import { fingerprintInScope, sealInScope } from '../keys/seal-in-scope.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
-import type { NewSecret, SealedVersion, SecretChanges, SetValue } from './commands.ts';
+import { changeEvent, type EditableMetadata, toChanges } from './changes.ts';
+import type { NewSecret, SealedVersion, SetValue } from './commands.ts';
 import { formatVersion, type SecretView, time, useView } from './metadata.ts';
-import type { SecretRow } from './queries.ts';
+import type { ListedSecret } from './queries.ts';
 import { listLimit, type SecretReader } from './reader.ts';
+import { type ManagedSource, SecretWrites } from './secret-writes.ts';
 import { minComparableBytes, parseValue, type ParsedValue, type ValueInput } from './values.ts';
 
 export interface SecretLimits {
@@ -18,17 +20,6 @@ export interface SecretLimits {
   readonly keptVersions: number;
   /** How long a deleted secret can be restored. */
   readonly retentionDays: number;
-}
-
-/** Metadata as a form sends it; what is absent stays. */
-export interface EditableMetadata {
-  readonly description?: string;
-  readonly folder?: string;
-  readonly tags?: string[];
-  readonly owner?: string;
-  readonly expiresAt?: string | null;
-  readonly rotateEveryDays?: number | null;
-  readonly destinations?: { scheme: string; host: string; port: number }[] | null;
 }
 
 /** How often a version is sealed anew when another rotation takes its number first. */
@@ -47,12 +38,20 @@ export class Secrets {
   readonly #keys: Keys;
   readonly #reader: SecretReader;
   readonly #limits: SecretLimits;
+  readonly #writes: SecretWrites;
 
-  constructor(store: Store, keys: Keys, reader: SecretReader, limits: SecretLimits) {
+  constructor(
+    store: Store,
+    keys: Keys,
+    reader: SecretReader,
+    limits: SecretLimits,
+    writes = new SecretWrites(store, null),
+  ) {
     this.#store = store;
     this.#keys = keys;
     this.#reader = reader;
     this.#limits = limits;
+    this.#writes = writes;
   }
 
   /** @throws StrongroomError `validation_failed`, `limit_exceeded`, `already_exists`, `key_clash`, `soft_deleted` */
@@ -64,8 +63,10 @@ export class Secrets {
   ): Promise<SecretView> {
     const parsed = parseValue(input, this.#limits.valueBytes);
     try {
-      const { args, audit } = await this.newSecret(caller, scope, input.key, parsed, input);
-      await this.#store.execute('secret.create', args, { audit: [audit], ...(idempotency && { idempotency }) });
+      const source = await this.managedSource(scope);
+      const made = await this.newSecret(caller, scope, source, input.key, parsed, input);
+      const plan = { kind: 'create', ...made } as const;
+      await this.#writes.write({ scopeId: scope.id, source, key: input.key, plan, parsed, idempotency });
     } finally {
       parsed.value.destroy();
     }
@@ -76,17 +77,18 @@ export class Secrets {
   async newSecret(
     caller: Caller,
     scope: ScopeRef,
+    source: ManagedSource,
     key: string,
     parsed: ParsedValue,
     metadata: EditableMetadata,
   ): Promise<{ readonly args: NewSecret; readonly audit: AuditEvent }> {
     const id = newId('secret');
     const changes = toChanges(metadata);
-    const sealed = await this.#seal(scope, id, await this.#epoch(), 1, parsed, null);
+    const sealed = await this.#seal(scope, source, id, 1, { parsed, copiedFrom: null });
     const args = {
       id,
       scopeId: scope.id,
-      sourceId: await this.#managedSource(scope),
+      sourceId: source.id,
       key,
       foldedKey: foldKey(key),
       folder: changes.folder ?? '',
@@ -102,18 +104,18 @@ export class Secrets {
       maxKeysPerScope: this.#limits.keysPerScope,
     };
     const version = formatVersion(sealed.epoch, sealed.version);
-    return { args, audit: event(caller, scope, 'create', { id, key }, { version }) };
+    return { args, audit: changeEvent(caller, scope, 'create', { id, key }, { version }) };
   }
 
   /** The next version of a secret, sealed for its number, and the record of it. */
   async newVersion(
     caller: Caller,
     scope: ScopeRef,
-    row: SecretRow,
-    { parsed, copiedFrom }: ValueSource,
+    row: ListedSecret,
+    value: ValueSource,
     verb: 'rotate' | 'rollback',
   ): Promise<{ readonly args: SetValue; readonly audit: AuditEvent }> {
-    const sealed = await this.#seal(scope, row.id, await this.#epoch(), row.current_version + 1, parsed, copiedFrom);
+    const sealed = await this.#seal(scope, sourceOf(row), row.id, row.current_version + 1, value);
     const args = {
       secretId: row.id,
       expectedRevision: null,
@@ -123,7 +125,7 @@ export class Secrets {
       by: caller.name,
     };
     const version = formatVersion(sealed.epoch, sealed.version);
-    return { args, audit: event(caller, scope, verb, row, { version }) };
+    return { args, audit: changeEvent(caller, scope, verb, row, { version }) };
   }
 
   async update(
@@ -138,7 +140,7 @@ export class Secrets {
     await this.#store.execute(
       'secret.update',
       { secretId: row.id, expectedRevision: ifMatch ?? null, changes, by: caller.name },
-      { audit: [event(caller, scope, 'update', row, {}, Object.keys(changes))] },
+      { audit: [changeEvent(caller, scope, 'update', row, {}, Object.keys(changes))] },
     );
     return this.#reader.get(caller, scope, key);
   }
@@ -184,6 +186,8 @@ export class Secrets {
           detail: `The secret has no version ${version}.`,
           hint: 'See its versions with secret versions.',
         });
+      if (old.envelope === null)
+        return { parsed: await this.#writes.readVersion(sourceOf(row), row.key, old), copiedFrom: n };
       const value = await this.#keys.open({ scopeId: scope.id, secretId: row.id, epoch, version: n }, old.envelope);
       return { parsed: { value, shape: old.shape, fieldNames: old.field_names }, copiedFrom: n };
     });
@@ -197,24 +201,23 @@ export class Secrets {
     key: string,
     verb: 'rotate' | 'rollback',
     ifMatch: number | undefined,
-    source: (row: SecretRow) => Promise<ValueSource>,
+    source: (row: ListedSecret) => Promise<ValueSource>,
     idempotency?: IdempotencyKey,
   ): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       const row = await this.#reader.find(caller, scope, key);
       const value = await source(row);
-      const { args, audit } = await this.newVersion(caller, scope, row, value, verb);
-      if (verb === 'rollback') value.parsed.value.destroy();
       try {
-        await this.#store.execute(
-          'secret.setValue',
-          { ...args, expectedRevision: ifMatch ?? null },
-          { audit: [audit], ...(idempotency && { idempotency }) },
-        );
+        const { args, audit } = await this.newVersion(caller, scope, row, value, verb);
+        const plan = { kind: 'set', args: { ...args, expectedRevision: ifMatch ?? null }, audit } as const;
+        const { parsed } = value;
+        await this.#writes.write({ scopeId: scope.id, source: sourceOf(row), key: row.key, plan, parsed, idempotency });
         return;
       } catch (error) {
         if (!(error instanceof StrongroomError) || error.code !== 'version_conflict' || attempt === writeAttempts)
           throw error;
+      } finally {
+        if (verb === 'rollback') value.parsed.value.destroy();
       }
     }
   }
@@ -238,7 +241,7 @@ export class Secrets {
           retentionMilliseconds: this.#limits.retentionDays * dayMilliseconds,
           by: caller.name,
         },
-        { audit: [event(caller, scope, 'delete', row, { forced: options.force, uses: uses.length })] },
+        { audit: [changeEvent(caller, scope, 'delete', row, { forced: options.force, uses: uses.length })] },
       );
       return { key: row.key, deletedAt: time(deletedAt), purgeAfter: time(purgeAfter), brokenUses: uses };
     } catch (error) {
@@ -260,14 +263,19 @@ export class Secrets {
     await this.#store.execute(
       'secret.restore',
       { secretId: row.id, by: caller.name },
-      { audit: [event(caller, scope, 'restore', row)] },
+      { audit: [changeEvent(caller, scope, 'restore', row)] },
     );
     return this.#reader.get(caller, scope, key);
   }
 
   async purge(caller: Caller, scope: ScopeRef, key: string): Promise<void> {
     const row = await this.#reader.findAny(caller, scope, key);
-    await this.#store.execute('secret.purge', { secretId: row.id }, { audit: [event(caller, scope, 'purge', row)] });
+    const plan = {
+      kind: 'purge',
+      args: { secretId: row.id },
+      audit: changeEvent(caller, scope, 'purge', row),
+    } as const;
+    await this.#writes.write({ scopeId: scope.id, source: sourceOf(row), key: row.key, plan, parsed: null });
   }
 
   async assign(
@@ -301,7 +309,7 @@ export class Secrets {
     await this.#store.execute(
       'secret.assign',
       { secretId: row.id, scopeIds: found.map(({ id }) => id), by: caller.name },
-      { audit: [event(caller, scope, 'assign', row, { domains: found.length })] },
+      { audit: [changeEvent(caller, scope, 'assign', row, { domains: found.length })] },
     );
     const uses = await this.#reader.uses(caller, scope, row.id, listLimit);
     const allowed = new Set(found.map(({ id }) => id));
@@ -311,20 +319,20 @@ export class Secrets {
 
   async #seal(
     scope: ScopeRef,
+    source: ManagedSource,
     secretId: string,
-    epoch: number,
     version: number,
-    parsed: ParsedValue,
-    copiedFrom: number | null,
+    { parsed, copiedFrom }: ValueSource,
   ): Promise<SealedVersion> {
-    const isComparable = parsed.value.byteLength >= minComparableBytes;
-    const sealed = await sealInScope(
-      this.#store,
-      this.#keys,
-      { scopeId: scope.id, secretId, epoch, version },
-      parsed.value,
-    );
-    return { epoch, version, ...sealed, shape: parsed.shape, fieldNames: parsed.fieldNames, isComparable, copiedFrom };
+    const { value, shape, fieldNames } = parsed;
+    const epoch = await this.#epoch();
+    const place = { scopeId: scope.id, secretId, epoch, version };
+    const sealed =
+      source.type === 'DATABASE'
+        ? await sealInScope(this.#store, this.#keys, place, value)
+        : { envelope: null, termId: null, ...(await fingerprintInScope(this.#store, this.#keys, scope.id, value)) };
+    const isComparable = value.byteLength >= minComparableBytes;
+    return { epoch, version, ...sealed, shape, fieldNames, isComparable, copiedFrom };
   }
 
   async #epoch(): Promise<number> {
@@ -332,51 +340,17 @@ export class Secrets {
     return epoch;
   }
 
-  async #managedSource(scope: ScopeRef): Promise<string> {
-    const source = await this.#store.db
+  /** Where the scope's values are. */
+  managedSource(scope: ScopeRef): Promise<ManagedSource> {
+    return this.#store.db
       .selectFrom('sources')
-      .select('id')
+      .select(['id', 'type'])
       .where('scope_id', '=', scope.id)
       .where('name', '=', 'managed')
       .executeTakeFirstOrThrow();
-    return source.id;
   }
 }
 
-function toChanges(metadata: EditableMetadata): SecretChanges {
-  return {
-    ...(metadata.description === undefined ? {} : { description: metadata.description }),
-    ...(metadata.folder === undefined ? {} : { folder: metadata.folder }),
-    ...(metadata.tags === undefined ? {} : { tags: metadata.tags }),
-    ...(metadata.owner === undefined ? {} : { owner: metadata.owner }),
-    ...(metadata.expiresAt === undefined
-      ? {}
-      : { expiresAt: metadata.expiresAt === null ? null : Date.parse(metadata.expiresAt) }),
-    ...(metadata.rotateEveryDays === undefined ? {} : { rotateEveryDays: metadata.rotateEveryDays }),
-    ...(metadata.destinations === undefined
-      ? {}
-      : { destinations: metadata.destinations === null ? null : JSON.stringify(metadata.destinations) }),
-  };
-}
-
-function event(
-  caller: Caller,
-  scope: ScopeRef,
-  verb: string,
-  secret: { readonly id: string; readonly key: string },
-  detail: Readonly<Record<string, string | number | boolean | null>> = {},
-  because: readonly string[] = [],
-): AuditEvent {
-  return {
-    principal: caller.id,
-    principalName: caller.name,
-    action: 'secret.manage',
-    outcome: 'allowed',
-    scope: { id: scope.id, name: scope.name },
-    object: { type: 'secret', id: secret.id, name: secret.key },
-    requestId: caller.requestId,
-    network: caller.network,
-    because,
-    detail: { change: verb, ...detail },
-  };
+function sourceOf(row: ListedSecret): ManagedSource {
+  return { id: row.source_id, type: row.source_type };
 }

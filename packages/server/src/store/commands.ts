@@ -5,6 +5,7 @@ import { keyCommands } from '../keys/commands.ts';
 import { secretCommands } from '../secrets/commands.ts';
 import { importCommands } from '../secrets/import-command.ts';
 import { integrationCommands } from '../integrations/commands.ts';
+import { managedStoreCommands } from '../managed-stores/commands.ts';
 import { surfaceCommands } from '../surfaces/commands.ts';
 import { launchCommands } from '../launches/commands.ts';
 import { runCommands } from '../runs/commands.ts';
@@ -22,6 +23,7 @@ export const commands = {
   ...secretCommands,
   ...importCommands,
   ...integrationCommands,
+  ...managedStoreCommands,
   ...surfaceCommands,
   ...launchCommands,
   ...runCommands,

@@ -37,6 +37,10 @@ const names: readonly (keyof Commands)[] = [
   'identities.endSession',
   'identities.revokeToken',
   'identities.revokeUserSessions',
+  // The end of what a store outside the database has already
+  'managed.commit',
+  'managed.abandon',
+  'managed.sweep',
   // Making room
   'identities.sweep',
   'idempotency.sweep',

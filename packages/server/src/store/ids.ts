@@ -16,6 +16,7 @@ export const idPrefixes = {
   source: 'src',
   profile: 'prf',
   secret: 'sec',
+  intent: 'wri',
   configuration: 'cfg',
   launch: 'lch',
   chain: 'chn',

@@ -221,6 +221,8 @@ export interface Tables {
     deleted_at: number | null;
     deleted_by: string | null;
     purge_after: number | null;
+    /** What was found of its entry in a store outside the database; null: as we left it. */
+    store_state: 'foreign-edit' | 'missing' | null;
   };
   /** What the search finds a secret by; indexed by trigrams on both databases. */
   secret_documents: { document_id: Generated<number>; secret_id: string; scope_id: string; text: string };
@@ -231,9 +233,9 @@ export interface Tables {
     secret_id: string;
     epoch: number;
     version: number;
-    /** AES-256-GCM envelope of @strongroom/crypto. */
-    envelope: Uint8Array;
-    term_id: string;
+    /** AES-256-GCM envelope of @strongroom/crypto; null when a store outside the database has the value. */
+    envelope: Uint8Array | null;
+    term_id: string | null;
     shape: 'text' | 'binary' | 'fields';
     field_names: string | null;
     /** Keyed fingerprint, never sent anywhere; null under 16 bytes for the duplicate report (it would confirm guesses). */
@@ -245,6 +247,29 @@ export interface Tables {
     created_by: string;
     /** The version a rollback took its value from. */
     copied_from: number | null;
+    /** Of the entry in the store outside the database, where that has versions of single keys. */
+    backend_version: string | null;
+    /** The write that put it there; null for what was edited outside. */
+    intent_id: string | null;
+  };
+  /** Writes to stores outside the database: what a commit will write, without the value. */
+  write_intents: {
+    id: string;
+    scope_id: string;
+    source_id: string;
+    secret_id: string;
+    key: string;
+    folded_key: string;
+    kind: 'create' | 'set' | 'purge';
+    /** JSON. */
+    plan: string;
+    /** JSON of the idempotency key that is free again when nothing came of it. */
+    idempotency: string | null;
+    state: 'pending' | 'committed' | 'abandoned';
+    /** Until then it is its writer's alone. */
+    expires_at: number;
+    created_at: number;
+    ended_at: number | null;
   };
 
   // Surfaces

@@ -3,6 +3,7 @@ import type { ColumnTypes } from './column-types.ts';
 import { initial } from './0001-initial.ts';
 import { secretSearch } from './0002-secret-search.ts';
 import { integrations } from './0003-integrations.ts';
+import { managedStores } from './0004-managed-stores.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -11,4 +12,4 @@ export interface Migration {
 }
 
 /** In order; a migration's number is its position, from 1. */
-export const migrations: readonly Migration[] = [initial, secretSearch, integrations];
+export const migrations: readonly Migration[] = [initial, secretSearch, integrations, managedStores];

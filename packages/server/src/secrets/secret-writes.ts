@@ -1,0 +1,86 @@
+import { StrongroomError } from '@strongroom/contract';
+import type { ManagedWrites } from '../managed-stores/writes.ts';
+import type { WritePlan } from '../managed-stores/plan.ts';
+import type { IdempotencyKey, Store } from '../store/store.ts';
+import type { Tables } from '../store/tables.ts';
+import type { ParsedValue } from './values.ts';
+
+/** A scope's managed store. */
+export interface ManagedSource {
+  readonly id: string;
+  readonly type: Tables['sources']['type'];
+}
+
+export interface SecretWrite {
+  readonly scopeId: string;
+  readonly source: ManagedSource;
+  readonly key: string;
+  readonly plan: WritePlan;
+  /** Null for a purge. The caller destroys its value. */
+  readonly parsed: ParsedValue | null;
+  readonly idempotency?: IdempotencyKey | undefined;
+}
+
+/** For reading an old version back, in milliseconds. */
+const readMilliseconds = 20_000;
+
+/** Makes changes of values durable where the scope keeps them. */
+export class SecretWrites {
+  readonly #store: Store;
+  readonly #outside: ManagedWrites | null;
+
+  /** @param outside for scopes whose values aren't in the database; null: this server has none */
+  constructor(store: Store, outside: ManagedWrites | null) {
+    this.#store = store;
+    this.#outside = outside;
+  }
+
+  /** @throws StrongroomError those of the change; those of a backend */
+  async write({ source, plan, parsed, idempotency, scopeId, key }: SecretWrite): Promise<void> {
+    if (source.type !== 'DATABASE') {
+      const content = parsed === null ? null : { value: parsed.value, shape: parsed.shape };
+      return this.#requireOutside().write({
+        scopeId,
+        sourceId: source.id,
+        key,
+        plan,
+        content,
+        ...(idempotency && { idempotency }),
+      });
+    }
+    const options = { audit: [plan.audit], ...(idempotency && { idempotency }) };
+    if (plan.kind === 'create') await this.#store.execute('secret.create', plan.args, options);
+    else if (plan.kind === 'set') await this.#store.execute('secret.setValue', plan.args, options);
+    else await this.#store.execute('secret.purge', plan.args, options);
+  }
+
+  /**
+   * An older version's value, from a store outside the database. The caller destroys it.
+   * @throws StrongroomError `not_supported` where older versions can't be read; `not_found` when it is gone
+   */
+  async readVersion(
+    source: ManagedSource,
+    key: string,
+    version: Pick<Tables['secret_versions'], 'backend_version'>,
+  ): Promise<ParsedValue> {
+    const backend = await this.#requireOutside().backend(source.id);
+    if (!backend.capabilities.versions || version.backend_version === null)
+      throw new StrongroomError('not_supported', {
+        detail: 'The managed store of this scope keeps no older versions.',
+        hint: 'Give the secret its old value with secret rotate.',
+      });
+    const signal = AbortSignal.timeout(readMilliseconds);
+    const entry = await backend.get(key, { version: version.backend_version, signal });
+    if (entry === null)
+      throw new StrongroomError('not_found', { detail: 'The managed store has that version no longer.' });
+    const { value, shape, fieldNames } = entry;
+    return { value, shape, fieldNames: fieldNames === null ? null : JSON.stringify(fieldNames) };
+  }
+
+  #requireOutside(): ManagedWrites {
+    if (this.#outside !== null) return this.#outside;
+    throw new StrongroomError('not_supported', {
+      detail: 'This server is not configured for the managed store of this scope.',
+    });
+  }
+}
