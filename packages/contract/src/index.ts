@@ -44,5 +44,6 @@ export {
   explainRoutes,
 } from './routes/explain.ts';
 export { checkVaultSegments, formatVaultPath, parseVaultPath, type VaultPath } from './vault-path.ts';
+export * from './kubernetes-rbac.ts';
 export { kubernetesStore, type KubernetesStoreSettings } from './backends/kubernetes.ts';
 export { type VaultAuthentication, vaultBackend, type VaultSettings } from './backends/vault.ts';

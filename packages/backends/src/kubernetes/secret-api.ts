@@ -1,3 +1,4 @@
+import { kubernetesServerVerbs } from '@strongroom/contract/core';
 import { SecretValue } from '@strongroom/crypto';
 import { own } from '../vault/json.ts';
 import type { ApiAnswer, ApiConnection, ApiMethod } from './api.ts';
@@ -8,7 +9,7 @@ import { malformed, statusError } from './statuses.ts';
 export type WriteOutcome = { readonly written: SecretObject } | 'conflict';
 
 /** Verbs that the store needs. */
-export const serverVerbs = ['create', 'get', 'update', 'delete'] as const;
+export const serverVerbs = kubernetesServerVerbs;
 export type Verb = (typeof serverVerbs)[number];
 
 /** The Secrets of one namespace, each by its name: that is all that the least role allows. */
