@@ -28,10 +28,8 @@ const manager = 'strongroom apply';
  * @throws UsageError with line and column, never with a line of the file: it may hold a value by mistake
  */
 export async function readManifests(io: Io, path: string, domain: string | undefined): Promise<readonly Manifest[]> {
-  const text = utf8Text(await readInput(io, path, maxManifestBytes));
-  if (text === undefined) throw new UsageError(`${path} is not UTF-8 text`);
   const folder = path === '-' ? io.cwd : dirname(resolve(io.cwd, path));
-  const documents = await parseYaml(text, path);
+  const documents = await readDocuments(io, path);
   if (documents.length === 0) throw new UsageError(`${path} holds no configuration`);
   const manifests: Manifest[] = [];
   for (const [index, document] of documents.entries()) {
@@ -39,6 +37,13 @@ export async function readManifests(io: Io, path: string, domain: string | undef
     manifests.push(await toManifest(io, document, where, folder, domain));
   }
   return manifests;
+}
+
+/** The documents of a YAML file that are not empty. @throws UsageError with line and column, never with a line of the file */
+export async function readDocuments(io: Io, path: string): Promise<readonly unknown[]> {
+  const text = utf8Text(await readInput(io, path, maxManifestBytes));
+  if (text === undefined) throw new UsageError(`${path} is not UTF-8 text`);
+  return parseYaml(text, path);
 }
 
 async function parseYaml(text: string, path: string): Promise<readonly unknown[]> {

@@ -17,10 +17,13 @@ type Noun =
   | 'SecretDrift'
   | 'SecretAccess'
   | 'Folders'
-  | 'Inventory';
+  | 'Inventory'
+  | 'Integration'
+  | 'Integrations'
+  | 'IntegrationForm';
 type VerbOf<About extends Noun, Id = RouteId> = Id extends `${infer Verb}Domain${About}` ? Verb : never;
 
-/** Where a secret is. */
+/** Where a secret or an integration is. */
 export interface Scope {
   readonly kind: 'admin' | 'global' | 'domain';
   /** As it is said: `domain finance`, `global`. */

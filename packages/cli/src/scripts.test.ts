@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '@strongroom/server/testing/app.ts';
 import { Canaries } from '@strongroom/server/testing/canaries.ts';
+import { type LoopbackVault, openLoopbackVault } from '@strongroom/server/testing/loopback-vault.ts';
 import { runScript } from './testing/run-script.ts';
 
 const scripts = fileURLToPath(new URL('../testdata/', import.meta.url));
@@ -14,13 +15,20 @@ describe('scripts', () => {
   let server: TestServer;
   let folder: string;
   const canaries = new Canaries();
+  const vaultToken = canaries.plain('the token of Vault');
+  let vault: LoopbackVault;
 
   beforeAll(async () => {
+    vault = await openLoopbackVault({
+      token: vaultToken,
+      secrets: { 'app/db': { value: canaries.plain('a value in Vault') }, 'app/smtp/password': { value: 'x' } },
+    });
     server = await startTestServer();
     folder = mkdtempSync(join(tmpdir(), 'strongroom-cli-'));
   });
   afterAll(async () => {
     await server.close();
+    await vault.close();
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -38,7 +46,15 @@ describe('scripts', () => {
             .slice(-3)
             .map((line) => JSON.stringify(line))
             .join('\n'),
-        variables: { DOMAIN: domain, ADMIN: server.adminToken, URL: server.url, HOME: own, DATA: server.dataDir },
+        variables: {
+          DOMAIN: domain,
+          ADMIN: server.adminToken,
+          URL: server.url,
+          HOME: own,
+          DATA: server.dataDir,
+          VAULT: vault.url,
+          VAULT_TOKEN: vaultToken,
+        },
       }),
     ).resolves.toBeUndefined();
   });

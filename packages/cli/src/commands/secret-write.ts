@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { readInput, utf8Text } from '../input.ts';
+import type { Io } from '../io.ts';
 import { parseCount } from '../lists.ts';
 import { count, visible } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
@@ -149,12 +150,16 @@ interface ImportOptions extends ScopeOptions {
   readonly prefix?: string;
   readonly onExisting: 'refuse' | 'skip' | 'rotate';
   readonly dryRun?: true;
+  readonly from?: string;
+  readonly fromPrefix?: string;
 }
 
 const maxImportBytes = 4 * 1024 * 1024;
 
 function addImportCommand(secret: Command, cli: Cli): void {
-  addScopeOptions(secret.command('import <file>').description('create many secrets from a file (- is stdin)'))
+  addScopeOptions(
+    secret.command('import [file]').description('create many secrets from a file (- is stdin), or from an integration'),
+  )
     .addOption(
       new Option('--format <format>', 'what the file is; by its name when left out').choices([
         'env',
@@ -162,6 +167,8 @@ function addImportCommand(secret: Command, cli: Cli): void {
         'kubernetes',
       ]),
     )
+    .option('--from <integration>', 'take them from this integration of the same scope, in place of a file')
+    .option('--from-prefix <text>', 'only its keys that begin like this, which is left out')
     .option('--folder <folder>', 'the folder to show them in')
     .option('--prefix <text>', 'put before every key')
     .addOption(
@@ -171,18 +178,15 @@ function addImportCommand(secret: Command, cli: Cli): void {
     )
     .option('--dry-run', 'say what would happen, change nothing')
     .action(
-      cli.action(async ({ io, connect, output }, file: string, options: ImportOptions) => {
+      cli.action(async ({ io, connect, output }, file: string | undefined, options: ImportOptions) => {
         const scope = scopeOf(options);
-        const format = options.format ?? formatOf(file);
+        const source = await readSource(io, file, options);
         const client = await connect();
-        const content = utf8Text(await readInput(io, file, maxImportBytes));
-        if (content === undefined) throw new UsageError(`${file} is not UTF-8 text`);
         const { folder, prefix, onExisting, dryRun } = options;
         const result = await client[routeIn(scope, 'import', 'Secrets')]({
           params: scope.params,
           body: {
-            format,
-            content,
+            ...source,
             onExisting,
             ...(folder === undefined ? {} : { folder }),
             ...(prefix === undefined ? {} : { prefix }),
@@ -199,6 +203,17 @@ function addImportCommand(secret: Command, cli: Cli): void {
         return undefined;
       }),
     );
+}
+
+async function readSource(io: Io, file: string | undefined, { from, fromPrefix, format }: ImportOptions) {
+  if ((file === undefined) === (from === undefined))
+    throw new UsageError('give either a file or --from', 'Write strongroom secret import FILE, or --from INTEGRATION.');
+  if (file === undefined)
+    return { from: { integration: from ?? '', ...(fromPrefix === undefined ? {} : { prefix: fromPrefix }) } };
+  const read = format ?? formatOf(file);
+  const content = utf8Text(await readInput(io, file, maxImportBytes));
+  if (content === undefined) throw new UsageError(`${file} is not UTF-8 text`);
+  return { format: read, content };
 }
 
 function formatOf(file: string): 'env' | 'json' | 'kubernetes' {

@@ -15,8 +15,8 @@
  *     exists FILE           the file is there; `! exists FILE` isn't
  *     allow CANARY          the last output may hold this value: it was asked for
  *
- * `${NAME}` stands for a variable: DOMAIN (a domain of the script's own), ADMIN (the administrator's token), URL, HOME, and
- * CANARY_… (a value of its own, which nothing may show).
+ * `${NAME}` stands for a variable: DOMAIN (a domain of the script's own), ADMIN (the administrator's token), URL, HOME,
+ * VAULT and VAULT_TOKEN (the address of a stand-in for Vault, and the token it takes), and CANARY_… (a value of its own, which nothing may show).
  */
 export interface Script {
   readonly lines: readonly ScriptLine[];

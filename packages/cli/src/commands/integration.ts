@@ -1,0 +1,146 @@
+import type { Command } from 'commander';
+import { type Cli, group } from '../cli.ts';
+import { UsageError } from '../errors.ts';
+import { exitCode } from '../exit-codes.ts';
+import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
+import { count } from '../output/text.ts';
+import { confirmByTyping } from '../prompt.ts';
+import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
+import { collect } from '../values.ts';
+import { healthText, indexText, printIntegration } from './integration-text.ts';
+import { addIntegrationWriteCommands } from './integration-write.ts';
+import { printUses } from './secret-text.ts';
+
+export function addIntegrationCommands(program: Command, cli: Cli): void {
+  const integration = group(program, 'integration', "connections to a team's own Vault; no command shows a credential");
+  addIntegrationWriteCommands(integration, cli);
+  addViewCommands(integration, cli);
+  addRefreshCommand(integration, cli);
+  addDeleteCommand(integration, cli);
+  addAssignCommand(integration, cli);
+}
+
+function addViewCommands(integration: Command, cli: Cli): void {
+  addListOptions(addScopeOptions(integration.command('list').description('list integrations'))).action(
+    cli.action(async ({ connect, output }, options: ScopeOptions & ListOptions) => {
+      const scope = scopeOf(options);
+      const query = { limit: pageSize(options.limit), ...(options.search === undefined ? {} : { q: options.search }) };
+      const input = { params: scope.params, query };
+      const items = await listUpTo(
+        await connect(),
+        output,
+        routeIn(scope, 'list', 'Integrations'),
+        input,
+        options.limit,
+      );
+      output.answer({ items }, () => {
+        if (items.length === 0) output.note(`no integrations in ${scope.title}`);
+        else
+          output.table(
+            [
+              { title: 'NAME' },
+              { title: 'TYPE' },
+              { title: 'USED BY' },
+              { title: 'KEYS' },
+              { title: 'HEALTH', canCut: true },
+            ],
+            items.map((each) => [
+              each.name,
+              each.type,
+              `${each.usedBy}`,
+              indexText(each.index),
+              healthText(each.health),
+            ]),
+          );
+      });
+      return undefined;
+    }),
+  );
+  addScopeOptions(integration.command('show <name>').description('show an integration without its credential')).action(
+    cli.action(async ({ connect, output }, name: string, options: ScopeOptions) => {
+      const scope = scopeOf(options);
+      const client = await connect();
+      const found = await client[routeIn(scope, 'show', 'Integration')]({ params: { ...scope.params, name } });
+      output.answer(found, () => printIntegration(output, found));
+      return undefined;
+    }),
+  );
+}
+
+function addRefreshCommand(integration: Command, cli: Cli): void {
+  addScopeOptions(
+    integration.command('refresh <name>').description('list its keys anew; exit code 7 when that fails'),
+  ).action(
+    cli.action(async ({ connect, output }, name: string, options: ScopeOptions) => {
+      const scope = scopeOf(options);
+      const client = await connect();
+      const refreshed = await client[routeIn(scope, 'refresh', 'Integration')]({ params: { ...scope.params, name } });
+      output.answer(refreshed, () =>
+        output.facts({ health: healthText(refreshed.health), index: indexText(refreshed.index) }),
+      );
+      return refreshed.health.error === undefined ? undefined : exitCode.check;
+    }),
+  );
+}
+
+interface DeleteOptions extends ScopeOptions {
+  readonly force?: true;
+  readonly yes?: true;
+}
+
+function addDeleteCommand(integration: Command, cli: Cli): void {
+  addScopeOptions(integration.command('delete <name>').description('delete an integration and destroy its credentials'))
+    .option('--force', 'although its keys are used')
+    .option('-y, --yes', "don't ask")
+    .action(
+      cli.action(async ({ io, connect, output }, name: string, options: DeleteOptions) => {
+        const scope = scopeOf(options);
+        const client = await connect();
+        const params = { ...scope.params, name };
+        const { revision, usedBy } = await client[routeIn(scope, 'show', 'Integration')]({ params });
+        if (options.yes !== true)
+          await confirmByTyping(io, `delete ${name} in ${scope.title}, used by ${count(usedBy, 'field')}`, name);
+        const deleted = await client[routeIn(scope, 'delete', 'Integration')]({
+          params,
+          ...(options.force === true ? { query: { force: true } } : {}),
+          ifMatch: revision,
+        });
+        output.answer(deleted, () => {
+          output.line(`deleted ${name} from ${scope.title}`);
+          if (deleted.brokenUses.length > 0) printUses(output, deleted.brokenUses);
+        });
+        return undefined;
+      }),
+    );
+}
+
+interface AssignOptions {
+  readonly to?: readonly string[];
+  readonly all?: true;
+  readonly none?: true;
+}
+
+function addAssignCommand(integration: Command, cli: Cli): void {
+  integration
+    .command('assign <name>')
+    .description('show or set which domains may use a global integration')
+    .option('--to <domain>', 'exactly these domains, may be repeated', collect)
+    .option('--all', 'every domain')
+    .option('--none', 'no domain')
+    .action(
+      cli.action(async ({ connect, output }, name: string, { to, all, none }: AssignOptions) => {
+        const ways = [to, all, none].filter((way) => way !== undefined).length;
+        if (ways > 1) throw new UsageError('give one of --to, --all and --none');
+        const client = await connect();
+        const params = { name };
+        const body = all === true ? { all: true } : { domains: [...(to ?? [])] };
+        const assigned =
+          ways === 0
+            ? await client.showIntegrationAssignments({ params })
+            : await client.putIntegrationAssignments({ params, body });
+        const domains = assigned.domains.length === 0 ? 'no domain' : assigned.domains.join(', ');
+        output.answer(assigned, () => output.line(assigned.all ? 'every domain' : domains));
+        return undefined;
+      }),
+    );
+}
