@@ -100,7 +100,12 @@ export class OpenedBackends {
     profile: BoundProfile | null,
   ): Promise<Backend> {
     const [definition, egress] = await Promise.all([this.#parts.load(type), this.#parts.egress()]);
-    const parts = { egress, credential: profile === null ? credential : ambientIdentity, now: Date.now };
+    const parts = {
+      egress,
+      credential: profile === null ? credential : ambientIdentity,
+      ...(profile === null ? {} : { lent: { externalId: profile.external_id } }),
+      now: Date.now,
+    };
     const backend = await definition.open(settings, parts);
     return profile === null ? backend : withinPrefix(backend, profile.prefix);
   }

@@ -84,7 +84,9 @@ function mismatches(profile: ProfileRow, { type, settings }: ProfileUse): FieldE
     Record<string, unknown>
   >;
   const fixed = storedSettings(profile.settings) as Readonly<Record<string, unknown>>;
+  const unless = new Set<string>(open[profile.type]);
   return pinned[profile.type]
+    .filter((name) => name in fixed || !unless.has(name))
     .filter((name) => canonical(own[name] ?? null) !== canonical(fixed[name] ?? null))
     .map((name) => ({
       pointer: name in settings ? `/settings/${name}` : `/settings/authentication/${name}`,
@@ -99,6 +101,9 @@ const pinned: Readonly<Record<ProfileRow['type'], readonly string[]>> = {
   GOOGLE: ['project', 'serviceAccount'],
   AZURE: ['clientId'],
 };
+
+/** Of these, what is anybody's to choose where the profile does not say it. */
+const open: Readonly<Record<ProfileRow['type'], readonly string[]>> = { VAULT: [], AWS: ['region'], GOOGLE: [], AZURE: [] };
 
 function invalid(message: string): StrongroomError {
   return new StrongroomError('validation_failed', { errors: [{ pointer: '/profile', message }] });
