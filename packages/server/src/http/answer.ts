@@ -9,10 +9,10 @@ interface JsonText {
   readonly byteLength: number;
 }
 
-export type SendAnswer = (reply: FastifyReply, answer: HandlerReply<RouteDeclaration>) => void;
+type SendAnswer = (reply: FastifyReply, answer: HandlerReply<RouteDeclaration>) => void;
 
 /** Adds the headers of every answer to one that Fastify sends. */
-export type SetHeaders = (reply: FastifyReply) => void;
+type SetHeaders = (reply: FastifyReply) => void;
 
 export function createHeaderSetter(headers: Readonly<Record<string, string>>): SetHeaders {
   return (reply) => reply.headers(headers).header('x-request-id', reply.request.id);
