@@ -155,6 +155,7 @@ async function deleteDomain(context: CommandContext, args: DeleteDomainArgs): Pr
     throw new StrongroomError('state_conflict', {
       detail: `${held.runs} runs of this domain are going on. Stop them first.`,
     });
+  await requireNoWrites(context, scope.id);
   if (!args.force && held.configurations + held.secrets + held.integrations > 0) {
     throw new StrongroomError('in_use', {
       detail: `The domain holds ${held.configurations} configurations, ${held.secrets} secrets and ${held.integrations} integrations.`,
@@ -194,6 +195,20 @@ async function deleteDomain(context: CommandContext, args: DeleteDomainArgs): Pr
     ...domainEvent(args.actor, scope, ['delete', ...(args.force ? ['forced'] : [])]),
     detail: { configurations: held.configurations, secrets: held.secrets, integrations: held.integrations },
   });
+}
+
+/** What is on its way into a store outside the database comes to its end first, so that it can be purged. */
+async function requireNoWrites(context: CommandContext, scopeId: string): Promise<void> {
+  const pending = await context.db
+    .selectFrom('write_intents')
+    .select('id')
+    .where('scope_id', '=', scopeId)
+    .where('state', '=', 'pending')
+    .executeTakeFirst();
+  if (pending !== undefined)
+    throw new StrongroomError('state_conflict', {
+      detail: 'Secrets of this domain are being written. Try again in a moment.',
+    });
 }
 
 async function contentOf(

@@ -2,6 +2,7 @@ import { StrongroomError } from '@strongroom/contract/core';
 import type { Expectation } from '@strongroom/backends';
 import type { AuditEvent } from '../audit/event.ts';
 import {
+  countKeys,
   create,
   dropOldVersions,
   insertVersion,
@@ -43,6 +44,7 @@ export interface Begun {
  */
 async function begin(context: CommandContext, args: NewIntent): Promise<Begun> {
   const { plan } = args;
+  await countKeys(context, args.scopeId, 0, Infinity);
   const source = await context.db
     .selectFrom('sources')
     .innerJoin('scopes', 'scopes.id', 'sources.scope_id')
@@ -269,7 +271,45 @@ async function sweep(
   return { removed: rows.length };
 }
 
+export interface ChooseStore {
+  readonly scopeId: string;
+  readonly type: 'DATABASE' | 'KUBERNETES' | 'VAULT';
+  readonly audit: AuditEvent;
+}
+
+/**
+ * Where the values of a scope will be. It must hold none yet, deleted ones included.
+ * @throws StrongroomError `not_found`, `state_conflict`
+ */
+async function choose(context: CommandContext, args: ChooseStore): Promise<{ readonly isChanged: boolean }> {
+  await countKeys(context, args.scopeId, 0, Infinity);
+  const source = await context.db
+    .selectFrom('sources')
+    .innerJoin('scopes', 'scopes.id', 'sources.scope_id')
+    .select(['sources.id', 'sources.type'])
+    .where('sources.scope_id', '=', args.scopeId)
+    .where('sources.name', '=', 'managed')
+    .where('scopes.deleted_at', 'is', null)
+    .executeTakeFirst();
+  if (source === undefined) throw new StrongroomError('not_found');
+  if (source.type === args.type) return { isChanged: false };
+  const holds = async (table: 'secrets' | 'write_intents'): Promise<boolean> => {
+    const rows = context.db.selectFrom(table).select('id').where('source_id', '=', source.id).limit(1);
+    const held = table === 'secrets' ? rows : rows.where('state', '=', 'pending');
+    return (await held.executeTakeFirst()) !== undefined;
+  };
+  if ((await holds('secrets')) || (await holds('write_intents')))
+    throw new StrongroomError('state_conflict', {
+      detail: `The scope holds secrets in its managed store (${source.type}), deleted ones included.`,
+      hint: 'Only a scope without secrets can get another managed store.',
+    });
+  await context.db.updateTable('sources').set({ type: args.type }).where('id', '=', source.id).execute();
+  context.audit(args.audit);
+  return { isChanged: true };
+}
+
 export const managedStoreCommands = {
+  'managed.choose': choose,
   'managed.begin': begin,
   'managed.commit': commit,
   'managed.abandon': abandon,

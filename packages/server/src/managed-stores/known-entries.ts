@@ -96,7 +96,7 @@ export class KnownEntries {
         shape: entry.shape,
         fieldNames: entry.fieldNames === null ? null : JSON.stringify(entry.fieldNames),
         isComparable: entry.value.byteLength >= minComparableBytes,
-        kept: { backendVersion: entry.version, intentId: null },
+        kept: { backendVersion: entry.version, intentId: entry.intentId ?? null },
       },
     };
   }

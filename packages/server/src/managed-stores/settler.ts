@@ -12,6 +12,13 @@ export interface SettlerParts {
   readonly known: KnownEntries;
 }
 
+/** Where an entry is, and whose it should be. */
+export interface EntryPlace {
+  readonly secretId: string;
+  readonly sourceId: string;
+  readonly key: string;
+}
+
 /** For what it asks the backend, in milliseconds. */
 const askMilliseconds = 10_000;
 const intentsAtOnce = 100;
@@ -76,7 +83,7 @@ export class WriteSettler {
       if (row.kind === 'purge') return await this.#settlePurge(row, entry, ends);
       if (entry?.intentId === id) return await this.commit(row, entry.version, true);
       const outcome = await this.abandon(id, entry === null ? 'absent' : 'not-written');
-      if (outcome === 'abandoned' && row.kind === 'set') await this.explain(row, entry);
+      if (outcome === 'abandoned' && row.kind === 'set') await this.explain(placeOf(row), entry);
       return outcome;
     } finally {
       entry?.value.destroy();
@@ -124,20 +131,31 @@ export class WriteSettler {
    * - `noted`: somebody else's edit, or its absence; the catalogue says so now.
    * - `as-known`: it is what the catalogue knows.
    */
-  async explain(
-    row: Pick<IntentRow, 'secret_id' | 'source_id' | 'key' | 'kind'>,
-    entry: Entry | null,
-  ): Promise<'late' | 'noted' | 'as-known'> {
-    const writer = entry?.intentId === undefined ? undefined : await this.#known.intent(entry.intentId);
-    if (entry !== null && writer?.state === 'abandoned' && writer.source_id === row.source_id) {
-      if (writer.kind === 'create') await this.#takeAway(writer);
-      else await this.commit(writer, entry.version, true);
-      return 'late';
-    }
-    const known = await this.#known.current(row.secret_id);
+  async explain(place: EntryPlace, entry: Entry | null): Promise<'late' | 'noted' | 'as-known'> {
+    if (entry !== null && (await this.#isTakenUp(place, entry))) return 'late';
+    const known = await this.#known.current(place.secretId);
     if (known !== undefined && entry !== null && isSame(known, entry)) return 'as-known';
     if (known !== undefined) await this.#known.note(known, entry);
     return 'noted';
+  }
+
+  /** Whether it was left by a write of ours that had been given up. */
+  async #isTakenUp({ sourceId, key }: EntryPlace, { intentId, version }: Entry): Promise<boolean> {
+    const writer = intentId === undefined ? undefined : await this.#known.intent(intentId);
+    const isLate = writer?.state === 'abandoned' && writer.source_id === sourceId && writer.key === key;
+    if (writer === undefined || !isLate) return false;
+    if (writer.kind === 'create') {
+      await this.#takeAway(writer);
+      return true;
+    }
+    try {
+      await this.commit(writer, version, true);
+      return true;
+    } catch (error) {
+      // The secret was deleted since, or has another value: then it is an edit like others.
+      if (!(error instanceof StrongroomError) || unknownOutcomes.has(error.code)) throw error;
+      return false;
+    }
   }
 
   async #settlePurge(row: IntentRow, entry: Entry | null, signal: AbortSignal): Promise<'committed' | 'abandoned'> {
@@ -152,6 +170,10 @@ export class WriteSettler {
     await backend.delete(row.key, { expect: deletionOf(known, entry), signal });
     return this.commit(row, null, true);
   }
+}
+
+function placeOf(row: IntentRow): EntryPlace {
+  return { secretId: row.secret_id, sourceId: row.source_id, key: row.key };
 }
 
 /** With the version that was just read, where there is one: nothing that came in between is deleted. */

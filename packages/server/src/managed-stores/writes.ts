@@ -3,11 +3,11 @@ import { foldKey, StrongroomError } from '@strongroom/contract';
 import type { Backend, Content, Expectation } from '@strongroom/backends';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
-import type { Begun, IntentRow } from './commands.ts';
+import type { Begun } from './commands.ts';
 import { type KnownEntries, readEntry } from './known-entries.ts';
 import type { ManagedStores } from './opened-stores.ts';
 import { secretIdOf, type WritePlan } from './plan.ts';
-import type { WriteSettler } from './settler.ts';
+import type { EntryPlace, WriteSettler } from './settler.ts';
 
 /** How far a write has come, for drills that stop there. */
 export type WriteStep = 'intent' | 'put' | 'committed';
@@ -143,7 +143,7 @@ export class ManagedWrites {
     if (error.code !== 'version_conflict') throw error;
     const entry = await readEntry(backend, write.key, AbortSignal.timeout(this.#lifetime * putShare));
     try {
-      const found = await settler.explain(intentLike(write), entry);
+      const found = await settler.explain(placeOf(write), entry);
       if (write.plan.kind === 'create' && found === 'late') {
         await this.write(write);
         return 'committed';
@@ -171,12 +171,8 @@ export class ManagedWrites {
   }
 }
 
-function intentLike({
-  plan,
-  sourceId,
-  key,
-}: ManagedWrite): Pick<IntentRow, 'secret_id' | 'source_id' | 'key' | 'kind'> {
-  return { secret_id: secretIdOf(plan), source_id: sourceId, key, kind: plan.kind };
+function placeOf({ plan, sourceId, key }: ManagedWrite): EntryPlace {
+  return { secretId: secretIdOf(plan), sourceId, key };
 }
 
 function editedOutside({ plan, key }: ManagedWrite): StrongroomError {

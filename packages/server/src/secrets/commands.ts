@@ -53,6 +53,8 @@ export async function create(context: CommandContext, args: NewSecret): Promise<
     .where('folded_key', '=', args.foldedKey)
     .executeTakeFirst();
   if (holder !== undefined) throw taken(args.key, holder);
+  // Before the store is looked at: whoever chooses another one takes the same row.
+  await countKeys(context, args.scopeId, 1, args.maxKeysPerScope);
   const scope = await context.db
     .selectFrom('scopes')
     .innerJoin('sources', 'sources.scope_id', 'scopes.id')
@@ -62,7 +64,6 @@ export async function create(context: CommandContext, args: NewSecret): Promise<
     .executeTakeFirst();
   if (scope === undefined || scope.deleted_at !== null) throw new StrongroomError('not_found');
   if ((scope.type === 'DATABASE') !== (args.sealed.envelope !== null)) throw storeChanged();
-  await countKey(context, args.scopeId, args.maxKeysPerScope);
   const { sealed } = args;
   await context.db
     .insertInto('secrets')
@@ -136,12 +137,13 @@ export function taken(
   });
 }
 
-async function countKey(context: CommandContext, scopeId: string, max: number): Promise<void> {
+/** With 0 it only keeps others from counting, or from choosing a store, until this transaction has ended. */
+export async function countKeys(context: CommandContext, scopeId: string, more: 0 | 1, max: number): Promise<void> {
   const row = await context.db
     .insertInto('secret_counts')
-    .values({ scope_id: scopeId, secrets: 1 })
+    .values({ scope_id: scopeId, secrets: more })
     .onConflict((conflict) =>
-      conflict.column('scope_id').doUpdateSet((column) => ({ secrets: column('secret_counts.secrets', '+', 1) })),
+      conflict.column('scope_id').doUpdateSet((column) => ({ secrets: column('secret_counts.secrets', '+', more) })),
     )
     .returning('secrets')
     .executeTakeFirstOrThrow();

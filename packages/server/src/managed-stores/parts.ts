@@ -1,0 +1,34 @@
+import type { Keys } from '../keys/keys.ts';
+import { createManagedSource } from '../launches/sources/managed-source.ts';
+import type { RemoteSource } from '../launches/sources/source.ts';
+import type { Store } from '../store/store.ts';
+import { SecretWrites } from '../secrets/secret-writes.ts';
+import { KnownEntries } from './known-entries.ts';
+import { ManagedStores, type OpenManagedStore } from './opened-stores.ts';
+import { WriteSettler } from './settler.ts';
+import { ManagedWrites, type ManagedWritesParts } from './writes.ts';
+
+/** Everything about stores outside the database, put together. */
+export interface ManagedStoreParts {
+  readonly stores: ManagedStores;
+  readonly known: KnownEntries;
+  readonly settler: WriteSettler;
+  /** For the catalogue. */
+  readonly writes: SecretWrites;
+  /** For launches. */
+  readonly source: RemoteSource;
+}
+
+export function createManagedStores(
+  store: Store,
+  keys: Pick<Keys, 'fingerprint'>,
+  open: OpenManagedStore,
+  options: Pick<ManagedWritesParts, 'reached' | 'lifetimeMilliseconds'> = {},
+): ManagedStoreParts {
+  const stores = new ManagedStores(store, open);
+  const known = new KnownEntries(store, keys);
+  const settler = new WriteSettler({ store, stores, known });
+  const outside = new ManagedWrites({ store, stores, known, settler, ...options });
+  const source = createManagedSource({ stores, known, settler });
+  return { stores, known, settler, writes: new SecretWrites(store, outside), source };
+}
