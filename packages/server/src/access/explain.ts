@@ -181,7 +181,7 @@ export class Explain {
   ): Promise<{ readonly links: LinkView[]; readonly asset: AssetRef | null }> {
     if (subject.kind === 'place') return { links: [], asset: null };
     if (subject.kind === 'reference' && subject.reference.source !== reservedSourceName)
-      return { links: [], asset: null };
+      return this.#integration(caller, place, subject);
     const asset =
       subject.kind === 'reference'
         ? await this.#secret(place, subject)

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, codeOf, startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
-import { ephemeralJwk } from '../../testing/bodies.ts';
+import { ephemeralJwk, integrationForm, profileForm } from '../../testing/bodies.ts';
 import { Conformance } from '../../testing/conformance.ts';
 import { freshName } from '../../testing/samples.ts';
 
@@ -124,6 +124,8 @@ describe('at the same time', () => {
       (name) => ['/v1/service-accounts', { name }],
       (name) => [`${base}/secrets`, { key: name, value: 'x' }],
       (name) => [`${base}/bundles`, { name }],
+      (name) => [`${base}/integrations`, { name, ...integrationForm }],
+      (name) => ['/v1/profiles', { name, ...profileForm }],
       (name) => [`${base}/service-accounts`, { name }],
       (name) => [`${base}/spark-jobs`, { name, command: ['true'] }],
     ];
@@ -160,6 +162,7 @@ describe('at the same time', () => {
           test.request('DELETE', `${path}?force=true`),
           test.request('POST', `${path}/secrets`, { body: { key: 'k', value: 'v' } }),
           test.request('POST', `${path}/bundles`, { body: { name: 'b' } }),
+          test.request('POST', `${path}/integrations`, { body: { name: 'i', ...integrationForm } }),
           test.request('POST', `${path}/spark-jobs`, { body: { name: 'j', command: ['true'] } }),
           test.request('POST', `${path}/service-accounts`, { body: { name: 's' } }),
         ]);
@@ -178,7 +181,7 @@ describe('at the same time', () => {
         .where('deleted_at', 'is', null)
         .execute(),
     ).toEqual([]);
-    for (const table of ['members', 'grants', 'bundle_grants', 'bundle_assets', 'uses'] as const)
+    for (const table of ['members', 'grants', 'bundle_grants', 'bundle_assets', 'uses', 'integrations'] as const)
       expect(await db.selectFrom(table).select('scope_id').where('scope_id', 'in', dead).execute()).toEqual([]);
   });
 });

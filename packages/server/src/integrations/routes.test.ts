@@ -548,6 +548,31 @@ describe('access', () => {
     expect((await test.call<View>('GET', one(name))).bundle).toBe('default');
   });
 
+  it('is explained link by link, and to nobody who does not see it', async () => {
+    const name = await add();
+    await test.call('POST', `${one(name)}/test`);
+    const explain = async (who: TestUser): Promise<readonly [string, ...string[]]> => {
+      const body = { action: 'use', domain: 'finance', reference: `secret://domain/${name}/db` };
+      const { verdict, links } = await test.call<{
+        verdict: string;
+        links: { link: string; outcome: string; because: string[] }[];
+      }>('POST', '/v1/explain', { token: who.token, body });
+      return [verdict, ...links.map(({ link, outcome, because }) => `${link} ${outcome} ${because[0]}`)];
+    };
+    expect(await explain(member)).toEqual([
+      'unknown',
+      'principal allow enabled',
+      'domain allow preset:MEMBER',
+      'integration allow VAULT',
+      'permission allow preset:MEMBER',
+      'bundle allow preset:MEMBER',
+      'backend unknown not-asked',
+    ]);
+    expect(await explain(viewer)).toContain('permission deny missing:USE');
+    const lister = await test.createUser(freshName(), { grants: { finance: ['LIST_SECRETS'] } });
+    expect((await explain(lister)).at(-1)).toBe('integration deny not-configured');
+  });
+
   it('to the list is by VIEW, page by page', async () => {
     const { items } = await test.call<{ items: { name: string }[] }>('GET', `${base}/integrations?limit=200`);
     const first = await test.call<{ items: { name: string }[]; nextCursor: string }>(

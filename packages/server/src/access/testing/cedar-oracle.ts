@@ -118,7 +118,9 @@ function standings(world: World, { about }: Question, actor: string): TypeAndId[
 
 function rights(world: World, question: Question, actor: string): TypeAndId[] {
   const holding = holdingBundles(world, question);
-  const type = question.about.kind === 'configuration' ? question.about.type : 'secret';
+  const { about } = question;
+  const type =
+    about.kind === 'configuration' ? about.type : about.kind === 'global-integration' ? 'integration' : 'secret';
   const grants = world.bundleGrants.filter(
     (grant) => grant.actor === actor && grant.type === type && holding.includes(grant.bundle),
   );
@@ -129,9 +131,10 @@ function rights(world: World, question: Question, actor: string): TypeAndId[] {
   ];
 }
 
-/** Every bundle of the domain with a selector that fits, else its default one; a configuration is in one bundle. */
+/** Every bundle of the domain with a selector that fits, else its default one; a configuration is in one bundle, a Global integration in the default one. */
 function holdingBundles(world: World, { about }: Question): readonly string[] {
   if (about.kind === 'configuration') return [about.bundle];
+  if (about.kind === 'global-integration') return (bundlesOf[about.scope] ?? []).slice(0, 1);
   if (about.kind !== 'secret') return [];
   const key = about.key.toLowerCase();
   const bundles = bundlesOf[about.scope] ?? [];
@@ -166,6 +169,9 @@ function resourceEntity(world: World, question: Question): NamedEntity {
   const isElsewhere = world.assignments.length > 0 && !world.assignments.includes(about.scope);
   return entity('Asset', 'it', [], {
     inDefault: holdingBundles(world, question).includes(bundlesOf[about.scope]?.[0] ?? ''),
-    isUnassigned: about.kind === 'secret' && about.lives === 'global' && isElsewhere,
+    isUnassigned:
+      about.kind === 'global-integration'
+        ? !world.integrationAssignments.includes(about.scope)
+        : about.kind === 'secret' && about.lives === 'global' && isElsewhere,
   });
 }

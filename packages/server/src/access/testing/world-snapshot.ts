@@ -52,6 +52,12 @@ export function resourceOf(world: World, { about }: Question): Resource {
   if (about.kind === 'platform') return { kind: 'platform' };
   const scope = scopeOf(about.scope);
   if (about.kind === 'scope') return { kind: 'scope', scope };
+  if (about.kind === 'global-integration') {
+    const asset: AssetRef = { type: 'integration', id: 'src', name: 'it', scope, bundleIds: [] };
+    if (scope.kind !== 'domain') return { kind: 'asset', asset };
+    const isAssigned = world.integrationAssignments.includes(scope.id);
+    return { kind: 'asset', asset: { ...asset, bundleIds: [defaultBundleIdOf(scope.id)], isAssigned } };
+  }
   if (about.kind === 'configuration') {
     return {
       kind: 'asset',

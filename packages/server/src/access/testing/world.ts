@@ -48,6 +48,8 @@ export interface World {
   }[];
   /** Domains the Global secret is assigned to; empty: all. */
   readonly assignments: readonly string[];
+  /** Domains the Global integration is assigned to; empty: none. */
+  readonly integrationAssignments: readonly string[];
 }
 
 export interface Question {
@@ -56,6 +58,7 @@ export interface Question {
     | { readonly kind: 'platform' }
     | { readonly kind: 'scope'; readonly scope: string }
     | { readonly kind: 'secret'; readonly scope: string; readonly lives: 'domain' | 'global'; readonly key: string }
+    | { readonly kind: 'global-integration'; readonly scope: string }
     | { readonly kind: 'configuration'; readonly scope: string; readonly type: AssetType; readonly bundle: string };
 }
 
@@ -133,6 +136,7 @@ export const anyWorld: fc.Arbitrary<World> = fc.record({
     { maxLength: 5 },
   ),
   assignments: fc.constantFrom<readonly string[]>([], [], ['dom_a'], ['dom_b'], ['dom_a', 'dom_b']),
+  integrationAssignments: fc.constantFrom<readonly string[]>([], ['dom_a'], ['dom_b'], ['dom_a', 'dom_b']),
 });
 
 const anyScope = fc.constantFrom('dom_a', 'dom_a', 'dom_a', 'dom_b', 'dom_admin', 'dom_global');
@@ -161,5 +165,9 @@ export const anyQuestion: fc.Arbitrary<Question> = anyAction.chain((action) => {
             bundle: fc.constantFrom(...(bundlesOf[scope] ?? [''])),
           }),
         );
-  return about.map((subject) => ({ action, about: subject }));
+  const globalIntegration = anyScope.map((scope) => ({ kind: 'global-integration' as const, scope }));
+  return (row.type === 'integration' ? fc.oneof(about, globalIntegration) : about).map((subject) => ({
+    action,
+    about: subject,
+  }));
 });
