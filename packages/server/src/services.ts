@@ -37,6 +37,8 @@ import { launchHandlers } from './launches/routes.ts';
 import { createSealer, type Sealer } from './launches/sealer.ts';
 import { LaunchService } from './launches/service.ts';
 import { createDatabaseSource } from './launches/sources/database-source.ts';
+import { createIntegrationSource } from './launches/sources/integration-source.ts';
+import { sourcesOf } from './launches/sources/source.ts';
 import { Features } from './operation/features.ts';
 import type { Log } from './operation/log.ts';
 import type { Metrics } from './operation/metrics.ts';
@@ -118,13 +120,11 @@ export function createServices(parts: ServiceParts): Services {
     maxValueBytes: limits.valueBytes,
   });
 
-  const database = createDatabaseSource(keyring);
-  const resolver = new Resolver(
-    store,
-    access,
-    (source) => (source.type === 'DATABASE' ? database : null),
-    () => features.isEnabled('secretsV2'),
-  );
+  const sources = sourcesOf({
+    managed: { DATABASE: createDatabaseSource(keyring) },
+    integrations: createIntegrationSource(backends, keyring),
+  });
+  const resolver = new Resolver(store, access, sources, () => features.isEnabled('secretsV2'));
   const runs = new RunService({ store, access, resolver, settings: runnerSettings(parts), report });
   const runReader = new RunReader(store, access, keyring);
   const jobs = new ConfigurationService(sparkJobSurface, store, access, keyring);
@@ -172,12 +172,18 @@ export function createServices(parts: ServiceParts): Services {
 }
 
 function createIntegrations(
-  { store, keyring, egress, loadBackend, holder, configuration }: ServiceParts,
+  { store, keyring, egress, loadBackend, holder, configuration, metrics }: ServiceParts,
   access: AccessService,
 ) {
   const { limits } = configuration.settings;
   const credentials = new IntegrationCredentials(store, keyring);
-  const backends = new OpenedBackends({ store, credentials, egress, load: loadBackend });
+  const backends = new OpenedBackends({
+    store,
+    credentials,
+    egress,
+    load: loadBackend,
+    onCall: ({ type, outcome, durationMs }) => metrics.observeSource(type, outcome, durationMs),
+  });
   const shared = { store, access, keys: keyring, credentials, backends, egress };
   const keyIndex = new KeyIndex({
     store,

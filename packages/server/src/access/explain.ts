@@ -9,6 +9,7 @@ import {
   type ExplainOutcome,
 } from '@strongroom/contract';
 import { actorOf } from '../identities/actor.ts';
+import { findUsedIntegration } from '../integrations/use-asset.ts';
 import type { Store } from '../store/store.ts';
 import { decide, sees } from './decide.ts';
 import { readActions, readSubject, type Subject } from './explain-subject.ts';
@@ -191,6 +192,29 @@ export class Explain {
       return { links: [absent], asset: null };
     }
     const links = [link('catalogue', subject.text, 'allow', ['found'], 'It is in the catalogue')];
+    if (asset.isAssigned === undefined) return { links, asset };
+    const resource: Resource = { kind: 'asset', asset };
+    const decision: Decision = asset.isAssigned
+      ? { allow: true, because: ['assigned'] }
+      : { allow: false, because: ['not-assigned'] };
+    return { links: [...links, await this.#decisionLink(caller, 'assignment', place.name, decision, resource)], asset };
+  }
+
+  /** The link of an integration. Which keys are there only its backend knows, and it isn't asked. */
+  async #integration(
+    caller: Caller,
+    place: ScopeRef,
+    { reference }: Extract<Subject, { kind: 'reference' }>,
+  ): Promise<{ readonly links: LinkView[]; readonly asset: AssetRef | null }> {
+    const { scope, source } = reference;
+    const found = await findUsedIntegration(this.#store, place, scope, source);
+    // Of what the caller may not see not even the name is confirmed.
+    if (found === null || !sees(caller.snapshot, { kind: 'asset', asset: found.asset }))
+      return { links: [link('integration', source, 'deny', ['not-found'], 'Not found, or not yours')], asset: null };
+    const { row, asset } = found;
+    const failed = row.health === 'unhealthy';
+    const detail = failed ? `It failed when it was last tried: ${row.health_code ?? 'unknown'}` : 'It is set up';
+    const links = [link('integration', source, failed ? 'unknown' : 'allow', [row.type, row.health], detail)];
     if (asset.isAssigned === undefined) return { links, asset };
     const resource: Resource = { kind: 'asset', asset };
     const decision: Decision = asset.isAssigned

@@ -1,5 +1,5 @@
 import { StrongroomError } from '@strongroom/contract';
-import type { Backend } from '@strongroom/backends';
+import type { Backend, TracedCall } from '@strongroom/backends';
 import type { SecretValue } from '@strongroom/crypto';
 import { hotStatement, type Store } from '../store/store.ts';
 import type { IntegrationRow } from './commands.ts';
@@ -18,6 +18,8 @@ export interface OpenedBackendsParts {
   readonly credentials: IntegrationCredentials;
   readonly egress: OpenEgress;
   readonly load: LoadBackend;
+  /** Told of each request to a backend when it has ended. It must not throw. */
+  readonly onCall?: (call: TracedCall) => void;
 }
 
 interface Opened {
@@ -88,8 +90,9 @@ export class OpenedBackends {
   }
 
   async #openLimited(...parts: Parameters<OpenedBackends['openWith']>): Promise<Backend> {
-    const [{ limited }, backend] = await Promise.all([import('@strongroom/backends'), this.openWith(...parts)]);
-    return limited(backend, { deadlineMs: callMilliseconds });
+    const [{ limited, traced }, backend] = await Promise.all([import('@strongroom/backends'), this.openWith(...parts)]);
+    const { onCall } = this.#parts;
+    return limited(onCall === undefined ? backend : traced(backend, onCall), { deadlineMs: callMilliseconds });
   }
 
   /** A backend of its own, which the caller closes. @param profile whose identity it may use, when it has none of its own */

@@ -1,13 +1,27 @@
 import type { ErrorCode, FieldError, Reference, ResolveOutcome } from '@strongroom/contract';
-import { formatReference } from '@strongroom/contract';
+import { formatReference, reservedSourceName } from '@strongroom/contract';
 
 /** What every outcome means to people: the error's code, the cause in words, and who can fix it. */
 interface OutcomeRow {
   readonly code: ErrorCode;
   readonly cause: string;
-  /** `manager`: whoever manages the secret's scope. */
-  readonly fixableBy: 'manager' | 'access' | 'editor' | 'integration' | 'administrator' | 'operator' | 'nobody';
+  readonly fixableBy: Fixer;
 }
+
+/**
+ * `manager`: whoever manages the values of the source. `backend`: whoever runs what is behind it. `connection`: whoever
+ * changes the integration, or the backend's policy for it.
+ */
+type Fixer =
+  | 'manager'
+  | 'access'
+  | 'editor'
+  | 'integration'
+  | 'connection'
+  | 'backend'
+  | 'administrator'
+  | 'operator'
+  | 'nobody';
 
 const rows: Readonly<Record<Exclude<ResolveOutcome, 'resolved'>, OutcomeRow>> = {
   missing: { code: 'reference_unresolved', cause: 'There is no secret with this key.', fixableBy: 'manager' },
@@ -19,7 +33,7 @@ const rows: Readonly<Record<Exclude<ResolveOutcome, 'resolved'>, OutcomeRow>> = 
   },
   'use-missing': {
     code: 'permission_missing',
-    cause: 'USE on the secret is missing for who put the reference there.',
+    cause: 'USE is missing for who put the reference there.',
     fixableBy: 'access',
   },
   'authoriser-gone': {
@@ -41,7 +55,27 @@ const rows: Readonly<Record<Exclude<ResolveOutcome, 'resolved'>, OutcomeRow>> = 
   'source-unavailable': {
     code: 'backend_unavailable',
     cause: 'The source could not be read; this is no statement about the secret.',
-    fixableBy: 'operator',
+    fixableBy: 'backend',
+  },
+  'source-denied': {
+    code: 'backend_denied',
+    cause: 'The backend refuses the credential of the integration, or its policy does not let it read this.',
+    fixableBy: 'connection',
+  },
+  'source-sealed': {
+    code: 'backend_sealed',
+    cause: 'The backend is sealed, on standby or not initialised.',
+    fixableBy: 'backend',
+  },
+  'source-throttled': {
+    code: 'backend_throttled',
+    cause: 'The backend asks for fewer requests.',
+    fixableBy: 'backend',
+  },
+  'source-malformed': {
+    code: 'backend_malformed',
+    cause: 'What answers at the address of the source does not speak its protocol.',
+    fixableBy: 'connection',
   },
   'key-unavailable': {
     code: 'key_unavailable',
@@ -54,7 +88,7 @@ const rows: Readonly<Record<Exclude<ResolveOutcome, 'resolved'>, OutcomeRow>> = 
     cause: 'References are turned off on this installation.',
     fixableBy: 'administrator',
   },
-  deadline: { code: 'deadline_exceeded', cause: 'The source took too long.', fixableBy: 'operator' },
+  deadline: { code: 'deadline_exceeded', cause: 'The source took too long.', fixableBy: 'backend' },
   withheld: {
     code: 'launch_refused',
     cause: 'Another reference did not resolve, so nothing was delivered.',
@@ -71,23 +105,35 @@ export function explainFailure(
   detail?: string,
 ): { readonly code: ErrorCode; readonly cause: string; readonly fixableBy: readonly string[] } {
   const row = rows[outcome];
-  const cause = detail === undefined ? row.cause : `${row.cause} ${detail}`;
+  const cause = detail === undefined || detail === '' ? row.cause : `${row.cause} ${detail}`;
   return { code: row.code, cause, fixableBy: fixers(row.fixableBy, place) };
 }
 
 function fixers(
-  who: OutcomeRow['fixableBy'],
+  who: Fixer,
   { domain, reference }: { readonly domain: string; readonly reference: Reference },
 ): readonly string[] {
+  const { source } = reference;
+  const isOwn = reference.scope === 'domain';
+  const isManaged = source === reservedSourceName;
   switch (who) {
     case 'manager':
-      return reference.scope === 'domain' ? [`MANAGE_SECRETS in ${domain}`] : ['SECRETS_ADMIN'];
+      if (!isManaged) return [`whoever writes to the backend of ${source}`];
+      return isOwn ? [`MANAGE_SECRETS in ${domain}`] : ['SECRETS_ADMIN'];
     case 'access':
       return [`MANAGE_ACCESS in ${domain}`];
     case 'editor':
-      return [`UPDATE on the configuration, and USE on the secret, in ${domain}`];
+      return [`UPDATE on the configuration, and USE on the ${isManaged ? 'secret' : 'integration'}, in ${domain}`];
     case 'integration':
-      return [`CREATE_INTEGRATION in ${domain}`];
+      return isOwn ? [`CREATE_INTEGRATION in ${domain}`] : ['SECRETS_ADMIN'];
+    case 'connection':
+      if (isManaged) return fixers('backend', { domain, reference });
+      return [
+        isOwn ? `UPDATE on the integration ${source} in ${domain}` : 'SECRETS_ADMIN',
+        `whoever runs the backend of ${source}`,
+      ];
+    case 'backend':
+      return isManaged ? ['an operator of the server'] : [`whoever runs the backend of ${source}`];
     case 'administrator':
       return ['PLATFORM_ADMIN'];
     case 'operator':

@@ -1,4 +1,4 @@
-import { type LaunchValues, pickField } from './launch-values.ts';
+import { type LaunchValues, pickField, pickPart } from './launch-values.ts';
 import type { Failure } from './outcomes.ts';
 import type { Fetched } from './sources/source.ts';
 import type { Target } from './targets.ts';
@@ -32,6 +32,12 @@ export function take(step: Progress, fetched: Fetched, values: LaunchValues, mil
   step.version = fetched.version;
   step.fingerprint = fetched.fingerprint;
   const { field } = step.wanted.reference;
+  if (fetched.entry !== undefined) {
+    const part = pickPart(fetched.value, fetched.entry, field);
+    if (part.kind === 'none') fail(step, 'field-missing', part.detail);
+    else values.set(wantedId(step.wanted), part.value);
+    return;
+  }
   if (field === undefined) {
     values.set(wantedId(step.wanted), fetched.value);
     return;

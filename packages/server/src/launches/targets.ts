@@ -1,7 +1,8 @@
 import type { Reference } from '@strongroom/contract';
-import { foldKey } from '@strongroom/contract';
+import { foldKey, reservedSourceName } from '@strongroom/contract';
 import { sees } from '../access/decide.ts';
 import type { Access, AccessSnapshot, ScopeRef } from '../access/types.ts';
+import { findUsedIntegration, type UsedIntegration } from '../integrations/use-asset.ts';
 import { globalScopeId } from '../store/ids.ts';
 import { hotStatement, type Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
@@ -12,13 +13,18 @@ export interface Target {
   readonly scopeId: string;
   readonly scope: 'domain' | 'global';
   readonly source: TargetSource | null;
+  /** The catalogue's row; keys of integrations have none. */
   readonly secret: TargetSecret | null;
+  /** What is decided about where the source is an integration. */
+  readonly integration: UsedIntegration | null;
 }
 
 export interface TargetSource {
   readonly id: string;
   readonly name: string;
   readonly type: Tables['sources']['type'];
+  /** Of an integration's settings and credentials; `null` of a managed store. */
+  readonly revision: number | null;
 }
 
 /** The catalogue's row of a managed secret; what is deleted is still there. */
@@ -88,7 +94,7 @@ const secretByKey = hotStatement<SecretRow>(
   { isRemembered: true },
 );
 
-const sourceByName = hotStatement<TargetSource>('launches.sourceByName', (db) =>
+const sourceByName = hotStatement<Omit<TargetSource, 'revision'>>('launches.sourceByName', (db) =>
   db.selectFrom('sources').select(['id', 'name', 'type']).where('scope_id', '=', '').where('name', '=', '').compile(),
 );
 
@@ -99,13 +105,15 @@ const sourceByName = hotStatement<TargetSource>('launches.sourceByName', (db) =>
 export async function findTarget(store: Store, domain: ScopeRef, reference: Reference): Promise<Target> {
   const scope = reference.scope === 'global' ? 'global' : 'domain';
   const scopeId = scope === 'global' ? globalScopeId : domain.id;
+  if (reference.source !== reservedSourceName) return findIntegrationTarget(store, domain, scope, scopeId, reference);
   const row = await store.first(secretByKey, [scopeId, reference.source, scopeId, foldKey(reference.key)]);
   // Keys are unique after folding, yet a reference names one exactly.
   if (row !== undefined && row.key === reference.key) {
     return {
       scopeId,
       scope,
-      source: { id: row.source_id, name: row.source_name, type: row.source_type },
+      source: { id: row.source_id, name: row.source_name, type: row.source_type, revision: null },
+      integration: null,
       secret: {
         id: row.id,
         key: row.key,
@@ -122,13 +130,48 @@ export async function findTarget(store: Store, domain: ScopeRef, reference: Refe
     };
   }
   const source = await store.first(sourceByName, [scopeId, reference.source]);
-  return { scopeId, scope, source: source ?? null, secret: null };
+  return {
+    scopeId,
+    scope,
+    source: source === undefined ? null : { ...source, revision: null },
+    secret: null,
+    integration: null,
+  };
+}
+
+async function findIntegrationTarget(
+  store: Store,
+  domain: ScopeRef,
+  scope: Target['scope'],
+  scopeId: string,
+  reference: Reference,
+): Promise<Target> {
+  const integration = await findUsedIntegration(store, domain, scope, reference.source);
+  const row = integration?.row;
+  const source = row === undefined ? null : { id: row.id, name: row.name, type: row.type, revision: row.revision };
+  return { scopeId, scope, source, secret: null, integration };
 }
 
 export interface UseDecision {
   /** `null`: it may be used. */
   readonly failure: Failure | null;
   readonly because: readonly string[];
+}
+
+/**
+ * USE is on the integration as a whole; which keys are there only its backend knows. One that the principal may do nothing with
+ * is as one that isn't there.
+ */
+function decideIntegration(
+  access: Access,
+  snapshot: AccessSnapshot,
+  { asset }: UsedIntegration,
+  absent: () => UseDecision,
+): UseDecision {
+  const decision = access.decide(snapshot, 'integration.use', { kind: 'asset', asset });
+  if (decision.allow) return { failure: null, because: decision.because };
+  const isSeen = asset.isAssigned !== false && sees(snapshot, { kind: 'asset', asset });
+  return isSeen ? { failure: 'use-missing', because: decision.because } : absent();
 }
 
 /**
@@ -144,11 +187,14 @@ export async function decideUse(
 ): Promise<UseDecision> {
   if (snapshot.principal.isDisabled) return { failure: 'authoriser-gone', because: ['disabled'] };
   const listing = access.decide(snapshot, 'secret.list', { kind: 'scope', scope: domain });
-  const { secret } = target;
-  if (secret === null) {
-    if (!listing.allow) return { failure: 'not-yours', because: listing.because };
-    return { failure: reference.source === 'managed' ? 'missing' : 'source-unknown', because: ['absent'] };
-  }
+  const isManaged = reference.source === reservedSourceName;
+  const { secret, integration } = target;
+  const absent = (): UseDecision =>
+    listing.allow
+      ? { failure: isManaged ? 'missing' : 'source-unknown', because: ['absent'] }
+      : { failure: 'not-yours', because: listing.because };
+  if (!isManaged) return integration === null ? absent() : decideIntegration(access, snapshot, integration, absent);
+  if (secret === null) return absent();
   const asset = await access.secretAsset(domain, { scope: target.scope, secretId: secret.id, key: secret.key });
   const decision = access.decide(snapshot, 'secret.use', { kind: 'asset', asset });
   if (!decision.allow) {

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ListenAddress } from '../config/settings.ts';
 import { RequestDurations } from './request-durations.ts';
 import { version } from './version.ts';
@@ -11,10 +11,18 @@ import { version } from './version.ts';
 export class Metrics {
   readonly registry = new Registry();
   readonly #durations: RequestDurations;
+  readonly #sourceDurations: Histogram<'type' | 'outcome'>;
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
     this.#durations = new RequestDurations(this.registry);
+    this.#sourceDurations = new Histogram({
+      name: 'strongroom_source_request_duration_seconds',
+      help: 'Time of a request to the backend of an integration, by its type and what came of it',
+      labelNames: ['type', 'outcome'],
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20],
+      registers: [this.registry],
+    });
     new Gauge({ name: 'strongroom_build_info', help: 'Always 1', labelNames: ['version'], registers: [this.registry] })
       .labels(version)
       .set(1);
@@ -22,6 +30,11 @@ export class Metrics {
 
   observe(routeId: string, status: number, milliseconds: number): void {
     this.#durations.count(routeId, status, milliseconds / 1000);
+  }
+
+  /** A request to a backend. Nothing of it but its type and outcome is a label: names are somebody's. */
+  observeSource(type: string, outcome: string, milliseconds: number): void {
+    this.#sourceDurations.observe({ type, outcome }, milliseconds / 1000);
   }
 
   /** A number read when the metrics are. */

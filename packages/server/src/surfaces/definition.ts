@@ -81,7 +81,7 @@ export type FieldContent =
 
 export interface SaveWarning {
   readonly pointer: string;
-  readonly code: 'plain-secret' | 'unknown-placeholder' | 'ignored-here';
+  readonly code: 'plain-secret' | 'unknown-placeholder' | 'ignored-here' | 'unknown-key' | 'source-unavailable';
   readonly message: string;
 }
 

@@ -2,6 +2,7 @@ import { type FieldError, StrongroomError } from '@strongroom/contract';
 import type { AccessSnapshot, Caller, ScopeRef } from '../access/types.ts';
 import type { AccessService } from '../access/service.ts';
 import type { AuditEvent } from '../audit/event.ts';
+import { doubtAbout } from '../integrations/known-keys.ts';
 import type { Failure } from '../launches/outcomes.ts';
 import { referenceError } from '../launches/outcomes.ts';
 import { decideUse, findTarget, type Target } from '../launches/targets.ts';
@@ -53,7 +54,9 @@ export async function checkSave(store: Store, access: AccessService, check: Save
     const target = await findTarget(store, domain, wanted.reference);
     const before = held.get(useIdentity({ ...wanted, reference: wanted.text }));
     const keptFrom = before !== undefined && isSameSource(before, target) ? before : undefined;
+    const doubt = target.integration === null ? null : await doubtAbout(store, target.integration, wanted.reference);
     if (keptFrom !== undefined && !check.changesAuthority) {
+      if (doubt !== null) warnings.push({ pointer: wanted.pointer, ...doubt });
       uses.push(newUse(wanted, target, keptFrom.authorised_by));
       continue;
     }
@@ -75,6 +78,8 @@ export async function checkSave(store: Store, access: AccessService, check: Save
       });
       continue;
     }
+    // Only after the decision: whether a key is there is for who may use it.
+    if (doubt !== null) warnings.push({ pointer: wanted.pointer, ...doubt });
     if (failure === null && target.secret !== null) secretIds.add(target.secret.id);
     if (keptFrom === undefined) authorised.push(wanted);
     uses.push(newUse(wanted, target, keptFrom?.authorised_by ?? snapshot.principal.id));

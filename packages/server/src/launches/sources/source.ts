@@ -1,3 +1,4 @@
+import { reservedSourceName, type SourceType } from '@strongroom/contract';
 import type { SecretValue } from '@strongroom/crypto';
 import type { Failure } from '../outcomes.ts';
 import type { Target, TargetSource } from '../targets.ts';
@@ -32,12 +33,29 @@ export type Fetched =
   | {
       readonly kind: 'value';
       readonly value: SecretValue;
-      /** The source's version of this key, as text. */
-      readonly version: string;
+      /** The source's version of this key, as text; `null` where it has none for single keys. */
+      readonly version: string | null;
       /** Keyed; for receipts. */
       readonly fingerprint: Uint8Array | null;
+      /** What the source found; absent where the catalogue has decided about fields before. */
+      readonly entry?: FoundEntry;
     }
   | { readonly kind: 'failed'; readonly failure: Failure; readonly detail?: string };
 
+/** How a value that only the source knows has fields. */
+export interface FoundEntry {
+  readonly shape: 'text' | 'binary' | 'fields';
+  /** Of a text: it has none (`native`), or they are the members of its JSON. */
+  readonly fields: 'native' | 'json';
+}
+
 /** How a source is read, `null` when this server has no way. A managed store and an integration may be of one type. */
 export type Sources = (source: TargetSource) => SecretSource | null;
+
+/** The one place that chooses: managed stores by where their values are, everything else is an integration. */
+export function sourcesOf(parts: {
+  readonly managed: Readonly<Partial<Record<SourceType, SecretSource>>>;
+  readonly integrations: SecretSource;
+}): Sources {
+  return ({ name, type }) => (name === reservedSourceName ? (parts.managed[type] ?? null) : parts.integrations);
+}

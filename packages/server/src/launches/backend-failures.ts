@@ -1,0 +1,30 @@
+import { type ErrorCode, StrongroomError } from '@strongroom/contract';
+import type { Failure } from './outcomes.ts';
+
+/** What an error of a backend, or of opening it, means for a reference. Everything else is an outage, never an absence. */
+const failures: Readonly<Partial<Record<ErrorCode, Failure>>> = {
+  backend_unavailable: 'source-unavailable',
+  backend_denied: 'source-denied',
+  backend_sealed: 'source-sealed',
+  backend_throttled: 'source-throttled',
+  backend_malformed: 'source-malformed',
+  backend_limit: 'invalid-value',
+  backend_deleted: 'deleted',
+  deadline_exceeded: 'deadline',
+  egress_denied: 'source-denied',
+  key_unavailable: 'key-unavailable',
+  // Deleted since it was decided on.
+  not_found: 'source-unknown',
+  // No key of this kind of backend.
+  validation_failed: 'missing',
+};
+
+/** @throws what is no error of ours: its text must not go anywhere */
+export function failureOf(error: unknown): {
+  readonly kind: 'failed';
+  readonly failure: Failure;
+  readonly detail: string;
+} {
+  if (!(error instanceof StrongroomError)) throw error;
+  return { kind: 'failed', failure: failures[error.code] ?? 'source-unavailable', detail: error.message };
+}
