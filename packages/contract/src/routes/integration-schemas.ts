@@ -6,10 +6,10 @@ import { scopeKinds } from '../roles.ts';
 import { ActionsField, Closed } from '../route.ts';
 
 /** One line a kind of backend: bodies and answers are unions over these. */
-const { VAULT } = backendDeclarations;
+const { VAULT, AWS } = backendDeclarations;
 
-export const IntegrationType = Type.Enum(Object.values(backendDeclarations).map(({ type }) => type));
-export const IntegrationSettings = Type.Union([VAULT.settings]);
+const IntegrationType = Type.Enum(Object.values(backendDeclarations).map(({ type }) => type));
+const IntegrationSettings = Type.Union([VAULT.settings, AWS.settings]);
 
 type CredentialFields<Names extends PropertyKey> = TObject<{ [Name in Names & string]: TOptional<TString> }>;
 
@@ -46,14 +46,16 @@ function connectionOf<const Declaration extends BackendDeclaration>(declaration:
 const labelling = { description: Type.Optional(FreeText) } as const;
 const Bundle = Type.Optional(Label);
 
-export const IntegrationCredentials = Type.Union([credentialsOf(VAULT)]);
+const IntegrationCredentials = Type.Union([credentialsOf(VAULT), credentialsOf(AWS)]);
 
 /** Of a domain; elsewhere there are no bundles. */
 export const DomainIntegrationCreate = Type.Union([
   Closed({ name: IntegrationName, ...labelling, bundle: Bundle, ...connectionOf(VAULT) }),
+  Closed({ name: IntegrationName, ...labelling, bundle: Bundle, ...connectionOf(AWS) }),
 ]);
 export const PlatformIntegrationCreate = Type.Union([
   Closed({ name: IntegrationName, ...labelling, ...connectionOf(VAULT) }),
+  Closed({ name: IntegrationName, ...labelling, ...connectionOf(AWS) }),
 ]);
 
 const saved = Type.Optional(
@@ -62,7 +64,10 @@ const saved = Type.Optional(
     description: 'A saved integration, whose credentials are used while nothing changed that asks for them anew',
   }),
 );
-export const IntegrationForm = Type.Union([Closed({ integration: saved, ...connectionOf(VAULT) })]);
+export const IntegrationForm = Type.Union([
+  Closed({ integration: saved, ...connectionOf(VAULT) }),
+  Closed({ integration: saved, ...connectionOf(AWS) }),
+]);
 
 const changes = {
   ...labelling,
@@ -78,7 +83,7 @@ const SourceError = Closed({
   message: Type.String(),
 });
 
-export const IntegrationHealth = Closed(
+const IntegrationHealth = Closed(
   {
     state: Type.Enum(['unknown', 'healthy', 'unhealthy']),
     error: Type.Optional(SourceError),
@@ -87,7 +92,7 @@ export const IntegrationHealth = Closed(
   { description: 'Of the last test or refresh' },
 );
 
-export const IndexState = Closed(
+const IndexState = Closed(
   {
     keys: Type.Integer(),
     isComplete: Type.Boolean({ description: 'false: there are more keys than the index takes, or none was made yet' }),

@@ -176,7 +176,7 @@ describeEachStore('the index of keys', (openStore) => {
     ];
     const first = index.refreshNow(caller, asset, never);
     const second = index.refreshNow(caller, asset, never);
-    while (listed === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await expect.poll(() => listed).toBe(1);
     const other = indexOf(100, 'another server');
     await expect(other.refreshNow(caller, asset, never)).rejects.toMatchObject({ code: 'state_conflict' });
     gate.resolve(['a']);
