@@ -6,6 +6,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { kubernetes } from '../servers/kubernetes.ts';
 import { type Installation, isMissing, type LiveServer } from '../servers/live-server.ts';
 import { elapsed } from '../servers/long-command.ts';
 import { moto } from '../servers/moto.ts';
@@ -13,7 +14,7 @@ import { schemathesis } from '../servers/schemathesis.ts';
 import { vault } from '../servers/vault.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const servers: readonly LiveServer[] = [vault, moto, schemathesis];
+const servers: readonly LiveServer[] = [vault, kubernetes, moto, schemathesis];
 
 interface Suite {
   readonly file: string;

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { serverFolder } from './cache.ts';
+import { removeFolder, temporaryFolder } from './lifetime.ts';
 import type { Missing, Progress } from './live-server.ts';
 import { runLong } from './long-command.ts';
 
@@ -35,20 +36,25 @@ export async function installGoPrograms(
   ]);
   if (existsSync(folder)) return { folder };
 
-  const { error } = spawnSync('go', ['version']);
-  const again = `node servers/${wanted.module}.ts`;
-  if (error !== undefined)
-    return { reason: `go can't be run (${error.message})`, install: `Install https://go.dev/dl, then: ${again}` };
-
   const title = `${wanted.name} ${wanted.version}`;
-  const environment = { CGO_ENABLED: '0' };
-  const common = { program: 'go', cwd: module, environment };
+  const { error } = spawnSync('go', ['version']);
+  if (error !== undefined)
+    return {
+      reason: `${title} is built with Go and go can't be run (${error.message})`,
+      install: 'install Go 1.26 or later from https://go.dev/dl, then npm run test:live',
+    };
+
+  const common = { program: 'go', cwd: module, environment: { CGO_ENABLED: '0' }, limitMinutes: 60 };
   const list = ['list', '-mod=readonly', '-deps', ...wanted.packages];
   const fetched = await runLong({ ...common, args: list, doing: `fetching the modules of ${title}` }, progress);
+  if (fetched.stderr.includes('checksum mismatch')) throw new Error(`${title}:\n${fetched.stderr}`);
   if (fetched.code !== 0)
-    return { reason: `its modules can't be had (${lastLine(fetched.stderr)})`, install: `When they can: ${again}` };
+    return {
+      reason: `the modules of ${title} can't be had (${lastLine(fetched.stderr)})`,
+      install: 'let Go 1.26 or later reach a module proxy that has them (go env GOPROXY), then npm run test:live',
+    };
 
-  const partial = mkdtempSync(join(dirname(folder), `.${basename(folder)}-`));
+  const partial = temporaryFolder(`.${basename(folder)}`, dirname(folder));
   try {
     const doing = `building ${title}, once, about ${wanted.buildMinutes} min on two cores`;
     const args = ['build', ...build, '-o', `${partial}/`, ...wanted.packages];
@@ -57,7 +63,7 @@ export async function installGoPrograms(
     // Another process may have been as fast; what it made is the same.
     if (!existsSync(folder)) renameSync(partial, folder);
   } finally {
-    rmSync(partial, { recursive: true, force: true });
+    removeFolder(partial);
   }
   return { folder };
 }

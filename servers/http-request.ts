@@ -15,7 +15,7 @@ export interface HttpRequest {
 export interface HttpAnswer<Body> {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** Parsed when it is JSON, else the text. */
+  /** Parsed when it is a JSON object or array, else the text. */
   readonly body: Body;
 }
 
@@ -45,6 +45,13 @@ export function httpRequest<Body = unknown>(url: string, options: HttpRequest = 
   });
 }
 
+/** By what it is: moto calls its JSON HTML. */
 function parsed(text: string): unknown {
-  return /^\s*[[{]/.test(text) ? JSON.parse(text) : text;
+  if (!/^\s*[[{]/.test(text)) return text;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return text;
+    throw error;
+  }
 }

@@ -18,9 +18,9 @@ export function releaseServer(pid: number): void {
   tell(`-server ${pid}`);
 }
 
-/** A folder that doesn't outlive this process. */
-export function temporaryFolder(purpose: string): string {
-  const folder = mkdtempSync(join(tmpdir(), `strongroom-${purpose}-`));
+/** A folder that doesn't outlive this process: `NAME-` and something, in `parent`. */
+export function temporaryFolder(name: string, parent = tmpdir()): string {
+  const folder = mkdtempSync(join(parent, `${name}-`));
   tell(`folder ${folder}`);
   return folder;
 }

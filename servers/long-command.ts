@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { setPriority } from 'node:os';
+import { bindServer, releaseServer } from './lifetime.ts';
 import type { Progress } from './live-server.ts';
 
 const reportEveryMs = 30_000;
@@ -11,6 +12,8 @@ export interface LongCommand {
   readonly environment?: Readonly<Record<string, string>>;
   /** What it does, for the reports: `building vault 1.21.4`. */
   readonly doing: string;
+  /** After which it is killed. */
+  readonly limitMinutes: number;
 }
 
 export interface Ended {
@@ -39,11 +42,21 @@ function run(command: LongCommand): Promise<Ended> {
       cwd: command.cwd,
       env: { ...process.env, ...command.environment },
       stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: command.limitMinutes * 60_000,
+      killSignal: 'SIGKILL',
     });
-    if (child.pid !== undefined) setPriority(child.pid, 10);
+    const { pid } = child;
+    if (pid !== undefined) {
+      setPriority(pid, 10);
+      bindServer(pid);
+      child.once('exit', () => releaseServer(pid));
+    }
     let stderr = '';
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
     child.once('error', (error) => resolve({ code: null, stderr: error.message }));
+    child.once('exit', (_, signal) => {
+      if (signal !== null) stderr += `\nended by ${signal}; ${command.limitMinutes} min is the limit\n`;
+    });
     child.once('close', (code) => resolve({ code, stderr }));
   });
 }

@@ -45,12 +45,14 @@ export async function installPythonPrograms(
     { program: 'python3', args: ['-m', 'venv', folder], doing: `making the environment of ${title}` },
     { program: join(folder, 'bin', 'python'), args: pip, doing: `installing ${title}` },
   ]) {
-    const { code, stderr } = await runLong({ program, args, doing }, progress);
-    if (code !== 0)
+    const { code, stderr } = await runLong({ program, args, doing, limitMinutes: 20 }, progress);
+    if (code !== 0) {
+      rmSync(folder, { recursive: true, force: true });
       return {
-        reason: `it can't be installed (${stderr.trim().split('\n').at(-1) ?? ''})`,
-        install: `python3 -m venv ${folder} && ${folder}/bin/pip install -r ${requirements}`,
+        reason: `${title} can't be installed (${stderr.trim().split('\n').at(-1) ?? ''})`,
+        install: 'let pip reach a package index that has it (pip config list), then npm run test:live',
       };
+    }
   }
   writeFileSync(stamp, `${wanted.version}\n`);
   return { folder };

@@ -1,6 +1,6 @@
 // HashiCorp Vault for tests. `node servers/vault.ts [--tls] [--sealed | --uninitialised] [--standby]` starts one by hand.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { runUntilInterrupted } from './command.ts';
 import { installGoPrograms } from './go-programs.ts';
 import { type HttpAnswer, httpRequest } from './http-request.ts';
@@ -15,7 +15,7 @@ export const vault: LiveServer = {
   async install(progress) {
     const name = 'vault';
     const built = await installGoPrograms(
-      { name, version: '1.21.4', module: 'vault', packages: ['strongroom/servers/vault'], buildMinutes: 5 },
+      { name, version: '1.21.4', module: 'vault', packages: ['strongroom/servers/vault'], buildMinutes: 8 },
       progress,
     );
     return isMissing(built) ? built : { environment: { [variable]: built.folder } };
@@ -77,7 +77,7 @@ interface Keys {
  */
 export async function startVault(options: VaultOptions = {}): Promise<Vault> {
   const program = join(await locate(vault, variable), 'vault');
-  const folder = options.dir ?? temporaryFolder('vault');
+  const folder = options.dir ?? temporaryFolder('strongroom-vault');
   const tlsFolder = join(folder, 'tls');
   mkdirSync(tlsFolder, { recursive: true });
   const child = new ServerProcess(program, [
@@ -235,7 +235,9 @@ if (import.meta.main) {
       'unseal key': server.unsealKey,
       'audit log': server.auditLogPath,
       ...(server.standbyUrl === undefined ? {} : { standby: server.standbyUrl }),
-      ...(server.caCertificate === undefined ? {} : { VAULT_CACERT: `\n${server.caCertificate}` }),
+      ...(server.caCertificate === undefined
+        ? {}
+        : { VAULT_CACERT: join(dirname(server.auditLogPath), 'tls', 'ca.pem') }),
     }),
   );
 }
