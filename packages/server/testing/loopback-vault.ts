@@ -18,6 +18,8 @@ export interface LoopbackVault {
   /** Method and path of each request, in order. */
   readonly requests: string[];
   trouble: Trouble;
+  /** How long each answer takes. */
+  delayMilliseconds: number;
   close(): Promise<void>;
 }
 
@@ -35,13 +37,18 @@ export async function openLoopbackVault(options: LoopbackVaultOptions = {}): Pro
     secrets: new Map(Object.entries(options.secrets ?? {})),
     requests: [] as string[],
     trouble: 'none' as Trouble,
+    delayMilliseconds: 0,
   };
   const issued = new Set<string>();
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
-    readRequests(socket, (request) => answer(state, issued, request));
+    readRequests(
+      socket,
+      (request) => answer(state, issued, request),
+      () => state.delayMilliseconds,
+    );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -67,7 +74,7 @@ interface Request {
 type Reply = { readonly status: number; readonly content: unknown } | null;
 
 /** By hand: Node's own server knows no LIST. Bodies have a length. */
-function readRequests(socket: Socket, reply: (request: Request) => Reply): void {
+function readRequests(socket: Socket, reply: (request: Request) => Reply, delay: () => number): void {
   let read = '';
   socket.setEncoding('utf8').on('data', (chunk) => {
     read += String(chunk);
@@ -91,9 +98,9 @@ function readRequests(socket: Socket, reply: (request: Request) => Reply): void 
       });
       if (answered === null) return;
       const body = JSON.stringify(answered.content);
-      socket.write(
-        `HTTP/1.1 ${answered.status} Answer\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-      );
+      const text = `HTTP/1.1 ${answered.status} Answer\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+      if (delay() === 0) socket.write(text);
+      else setTimeout(() => socket.write(text), delay());
     }
   });
 }

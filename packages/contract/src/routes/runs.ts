@@ -56,6 +56,8 @@ const VariableReceipt = Closed({
   source: Type.String(),
   version: Type.Optional(Type.String()),
   outcome: Outcome,
+  cause: Type.Optional(Type.String({ description: 'Of what did not resolve' })),
+  fixableBy: Type.Optional(Type.Array(Type.String())),
   milliseconds: Type.Integer({ description: 'How long its source took' }),
   unmasked: Type.Optional(Type.String({ description: 'Why the log does not mask it' })),
 });

@@ -75,6 +75,8 @@ export const NamedValues = Type.Array(
 
 export const Warning = Closed({
   pointer: Type.String({ description: 'JSON pointer of the field' }),
-  code: Type.String({ description: 'plain-secret, unknown-placeholder, unknown-key, source-unavailable, ignored-here, short-value' }),
+  code: Type.String({
+    description: 'plain-secret, unknown-placeholder, unknown-key, source-unavailable, ignored-here, short-value',
+  }),
   message: Type.String(),
 });

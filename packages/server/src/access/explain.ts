@@ -210,7 +210,10 @@ export class Explain {
     const found = await findUsedIntegration(this.#store, place, scope, source);
     // Of what the caller may not see not even the name is confirmed.
     if (found === null || !sees(caller.snapshot, { kind: 'asset', asset: found.asset }))
-      return { links: [link('integration', source, 'deny', ['not-found'], 'Not found, or not yours')], asset: null };
+      return {
+        links: [link('integration', source, 'deny', ['not-configured'], 'Not found, or not yours')],
+        asset: null,
+      };
     const { row, asset } = found;
     const failed = row.health === 'unhealthy';
     const detail = failed ? `It failed when it was last tried: ${row.health_code ?? 'unknown'}` : 'It is set up';

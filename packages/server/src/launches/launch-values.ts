@@ -48,15 +48,19 @@ export type PickedPart =
 /**
  * What a reference means of an entry that only its source knows.
  *
- * - Of an entry with fields: the named one; without a name the field `value`, if it has one.
+ * - Of an entry with fields: the named one; without a name the field `value`, if it has one. An entry of this field alone
+ *   comes as one text.
  * - Of a text in a backend without fields of its own: all of it, or a member of its JSON object. A text member is taken as it
  *   is, a number digit by digit as it is written, `true` and `false` as these words, an object or a list as JSON; `null` is
  *   no value.
  */
 export function pickPart(value: SecretValue, { shape, fields }: FoundEntry, field: string | undefined): PickedPart {
   if (shape !== 'fields' && field === undefined) return { kind: 'value', value };
-  if (shape !== 'fields' && fields === 'native') return { kind: 'none', detail: 'It is one text without fields.' };
-  const member = memberOf(value, field ?? 'value');
+  if (shape !== 'fields' && fields === 'native')
+    return field === valueField
+      ? { kind: 'value', value }
+      : { kind: 'none', detail: 'It is one value without other fields.' };
+  const member = memberOf(value, field ?? valueField);
   switch (member.kind) {
     case 'no-object':
       return { kind: 'none', detail: 'It is no JSON object, so it has no fields.' };
@@ -68,6 +72,8 @@ export function pickPart(value: SecretValue, { shape, fields }: FoundEntry, fiel
   }
 }
 
+/** By convention the field of an entry that has one value only. */
+const valueField = 'value';
 const chooseField = 'The entry has fields and none is named value: name one of them in the reference, as #field.';
 
 type Member =

@@ -1,8 +1,9 @@
-import { type ResolveOutcome, resolveOutcomes, StrongroomError } from '@strongroom/contract';
+import { parseReference, type ResolveOutcome, resolveOutcomes, StrongroomError } from '@strongroom/contract';
 import { actionsOn } from '../access/refusal.ts';
 import type { AccessService } from '../access/service.ts';
 import type { AssetRef, Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
+import { explainFailure } from '../launches/outcomes.ts';
 import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { configurationOf } from '../surfaces/rows.ts';
@@ -96,7 +97,7 @@ export class RunReader {
     const listed: ListedRun = { ...row, subject_kind: subject?.kind ?? null, subject_name: subject?.name ?? null };
     return {
       ...summaryOf(listed),
-      variables: receipts.map(receiptView),
+      variables: receipts.map((receipt) => receiptView(receipt, domain.name)),
       log: { bytes: row.log_bytes, cut: row.log_cut === 1 },
       actions: actionsOn(caller.snapshot, ['spark-job.view', 'spark-job.run'], { kind: 'asset', asset }),
     };
@@ -155,14 +156,18 @@ function summaryOf(row: ListedRun): RunSummaryView {
   };
 }
 
-function receiptView(row: Tables['receipts'] & { readonly source_name: string | null }) {
+function receiptView(row: Tables['receipts'] & { readonly source_name: string | null }, domain: string) {
+  const outcome = outcomeOf(row.outcome);
+  const explained =
+    outcome === 'resolved' ? null : explainFailure(outcome, { domain, reference: parseReference(row.reference) });
   return {
     name: row.name,
     pointer: row.pointer,
     reference: row.reference,
     source: row.source_name ?? '',
     ...(row.version === null ? {} : { version: row.version }),
-    outcome: outcomeOf(row.outcome),
+    outcome,
+    ...(explained === null ? {} : { cause: explained.cause, fixableBy: [...explained.fixableBy] }),
     milliseconds: row.milliseconds,
     ...(row.unmasked === null ? {} : { unmasked: row.unmasked }),
   };
