@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import type { FaultKind, InjectFault } from '../src/conformance/index.ts';
 
 export type NetworkFault = Exclude<FaultKind, 'denied' | 'sealed'>;
@@ -17,22 +18,32 @@ const cutAfterBytes = 40;
 /** Clients notice within it that their idle connections are gone. */
 const noticeMilliseconds = 20;
 
-/** Stands before a real server on loopback and brings the troubles of a network about. It doesn't read HTTP, so it takes any method. */
+/** Certificate and key, PEM, of the server itself: clients that trust it trust the proxy. */
+export interface ProxyTls {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Stands before a real server on loopback, with TLS on both sides where that has it, and brings the troubles of a network about. It doesn't read HTTP, so it takes any method. */
 export class FaultProxy {
   readonly #target: { readonly host: string; readonly port: number };
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #fault: { readonly kind: NetworkFault; readonly echo: string } | null = null;
+  readonly #tls: ProxyTls | undefined;
   #port = 0;
 
-  constructor(url: string) {
+  constructor(url: string, tls?: ProxyTls) {
     const { hostname, port } = new URL(url);
     this.#target = { host: hostname, port: Number(port) };
-    this.#server = createServer((socket) => this.#serve(this.#track(socket)));
+    this.#tls = tls;
+    const serve = (socket: Socket) => this.#serve(this.#track(socket));
+    this.#server =
+      tls === undefined ? createServer(serve) : createTlsServer({ cert: tls.certificate, key: tls.key }, serve);
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `${this.#tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.#port}`;
   }
 
   async listen(): Promise<void> {
@@ -72,7 +83,9 @@ export class FaultProxy {
       client.resume();
       return;
     }
-    const server = this.#track(connect(this.#target));
+    const server = this.#track(
+      this.#tls === undefined ? connect(this.#target) : connectTls({ ...this.#target, ca: this.#tls.certificate }),
+    );
     client.pipe(server);
     client.once('close', () => server.destroy());
     server.once('close', () => client.destroy());
