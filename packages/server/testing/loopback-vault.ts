@@ -15,6 +15,8 @@ export interface LoopbackVault {
   readonly secretId: string;
   /** Paths below the mount → the fields there. */
   readonly secrets: Map<string, Readonly<Record<string, string>>>;
+  /** Of paths that are not at version 1. */
+  readonly versions: Map<string, number>;
   /** Method and path of each request, in order. */
   readonly requests: string[];
   trouble: Trouble;
@@ -35,6 +37,7 @@ export async function openLoopbackVault(options: LoopbackVaultOptions = {}): Pro
     roleId: 'role-of-tests',
     secretId: options.secretId ?? 'secret-id-of-tests',
     secrets: new Map(Object.entries(options.secrets ?? {})),
+    versions: new Map<string, number>(),
     requests: [] as string[],
     trouble: 'none' as Trouble,
     delayMilliseconds: 0,
@@ -146,7 +149,8 @@ function kv(state: State, method: string, path: string, send: (status: number, c
   }
   const fields = state.secrets.get(name ?? '');
   if (fields === undefined) return send(404, { errors: [] });
-  const metadata = { version: 1, created_time: '2030-01-02T03:04:05.678Z', deletion_time: '', destroyed: false };
+  const version = state.versions.get(name ?? '') ?? 1;
+  const metadata = { version, created_time: '2030-01-02T03:04:05.678Z', deletion_time: '', destroyed: false };
   if (api === 'data') return send(200, { data: { data: fields, metadata } });
   return send(200, {
     data: { subkeys: Object.fromEntries(Object.keys(fields).map((each) => [each, null])), metadata },

@@ -29,6 +29,9 @@ const Drifted = Closed({
   source: Type.String(),
   version: Type.String({ description: 'What it got' }),
   currentVersion: Type.Optional(Type.String({ description: 'Absent: the secret is deleted' })),
+  checkedAt: Type.Optional(
+    Type.String({ format: 'date-time', description: 'When the backend of an integration was last asked' }),
+  ),
   deliveredAt: Time,
 });
 

@@ -119,6 +119,8 @@ async function update(context: CommandContext, args: IntegrationChange): Promise
     })
     .where('id', '=', row.id)
     .execute();
+  // Elsewhere the same key may have the same version and be something else.
+  if (args.isSetUpAnew) await context.db.deleteFrom('source_versions').where('source_id', '=', row.id).execute();
   if (args.dropped.length > 0) {
     await context.db
       .deleteFrom('integration_credentials')
@@ -206,7 +208,12 @@ async function remove(
 /** What is left of integrations after this: their ids in uses, receipts and the audit log. */
 async function removeRows({ db }: CommandContext, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
-  for (const table of ['integration_keys', 'integration_credentials', 'integration_assignments'] as const)
+  for (const table of [
+    'integration_keys',
+    'integration_credentials',
+    'integration_assignments',
+    'source_versions',
+  ] as const)
     await db.deleteFrom(table).where('source_id', 'in', ids).execute();
   await db.deleteFrom('integrations').where('id', 'in', ids).execute();
   await db.deleteFrom('sources').where('id', 'in', ids).execute();

@@ -1,3 +1,4 @@
+import { versionCommands } from './version-commands.ts';
 import { StrongroomError } from '@strongroom/contract/core';
 import { type CommandContext, hotStatement } from '../store/store.ts';
 import { type ReceiptRow, writeReceipts } from './receipts.ts';
@@ -184,6 +185,7 @@ async function record(): Promise<void> {
 }
 
 export const launchCommands = {
+  ...versionCommands,
   'launches.create': create,
   'launches.deliver': deliver,
   'launches.refuse': refuse,

@@ -25,6 +25,7 @@ export interface DriftItem {
   readonly source: string;
   readonly version: string;
   readonly currentVersion?: string;
+  readonly checkedAt?: string;
   readonly deliveredAt: string;
 }
 
@@ -175,6 +176,7 @@ function itemOf(row: DriftRow, now: number): DriftItem {
     source: row.source_name ?? '',
     version: row.version,
     ...(row.current_version === null ? {} : { currentVersion: row.current_version }),
+    ...(row.observed_at === null ? {} : { checkedAt: timeText(row.observed_at) }),
     deliveredAt: timeText(row.delivered_at),
   };
 }

@@ -4,7 +4,7 @@ import type { QueryContext } from '../store/store.ts';
 export interface DriftFilter {
   /** The domain whose workloads are looked at; absent: all domains. */
   readonly scopeId?: string;
-  /** Only secrets of this scope; absent: all. */
+  /** Only secrets of sources of this scope; absent: all. */
   readonly targetScopeId?: string;
   readonly secretId?: string;
   /** Also launches that have ended. */
@@ -33,18 +33,27 @@ export interface DriftRow {
   readonly source_name: string | null;
   readonly version: string;
   readonly current_version: string | null;
+  /** When the backend of an integration last said so; null of managed secrets, whose version is known. */
+  readonly observed_at: number | null;
   readonly delivered_at: number;
 }
 
-/** The version that a launch would get now: `epoch.n`; null of a deleted or purged secret. */
-const current = sql<
-  string | null
->`case when secrets.id is null or secrets.deleted_at is not null then null else cast(secrets.current_epoch as text) || '.' || cast(secrets.current_version as text) end`;
-const isOutdated = sql<boolean>`(${current} is null or ${current} <> receipts.version)`;
+/**
+ * The version that a launch would get now: `epoch.n` of a managed secret, null of a deleted or purged one; what the backend
+ * of an integration said last, null of a key that is gone there.
+ */
+const current = sql<string | null>`case
+  when receipts.secret_id is null then source_versions.version
+  when secrets.id is null or secrets.deleted_at is not null then null
+  else cast(secrets.current_epoch as text) || '.' || cast(secrets.current_version as text) end`;
+/** What a backend was not asked for yet, or has no version of, is not known to be outdated. */
+const isOutdated = sql<boolean>`case
+  when receipts.secret_id is null then source_versions.is_absent = 1
+    or (source_versions.version is not null and source_versions.version <> receipts.version)
+  else ${current} is null or ${current} <> receipts.version end`;
 
 /**
- * Receipts whose version is not the secret's current one, newest launch first. Versions are `epoch.n`; a deleted or purged
- * secret has no current version.
+ * Receipts whose version is not the current one, newest launch first.
  */
 async function drift({ db }: QueryContext, args: DriftFilter): Promise<DriftRow[]> {
   let query = db
@@ -53,6 +62,11 @@ async function drift({ db }: QueryContext, args: DriftFilter): Promise<DriftRow[
     .innerJoin('scopes', 'scopes.id', 'launches.scope_id')
     .leftJoin('secrets', 'secrets.id', 'receipts.secret_id')
     .leftJoin('sources', 'sources.id', 'receipts.source_id')
+    .leftJoin('source_versions', (join) =>
+      join
+        .onRef('source_versions.source_id', '=', 'receipts.source_id')
+        .onRef('source_versions.key', '=', 'receipts.target_key'),
+    )
     .leftJoin('principals', 'principals.id', 'launches.subject_id')
     .leftJoin('configurations', 'configurations.id', 'launches.configuration_id')
     .select([
@@ -74,14 +88,14 @@ async function drift({ db }: QueryContext, args: DriftFilter): Promise<DriftRow[
       'sources.name as source_name',
       sql<string>`receipts.version`.as('version'),
       current.as('current_version'),
+      'source_versions.observed_at',
       sql<number>`receipts.delivered_at`.as('delivered_at'),
     ])
     .where('receipts.delivered_at', 'is not', null)
     .where('receipts.version', 'is not', null)
-    .where('receipts.secret_id', 'is not', null)
     .where(isOutdated);
   if (args.scopeId !== undefined) query = query.where('launches.scope_id', '=', args.scopeId);
-  if (args.targetScopeId !== undefined) query = query.where('secrets.scope_id', '=', args.targetScopeId);
+  if (args.targetScopeId !== undefined) query = query.where('sources.scope_id', '=', args.targetScopeId);
   if (args.secretId !== undefined) query = query.where('receipts.secret_id', '=', args.secretId);
   if (!args.includesEnded) query = query.where('launches.ended_at', 'is', null);
   const { before } = args;
@@ -114,13 +128,17 @@ async function drifted(
     .selectFrom('launches')
     .innerJoin('receipts', 'receipts.launch_id', 'launches.id')
     .leftJoin('secrets', 'secrets.id', 'receipts.secret_id')
+    .leftJoin('source_versions', (join) =>
+      join
+        .onRef('source_versions.source_id', '=', 'receipts.source_id')
+        .onRef('source_versions.key', '=', 'receipts.target_key'),
+    )
     .select(['launches.id', 'launches.kind', 'launches.created_at', 'launches.configuration_id'])
     .distinct()
     .where('launches.scope_id', '=', args.scopeId)
     .where('launches.ended_at', 'is', null)
     .where('receipts.delivered_at', 'is not', null)
     .where('receipts.version', 'is not', null)
-    .where('receipts.secret_id', 'is not', null)
     .where(isOutdated)
     .orderBy('launches.kind')
     .orderBy('launches.created_at')
@@ -129,7 +147,55 @@ async function drifted(
     .execute();
 }
 
+/** A key of an integration that something running got. */
+export interface HeldKey {
+  readonly source_id: string;
+  readonly source_name: string;
+  readonly scope_id: string;
+  readonly scope_name: string;
+  readonly key: string;
+}
+
+/** Keys of live receipts whose backend was not asked since `before`, the longest not asked first. */
+async function heldKeys(
+  { db }: QueryContext,
+  args: { readonly now: number; readonly before: number; readonly limit: number },
+): Promise<HeldKey[]> {
+  return db
+    .selectFrom('launches')
+    .innerJoin('receipts', 'receipts.launch_id', 'launches.id')
+    .innerJoin('integrations', 'integrations.id', 'receipts.source_id')
+    .innerJoin('scopes', 'scopes.id', 'integrations.scope_id')
+    .leftJoin('source_versions', (join) =>
+      join
+        .onRef('source_versions.source_id', '=', 'receipts.source_id')
+        .onRef('source_versions.key', '=', 'receipts.target_key'),
+    )
+    .select([
+      'receipts.source_id',
+      'integrations.name as source_name',
+      'integrations.scope_id',
+      'scopes.name as scope_name',
+      'receipts.target_key as key',
+      sql<number>`coalesce(source_versions.asked_at, 0)`.as('asked_at'),
+    ])
+    .distinct()
+    .where('launches.ended_at', 'is', null)
+    .where('receipts.delivered_at', 'is not', null)
+    .where('receipts.version', 'is not', null)
+    .where((column) =>
+      column.or([column('launches.kind', '=', 'run'), column('launches.heartbeat_until', '>', args.now)]),
+    )
+    .where(sql<boolean>`coalesce(source_versions.asked_at, 0) <= ${args.before}`)
+    .orderBy('asked_at')
+    .orderBy('receipts.source_id')
+    .orderBy('receipts.target_key')
+    .limit(args.limit)
+    .execute();
+}
+
 export const launchQueries = {
+  'launches.heldKeys': heldKeys,
   'launches.drifted': drifted,
   'launches.drift': drift,
 };

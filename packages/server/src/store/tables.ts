@@ -375,6 +375,19 @@ export interface Tables {
     generation: number;
     seen_at: number;
   };
+  /** Current versions of keys that live receipts name, as their backend said when it was last asked. */
+  source_versions: {
+    source_id: string;
+    key: string;
+    /** Null where the key is absent, or the backend has no versions of single keys. */
+    version: string | null;
+    is_absent: number;
+    /** When the backend last answered; null: never yet. */
+    observed_at: number | null;
+    /** The code of what went wrong when it was last asked. */
+    failure: string | null;
+    asked_at: number;
+  };
   /** Ambient identities of the server, made by platform administrators. */
   profiles: {
     id: string;

@@ -4,6 +4,7 @@ import { initial } from './0001-initial.ts';
 import { secretSearch } from './0002-secret-search.ts';
 import { integrations } from './0003-integrations.ts';
 import { managedStores } from './0004-managed-stores.ts';
+import { sourceVersions } from './0005-source-versions.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -12,4 +13,4 @@ export interface Migration {
 }
 
 /** In order; a migration's number is its position, from 1. */
-export const migrations: readonly Migration[] = [initial, secretSearch, integrations, managedStores];
+export const migrations: readonly Migration[] = [initial, secretSearch, integrations, managedStores, sourceVersions];
