@@ -6,6 +6,7 @@ export * from './names.ts';
 export * from './presets.ts';
 export * from './reference.ts';
 export * from './roles.ts';
+export { type StoreName, storeNames } from './store-names.ts';
 export * from './route.ts';
 export * from './openapi.ts';
 export { errorsPage, permissionsPage, routesPage } from './reference-pages.ts';
