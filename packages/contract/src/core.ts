@@ -10,4 +10,5 @@ export { isPath, isPathSegment } from './path-segments.ts';
 export * from './presets.ts';
 export * from './reference.ts';
 export * from './roles.ts';
+export * from './store-names.ts';
 export { checkVaultSegments, formatVaultPath, parseVaultPath, type VaultPath } from './vault-path.ts';

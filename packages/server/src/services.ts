@@ -39,6 +39,8 @@ import { LaunchService } from './launches/service.ts';
 import { createDatabaseSource } from './launches/sources/database-source.ts';
 import { createIntegrationSource } from './launches/sources/integration-source.ts';
 import { sourcesOf } from './launches/sources/source.ts';
+import type { OpenManagedStore } from './managed-stores/opened-stores.ts';
+import { createManagedStores, type ManagedStoreParts } from './managed-stores/parts.ts';
 import { Features } from './operation/features.ts';
 import type { Log } from './operation/log.ts';
 import type { Metrics } from './operation/metrics.ts';
@@ -73,6 +75,8 @@ export interface ServiceParts {
   /** The only way to addresses that somebody typed. */
   readonly egress: OpenEgress;
   readonly loadBackend: LoadBackend;
+  /** For scopes whose values are outside the database. */
+  readonly openManagedStore: OpenManagedStore;
   /** Of leases; unique per process start. */
   readonly holder: string;
   /** In place of sealing to the workload's key: for measuring what the rest of a delivery takes. */
@@ -87,6 +91,7 @@ export interface Services {
   /** Backends of integrations, for whoever resolves references to them. */
   readonly backends: OpenedBackends;
   readonly keyIndex: KeyIndex;
+  readonly managed: ManagedStoreParts;
   readonly handlers: HandlersOf<typeof routes>;
 }
 
@@ -105,12 +110,14 @@ export function createServices(parts: ServiceParts): Services {
   });
 
   const reader = new SecretReader(store, keyring, access);
-  const secrets = new Secrets(store, keyring, reader, {
+  const managed = createManagedStores(store, keyring, parts.openManagedStore);
+  const secretLimits = {
     valueBytes: limits.valueBytes,
     keysPerScope: limits.keysPerScope,
     keptVersions: limits.secretVersions,
     retentionDays: limits.deletedRetentionDays,
-  });
+  };
+  const secrets = new Secrets(store, keyring, reader, secretLimits, managed.writes);
   const { backends, keyIndex, handlers: ofIntegrations } = createIntegrations(parts, access);
   const importer = new SecretImporter({
     store,
@@ -118,10 +125,11 @@ export function createServices(parts: ServiceParts): Services {
     reader,
     openIntegration: integrationSources(store, access, backends),
     maxValueBytes: limits.valueBytes,
+    writes: managed.writes,
   });
 
   const sources = sourcesOf({
-    managed: { DATABASE: createDatabaseSource(keyring) },
+    managed: { DATABASE: createDatabaseSource(keyring), KUBERNETES: managed.source, VAULT: managed.source },
     integrations: createIntegrationSource(backends, keyring),
   });
   const resolver = new Resolver(store, access, sources, () => features.isEnabled('secretsV2'));
@@ -141,13 +149,22 @@ export function createServices(parts: ServiceParts): Services {
     runs,
     backends,
     keyIndex,
+    managed,
     handlers: {
       ...identities.handlers,
       ...memberHandlers(members),
       ...grantHandlers(members),
       ...bundleHandlers(new Bundles(store, access, keyring), new BundleAssets(store, access, keyring)),
       ...explainHandlers(new Explain(store, access, whoMay)),
-      ...domainHandlers(new Domains({ store, access, keys: keyring, onDelete: (id) => keyring.forgetScope(id) })),
+      ...domainHandlers(
+        new Domains({
+          store,
+          access,
+          keys: keyring,
+          onDelete: (id) => keyring.forgetScope(id),
+          managed: settings.managed,
+        }),
+      ),
       ...keyHandlers(store, keyring, access, { kind: 'file', path: settings.kek.file }),
       ...secretHandlers({ secrets, reader, importer }, secretKnowledge(access, whoMay, drift)),
       ...ofIntegrations,

@@ -16,6 +16,8 @@ import { loadBackend } from './integrations/load-backend.ts';
 import { openKekFile } from './keys/kek-file.ts';
 import { type AuditKeyMaterial, type Keyring, openKeyring } from './keys/keyring.ts';
 import { firstKitName, writeRecoveryKit } from './keys/recovery.ts';
+import { applyConfiguredStores } from './managed-stores/choice.ts';
+import { createOpenManagedStore } from './managed-stores/open-managed-store.ts';
 import { periodicJobs } from './operation/jobs.ts';
 import { isLoopback, listenProblems } from './operation/listen-rules.ts';
 import type { Log } from './operation/log.ts';
@@ -34,6 +36,8 @@ export interface StartOptions {
   readonly sealer?: ServiceParts['sealer'];
   /** In place of the backends that there are. */
   readonly loadBackend?: ServiceParts['loadBackend'];
+  /** In place of Kubernetes and Vault as managed stores. */
+  readonly openManagedStore?: ServiceParts['openManagedStore'];
 }
 
 export interface RunningServer {
@@ -86,7 +90,7 @@ export async function startServer({ configuration, log, ...replaced }: StartOpti
 async function open(
   configuration: LoadedConfiguration,
   log: Log,
-  replaced: Pick<StartOptions, 'sealer' | 'loadBackend'>,
+  replaced: Pick<StartOptions, 'sealer' | 'loadBackend' | 'openManagedStore'>,
   closers: (() => Promise<void> | void)[],
   closeAll: () => Promise<void>,
 ): Promise<RunningServer> {
@@ -99,6 +103,7 @@ async function open(
   closers.push(() => keyring.close());
   const { auditKeys, background } = await openAudit(store, keyring, configuration, log);
   closers.push(() => background.stop());
+  await applyConfiguredStores(store, settings.managed);
 
   let isStopping = false;
   const metrics = new Metrics();
@@ -116,17 +121,21 @@ async function open(
     isStopping: () => isStopping,
     egress: egress.open,
     loadBackend: replaced.loadBackend ?? loadBackend,
+    openManagedStore:
+      replaced.openManagedStore ??
+      createOpenManagedStore({ settings: settings.managed, keys: keyring, egress: egress.open }),
     holder,
     sealer: replaced.sealer,
   });
   closers.push(() => services.backends.close());
+  closers.push(() => services.managed.stores.close());
   closers.push(() => services.identities.close());
   const first = await bootstrapIdentities(store, keyring, { bootstrapTokenFile: settings.bootstrapTokenFile });
   await services.runs.open();
   closers.push(() => services.runs.close());
 
   const scheduler = new Scheduler(store, holder, log);
-  scheduler.start(periodicJobs(store, keyring, services.keyIndex));
+  scheduler.start(periodicJobs(store, keyring, services.keyIndex, services.managed));
   closers.push(() => scheduler.stop());
   const metricsServer =
     settings.metricsListen === undefined ? undefined : await listenForMetrics(metrics, settings.metricsListen);

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { FreeText, Id, Label, Time } from '../names.ts';
+import { storeNames } from '../store-names.ts';
 import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
 
 const DisplayName = Type.String({ maxLength: 200 });
@@ -9,6 +10,7 @@ const Domain = Closed({
   name: Label,
   displayName: Type.String(),
   description: Type.String(),
+  store: Type.Enum([...storeNames], { description: 'Where the values of its secrets are' }),
   revision: Type.Integer({ description: 'The ETag; send it as If-Match to change only what you read' }),
   createdAt: Time,
   updatedAt: Time,
@@ -41,6 +43,11 @@ export const domainRoutes = [
       name: Label,
       displayName: Type.Optional(DisplayName),
       description: Type.Optional(FreeText),
+      store: Type.Optional(
+        Type.Enum([...storeNames], {
+          description: 'Where the values of its secrets will be; as configured without it',
+        }),
+      ),
     }),
     status: 201,
     response: Domain,
@@ -62,14 +69,19 @@ export const domainRoutes = [
     id: 'updateDomain',
     method: 'PATCH',
     path: '/v1/domains/{domain}',
-    summary: 'Change what a domain is called and described as; its name stays',
+    summary:
+      'Change what a domain is called and described as, or, while it holds no secret, where its values will be; its name stays',
     tag: 'domains',
     access: { kind: 'scope', action: 'domain.manage' },
     params: domainParams,
-    body: Closed({ displayName: Type.Optional(DisplayName), description: Type.Optional(FreeText) }),
+    body: Closed({
+      displayName: Type.Optional(DisplayName),
+      description: Type.Optional(FreeText),
+      store: Type.Optional(Type.Enum([...storeNames])),
+    }),
     status: 200,
     response: Domain,
-    errors: ['version_conflict'],
+    errors: ['state_conflict', 'version_conflict'],
     ifMatch: true,
   }),
   route({

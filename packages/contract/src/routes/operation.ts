@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { Closed, route } from '../route.ts';
+import { storeNames } from '../store-names.ts';
 
 const FeatureState = Closed({
   enabled: Type.Boolean(),
@@ -24,11 +25,20 @@ const Limits = Closed({
   runLogRetentionDays: Type.Integer({ description: 'Days a run’s log is kept' }),
 });
 
+const StoreState = Closed({
+  store: Type.Enum([...storeNames]),
+  setBy: Type.Union([Type.Literal('default'), Type.Literal('configuration'), Type.Literal('api')]),
+});
+
 const Settings = Closed({
   version: Type.String(),
   features: Closed({ secretsV2: FeatureState }),
   limits: Limits,
   runner: Type.Union([Type.Literal('process'), Type.Literal('none')]),
+  managedStores: Closed(
+    { admin: StoreState, global: StoreState, domains: StoreState },
+    { description: 'Where values are: of the admin scope, of the global one, and of new domains that choose nothing' },
+  ),
   store: Type.Union([Type.Literal('sqlite'), Type.Literal('postgres')]),
 });
 
@@ -108,12 +118,24 @@ export const operationRoutes = [
     id: 'updateSettings',
     method: 'PATCH',
     path: '/v1/settings',
-    summary: 'Turn a feature on or off, unless the configuration sets it',
+    summary: 'Turn a feature on or off, or choose the store of a scope without secrets, unless the configuration does',
     tag: 'operation',
     access: { kind: 'platform', action: 'settings.manage' },
-    body: Closed({
-      features: Closed({ secretsV2: Closed({ enabled: Type.Boolean() }) }),
-    }),
+    body: Closed(
+      {
+        features: Type.Optional(Closed({ secretsV2: Closed({ enabled: Type.Boolean() }) })),
+        managedStores: Type.Optional(
+          Closed(
+            {
+              admin: Type.Optional(Type.Enum([...storeNames])),
+              global: Type.Optional(Type.Enum([...storeNames])),
+            },
+            { minProperties: 1 },
+          ),
+        ),
+      },
+      { minProperties: 1 },
+    ),
     status: 200,
     response: Settings,
     ifMatch: true,

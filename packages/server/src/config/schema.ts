@@ -1,6 +1,7 @@
-import { Closed } from '@strongroom/contract';
+import { Closed, kubernetesStore, storeNames, vaultBackend } from '@strongroom/contract';
 import { type Static, type TSchema, Type } from 'typebox';
 import { logLevels } from '../operation/log.ts';
+import { vaultAccess } from './vault-access.ts';
 
 const mebibyte = 1024 * 1024;
 const Path = (description: string) => Type.String({ minLength: 1, maxLength: 4096, description });
@@ -13,6 +14,12 @@ const Address = (description: string, options: { readonly default?: string } = {
 const List = (item: TSchema, description: string) => Type.Array(item, { maxItems: 1000, description, default: [] });
 const Limit = (minimum: number, maximum: number, byDefault: number, description: string) =>
   Type.Integer({ minimum, maximum, default: byDefault, description });
+
+const StoreChoice = (description: string) =>
+  Type.Union(
+    storeNames.map((name) => Type.Literal(name)),
+    { description },
+  );
 
 /**
  * Every setting there is. The names here are those of the YAML file; the variable of `limits.valueBytes` is
@@ -85,6 +92,23 @@ export const ConfigurationSchema = Closed({
         }),
       ),
       proxyFile: Type.Optional(Path('File that holds egress.proxy')),
+    },
+    { default: {} },
+  ),
+  stores: Closed(
+    {
+      default: Type.Optional(StoreChoice('Managed store of admin, global and new domains that choose no other')),
+      admin: Type.Optional(StoreChoice('Managed store of the admin scope; set here, the API cannot change it')),
+      global: Type.Optional(StoreChoice('Managed store of the global scope; set here, the API cannot change it')),
+      domains: Type.Optional(StoreChoice('Managed store of new domains that choose no other')),
+    },
+    { default: {} },
+  ),
+  kubernetes: Closed(kubernetesStore.settings.properties, { default: {} }),
+  vault: Closed(
+    {
+      ...vaultAccess,
+      path: Type.Optional(vaultBackend.settings.properties.path),
     },
     { default: {} },
   ),

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { AllowEntryError, isProxyUrl, parseAllowEntry } from '@strongroom/backends/egress';
 import type { LogLevel } from '../operation/log.ts';
 import type { Ambient, Environment } from './environment.ts';
+import { buildManagedSettings, type ManagedSettings } from './managed-settings.ts';
 import type { Configuration } from './schema.ts';
 
 export interface ListenAddress {
@@ -30,6 +31,7 @@ export interface Settings {
   readonly metricsListen: ListenAddress | undefined;
   readonly logLevel: LogLevel;
   readonly egress: { readonly allow: readonly string[]; readonly hasProxy: boolean };
+  readonly managed: ManagedSettings;
   readonly features: { readonly secretsV2: { readonly enabled: boolean; readonly setBy: 'default' | 'configuration' } };
   readonly limits: Configuration['limits'];
   readonly isProduction: boolean;
@@ -118,6 +120,7 @@ export function buildSettings(context: BuildContext, secrets: Secrets, ambient: 
         : listenAddress(context, 'metricsListen', configuration.metricsListen),
     logLevel: configuration.logLevel,
     egress: { allow: egressEntries(context), hasProxy: secrets.egressProxy !== undefined },
+    managed: buildManagedSettings(context, path),
     features: {
       secretsV2: {
         enabled: configuration.features.secretsV2.enabled,

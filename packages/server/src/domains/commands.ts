@@ -1,8 +1,11 @@
-import { StrongroomError } from '@strongroom/contract/core';
+import { type StoreName, StrongroomError } from '@strongroom/contract/core';
 import { requireDomain } from '../access/command-parts.ts';
 import { defaultBundleIdOf } from '../access/default-bundle.ts';
 import type { Actor } from '../identities/actor.ts';
 import { removeIntegrationsOf } from '../integrations/commands.ts';
+import { chooseStore } from '../managed-stores/commands.ts';
+import { choiceEvent } from '../managed-stores/choice-event.ts';
+import { sourceTypeOf, storeNameOf } from '../managed-stores/store-names.ts';
 import { keyCommands } from '../keys/commands.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
@@ -12,17 +15,22 @@ export interface DomainRecord {
   readonly name: string;
   readonly displayName: string;
   readonly description: string;
+  readonly store: StoreName;
   readonly revision: number;
   readonly createdAt: number;
   readonly updatedAt: number;
 }
 
-export function domainRecord(row: Tables['scopes']): DomainRecord {
+/** A scope with the type of its managed source. */
+export type DomainRow = Tables['scopes'] & { readonly source_type: Tables['sources']['type'] };
+
+export function domainRecord(row: DomainRow): DomainRecord {
   return {
     id: row.id,
     name: row.name,
     displayName: row.display_name,
     description: row.description,
+    store: storeNameOf(row.source_type),
     revision: row.revision,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -36,6 +44,8 @@ export interface CreateDomainArgs {
   readonly name: string;
   readonly displayName: string;
   readonly description: string;
+  /** Where its values will be; the database without it. */
+  readonly store?: StoreName;
   /** Becomes OWNER; null when the server itself makes the domain. */
   readonly ownerId: string | null;
 }
@@ -43,6 +53,7 @@ export interface CreateDomainArgs {
 /** The domain, its default bundle, its managed source and its first OWNER, all or nothing. @throws StrongroomError `already_exists` */
 async function createDomain(context: CommandContext, args: CreateDomainArgs): Promise<DomainRecord> {
   const { db, now } = context;
+  const type = sourceTypeOf(args.store ?? 'database');
   const created = { created_at: now, created_by: args.actor.principal };
   const scope: Tables['scopes'] = {
     id: args.id,
@@ -79,7 +90,7 @@ async function createDomain(context: CommandContext, args: CreateDomainArgs): Pr
     .execute();
   await db
     .insertInto('sources')
-    .values({ id: args.sourceId, scope_id: args.id, name: 'managed', type: 'DATABASE', created_at: now })
+    .values({ id: args.sourceId, scope_id: args.id, name: 'managed', type, created_at: now })
     .execute();
   if (args.ownerId !== null) {
     await db
@@ -96,7 +107,7 @@ async function createDomain(context: CommandContext, args: CreateDomainArgs): Pr
     object: { type: 'domain', id: args.id, name: args.name },
     because: ['create', ...(args.ownerId === null ? [] : ['preset:OWNER'])],
   });
-  return domainRecord(scope);
+  return domainRecord({ ...scope, source_type: type });
 }
 
 export interface UpdateDomainArgs {
@@ -104,10 +115,12 @@ export interface UpdateDomainArgs {
   readonly id: string;
   readonly displayName?: string;
   readonly description?: string;
+  /** Only while it holds no secret. */
+  readonly store?: StoreName;
   readonly expectedRevision?: number;
 }
 
-/** @throws StrongroomError `not_found`, `revision_mismatch` */
+/** @throws StrongroomError `not_found`, `revision_mismatch`; `state_conflict` for another store while it holds secrets */
 async function updateDomain(context: CommandContext, args: UpdateDomainArgs): Promise<DomainRecord> {
   const scope = await requireDomain(context, args.id);
   requireRevision(scope, args.expectedRevision);
@@ -124,12 +137,27 @@ async function updateDomain(context: CommandContext, args: UpdateDomainArgs): Pr
     .set({ display_name, description, revision, updated_at })
     .where('id', '=', scope.id)
     .execute();
+  if (args.store !== undefined) {
+    const chosen = { id: scope.id, name: scope.name };
+    await chooseStore(context, {
+      scopeId: scope.id,
+      type: sourceTypeOf(args.store),
+      audit: choiceEvent(args.actor, chosen, args.store),
+    });
+  }
+  const source = await context.db
+    .selectFrom('sources')
+    .select('type')
+    .where('scope_id', '=', scope.id)
+    .where('name', '=', 'managed')
+    .executeTakeFirstOrThrow();
   const fields = [
+    ...(args.store === undefined ? [] : ['store']),
     ...(args.displayName === undefined ? [] : ['displayName']),
     ...(args.description === undefined ? [] : ['description']),
   ];
   context.audit(domainEvent(args.actor, scope, ['update', ...fields]));
-  return domainRecord(changed);
+  return domainRecord({ ...changed, source_type: source.type });
 }
 
 export interface DeleteDomainArgs {

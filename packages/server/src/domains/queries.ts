@@ -11,20 +11,23 @@ async function listDomains(
   const { ids, q, after, limit } = args;
   let query = db
     .selectFrom('scopes')
-    .selectAll()
+    .innerJoin('sources', 'sources.scope_id', 'scopes.id')
+    .selectAll('scopes')
+    .select('sources.type as source_type')
+    .where('sources.name', '=', 'managed')
     .where('kind', '=', 'domain')
     .where('deleted_at', 'is', null)
-    .orderBy('name')
+    .orderBy('scopes.name')
     .limit(limit);
-  if (ids !== null) query = query.where('id', 'in', ids.length === 0 ? [''] : ids);
+  if (ids !== null) query = query.where('scopes.id', 'in', ids.length === 0 ? [''] : ids);
   if (q !== null) {
     const pattern = containing(q);
     query = query.where(
-      sql<boolean>`(lower(name) like ${pattern} escape '\\' or lower(display_name) like ${pattern} escape '\\')`,
+      sql<boolean>`(lower(scopes.name) like ${pattern} escape '\\' or lower(display_name) like ${pattern} escape '\\')`,
     );
   }
   const [name] = after ?? [];
-  if (name !== undefined) query = query.where('name', '>', name);
+  if (name !== undefined) query = query.where('scopes.name', '>', name);
   return (await query.execute()).map(domainRecord);
 }
 

@@ -1,11 +1,13 @@
-import { StrongroomError, type Action } from '@strongroom/contract';
+import { type Action, type StoreName, StrongroomError } from '@strongroom/contract';
 import { isDomainOwner } from '../access/decide.ts';
 import { readPage, type PageOf, type PageRequest } from '../access/pages.ts';
 import { actionsOn, type ActionAnswer } from '../access/refusal.ts';
 import type { AccessService } from '../access/service.ts';
 import type { AccessSnapshot, Caller, Resource, ScopeRef } from '../access/types.ts';
+import type { ManagedSettings } from '../config/managed-settings.ts';
 import { actorOf } from '../identities/actor.ts';
 import type { Keys } from '../keys/keys.ts';
+import { requireConfigured } from '../managed-stores/choice.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { domainRecord, type DomainRecord } from './commands.ts';
@@ -15,6 +17,7 @@ export interface DomainView {
   readonly name: string;
   readonly displayName: string;
   readonly description: string;
+  readonly store: StoreName;
   readonly revision: number;
   readonly createdAt: string;
   readonly updatedAt: string;
@@ -24,6 +27,8 @@ export interface DomainView {
 export interface DomainText {
   readonly displayName?: string;
   readonly description?: string;
+  /** Where its values will be. */
+  readonly store?: StoreName;
 }
 
 export interface DomainsParts {
@@ -32,6 +37,7 @@ export interface DomainsParts {
   readonly keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
   /** After the commit: drops what this process still holds of the domain, such as its opened keys. */
   readonly onDelete: (scopeId: string) => void;
+  readonly managed: Pick<ManagedSettings, 'stores' | 'vault'>;
 }
 
 /** What a domain's page offers, with reasons. */
@@ -60,12 +66,14 @@ export class Domains {
   readonly #access: AccessService;
   readonly #keys: DomainsParts['keys'];
   readonly #onDelete: DomainsParts['onDelete'];
+  readonly #managed: DomainsParts['managed'];
 
   constructor(parts: DomainsParts) {
     this.#store = parts.store;
     this.#access = parts.access;
     this.#keys = parts.keys;
     this.#onDelete = parts.onDelete;
+    this.#managed = parts.managed;
   }
 
   /** Those the caller sees. @throws StrongroomError `cursor_invalid` */
@@ -85,6 +93,8 @@ export class Domains {
     input: { readonly name: string } & DomainText,
     idempotency?: IdempotencyKey,
   ): Promise<DomainView> {
+    const store = input.store ?? this.#managed.stores.domains ?? 'database';
+    requireConfigured(store, this.#managed, '/store');
     const record = await this.#store.execute(
       'domains.create',
       {
@@ -94,6 +104,7 @@ export class Domains {
         name: input.name,
         displayName: input.displayName ?? input.name,
         description: input.description ?? '',
+        store,
         ownerId: caller.id,
       },
       idempotency === undefined ? {} : { idempotency },
@@ -106,9 +117,12 @@ export class Domains {
   async get(caller: Caller, scope: ScopeRef): Promise<DomainView> {
     const row = await this.#store.db
       .selectFrom('scopes')
-      .selectAll()
-      .where('id', '=', scope.id)
-      .where('deleted_at', 'is', null)
+      .innerJoin('sources', 'sources.scope_id', 'scopes.id')
+      .selectAll('scopes')
+      .select('sources.type as source_type')
+      .where('scopes.id', '=', scope.id)
+      .where('sources.name', '=', 'managed')
+      .where('scopes.deleted_at', 'is', null)
       .executeTakeFirst();
     if (row === undefined) throw new StrongroomError('not_found');
     return domainView(caller.snapshot, domainRecord(row));
@@ -116,6 +130,7 @@ export class Domains {
 
   /** @throws StrongroomError `not_found`, `permission_missing`, `revision_mismatch` */
   async update(caller: Caller, scope: ScopeRef, changes: DomainText, expectedRevision?: number): Promise<DomainView> {
+    if (changes.store !== undefined) requireConfigured(changes.store, this.#managed, '/store');
     return this.#access.decided(caller, async (current) => {
       await this.#access.require(current, 'domain.manage', { kind: 'scope', scope });
       const record = await this.#store.execute(
@@ -164,6 +179,7 @@ function domainView(snapshot: AccessSnapshot, record: DomainRecord): DomainView 
     name: record.name,
     displayName: record.displayName,
     description: record.description,
+    store: record.store,
     revision: record.revision,
     createdAt: new Date(record.createdAt).toISOString(),
     updatedAt: new Date(record.updatedAt).toISOString(),

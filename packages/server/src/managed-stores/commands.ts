@@ -281,7 +281,10 @@ export interface ChooseStore {
  * Where the values of a scope will be. It must hold none yet, deleted ones included.
  * @throws StrongroomError `not_found`, `state_conflict`
  */
-async function choose(context: CommandContext, args: ChooseStore): Promise<{ readonly isChanged: boolean }> {
+export async function chooseStore(
+  context: CommandContext,
+  args: ChooseStore,
+): Promise<{ readonly isChanged: boolean }> {
   await countKeys(context, args.scopeId, 0, Infinity);
   const source = await context.db
     .selectFrom('sources')
@@ -309,7 +312,7 @@ async function choose(context: CommandContext, args: ChooseStore): Promise<{ rea
 }
 
 export const managedStoreCommands = {
-  'managed.choose': choose,
+  'managed.choose': chooseStore,
   'managed.begin': begin,
   'managed.commit': commit,
   'managed.abandon': abandon,

@@ -7,6 +7,7 @@ import type { Tables } from '../store/tables.ts';
 export type OutsideType = 'KUBERNETES' | 'VAULT';
 
 export interface StoreScope {
+  readonly id: string;
   readonly kind: Tables['scopes']['kind'];
   /** Of the domain; `admin` and `global` otherwise. */
   readonly name: string;
@@ -23,7 +24,7 @@ const sourceById = hotStatement<SourceRow>('managedStores.sourceById', (db) =>
   db
     .selectFrom('sources')
     .innerJoin('scopes', 'scopes.id', 'sources.scope_id')
-    .select(['sources.type', 'scopes.kind', 'scopes.name'])
+    .select(['sources.type', 'scopes.id', 'scopes.kind', 'scopes.name'])
     .where('sources.id', '=', '')
     .where('sources.name', '=', '')
     .compile(),
@@ -52,7 +53,7 @@ export class ManagedStores {
     const name = `${sourceId} ${type}`;
     let opened = this.#opened.get(name);
     if (opened === undefined) {
-      opened = this.#open(type, { kind: row.kind, name: row.name });
+      opened = this.#open(type, { id: row.id, kind: row.kind, name: row.name });
       this.#opened.set(name, opened);
       opened.catch(() => this.#opened.delete(name));
     }

@@ -6,6 +6,7 @@ import { SecretWrites } from '../secrets/secret-writes.ts';
 import { KnownEntries } from './known-entries.ts';
 import { ManagedStores, type OpenManagedStore } from './opened-stores.ts';
 import { WriteSettler } from './settler.ts';
+import { StoreWatcher } from './watcher.ts';
 import { ManagedWrites, type ManagedWritesParts } from './writes.ts';
 
 /** Everything about stores outside the database, put together. */
@@ -17,6 +18,7 @@ export interface ManagedStoreParts {
   readonly writes: SecretWrites;
   /** For launches. */
   readonly source: RemoteSource;
+  readonly watcher: StoreWatcher;
 }
 
 export function createManagedStores(
@@ -30,5 +32,6 @@ export function createManagedStores(
   const settler = new WriteSettler({ store, stores, known });
   const outside = new ManagedWrites({ store, stores, known, settler, ...options });
   const source = createManagedSource({ stores, known, settler });
-  return { stores, known, settler, writes: new SecretWrites(store, outside), source };
+  const watcher = new StoreWatcher({ store, stores, known, settler });
+  return { stores, known, settler, writes: new SecretWrites(store, outside), source, watcher };
 }

@@ -1,6 +1,7 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { FeatureName } from '@strongroom/contract';
-import type { Command } from '../store/store.ts';
+import { type ChooseStore, chooseStore } from '../managed-stores/commands.ts';
+import type { Command, CommandContext } from '../store/store.ts';
 
 /** The row of a feature flag in `settings`. */
 export function featureKey(name: FeatureName): string {
@@ -10,19 +11,30 @@ export function featureKey(name: FeatureName): string {
 export interface SetFeature {
   readonly name: FeatureName;
   readonly isEnabled: boolean;
-  readonly expectedRevision: number | null;
   readonly by: string;
 }
 
-const setFeature: Command<SetFeature, { readonly revision: number }> = async (context, args) => {
-  const key = featureKey(args.name);
+export interface UpdateSettings {
+  readonly feature: SetFeature | null;
+  readonly choices: readonly ChooseStore[];
+  /** Of the feature's row. */
+  readonly expectedRevision: number | null;
+}
+
+/** All or nothing. @throws StrongroomError `revision_mismatch`, `state_conflict` for the store of a scope that holds secrets */
+const updateSettings: Command<UpdateSettings, void> = async (context, { feature, choices, expectedRevision }) => {
+  const key = featureKey(feature?.name ?? 'secretsV2');
   const row = await context.db.selectFrom('settings').select('revision').where('key', '=', key).executeTakeFirst();
   const revision = row?.revision ?? 0;
-  if (args.expectedRevision !== null && args.expectedRevision !== revision)
-    throw new StrongroomError('revision_mismatch');
+  if (expectedRevision !== null && expectedRevision !== revision) throw new StrongroomError('revision_mismatch');
+  if (feature !== null) await setFeature(context, key, revision + 1, feature);
+  for (const choice of choices) await chooseStore(context, choice);
+};
+
+async function setFeature(context: CommandContext, key: string, revision: number, args: SetFeature): Promise<void> {
   const values = {
     value: JSON.stringify(args.isEnabled),
-    revision: revision + 1,
+    revision,
     updated_at: context.now,
     updated_by: args.by,
   };
@@ -31,10 +43,9 @@ const setFeature: Command<SetFeature, { readonly revision: number }> = async (co
     .values({ key, ...values })
     .onConflict((conflict) => conflict.column('key').doUpdateSet(values))
     .execute();
-  return { revision: revision + 1 };
-};
+}
 
 /** Goes the way of every write and writes nothing: the lane answers it, or isn't well. */
 const probe: Command<undefined, Record<string, never>> = async () => ({});
 
-export const operationCommands = { 'operation.setFeature': setFeature, 'operation.probe': probe };
+export const operationCommands = { 'operation.updateSettings': updateSettings, 'operation.probe': probe };

@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract';
 import type { KeyIndex } from '../integrations/key-index.ts';
+import type { ManagedStoreParts } from '../managed-stores/parts.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { resealRetired } from '../keys/reseal.ts';
 import { purgeable } from '../secrets/queries.ts';
@@ -8,13 +9,20 @@ import type { PeriodicJob } from './scheduler.ts';
 
 const minute = 60_000;
 const rowsAtOnce = 500;
+/** As long as an idempotency key lives. */
+const intentDays = 1;
 
 /**
  * The work that one server does for all, by name. Not here, because every server does it for itself: audit checkpoints and
  * counted denials (`audit/background.ts`), last uses and expired sessions (`identities/activity.ts`), runs and their logs
  * (`runs/service.ts`).
  */
-export function periodicJobs(store: Store, keyring: Keyring, keyIndex: KeyIndex): readonly PeriodicJob[] {
+export function periodicJobs(
+  store: Store,
+  keyring: Keyring,
+  keyIndex: KeyIndex,
+  managed: ManagedStoreParts,
+): readonly PeriodicJob[] {
   return [
     {
       name: 'idempotency-sweep',
@@ -28,7 +36,29 @@ export function periodicJobs(store: Store, keyring: Keyring, keyIndex: KeyIndex)
     {
       name: 'purge-deleted-secrets',
       everyMilliseconds: 10 * minute,
-      run: ({ signal }) => purgeDeleted(store, signal),
+      run: ({ signal }) => purgeDeleted(store, managed, signal),
+    },
+    {
+      name: 'settle-writes',
+      everyMilliseconds: 15_000,
+      run: ({ signal }) => managed.settler.settleDue(signal),
+    },
+    {
+      name: 'sweep-writes',
+      everyMilliseconds: 10 * minute,
+      run: async ({ signal }) => {
+        let removed = rowsAtOnce;
+        while (removed === rowsAtOnce && !signal.aborted)
+          ({ removed } = await store.execute('managed.sweep', {
+            keptMilliseconds: intentDays * 24 * 60 * minute,
+            limit: rowsAtOnce,
+          }));
+      },
+    },
+    {
+      name: 'watch-managed-stores',
+      everyMilliseconds: minute,
+      run: ({ signal }) => managed.watcher.round(signal),
     },
     {
       name: 'index-integrations',
@@ -58,30 +88,42 @@ async function hasRetired({ db }: Store): Promise<boolean> {
   return (await first('secret_versions')) !== undefined || (await first('integration_credentials')) !== undefined;
 }
 
-/** Ends the retention of deleted secrets: row, versions and index entry go, one audited command each. */
-async function purgeDeleted(store: Store, signal: AbortSignal): Promise<void> {
+/**
+ * Ends the retention of deleted secrets: row, versions and index entry go, one audited command each; with the entry of a store
+ * outside the database, unless it was edited there.
+ */
+async function purgeDeleted(store: Store, { writes }: ManagedStoreParts, signal: AbortSignal): Promise<void> {
   for (;;) {
     const due = await purgeable(store, { now: Date.now(), limit: rowsAtOnce });
-    for (const { id, key, scope_id } of due) {
+    let failure: unknown;
+    for (const { id, key, scope_id, source_id, source_type } of due) {
       if (signal.aborted) return;
-      await store.execute(
-        'secret.purge',
-        { secretId: id },
-        {
-          audit: [
-            {
-              principal: 'system',
-              principalName: 'system',
-              action: 'secret.manage',
-              outcome: 'allowed',
-              scope: { id: scope_id, name: '' },
-              object: { type: 'secret', id, name: key },
-              because: ['purge', 'retention-over'],
-            },
-          ],
-        },
-      );
+      const audit = {
+        principal: 'system',
+        principalName: 'system',
+        action: 'secret.manage',
+        outcome: 'allowed',
+        scope: { id: scope_id, name: '' },
+        object: { type: 'secret', id, name: key },
+        because: ['purge', 'retention-over'],
+        detail: { change: 'purge' },
+      } as const;
+      try {
+        const plan = { kind: 'purge', args: { secretId: id }, audit } as const;
+        await writes.write({
+          scopeId: scope_id,
+          source: { id: source_id, type: source_type },
+          key,
+          plan,
+          parsed: null,
+        });
+      } catch (error) {
+        // A store that is away holds up no other scope's.
+        if (source_type === 'DATABASE') throw error;
+        failure ??= error;
+      }
     }
+    if (failure !== undefined) throw failure;
     if (due.length < rowsAtOnce) return;
   }
 }

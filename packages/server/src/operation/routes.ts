@@ -35,7 +35,7 @@ export function operationHandlers(parts: OperationParts): HandlersOf<typeof oper
       return { body: view, etag: revision };
     },
     async updateSettings({ caller, body, ifMatch }) {
-      const { view, revision } = await parts.settings.update(caller, body.features.secretsV2.enabled, ifMatch);
+      const { view, revision } = await parts.settings.update(caller, body, ifMatch);
       return { body: view, etag: revision };
     },
     async runDoctor() {

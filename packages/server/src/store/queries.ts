@@ -4,6 +4,7 @@ import { identityQueries } from '../identities/queries.ts';
 import { keyQueries } from '../keys/queries.ts';
 import { secretQueries } from '../secrets/queries.ts';
 import { integrationQueries } from '../integrations/queries.ts';
+import { managedStoreQueries } from '../managed-stores/queries.ts';
 import { surfaceQueries } from '../surfaces/queries.ts';
 import { launchQueries } from '../launches/queries.ts';
 import { runQueries } from '../runs/queries.ts';
@@ -18,6 +19,7 @@ export const queries = {
   ...keyQueries,
   ...secretQueries,
   ...integrationQueries,
+  ...managedStoreQueries,
   ...surfaceQueries,
   ...launchQueries,
   ...runQueries,

@@ -22,6 +22,8 @@ export type Person = (typeof people)[number];
  * root is PLATFORM_ADMIN; con is in group `constructor`; zed stands nowhere. Each suite has domains of its own; the store and
  * its people are shared, because opening a store takes longer than a suite.
  */
+const databaseAlone = { stores: { admin: undefined, global: undefined, domains: undefined }, vault: null };
+
 export class AccessWorld {
   readonly test: TestStore<TestCommands>;
   readonly access: AccessService;
@@ -46,7 +48,13 @@ export class AccessWorld {
     this.assets = new BundleAssets(store, this.access, keys);
     this.whoMay = new WhoMay(store, this.access);
     this.explain = new Explain(store, this.access, this.whoMay);
-    this.domains = new Domains({ store, access: this.access, keys, onDelete: (id) => this.deletedScopes.push(id) });
+    this.domains = new Domains({
+      store,
+      access: this.access,
+      keys,
+      onDelete: (id) => this.deletedScopes.push(id),
+      managed: databaseAlone,
+    });
   }
 
   static async open(openStore: OpenStoreForTest, suite: string): Promise<AccessWorld> {

@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import { StrongroomError } from '@strongroom/contract';
+import type { Backend } from '@strongroom/backends';
+import { SecretValue } from '@strongroom/crypto';
+import type { ManagedSettings, VaultAccessSettings } from '../config/managed-settings.ts';
+import type { OpenEgress } from '../integrations/connection.ts';
+import type { Keys } from '../keys/keys.ts';
+import type { OpenManagedStore, StoreScope } from './opened-stores.ts';
+
+export interface OpeningParts {
+  readonly settings: ManagedSettings;
+  readonly keys: Pick<Keys, 'fingerprint'>;
+  readonly egress: OpenEgress;
+}
+
+/** One call of a backend, with its waiting for others and its retries. */
+const callMilliseconds = 20_000;
+const maxCredentialBytes = 64 * 1024;
+
+/** Opens Kubernetes and Vault as the operator has set them up; each is loaded when a scope first needs it. */
+export function createOpenManagedStore(parts: OpeningParts): OpenManagedStore {
+  return async (type, scope) => {
+    const [{ limited }, backend] = await Promise.all([
+      import('@strongroom/backends'),
+      type === 'KUBERNETES' ? openKubernetes(parts, scope) : openVault(parts, scope),
+    ]);
+    return limited(backend, { deadlineMs: callMilliseconds });
+  };
+}
+
+async function openKubernetes({ settings, keys, egress }: OpeningParts, scope: StoreScope): Promise<Backend> {
+  const { managedStores } = await import('@strongroom/backends/registry');
+  const definition = await managedStores.KUBERNETES();
+  const fingerprints = {
+    make: (value: SecretValue) => fingerprintText(keys, scope.id, value),
+    matches: async (value: SecretValue, text: string) => (await fingerprintText(keys, scope.id, value)) === text,
+  };
+  return definition.open(
+    { ...settings.kubernetes, scope: managedScope(scope), fingerprints },
+    { egress: await egress(), credential: noCredential, now: Date.now },
+  );
+}
+
+async function openVault({ settings: { vault }, egress }: OpeningParts, scope: StoreScope): Promise<Backend> {
+  if (vault === null)
+    throw new StrongroomError('not_supported', {
+      detail: 'The values of this scope are in Vault, and this server is not configured for it.',
+      hint: 'Set STRONGROOM_VAULT_ADDRESS and STRONGROOM_VAULT_PATH.',
+    });
+  const { managedStores } = await import('@strongroom/backends/registry');
+  const definition = await managedStores.VAULT();
+  const { credentialFile, ...access } = vault;
+  return definition.open(
+    { ...access, scope: managedScope(scope) },
+    { egress: await egress(), credential: readCredential(credentialFile), now: Date.now },
+  );
+}
+
+/** Compared as a whole: one of another key never matches. */
+async function fingerprintText(keys: Pick<Keys, 'fingerprint'>, scopeId: string, value: SecretValue): Promise<string> {
+  const { fingerprint, termId } = await keys.fingerprint(scopeId, value);
+  return `${termId}.${Buffer.from(fingerprint).toString('base64url')}`;
+}
+
+function managedScope({ kind, name }: StoreScope) {
+  return kind === 'domain' ? ({ kind, name } as const) : ({ kind } as const);
+}
+
+async function noCredential(name: string): Promise<SecretValue> {
+  throw new StrongroomError('internal', { detail: `Nobody asks for ${name} here.` });
+}
+
+/** What an operator's Vault is signed in to with: read anew each time, because files of tokens are exchanged. */
+export function readCredential(file: VaultAccessSettings['credentialFile']): (name: string) => Promise<SecretValue> {
+  return async (name) => {
+    const { readServiceAccountToken, serviceAccountCredential } = await import('@strongroom/backends/vault');
+    if (name === serviceAccountCredential) return readServiceAccountToken(file ?? undefined);
+    const bytes = await readFile(file ?? '').catch((cause: unknown) => {
+      const code = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
+      throw new StrongroomError('key_unavailable', {
+        detail: `The file ${String(file)} with the credential for Vault can not be read${code}.`,
+      });
+    });
+    try {
+      const text = bytes.toString('utf8').replace(/\r?\n$/, '');
+      if (text === '' || bytes.length > maxCredentialBytes || /[^!-~]/.test(text))
+        throw new StrongroomError('key_unavailable', {
+          detail: `The file ${String(file)} must hold one line of visible ASCII.`,
+        });
+      return SecretValue.fromText(text);
+    } finally {
+      bytes.fill(0);
+    }
+  };
+}
