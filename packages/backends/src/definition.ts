@@ -22,6 +22,13 @@ export interface BackendParts {
   readonly egress: Egress;
   /** Reads a credential when it is needed. The caller of it destroys the value. @throws StrongroomError when there is none */
   readonly credential: (name: string) => Promise<SecretValue>;
+  /** There when a platform administrator lends the identity that the server has where it runs; never without. */
+  readonly lent?: LentIdentity;
   /** Milliseconds; the wall clock. */
   readonly now: () => number;
+}
+
+export interface LentIdentity {
+  /** Made by the server for whom it is lent to, and shown to who trusts it (AWS: `ExternalId`). */
+  readonly externalId: string;
 }

@@ -6,6 +6,7 @@ import type { BackendDefinition } from './definition.ts';
  * that a definition takes are those that the contract declares for the kind.
  */
 export const registry = {
+  AWS: async () => (await import('./aws/index.ts')).definition,
   VAULT: async () => (await import('./vault/index.ts')).definition,
 } as const satisfies { readonly [Type in IntegrationType]: () => Promise<BackendDefinition<never>> };
 

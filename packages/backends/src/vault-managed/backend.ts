@@ -13,7 +13,8 @@ import type {
   ListPage,
   PutOptions,
 } from '../backend.ts';
-import { engineSteps, serverSteps, trySteps } from '../vault/check.ts';
+import { trySteps } from '../check-steps.ts';
+import { engineSteps, serverSteps } from '../vault/check.ts';
 import { startCall, type VaultCall, type VaultClient } from '../vault/client.ts';
 import { checkPathKey, deletedVersion, updatedAt } from '../vault/entries.ts';
 import { own } from '../vault/json.ts';

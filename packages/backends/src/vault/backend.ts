@@ -9,7 +9,8 @@ import type {
   ListOptions,
   ListPage,
 } from '../backend.ts';
-import { engineSteps, serverSteps, trySteps } from './check.ts';
+import { trySteps } from '../check-steps.ts';
+import { engineSteps, serverSteps } from './check.ts';
 import { startCall, type VaultClient } from './client.ts';
 import type { KvReader } from './kv.ts';
 import type { Layout } from './layout.ts';

@@ -1,29 +1,8 @@
 import { StrongroomError } from '@strongroom/contract/core';
-import { EgressError } from '../egress/index.ts';
-import { checkSteps, type CheckLine, type CheckStep } from '../backend.ts';
+import { connectionSteps, type Steps } from '../check-steps.ts';
 import type { VaultCall, VaultClient } from './client.ts';
 import type { KvReader } from './kv.ts';
 import { serverState } from './state.ts';
-
-/** What is tried, a part for each line, in their order. Each resolves to what the line says. */
-export type Steps = Partial<Record<CheckStep, () => Promise<string>>>;
-
-/**
- * Tries one step after another. After a failed one the rest is skipped, but for those in `independent`, which need the ones
- * before them no more than each other.
- */
-export async function trySteps(steps: Steps, independent: readonly CheckStep[]): Promise<CheckLine[]> {
-  const lines: CheckLine[] = [];
-  let hasFailed = false;
-  for (const step of checkSteps) {
-    const run = steps[step];
-    if (run === undefined) continue;
-    const line: CheckLine = hasFailed ? skipped(step) : await tryStep(step, run);
-    lines.push(line);
-    hasFailed ||= line.outcome === 'failed' && !independent.includes(step);
-  }
-  return lines;
-}
 
 /**
  * The lines that every Vault has: its address, the connection, TLS and its state are found by one request, so they are told
@@ -31,42 +10,16 @@ export async function trySteps(steps: Steps, independent: readonly CheckStep[]):
  */
 export function serverSteps(client: VaultClient, call: VaultCall): Steps {
   const { connection } = client;
-  const probe = Promise.withResolvers<string>();
-  // Looked at by the steps; before that nobody has to.
-  probe.promise.catch(() => undefined);
-  let isStarted = false;
-  /** Fails only when the request came no further than the step. */
-  const upTo = async (steps: readonly string[], message: string): Promise<string> => {
-    if (!isStarted) {
-      isStarted = true;
-      serverState(connection, call.signal).then((state) => {
-        if (state.failure === undefined) probe.resolve(state.message);
-        else probe.reject(stateError(state));
-      }, probe.reject);
-    }
-    try {
-      await probe.promise;
-    } catch (error) {
-      if (!(error instanceof StrongroomError)) throw error;
-      if (steps.includes(stepOf(error))) throw error;
-    }
-    return message;
-  };
-  return {
-    address: () => {
-      connection.checkAddress();
-      return upTo(['address'], 'The address may be used.');
+  const { steps, outcome } = connectionSteps({
+    checkAddress: () => connection.checkAddress(),
+    isEncrypted: connection.isEncrypted,
+    probe: async () => {
+      const state = await serverState(connection, call.signal);
+      if (state.failure !== undefined) throw stateError(state);
+      return state.message;
     },
-    reachable: () => upTo(['address', 'reachable'], 'Something listens there.'),
-    tls: () =>
-      upTo(
-        ['tls'],
-        connection.isEncrypted
-          ? 'The certificate is good.'
-          : 'There is no TLS; that is allowed because the connection stays on the server’s own machine.',
-      ),
-    state: () => probe.promise,
-  };
+  });
+  return { ...steps, state: async () => String(await outcome()) };
 }
 
 /** The lines about signing in and the engine. */
@@ -101,23 +54,6 @@ async function assertKnown(client: VaultClient, kv: KvReader, call: VaultCall): 
       hint: 'Check that the token has not expired, and its policies.',
     });
   }
-}
-
-async function tryStep(step: CheckStep, run: () => Promise<string>): Promise<CheckLine> {
-  try {
-    return { step, outcome: 'ok', message: await run() };
-  } catch (error) {
-    if (!(error instanceof StrongroomError)) throw error;
-    return { step, outcome: 'failed', code: error.code, message: `${error.message} ${error.hint}`.trim() };
-  }
-}
-
-function skipped(step: CheckStep): CheckLine {
-  return { step, outcome: 'skipped', message: 'Not tried: a step before it failed.' };
-}
-
-function stepOf(error: StrongroomError): string {
-  return error instanceof EgressError ? error.step : 'answer';
 }
 
 function stateError(state: { readonly message: string; readonly hint?: string }): StrongroomError {

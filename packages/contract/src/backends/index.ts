@@ -1,9 +1,11 @@
 import type { BackendDeclaration, SourceType } from './declaration.ts';
+import { awsBackend } from './aws.ts';
 import { vaultBackend } from './vault.ts';
 
 /** Kinds of backends that an integration can connect: one line each. */
 export const backendDeclarations = {
   VAULT: vaultBackend,
+  AWS: awsBackend,
 } as const satisfies { readonly [Type in SourceType]?: BackendDeclaration<Type> };
 
 export type IntegrationType = keyof typeof backendDeclarations;

@@ -6,10 +6,10 @@ import { scopeKinds } from '../roles.ts';
 import { ActionsField, Closed } from '../route.ts';
 
 /** One line a kind of backend: bodies and answers are unions over these. */
-const { VAULT } = backendDeclarations;
+const { VAULT, AWS } = backendDeclarations;
 
 const IntegrationType = Type.Enum(Object.values(backendDeclarations).map(({ type }) => type));
-const IntegrationSettings = Type.Union([VAULT.settings]);
+const IntegrationSettings = Type.Union([VAULT.settings, AWS.settings]);
 
 type CredentialFields<Names extends PropertyKey> = TObject<{ [Name in Names & string]: TOptional<TString> }>;
 
@@ -46,14 +46,16 @@ function connectionOf<const Declaration extends BackendDeclaration>(declaration:
 const labelling = { description: Type.Optional(FreeText) } as const;
 const Bundle = Type.Optional(Label);
 
-const IntegrationCredentials = Type.Union([credentialsOf(VAULT)]);
+const IntegrationCredentials = Type.Union([credentialsOf(VAULT), credentialsOf(AWS)]);
 
 /** Of a domain; elsewhere there are no bundles. */
 export const DomainIntegrationCreate = Type.Union([
   Closed({ name: IntegrationName, ...labelling, bundle: Bundle, ...connectionOf(VAULT) }),
+  Closed({ name: IntegrationName, ...labelling, bundle: Bundle, ...connectionOf(AWS) }),
 ]);
 export const PlatformIntegrationCreate = Type.Union([
   Closed({ name: IntegrationName, ...labelling, ...connectionOf(VAULT) }),
+  Closed({ name: IntegrationName, ...labelling, ...connectionOf(AWS) }),
 ]);
 
 const saved = Type.Optional(
@@ -64,6 +66,7 @@ const saved = Type.Optional(
 );
 export const IntegrationForm = Type.Union([
   Closed({ integration: saved, ...connectionOf(VAULT) }),
+  Closed({ integration: saved, ...connectionOf(AWS) }),
 ]);
 
 const changes = {

@@ -97,13 +97,18 @@ function mismatches(profile: ProfileRow, { type, settings }: ProfileUse): FieldE
 /** What a profile fixes: where the identity may be shown, and as what. */
 const pinned: Readonly<Record<ProfileRow['type'], readonly string[]>> = {
   VAULT: ['address', 'namespace', 'role', 'mount', 'audience'],
-  AWS: ['roleArn', 'region'],
+  AWS: ['roleArn', 'region', 'stsEndpoint'],
   GOOGLE: ['project', 'serviceAccount'],
   AZURE: ['clientId'],
 };
 
 /** Of these, what is anybody's to choose where the profile does not say it. */
-const open: Readonly<Record<ProfileRow['type'], readonly string[]>> = { VAULT: [], AWS: ['region'], GOOGLE: [], AZURE: [] };
+const open: Readonly<Record<ProfileRow['type'], readonly string[]>> = {
+  VAULT: [],
+  AWS: ['region'],
+  GOOGLE: [],
+  AZURE: [],
+};
 
 function invalid(message: string): StrongroomError {
   return new StrongroomError('validation_failed', { errors: [{ pointer: '/profile', message }] });

@@ -116,6 +116,26 @@ describe('an integration that signs in as the server', () => {
     expect([used.status, codeOf(used)]).toEqual([409, 'in_use']);
   });
 
+  it('assumes in AWS the role of its profile, in any region unless the profile says one', async () => {
+    const roleArn = 'arn:aws:iam::123456789012:role/finance';
+    const bindings = [{ scope: 'domain', domain: 'finance' }];
+    const anywhere = await addProfile({ type: 'AWS', settings: { roleArn }, bindings });
+    const oneRegion = await addProfile({ type: 'AWS', settings: { roleArn, region: 'eu-west-1' }, bindings });
+    const authentication = { method: 'default-chain', roleArn };
+    const aws = { type: 'AWS', settings: { region: 'eu-central-1', authentication } };
+    expect((await integrate({ ...aws, profile: anywhere })).status).toBe(201);
+    expect(pointers(await integrate({ ...aws, profile: oneRegion }))).toEqual(['/settings/region']);
+    const elsewhere = { ...aws.settings, stsEndpoint: 'https://sts.example.com' };
+    expect(pointers(await integrate({ ...aws, settings: elsewhere, profile: anywhere }))).toEqual([
+      '/settings/stsEndpoint',
+    ]);
+    const another = { ...aws.settings, authentication: { ...authentication, roleArn: `${roleArn}-2` } };
+    expect(pointers(await integrate({ ...aws, settings: another, profile: anywhere }))).toEqual([
+      '/settings/authentication/roleArn',
+    ]);
+    expect(pointers(await integrate(aws))).toEqual(['/profile']);
+  });
+
   it('has that identity no longer than its profile lends it', async () => {
     const profile = await addProfile(profileOf('app-'));
     const { name } = (await integrate({ ...ambient(), profile })).body as { name: string };

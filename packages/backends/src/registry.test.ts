@@ -1,0 +1,27 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { backendDeclarations } from '@strongroom/contract';
+import { expect, it } from 'vitest';
+import { registry } from './registry.ts';
+
+const child = fileURLToPath(new URL('../testing/loaded-modules-child.ts', import.meta.url));
+/** Of the vendors' SDKs, what a process has loaded. */
+function loadedSdks(...args: string[]): string[] {
+  const packages = JSON.parse(execFileSync(process.execPath, [child, ...args], { encoding: 'utf8' })) as string[];
+  return packages.filter((name) => /^@(?:aws-sdk|azure|google-cloud|grpc)\//.test(name));
+}
+
+it('has code for every kind that the contract declares', async () => {
+  expect(Object.keys(registry).toSorted()).toEqual(Object.keys(backendDeclarations).toSorted());
+  for (const load of Object.values(registry))
+    expect((await load()).capabilities.valueOf()).toMatchObject({ put: false });
+});
+
+it('loads an SDK when an integration that needs it is opened, and not before', () => {
+  expect(loadedSdks()).toEqual([]);
+  expect(loadedSdks('AWS')).toEqual([]);
+  const aws = { region: 'eu-central-1', authentication: { method: 'access-key', accessKeyId: 'AKIA0123456789012345' } };
+  const loaded = loadedSdks('AWS', JSON.stringify(aws));
+  expect(loaded).toContain('@aws-sdk/client-secrets-manager');
+  expect(loaded).not.toContain('@aws-sdk/client-sts');
+});
