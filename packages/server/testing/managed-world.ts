@@ -4,7 +4,7 @@ import { createAccess } from '../src/access/service.ts';
 import type { Caller, ScopeRef } from '../src/access/types.ts';
 import type { Fetched } from '../src/launches/sources/source.ts';
 import { findTarget } from '../src/launches/targets.ts';
-import type { OutsideType } from '../src/managed-stores/opened-stores.ts';
+import type { OutsideType, StoreScope } from '../src/managed-stores/opened-stores.ts';
 import { createManagedStores, type ManagedStoreParts } from '../src/managed-stores/parts.ts';
 import type { ManagedWritesParts } from '../src/managed-stores/writes.ts';
 import { SecretImporter } from '../src/secrets/importer.ts';
@@ -35,7 +35,7 @@ export const managedCaller: Caller = {
 };
 
 export interface ManagedWorldOptions extends Pick<ManagedWritesParts, 'reached' | 'lifetimeMilliseconds'> {
-  readonly open: () => Promise<Backend>;
+  readonly open: (type: OutsideType, scope: StoreScope, test: TestStore) => Promise<Backend>;
   readonly type?: OutsideType;
   readonly database?: TestDatabase;
   /** A place that outlives the world. */
@@ -53,7 +53,7 @@ export class ManagedWorld {
   private constructor(test: TestStore, options: ManagedWorldOptions) {
     const { store, keys } = test;
     this.test = test;
-    this.managed = createManagedStores(store, keys, () => options.open(), options);
+    this.managed = createManagedStores(store, keys, (type, scope) => options.open(type, scope, test), options);
     const { writes } = this.managed;
     this.reader = new SecretReader(store, keys, createAccess(store));
     const limits = { valueBytes: 1024 * 1024, keysPerScope: 100, keptVersions: 5, retentionDays: 30 };

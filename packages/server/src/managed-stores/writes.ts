@@ -43,10 +43,12 @@ const waitMilliseconds = 5_000;
 export class ManagedWrites {
   readonly #parts: ManagedWritesParts;
   readonly #lifetime: number;
+  readonly #putMilliseconds: number;
 
   constructor(parts: ManagedWritesParts) {
     this.#parts = parts;
     this.#lifetime = parts.lifetimeMilliseconds ?? lifetimeMilliseconds;
+    this.#putMilliseconds = Math.floor(this.#lifetime * putShare);
   }
 
   /** The backend of a scope. @throws StrongroomError `not_supported` */
@@ -120,7 +122,7 @@ export class ManagedWrites {
 
   /** The backend's part. @returns its version of the entry, or that everything is done already */
   async #change(write: ManagedWrite, backend: Backend, begun: Begun): Promise<string | null | 'committed'> {
-    const signal = AbortSignal.timeout(this.#lifetime * putShare);
+    const signal = AbortSignal.timeout(this.#putMilliseconds);
     const expect = backend.capabilities.cas ? begun.expect : ({ kind: 'any' } as const);
     try {
       if (write.content !== null && expect !== null)
@@ -141,7 +143,7 @@ export class ManagedWrites {
     }
     await settler.abandon(id, error.code);
     if (error.code !== 'version_conflict') throw error;
-    const entry = await readEntry(backend, write.key, AbortSignal.timeout(this.#lifetime * putShare));
+    const entry = await readEntry(backend, write.key, AbortSignal.timeout(this.#putMilliseconds));
     try {
       const found = await settler.explain(placeOf(write), entry);
       if (write.plan.kind === 'create' && found === 'late') {
