@@ -29,6 +29,7 @@ import { addK8sCommands } from './operator/k8s.ts';
 import { addLoginLinkCommand } from './operator/login-link.ts';
 import { addRecoveryCommands } from './operator/recovery.ts';
 import { addServeCommand } from './operator/serve.ts';
+import { addStoreCommands } from './operator/store.ts';
 import type { Io } from './io.ts';
 import { version } from './version.ts';
 
@@ -81,6 +82,7 @@ export function createProgram(cli: Cli): Command {
   addRecoveryCommands(program, cli);
   addBackupCommands(program, cli);
   addDoctorCommand(program, cli);
+  addStoreCommands(program, cli);
   addK8sCommands(program, cli);
   addLoginLinkCommand(program, cli);
   addCompletionCommands(program, cli);

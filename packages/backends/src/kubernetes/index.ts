@@ -12,6 +12,7 @@ export const definition: BackendDefinition<ManagedKubernetesSettings> = {
 };
 
 export { openManagedKubernetes, type ManagedKubernetesSettings } from './open.ts';
+export { adoptInKubernetes } from './adopt.ts';
 export type { Adoption, KubernetesBackend } from './backend.ts';
 export type { Fingerprints } from './content.ts';
 export { detectNamespace } from './namespace.ts';
