@@ -38,6 +38,8 @@ export interface StartOptions {
   readonly loadBackend?: ServiceParts['loadBackend'];
   /** In place of Kubernetes and Vault as managed stores. */
   readonly openManagedStore?: ServiceParts['openManagedStore'];
+  /** Of writes to the store, in place of its 5 s. */
+  readonly writeDeadlineMilliseconds?: number;
 }
 
 export interface RunningServer {
@@ -90,13 +92,13 @@ export async function startServer({ configuration, log, ...replaced }: StartOpti
 async function open(
   configuration: LoadedConfiguration,
   log: Log,
-  replaced: Pick<StartOptions, 'sealer' | 'loadBackend' | 'openManagedStore'>,
+  replaced: Omit<StartOptions, 'configuration' | 'log'>,
   closers: (() => Promise<void> | void)[],
   closeAll: () => Promise<void>,
 ): Promise<RunningServer> {
   const { settings } = configuration;
   const isNewKek = !existsSync(settings.kek.file);
-  const store = await openStore(configuration, log);
+  const store = await openStore(configuration, log, replaced);
   closers.push(() => store.close());
   const kek = await openKekFile(store, settings.kek.file);
   const keyring = await openKeyring(store, kek);
@@ -205,13 +207,19 @@ async function makeFirstKit(
   }
 }
 
-async function openStore({ settings, secrets }: LoadedConfiguration, log: Log): Promise<OpenStore> {
+async function openStore(
+  { settings, secrets }: LoadedConfiguration,
+  log: Log,
+  { writeDeadlineMilliseconds }: Pick<StartOptions, 'writeDeadlineMilliseconds'>,
+): Promise<OpenStore> {
+  const writes = writeDeadlineMilliseconds === undefined ? {} : { writeDeadlineMilliseconds };
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   mkdirSync(dirname(settings.kek.file), { recursive: true, mode: 0o700 });
   if (secrets.databaseUrl === undefined)
-    return openSqliteStore({ directory: settings.dataDir, reserve: defaultDiskReserve });
+    return openSqliteStore({ directory: settings.dataDir, reserve: defaultDiskReserve, ...writes });
   return openPostgresStore({
     url: secrets.databaseUrl,
+    ...writes,
     onIdleError: (error) => log.warn({ error }, 'an idle connection to PostgreSQL broke; it is replaced'),
   });
 }

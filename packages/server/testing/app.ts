@@ -10,6 +10,7 @@ import { type RunningServer, startServer } from '../src/start.ts';
 import type { Canaries } from './canaries.ts';
 import { valuesOfDatabase } from './postgres.ts';
 import { Wire } from './wire.ts';
+import { writeDeadlineMilliseconds } from './write-deadline.ts';
 
 // The store's threads load their modules without the test runner; with a cache they start in a third of the time.
 enableCompileCache();
@@ -129,7 +130,8 @@ export async function startTestServer(
     const { TMPDIR } = process.env;
     process.env['TMPDIR'] = temporaryDirectory;
     try {
-      return await startServer({ configuration: loadConfiguration({ variables, workingDirectory: directory }), log });
+      const configuration = loadConfiguration({ variables, workingDirectory: directory });
+      return await startServer({ configuration, log, writeDeadlineMilliseconds });
     } finally {
       if (TMPDIR === undefined) delete process.env['TMPDIR'];
       else process.env['TMPDIR'] = TMPDIR;

@@ -4,6 +4,7 @@ import type { Store } from '../src/store/store.ts';
 import { resealRetired } from '../src/keys/reseal.ts';
 import { rotateKekFile } from '../src/keys/rotation.ts';
 import { KeysWorld, rotationEvent } from './keys-world.ts';
+import { writeDeadlineMilliseconds } from './write-deadline.ts';
 
 /**
  * Rotates and kills itself at a failpoint: `node keys-kill-child.ts DIRECTORY FAILPOINT`. Failpoints: the steps of
@@ -32,7 +33,8 @@ function dieAt(store: Store, command: string, when: 'sent' | 'answered'): void {
 
 const world = new KeysWorld({
   directory,
-  open: (program) => openSqliteStore({ directory, ...(program !== undefined && { program }) }),
+  open: (program) =>
+    openSqliteStore({ writeDeadlineMilliseconds, directory, ...(program !== undefined && { program }) }),
   remove: async () => undefined,
 });
 await world.start();

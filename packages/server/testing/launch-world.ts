@@ -22,6 +22,7 @@ import { sparkJobSurface } from '../src/surfaces/spark-job/definition.ts';
 import { ConfigurationService } from '../src/surfaces/service.ts';
 import type { TestCommands } from './launch-program.ts';
 import { openTestStore, type TestDatabase, type TestStore } from './stores.ts';
+import { writeDeadlineMilliseconds } from './write-deadline.ts';
 
 /**
  * A real store with two domains: `finance` (ann and bob are members, olga owns it, vic only looks, svc is a service account
@@ -244,7 +245,8 @@ function lastingDatabase(directory: string): TestDatabase {
     name: 'SQLite',
     create: async () => ({
       directory,
-      open: (program) => openSqliteStore({ directory, ...(program !== undefined && { program }) }),
+      open: (program) =>
+        openSqliteStore({ writeDeadlineMilliseconds, directory, ...(program !== undefined && { program }) }),
       remove: async () => undefined,
     }),
   };

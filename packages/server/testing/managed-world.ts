@@ -13,6 +13,7 @@ import { Secrets } from '../src/secrets/service.ts';
 import { globalScopeId } from '../src/store/ids.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
 import { openTestStore, type TestDatabase, type TestStore } from './stores.ts';
+import { writeDeadlineMilliseconds } from './write-deadline.ts';
 
 export const managedScope: ScopeRef = { id: globalScopeId, kind: 'global', name: 'global' };
 export const managedSourceId = 'src_global';
@@ -164,7 +165,8 @@ function lastingDatabase(directory: string): TestDatabase {
     name: 'SQLite',
     create: async () => ({
       directory,
-      open: (program) => openSqliteStore({ directory, ...(program !== undefined && { program }) }),
+      open: (program) =>
+        openSqliteStore({ writeDeadlineMilliseconds, directory, ...(program !== undefined && { program }) }),
       remove: async () => undefined,
     }),
   };

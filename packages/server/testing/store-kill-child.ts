@@ -6,6 +6,7 @@ import { openKeyring } from '../src/keys/keyring.ts';
 import { dataFiles } from '../src/store/data-directory.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
 import { testEvent, type TestCommands, type TestQueries } from './store-program.ts';
+import { writeDeadlineMilliseconds } from './write-deadline.ts';
 
 /**
  * Writes audited commands as fast as it can until it is killed, and says each on its standard output once it is
@@ -14,6 +15,7 @@ import { testEvent, type TestCommands, type TestQueries } from './store-program.
 const [directory = '', run = ''] = process.argv.slice(2);
 const store = await openSqliteStore<TestCommands, TestQueries>({
   directory,
+  writeDeadlineMilliseconds,
   program: new URL('./store-program.ts', import.meta.url),
 });
 const keys = await openKeyring(store, kekFromBytes(readFileSync(join(directory, 'kek'))));

@@ -13,6 +13,7 @@ import { openPostgresStore } from '../src/store/postgres.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
 import type { CommandMap, OpenStore, QueryMap } from '../src/store/store.ts';
 import { type PostgresServer, postgresUnavailable, startPostgres } from './postgres.ts';
+import { writeDeadlineMilliseconds } from './write-deadline.ts';
 
 // The store's threads load their modules without the test runner; with a cache they start in a third of the time.
 enableCompileCache();
@@ -121,7 +122,8 @@ export function sqliteDatabase(): TestDatabase {
       const directory = mkdtempSync(join(tmpdir(), 'strongroom-test-'));
       return {
         directory,
-        open: (program) => openSqliteStore({ directory, ...(program !== undefined && { program }) }),
+        open: (program) =>
+          openSqliteStore({ writeDeadlineMilliseconds, directory, ...(program !== undefined && { program }) }),
         remove: async () => rmSync(directory, { recursive: true, force: true }),
       };
     },
@@ -139,7 +141,8 @@ export function postgresDatabase(collation: 'code-point' | 'icu' = 'code-point')
       return {
         directory,
         url,
-        open: (program) => openPostgresStore({ url, ...(program !== undefined && { program }) }),
+        open: (program) =>
+          openPostgresStore({ writeDeadlineMilliseconds, url, ...(program !== undefined && { program }) }),
         remove: async () => {
           await server.dropDatabase(url);
           rmSync(directory, { recursive: true, force: true });

@@ -25,6 +25,8 @@ export interface PostgresStoreOptions {
   readonly program?: URL;
   /** Told about connections of the pool that broke while nobody used them; they are replaced. */
   readonly onIdleError?: (error: Error) => void;
+  /** Of writes that bring no deadline of their own; default 5,000. */
+  readonly writeDeadlineMilliseconds?: number;
 }
 
 const readTimeoutMilliseconds = 30_000;
@@ -55,6 +57,7 @@ class PostgresStore {
   readonly #connection: PostgresLaneConnection;
   readonly #runner: BatchRunner;
   readonly #lane: WriteLane;
+  readonly #writeDefaults: ExecuteOptions;
   readonly #closed = Promise.withResolvers<undefined>();
   #closing: Promise<void> | undefined;
   #audit: AuditChainSettings | undefined;
@@ -62,6 +65,8 @@ class PostgresStore {
 
   constructor(options: PostgresStoreOptions, program: Program) {
     this.closed = this.#closed.promise;
+    const { writeDeadlineMilliseconds: deadlineMilliseconds } = options;
+    this.#writeDefaults = deadlineMilliseconds === undefined ? {} : { deadlineMilliseconds };
     this.#program = program;
     this.#queries = new Map(Object.entries(program.queries as Readonly<Record<string, Query<unknown, unknown>>>));
     this.#pool = openReadPool(options);
@@ -100,7 +105,7 @@ class PostgresStore {
   }
 
   execute(name: string, args: unknown, options?: ExecuteOptions): Promise<unknown> {
-    return this.#lane.submit(name, args, options);
+    return this.#lane.submit(name, args, { ...this.#writeDefaults, ...options });
   }
 
   knownRevision(): null {

@@ -29,6 +29,8 @@ export interface SqliteStoreOptions {
   readonly program?: URL;
   /** What of the disk is kept for audit; nothing when left out, as for one piece of work. */
   readonly reserve?: DiskReserveSettings;
+  /** Of writes that bring no deadline of their own; default 5,000. */
+  readonly writeDeadlineMilliseconds?: number;
 }
 
 /** A query that is slower holds up every other one: it is given up, and its thread with it. */
@@ -52,7 +54,7 @@ export async function openSqliteStore<C extends CommandMap = Commands, Q extends
     finishRestore(files);
     prepareDataDirectory(files);
     await migrateSqlite(files);
-    const store = new SqliteStore(files, lock, (options.program ?? defaultProgram).href, options.reserve);
+    const store = new SqliteStore(files, lock, options);
     await store.start();
     // `StoreOf` ties each name to its command's types; the implementation is the same for all of them.
     return store as unknown as OpenStore<C, Q>;
@@ -74,16 +76,19 @@ class SqliteStore {
   #queriesUnderWay = 0;
   #readerIdle: NodeJS.Timeout | undefined;
   readonly #lane: WriteLane;
+  readonly #writeDefaults: ExecuteOptions;
   readonly #closed = Promise.withResolvers<Error | undefined>();
   #closing: Promise<void> | undefined;
   #hasAudit = false;
 
-  constructor(files: DataFiles, lock: DirectoryLock, program: string, settings: DiskReserveSettings | undefined) {
+  constructor(files: DataFiles, lock: DirectoryLock, options: SqliteStoreOptions) {
     this.closed = this.#closed.promise;
     this.#lock = lock;
-    this.#threadData = { database: files.database, program };
+    this.#threadData = { database: files.database, program: (options.program ?? defaultProgram).href };
     this.#connection = new SqliteConnection(files.database, 'read');
     this.#memory = new ReadMemory(this.#connection);
+    const { reserve: settings, writeDeadlineMilliseconds: deadlineMilliseconds } = options;
+    this.#writeDefaults = deadlineMilliseconds === undefined ? {} : { deadlineMilliseconds };
     const reserve = settings === undefined ? {} : { reserve: { directory: files.directory, settings } };
     this.#writer = new Thread('writer', { ...this.#threadData, ...reserve }, (error) => this.#fail(error));
     this.#lane = new WriteLane((requests) => this.#write(requests));
@@ -145,7 +150,7 @@ class SqliteStore {
   }
 
   execute(name: string, args: unknown, options?: ExecuteOptions): Promise<unknown> {
-    return this.#lane.submit(name, args, options);
+    return this.#lane.submit(name, args, { ...this.#writeDefaults, ...options });
   }
 
   async authorisationRevision(): Promise<number> {
