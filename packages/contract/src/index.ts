@@ -46,6 +46,7 @@ export {
 } from './routes/explain.ts';
 export { checkVaultSegments, formatVaultPath, parseVaultPath, type VaultPath } from './vault-path.ts';
 export * from './kubernetes-rbac.ts';
+export * from './kubernetes-tags.ts';
 export { type AwsAuthentication, awsBackend, type AwsSettings } from './backends/aws.ts';
 export { kubernetesStore, type KubernetesStoreSettings } from './backends/kubernetes.ts';
 export { type VaultAuthentication, vaultBackend, type VaultSettings } from './backends/vault.ts';

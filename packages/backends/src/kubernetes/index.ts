@@ -16,5 +16,4 @@ export { adoptInKubernetes } from './adopt.ts';
 export type { Adoption, KubernetesBackend } from './backend.ts';
 export type { Fingerprints } from './content.ts';
 export { detectNamespace } from './namespace.ts';
-export { parseTags, splitTags } from './tags.ts';
 export { openTypedCluster, readTypedKubeconfig, type TypedKubeconfig } from './typed-kubeconfig.ts';

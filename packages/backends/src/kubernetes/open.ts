@@ -1,4 +1,5 @@
 import type { KubernetesStoreSettings } from '@strongroom/contract';
+import { parseKubernetesTags } from '@strongroom/contract/core';
 import type { BackendParts } from '../definition.ts';
 import type { ManagedScope } from '../vault-managed/scope-path.ts';
 import { KubernetesBackend } from './backend.ts';
@@ -9,7 +10,6 @@ import { detectNamespace } from './namespace.ts';
 import { ObjectPerSecretLayout } from './object-per-secret.ts';
 import { ScopeObjectLayout } from './scope-objects.ts';
 import { SecretApi } from './secret-api.ts';
-import { parseTags } from './tags.ts';
 
 export interface ManagedKubernetesSettings extends KubernetesStoreSettings {
   readonly scope: ManagedScope;
@@ -31,7 +31,7 @@ export async function openManagedKubernetes(
   { now }: Pick<BackendParts, 'now'>,
 ): Promise<KubernetesBackend> {
   const { scope, fingerprints, purpose = 'secret-store', app = 'strongroom', name = 'strongroom' } = settings;
-  const tags = parseTags(settings.tags ?? []);
+  const tags = parseKubernetesTags(settings.tags ?? []);
   const ownLabels = { app, 'managed-by': `${app}-secrets-manager` };
   const isScopeObject = settings.layout === 'scope-objects' || purpose !== 'secret-store';
   const objectName = isScopeObject ? scopeObjectName(name, purpose, scope) : '';

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import { type Ambient, ambientOf, type Environment } from './environment.ts';
+import { readOpenMetadataBlock, readOpenMetadataVariables } from './open-metadata.ts';
 import { buildSecrets, buildSettings, type Secrets, type Settings } from './settings.ts';
 import { type Configuration, ConfigurationSchema, type Setting, settingsTable } from './schema.ts';
 
@@ -48,9 +49,11 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
   const file = options.configFile ?? present(environment.variables[configVariable]);
   const document: Record<string, unknown> =
     file === undefined ? {} : readYaml(resolve(environment.workingDirectory, file), readFile, problems);
+  readOpenMetadataBlock(document, environment.variables, problems);
   const origins = new Map<string, string>();
   for (const setting of settingsTable)
     if (valueAt(document, setting.path) !== undefined) origins.set(setting.path.join('.'), 'file');
+  readOpenMetadataVariables(document, environment.variables, origins, problems);
   readVariables(environment, document, origins, problems);
 
   if (!validate(document)) problems.push(...(validate.errors ?? []).flatMap((error) => problemOf(error, origins)));

@@ -1,4 +1,10 @@
-import type { KubernetesStoreSettings, StoreName, VaultAuthentication } from '@strongroom/contract';
+import {
+  type KubernetesStoreSettings,
+  parseKubernetesTags,
+  type StoreName,
+  StrongroomError,
+  type VaultAuthentication,
+} from '@strongroom/contract';
 import type { Configuration } from './schema.ts';
 import type { BuildContext } from './settings.ts';
 
@@ -26,6 +32,7 @@ export function buildManagedSettings(context: BuildContext, resolvePath: (path: 
   const { default: common, admin = common, global = common, domains = common } = stores;
   const access = buildVaultAccess(context, 'vault', vault, resolvePath);
   if (access !== null && vault.path === undefined) context.problems.push('vault.path goes with vault.address');
+  checkTags(kubernetes.tags ?? [], context.problems);
   const chosen = { admin, global, domains };
   if (access === null)
     for (const [name, store] of Object.entries(chosen))
@@ -80,4 +87,14 @@ function authenticationOf({
   if (method === 'token') return { method };
   if (method === 'app-role') return roleId === undefined ? null : { method, roleId, ...at };
   return role === undefined ? null : { method, role, ...at };
+}
+
+/** A bad one is named: a tag is no secret. */
+function checkTags(tags: readonly string[], problems: string[]): void {
+  try {
+    parseKubernetesTags(tags);
+  } catch (error) {
+    if (!(error instanceof StrongroomError)) throw error;
+    problems.push(...(error.errors ?? []).map(({ message }) => `kubernetes.tags: ${message}`));
+  }
 }

@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract/core';
+import { StrongroomError } from './errors.ts';
 
 /** Labels that are ours; a tag can't be one of them. */
 const builtIn: ReadonlySet<string> = new Set(['app', 'managed-by']);
@@ -13,7 +13,7 @@ const prefixPattern = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]
  *
  * @throws StrongroomError `validation_failed`; names every tag that is wrong
  */
-export function parseTags(tags: readonly string[]): ReadonlyMap<string, string> {
+export function parseKubernetesTags(tags: readonly string[]): ReadonlyMap<string, string> {
   const labels = new Map<string, string>();
   const problems: string[] = [];
   for (const tag of tags) {
@@ -33,7 +33,7 @@ export function parseTags(tags: readonly string[]): ReadonlyMap<string, string> 
 }
 
 /** Tags of a text `[key:value,…]`, as OpenMetadata has them; the brackets may be missing. */
-export function splitTags(text: string): string[] {
+export function splitKubernetesTags(text: string): string[] {
   const inner = /^\s*\[([^]*)\]\s*$/.exec(text)?.[1] ?? text;
   return inner
     .split(',')

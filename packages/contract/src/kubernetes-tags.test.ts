@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseTags, splitTags } from './tags.ts';
+import { parseKubernetesTags, splitKubernetesTags } from './kubernetes-tags.ts';
 
 describe('tags', () => {
   it('are labels, split at the first colon', () => {
-    expect([...parseTags(['team:data', 'example.com/cost-center:42', 'empty:'])]).toEqual([
+    expect([...parseKubernetesTags(['team:data', 'example.com/cost-center:42', 'empty:'])]).toEqual([
       ['team', 'data'],
       ['example.com/cost-center', '42'],
       ['empty', ''],
@@ -29,14 +29,14 @@ describe('tags', () => {
     ['managed-by:other', 'a label of the store itself'],
     ['good:1', 'that another tag has'],
   ])('refuse %j by name', (tag, why) => {
-    expect(() => parseTags(['good:0', tag])).toThrow(
+    expect(() => parseKubernetesTags(['good:0', tag])).toThrow(
       expect.objectContaining({ code: 'validation_failed', message: expect.stringContaining(JSON.stringify(tag)) }),
     );
-    expect(() => parseTags(['good:0', tag])).toThrow(why);
+    expect(() => parseKubernetesTags(['good:0', tag])).toThrow(why);
   });
 
   it('are all named when several are wrong', () => {
-    expect(() => parseTags(['app:x', 'ok:1', 'b'])).toThrow(/"app:x".*; the tag "b"/);
+    expect(() => parseKubernetesTags(['app:x', 'ok:1', 'b'])).toThrow(/"app:x".*; the tag "b"/);
   });
 
   it('are never our own labels, nor what Kubernetes refuses', () => {
@@ -45,7 +45,7 @@ describe('tags', () => {
       fc.property(text, (tag) => {
         let labels: ReadonlyMap<string, string>;
         try {
-          labels = parseTags([tag]);
+          labels = parseKubernetesTags([tag]);
         } catch (error) {
           expect(error).toMatchObject({ code: 'validation_failed' });
           return;
@@ -60,9 +60,9 @@ describe('tags', () => {
   });
 
   it('come out of OpenMetadata’s text', () => {
-    expect(splitTags('[team:data, env:prod ,]')).toEqual(['team:data', 'env:prod']);
-    expect(splitTags('team:data')).toEqual(['team:data']);
-    expect(splitTags('[]')).toEqual([]);
-    expect(splitTags('')).toEqual([]);
+    expect(splitKubernetesTags('[team:data, env:prod ,]')).toEqual(['team:data', 'env:prod']);
+    expect(splitKubernetesTags('team:data')).toEqual(['team:data']);
+    expect(splitKubernetesTags('[]')).toEqual([]);
+    expect(splitKubernetesTags('')).toEqual([]);
   });
 });
