@@ -1,11 +1,10 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StrongroomError } from '@strongroom/contract';
-import { loadKekFile } from '@strongroom/crypto';
 import type { LoadedConfiguration } from './config/load.ts';
 import { createOperatorLink, signInLinkText } from './identities/index.ts';
 import { operatorActor } from './identities/actor.ts';
-import { openKekFile } from './keys/kek-file.ts';
+import { openConfiguredKek, readConfiguredKek } from './keys/kek-source.ts';
 import { type Keyring, openKeyring } from './keys/keyring.ts';
 import { proveRecoveryKit, restoreKekFile, writeRecoveryKit } from './keys/recovery.ts';
 import { openRestoredKeys } from './keys/restored-keys.ts';
@@ -46,9 +45,10 @@ export interface OperatorRestore {
  * @throws StrongroomError as `restoreSqlite`; `validation_failed` when the backup is missing, or not wanted
  */
 export async function restore(
-  { settings, secrets }: LoadedConfiguration,
+  configuration: LoadedConfiguration,
   options: OperatorRestore,
 ): Promise<Omit<RestoreResult, 'installationId'>> {
+  const { settings, secrets } = configuration;
   const { backup: from, force = false, keepsCredentials = false } = options;
   const isPostgres = secrets.databaseUrl !== undefined;
   if (isPostgres === (from !== undefined)) {
@@ -58,7 +58,7 @@ export async function restore(
         : 'The directory of the backup is missing.',
     });
   }
-  const kek = await loadKekFile(settings.kek.file, { create: false });
+  const kek = await readConfiguredKek(configuration);
   if (from !== undefined) {
     return restoreSqlite({
       backup: from,
@@ -82,10 +82,10 @@ export async function restore(
 
 /** Writes a recovery kit of the key file to a new file. @returns the recovery key, to be kept apart from it */
 export async function makeRecoveryKit(
-  { settings }: LoadedConfiguration,
+  configuration: LoadedConfiguration,
   path: string,
 ): Promise<{ readonly recoveryKey: string; readonly kekId: string }> {
-  const kek = await loadKekFile(settings.kek.file, { create: false });
+  const kek = await readConfiguredKek(configuration);
   try {
     return { ...(await writeRecoveryKit(kek, path)), kekId: kek.id };
   } finally {
@@ -99,11 +99,11 @@ export async function makeRecoveryKit(
  * @throws StrongroomError `credentials_invalid`
  */
 export async function checkRecoveryKit(
-  { settings }: LoadedConfiguration,
+  configuration: LoadedConfiguration,
   kit: string,
   recoveryKey: string,
 ): Promise<{ readonly kekId: string }> {
-  const kek = await loadKekFile(settings.kek.file, { create: false });
+  const kek = await readConfiguredKek(configuration);
   try {
     proveRecoveryKit(kit, recoveryKey, kek.id);
     return { kekId: kek.id };
@@ -183,10 +183,11 @@ function openStore(dataDir: string, databaseUrl: string | undefined): Promise<Op
  * @param instead what to do while a server has the embedded store open
  */
 async function withInstallation<Result>(
-  { settings, secrets }: LoadedConfiguration,
+  configuration: LoadedConfiguration,
   instead: string,
   work: (store: OpenStore, keyring: Keyring) => Promise<Result>,
 ): Promise<Result> {
+  const { settings, secrets } = configuration;
   if (secrets.databaseUrl === undefined && !existsSync(dataFiles(settings.dataDir).database)) {
     throw new StrongroomError('state_conflict', {
       detail: `There is no store in ${settings.dataDir}.`,
@@ -202,7 +203,7 @@ async function withInstallation<Result>(
     });
   });
   try {
-    const keyring = await openKeyring(store, await openKekFile(store, settings.kek.file));
+    const keyring = await openKeyring(store, await openConfiguredKek(configuration, store));
     try {
       const { epoch } = await store.db.selectFrom('installation').select('epoch').executeTakeFirstOrThrow();
       const { auditAnchor } = settings;

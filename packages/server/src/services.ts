@@ -30,7 +30,8 @@ import { integrationHandlers } from './integrations/routes.ts';
 import { Integrations } from './integrations/service.ts';
 import { IntegrationTester } from './integrations/tester.ts';
 import type { Keyring } from './keys/keyring.ts';
-import { keyHandlers } from './keys/routes.ts';
+import { nextField, readFromVault } from './keys/kek-source.ts';
+import { type KekSource, keyHandlers } from './keys/routes.ts';
 import { DriftService } from './launches/drift.ts';
 import { Resolver } from './launches/resolve.ts';
 import { launchHandlers } from './launches/routes.ts';
@@ -165,7 +166,7 @@ export function createServices(parts: ServiceParts): Services {
           managed: settings.managed,
         }),
       ),
-      ...keyHandlers(store, keyring, access, { kind: 'file', path: settings.kek.file }),
+      ...keyHandlers(store, keyring, access, kekSource(configuration)),
       ...secretHandlers({ secrets, reader, importer }, secretKnowledge(access, whoMay, drift)),
       ...ofIntegrations,
       ...auditHandlers({
@@ -224,6 +225,12 @@ function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSetting
   const { limits, runnerUids } = settings;
   return {
     folders: {
+function kekSource(configuration: LoadedConfiguration): KekSource {
+  const { file, vault } = configuration.settings.kek;
+  if (vault === null) return { kind: 'file', path: file };
+  return { kind: 'vault', readNext: () => readFromVault(configuration, vault, nextField(vault.field)) };
+}
+
       installationId: keyring.installationId,
       temporaryDirectory: tmpdir(),
       memoryDirectory: existsSync('/dev/shm') ? '/dev/shm' : null,

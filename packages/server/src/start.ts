@@ -13,7 +13,7 @@ import { loadPages } from './http/pages.ts';
 import { bootstrapIdentities, type BootstrapResult, signInLinkText } from './identities/index.ts';
 import { lazyEgress } from './integrations/lazy-egress.ts';
 import { loadBackend } from './integrations/load-backend.ts';
-import { openKekFile } from './keys/kek-file.ts';
+import { openConfiguredKek } from './keys/kek-source.ts';
 import { type AuditKeyMaterial, type Keyring, openKeyring } from './keys/keyring.ts';
 import { firstKitName, writeRecoveryKit } from './keys/recovery.ts';
 import { applyConfiguredStores } from './managed-stores/choice.ts';
@@ -97,10 +97,10 @@ async function open(
   closeAll: () => Promise<void>,
 ): Promise<RunningServer> {
   const { settings } = configuration;
-  const isNewKek = !existsSync(settings.kek.file);
+  const isNewKek = settings.kek.vault === null && !existsSync(settings.kek.file);
   const store = await openStore(configuration, log, replaced);
   closers.push(() => store.close());
-  const kek = await openKekFile(store, settings.kek.file);
+  const kek = await openConfiguredKek(configuration, store);
   const keyring = await openKeyring(store, kek);
   closers.push(() => keyring.close());
   const { auditKeys, background } = await openAudit(store, keyring, configuration, log);

@@ -43,8 +43,10 @@ export const failpoints = [
 ] as const;
 export type Failpoint = (typeof failpoints)[number];
 
-/** How long a write of the drill is its writer's alone. */
-export const drillLifetimeMilliseconds = 1_000;
+/** How long a write of the drill is its writer's alone: a process that just started has the real stores' clients to load. */
+export function lifetimeOf(store: DrilledStore): number {
+  return store.kind === 'reference' ? 1_000 : 12_000;
+}
 
 export function typeOf(store: DrilledStore): OutsideType {
   return store.kind === 'real' ? store.type : 'VAULT';
@@ -70,7 +72,7 @@ export function openDrillWorld(
     open: async (...args) => around(await open(...args)),
     type: typeOf(store),
     place: { directory, kek },
-    lifetimeMilliseconds: drillLifetimeMilliseconds,
+    lifetimeMilliseconds: lifetimeOf(store),
     ...(reached === undefined ? {} : { reached }),
   });
 }
@@ -97,7 +99,7 @@ export async function drill(place: DrillPlace, pairs: readonly DrillPair[], roun
   }
   await before.close();
   for (const pair of pairs) await killAt(place, ...pair, keyOf(pair));
-  await sleep(drillLifetimeMilliseconds);
+  await sleep(lifetimeOf(place.store));
   const world = await openDrillWorld(place);
   try {
     await world.managed.settler.settleDue(AbortSignal.timeout(60_000));

@@ -3,7 +3,7 @@ import { StrongroomError } from '@strongroom/contract';
 import { type Kek, type KeyTerm, openTerm } from '@strongroom/crypto';
 import pg from 'pg';
 import type { LoadedConfiguration } from '../config/load.ts';
-import { findKekFile } from '../keys/kek-file.ts';
+import { findConfiguredKek } from '../keys/kek-source.ts';
 import { installationScopeId, orUnavailable } from '../keys/terms.ts';
 import { dataFiles } from '../store/data-directory.ts';
 
@@ -21,9 +21,10 @@ const termsSql = `select id, number, state, wrapped, kek_id from key_terms where
  * database's error when it cannot be read
  */
 export async function withMacKeys<Result>(
-  { settings, secrets }: LoadedConfiguration,
+  configuration: LoadedConfiguration,
   work: (keys: ReadonlyMap<string, Uint8Array>) => Promise<Result>,
 ): Promise<Result> {
+  const { settings, secrets } = configuration;
   const { installation, terms } =
     secrets.databaseUrl === undefined
       ? readSqlite(dataFiles(settings.dataDir).database)
@@ -31,7 +32,7 @@ export async function withMacKeys<Result>(
   if (installation === undefined)
     throw new StrongroomError('key_unavailable', { detail: 'The database has no installation, so no keyring.' });
   // Read after the database: a rotation in between leaves the key it replaced beside the file.
-  const kek = await findKekFile(settings.kek.file, String(installation['kek_id']));
+  const kek = await findConfiguredKek(configuration, String(installation['kek_id']));
   const keys = new Map<string, Uint8Array>();
   try {
     for (const row of terms) keys.set(String(row['id']), await openMacKey(kek, String(installation['id']), row));

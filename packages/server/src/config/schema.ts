@@ -56,6 +56,23 @@ export const ConfigurationSchema = Closed({
   kekFile: Type.Optional(
     Path('File of the key-encryption key; by default `kek` in the data folder, made at first start'),
   ),
+  kekSource: Type.Union([Type.Literal('file'), Type.Literal('vault')], {
+    default: 'file',
+    description:
+      'Where the key-encryption key is read from at start: kekFile, or a field of a secret in Vault (kekVault)',
+  }),
+  kekVault: Closed(
+    {
+      ...vaultAccess,
+      path: Type.Optional(vaultBackend.settings.properties.path),
+      field: Type.String({
+        pattern: '^[A-Za-z0-9_.-]{1,128}$',
+        default: 'kek',
+        description: 'Field that holds the key; a rotation reads the new one from FIELD_next',
+      }),
+    },
+    { default: {} },
+  ),
   bootstrapTokenFile: Type.Optional(
     Path('File of a token srt_…; at first start makes the service account bootstrap, PLATFORM_ADMIN, with that token'),
   ),

@@ -3,7 +3,12 @@ import { join, resolve } from 'node:path';
 import { AllowEntryError, isProxyUrl, parseAllowEntry } from '@strongroom/backends/egress';
 import type { LogLevel } from '../operation/log.ts';
 import type { Ambient, Environment } from './environment.ts';
-import { buildManagedSettings, type ManagedSettings } from './managed-settings.ts';
+import {
+  buildManagedSettings,
+  buildVaultKek,
+  type ManagedSettings,
+  type VaultKekLocation,
+} from './managed-settings.ts';
 import type { Configuration } from './schema.ts';
 
 export interface ListenAddress {
@@ -22,7 +27,8 @@ export interface Settings {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** `address` is host, port and name of the database, without user and password. */
   readonly database: { readonly kind: 'sqlite' } | { readonly kind: 'postgres'; readonly address: string };
-  readonly kek: { readonly file: string; readonly isDefault: boolean };
+  /** `vault`: it is there and in no file. */
+  readonly kek: { readonly file: string; readonly isDefault: boolean; readonly vault: VaultKekLocation | null };
   /** Read at the very first start only, by whoever makes the first identity. */
   readonly bootstrapTokenFile: string | undefined;
   readonly auditAnchor: { readonly kind: 'stdout' } | { readonly kind: 'file'; readonly path: string };
@@ -105,7 +111,11 @@ export function buildSettings(context: BuildContext, secrets: Secrets, ambient: 
       secrets.databaseUrl === undefined
         ? { kind: 'sqlite' }
         : { kind: 'postgres', address: databaseAddress(secrets.databaseUrl) },
-    kek: { file: kekFile === undefined ? join(dataDir, 'kek') : path(kekFile), isDefault: kekFile === undefined },
+    kek: {
+      file: kekFile === undefined ? join(dataDir, 'kek') : path(kekFile),
+      isDefault: kekFile === undefined && configuration.kekSource === 'file',
+      vault: buildVaultKek(context, path),
+    },
     bootstrapTokenFile:
       configuration.bootstrapTokenFile === undefined ? undefined : path(configuration.bootstrapTokenFile),
     auditAnchor:

@@ -1,16 +1,19 @@
 import { type keyRoutes, type ResponseOf, StrongroomError } from '@strongroom/contract';
+import type { KeyEncryptionKey } from '@strongroom/crypto';
 import type { Access, Caller, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import type { HandlersOf } from '../http/handler.ts';
 import type { Store } from '../store/store.ts';
 import type { Keyring } from './keyring.ts';
-import { rotateKekFile } from './rotation.ts';
+import { rotateKek, rotateKekFile } from './rotation.ts';
 import { installationScopeId } from './terms.ts';
 
 type Status = ResponseOf<Extract<(typeof keyRoutes)[number], { readonly id: 'showKeys' }>>;
 
-/** Where the key-encryption key comes from. */
-export type KekSource = { readonly kind: 'file'; readonly path: string };
+/** Where the key-encryption key comes from. `readNext`: the one to rotate to. */
+export type KekSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'vault'; readonly readNext: () => Promise<KeyEncryptionKey> };
 
 export function keyHandlers(
   store: Store,
@@ -23,7 +26,7 @@ export function keyHandlers(
       return { body: await status(store, keyring, source) };
     },
     async rotateKeys({ caller, body }) {
-      if (body.what === 'kek') await rotateKekFile(store, keyring, source.path, rotationEvent(caller, 'kek'));
+      if (body.what === 'kek') await rotateFrom(source, store, keyring, rotationEvent(caller, 'kek'));
       else await rotateTerms(store, keyring, caller, await scopesToRotate(store, access, caller, body));
       return { body: await status(store, keyring, source) };
     },
@@ -33,6 +36,11 @@ export function keyHandlers(
       return { body: await status(store, keyring, source) };
     },
   };
+}
+
+async function rotateFrom(source: KekSource, store: Store, keyring: Keyring, audit: AuditEvent): Promise<void> {
+  if (source.kind === 'file') await rotateKekFile(store, keyring, source.path, audit);
+  else await rotateKek(store, keyring, await source.readNext(), audit);
 }
 
 async function status(store: Store, keyring: Keyring, source: KekSource): Promise<Status> {

@@ -90,7 +90,8 @@ async function checkSchema({ store }: DoctorParts): Promise<Finding> {
 }
 
 function checkKekFile({ settings }: DoctorParts): Finding {
-  const { file, isDefault } = settings.kek;
+  const { file, isDefault, vault } = settings.kek;
+  if (vault !== null) return ok(`In Vault, ${vault.path}, and in no file of this machine`);
   const mode = statSync(file).mode & 0o777;
   if ((mode & 0o077) !== 0) return red(`${file} has mode ${mode.toString(8)}.`, `chmod 600 ${file}`);
   if (
