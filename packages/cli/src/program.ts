@@ -4,6 +4,7 @@ import { addAccountCommands } from './commands/account.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addKeyCommands } from './commands/keys.ts';
 import { addOpenapiCommand } from './commands/openapi.ts';
+import { addBackendCommands } from './commands/backend.ts';
 import { addBundleCommands } from './commands/bundle.ts';
 import { addCompletionCommands } from './commands/completion.ts';
 import { addDomainCommands } from './commands/domain.ts';
@@ -70,6 +71,7 @@ export function createProgram(cli: Cli): Command {
   addBundleCommands(program, cli);
   addSecretCommands(program, cli);
   addIntegrationCommands(program, cli);
+  addBackendCommands(program, cli);
   addProfileCommands(program, cli);
   addJobCommands(program, cli);
   addDriftCommands(program, cli);

@@ -20,7 +20,8 @@ type Noun =
   | 'Inventory'
   | 'Integration'
   | 'Integrations'
-  | 'IntegrationForm';
+  | 'IntegrationForm'
+  | 'IntegrationConformance';
 type VerbOf<About extends Noun, Id = RouteId> = Id extends `${infer Verb}Domain${About}` ? Verb : never;
 
 /** Where a secret or an integration is. */

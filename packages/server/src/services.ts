@@ -20,6 +20,7 @@ import { type Identities, openIdentities } from './identities/index.ts';
 import { ChoiceList } from './integrations/choices.ts';
 import type { OpenEgress } from './integrations/connection.ts';
 import { IntegrationCredentials } from './integrations/credentials.ts';
+import { IntegrationConformance } from './integrations/conformance.ts';
 import { integrationSources } from './integrations/import-source.ts';
 import { KeyIndex } from './integrations/key-index.ts';
 import type { LoadBackend } from './integrations/load-backend.ts';
@@ -38,6 +39,7 @@ import { launchHandlers } from './launches/routes.ts';
 import { createSealer, type Sealer } from './launches/sealer.ts';
 import { LaunchService } from './launches/service.ts';
 import { createDatabaseSource } from './launches/sources/database-source.ts';
+import { SourceVersions } from './launches/source-versions.ts';
 import { createIntegrationSource } from './launches/sources/integration-source.ts';
 import { sourcesOf } from './launches/sources/source.ts';
 import type { OpenManagedStore } from './managed-stores/opened-stores.ts';
@@ -92,6 +94,7 @@ export interface Services {
   /** Backends of integrations, for whoever resolves references to them. */
   readonly backends: OpenedBackends;
   readonly keyIndex: KeyIndex;
+  readonly sourceVersions: SourceVersions;
   readonly managed: ManagedStoreParts;
   readonly handlers: HandlersOf<typeof routes>;
 }
@@ -150,6 +153,7 @@ export function createServices(parts: ServiceParts): Services {
     runs,
     backends,
     keyIndex,
+    sourceVersions: new SourceVersions(store, backends),
     managed,
     handlers: {
       ...identities.handlers,
@@ -213,6 +217,7 @@ function createIntegrations(
   const handlers = integrationHandlers({
     integrations: new Integrations({ ...shared, maxIntegrations: limits.integrationsPerScope }),
     tester: new IntegrationTester(shared),
+    conformance: new IntegrationConformance(store, backends),
     index: keyIndex,
     choices: new ChoiceList(store, access, keyring),
   });

@@ -137,7 +137,7 @@ async function open(
   closers.push(() => services.runs.close());
 
   const scheduler = new Scheduler(store, holder, log);
-  scheduler.start(periodicJobs(store, keyring, services.keyIndex, services.managed));
+  scheduler.start(periodicJobs(store, keyring, services.keyIndex, services.managed, services.sourceVersions));
   closers.push(() => scheduler.stop());
   const metricsServer =
     settings.metricsListen === undefined ? undefined : await listenForMetrics(metrics, settings.metricsListen);

@@ -110,7 +110,7 @@ function readRequests(socket: Socket, reply: (request: Request) => Reply, delay:
 
 /** `null`: none at all. */
 function answer(state: State, issued: Set<string>, { method, target, token, body }: Request): Reply {
-  const { pathname } = new URL(target, 'http://loopback');
+  const { pathname, searchParams } = new URL(target, 'http://loopback');
   const path = decodeURIComponent(pathname.replace(/^\/v1\//, '').replace(/\/$/, ''));
   state.requests.push(`${method} ${path}`);
   const send = (status: number, content: unknown): Reply => ({ status, content });
@@ -134,10 +134,16 @@ function answer(state: State, issued: Set<string>, { method, target, token, body
   if (path === 'auth/token/lookup-self') return send(200, { data: { ttl: 0, renewable: false, type: 'service' } });
   if (path === 'sys/internal/ui/mounts/secret')
     return send(200, { data: { type: 'kv', path: 'secret/', options: { version: '2' } } });
-  return kv(state, method, path, send);
+  return kv(state, method, path, searchParams.get('version'), send);
 }
 
-function kv(state: State, method: string, path: string, send: (status: number, content: unknown) => Reply): Reply {
+function kv(
+  state: State,
+  method: string,
+  path: string,
+  asked: string | null,
+  send: (status: number, content: unknown) => Reply,
+): Reply {
   const [, api, name] = /^secret\/(data|metadata|subkeys)(?:\/(.*))?$/.exec(path) ?? [];
   if (api === undefined) return send(404, { errors: ['no handler for route'] });
   if (api === 'metadata' && method === 'LIST') {
@@ -150,7 +156,8 @@ function kv(state: State, method: string, path: string, send: (status: number, c
   const fields = state.secrets.get(name ?? '');
   if (fields === undefined) return send(404, { errors: [] });
   const version = state.versions.get(name ?? '') ?? 1;
-  const metadata = { version, created_time: '2030-01-02T03:04:05.678Z', deletion_time: '', destroyed: false };
+  if (asked !== null && Number(asked) !== version) return send(404, { errors: [] });
+  const metadata = { version, created_time: '2020-01-02T03:04:05.678Z', deletion_time: '', destroyed: false };
   if (api === 'data') return send(200, { data: { data: fields, metadata } });
   return send(200, {
     data: { subkeys: Object.fromEntries(Object.keys(fields).map((each) => [each, null])), metadata },

@@ -199,6 +199,7 @@ const recipes: Readonly<Record<string, Recipe>> = {
   deleteIntegration: withIntegration,
   testIntegration: withIntegration,
   refreshIntegration: withIntegration,
+  checkIntegrationConformance: withIntegration,
   putIntegrationAssignments: withIntegration,
   updateProfile: withProfile,
   deleteProfile: withProfile,

@@ -146,6 +146,35 @@ export const TestResult = Closed(
   { description: 'A line for each step, in the order in which they depend on each other' },
 );
 
+/** Keys that one run of the conformance suite reads at most. */
+export const maxConformanceKeys = 20;
+
+export const ConformanceRequest = Closed({
+  keys: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), {
+      minItems: 1,
+      maxItems: maxConformanceKeys,
+      uniqueItems: true,
+      description: 'Keys that are there, to be read; without them the first ones of its list',
+    }),
+  ),
+});
+
+export const ConformanceReport = Closed({
+  ok: Type.Boolean({ description: 'No check failed and all were reached' }),
+  isComplete: Type.Boolean({ description: 'false: the time was over before the last check' }),
+  keys: Type.Integer({ description: 'Keys that were read' }),
+  checks: Type.Array(
+    Closed({
+      name: Type.String(),
+      about: Type.String(),
+      outcome: Type.Enum(['passed', 'failed', 'not-applicable']),
+      reason: Type.Optional(Type.String({ description: 'What is wrong, or why it could not be tried' })),
+      durationMilliseconds: Type.Integer(),
+    }),
+  ),
+});
+
 export const RefreshResult = Closed({ health: IntegrationHealth, index: IndexState });
 
 /** A source as selectors show it. */

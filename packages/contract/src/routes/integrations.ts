@@ -4,6 +4,8 @@ import { Closed, Page, pageQuery, route } from '../route.ts';
 import {
   Choice,
   ChoiceSource,
+  ConformanceReport,
+  ConformanceRequest,
   DomainIntegrationCreate,
   DomainIntegrationUpdate,
   Integration,
@@ -18,6 +20,8 @@ import { Use } from './secret-schemas.ts';
 
 /** Connections that somebody may try in a minute: enough for a form, too few to look for ports with. */
 const triesPerMinute = 60;
+/** Each run signs in and reads many times. */
+const conformanceRunsPerMinute = 6;
 
 /**
  * The same routes under `/v1/admin`, `/v1/global` and `/v1/domains/{domain}`; their ids have the scope after the verb:
@@ -152,6 +156,32 @@ function integrationRoutesUnder<
       response: RefreshResult,
       errors: ['state_conflict', 'key_unavailable', 'not_supported'],
       rateLimitPerMinute: triesPerMinute,
+    }),
+    route({
+      id: id('check', 'IntegrationConformance'),
+      method: 'POST',
+      path: `${base}/integrations/{name}/conformance`,
+      summary:
+        'Run the conformance suite against it: reads at most 20 keys, keeps nothing of them, writes nothing there',
+      tag,
+      access: asset('integration.update'),
+      feature,
+      params: onName,
+      body: ConformanceRequest,
+      status: 200,
+      response: ConformanceReport,
+      errors: [
+        'state_conflict',
+        'key_unavailable',
+        'not_supported',
+        'backend_unavailable',
+        'backend_denied',
+        'backend_sealed',
+        'backend_throttled',
+        'backend_malformed',
+        'egress_denied',
+      ],
+      rateLimitPerMinute: conformanceRunsPerMinute,
     }),
   ] as const;
 }

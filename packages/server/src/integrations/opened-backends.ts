@@ -60,14 +60,7 @@ export class OpenedBackends {
   /** {@link open}, with the revision that it is opened at: together with the id it names a state of the source. */
   async openAt(sourceId: string): Promise<{ readonly backend: Backend; readonly row: IntegrationRow }> {
     if (this.#isClosed) throw new StrongroomError('shutting_down');
-    const row = await this.#parts.store.first(integrationById, [sourceId]);
-    if (row === undefined) {
-      this.forget(sourceId);
-      throw new StrongroomError('not_found');
-    }
-    const settings = storedSettings(row.settings);
-    const owner = { id: row.id, scopeId: row.scope_id, type: row.type, settings };
-    const profile = row.profile_id === null ? null : await requireProfile(this.#parts.store, owner, row.profile_id);
+    const { row, owner, profile } = await this.#read(sourceId);
     const state = `${row.revision} ${profile?.id ?? ''} ${profile?.revision ?? ''} ${profile?.prefix ?? ''}`;
     const known = this.#opened.get(sourceId);
     if (known?.state === state) {
@@ -76,7 +69,7 @@ export class OpenedBackends {
       return { backend: await known.backend, row };
     }
     const credential = (name: string): Promise<SecretValue> => this.#parts.credentials.open(owner, name);
-    const opened = { state, backend: this.#openLimited(row.type, settings, credential, profile) };
+    const opened = { state, backend: this.#openLimited(row.type, owner.settings, credential, profile) };
     this.forget(sourceId);
     this.#opened.set(sourceId, opened);
     const [oldest] = this.#opened.keys();
@@ -87,6 +80,23 @@ export class OpenedBackends {
       if (this.#opened.get(sourceId) === opened) this.#opened.delete(sourceId);
       throw error;
     }
+  }
+
+  /** Another one than {@link open} gives, set up alike; the caller closes it. @throws StrongroomError `not_found` */
+  async openAnother(sourceId: string): Promise<Backend> {
+    const { row, owner, profile } = await this.#read(sourceId);
+    return this.#openLimited(row.type, owner.settings, (name) => this.#parts.credentials.open(owner, name), profile);
+  }
+
+  async #read(sourceId: string) {
+    const row = await this.#parts.store.first(integrationById, [sourceId]);
+    if (row === undefined) {
+      this.forget(sourceId);
+      throw new StrongroomError('not_found');
+    }
+    const owner = { id: row.id, scopeId: row.scope_id, type: row.type, settings: storedSettings(row.settings) };
+    const profile = row.profile_id === null ? null : await requireProfile(this.#parts.store, owner, row.profile_id);
+    return { row, owner, profile };
   }
 
   async #openLimited(...parts: Parameters<OpenedBackends['openWith']>): Promise<Backend> {

@@ -8,6 +8,7 @@ import type {
 } from '@strongroom/contract';
 import type { HandlersOf } from '../http/handler.ts';
 import type { ChoiceList } from './choices.ts';
+import type { IntegrationConformance } from './conformance.ts';
 import type { KeyIndex } from './key-index.ts';
 import type { Integrations } from './service.ts';
 import type { IntegrationTester } from './tester.ts';
@@ -15,6 +16,7 @@ import type { IntegrationTester } from './tester.ts';
 export interface IntegrationServices {
   readonly integrations: Integrations;
   readonly tester: IntegrationTester;
+  readonly conformance: IntegrationConformance;
   readonly index: KeyIndex;
   readonly choices: ChoiceList;
 }
@@ -28,7 +30,13 @@ type AllHandlers = DomainHandlers &
   HandlersOf<typeof platformChoiceRoutes>;
 
 /** One set of handlers serves all three scopes: the guard has put the scope of the path into the request. */
-export function integrationHandlers({ integrations, tester, index, choices }: IntegrationServices): AllHandlers {
+export function integrationHandlers({
+  integrations,
+  tester,
+  conformance,
+  index,
+  choices,
+}: IntegrationServices): AllHandlers {
   const handlers: DomainHandlers = {
     async createDomainIntegration({ caller, scope, body, idempotency }) {
       return withEtag(await integrations.create(caller, scope, body, idempotency));
@@ -53,6 +61,9 @@ export function integrationHandlers({ integrations, tester, index, choices }: In
     },
     async refreshDomainIntegration({ caller, asset, signal }) {
       return { body: await index.refreshNow(caller, asset, signal) };
+    },
+    async checkDomainIntegrationConformance({ caller, asset, body, signal }) {
+      return { body: await conformance.run(caller, asset, body.keys, signal) };
     },
   };
   return {

@@ -10,6 +10,7 @@ import type { ListedIntegration } from './queries.ts';
 type RouteOf<Id extends string> = Extract<(typeof domainIntegrationRoutes)[number], { readonly id: Id }>;
 export type IntegrationView = ResponseOf<RouteOf<'showDomainIntegration'>>;
 export type RefreshView = ResponseOf<RouteOf<'refreshDomainIntegration'>>;
+export type ConformanceView = ResponseOf<RouteOf<'checkDomainIntegrationConformance'>>;
 export type TestView = ResponseOf<RouteOf<'testDomainIntegration'>>;
 
 export function assetOfIntegration(scope: ScopeRef, row: Pick<IntegrationRow, 'id' | 'name' | 'bundle_id'>): AssetRef {

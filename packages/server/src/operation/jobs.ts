@@ -2,6 +2,7 @@ import { StrongroomError } from '@strongroom/contract';
 import type { KeyIndex } from '../integrations/key-index.ts';
 import type { ManagedStoreParts } from '../managed-stores/parts.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import type { SourceVersions } from '../launches/source-versions.ts';
 import { resealRetired } from '../keys/reseal.ts';
 import { purgeable } from '../secrets/queries.ts';
 import type { Store } from '../store/store.ts';
@@ -22,6 +23,7 @@ export function periodicJobs(
   keyring: Keyring,
   keyIndex: KeyIndex,
   managed: ManagedStoreParts,
+  sourceVersions: SourceVersions,
 ): readonly PeriodicJob[] {
   return [
     {
@@ -64,6 +66,11 @@ export function periodicJobs(
       name: 'index-integrations',
       everyMilliseconds: 15_000,
       run: ({ signal }) => keyIndex.refreshDue(signal),
+    },
+    {
+      name: 'watch-integrations',
+      everyMilliseconds: minute,
+      run: ({ signal }) => sourceVersions.round(signal),
     },
     {
       name: 'reseal-values',
