@@ -3,7 +3,7 @@ import { isPath, StrongroomError } from '@strongroom/contract/core';
 import type { ManagedScope } from '../vault-managed/scope-path.ts';
 
 /** Of an object: a DNS subdomain (RFC 1123). */
-export const maxObjectNameLength = 253;
+const maxObjectNameLength = 253;
 const maxKeyLength = 1024;
 const hashLength = 12;
 const hashedPattern = new RegExp(`-[0-9a-f]{${hashLength}}$`);

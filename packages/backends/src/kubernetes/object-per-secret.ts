@@ -1,7 +1,16 @@
 import pLimit from 'p-limit';
 import { StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
-import type { CallOptions, Capabilities, Content, DeleteOptions, Entry, GetOptions, PutOptions } from '../backend.ts';
+import type {
+  CallOptions,
+  Capabilities,
+  Content,
+  DeleteOptions,
+  Entry,
+  Expectation,
+  GetOptions,
+  PutOptions,
+} from '../backend.ts';
 import { adoptHint } from './adopt-hint.ts';
 import { assertExpected, attempt, conflict } from './attempts.ts';
 import { type Fingerprints, maxObjectBytes, readContent, tooLarge, writeContent } from './content.ts';
@@ -49,7 +58,6 @@ interface Place {
   readonly name: string;
   readonly identity: string;
   readonly object: SecretObject | null;
-  readonly entry: Entry | null;
 }
 
 /** Each key a Secret with one key `value`, as OpenMetadata has them. The object's resourceVersion is the entry's version. */
@@ -62,7 +70,7 @@ export class ObjectPerSecretLayout implements Layout {
   }
 
   async get(key: string, { signal, version }: GetOptions): Promise<Entry | null> {
-    const { entry } = await this.#place(key, signal);
+    const entry = await this.#entry(await this.#place(key, signal));
     if (version === undefined || entry === null || entry.version === version) return entry;
     throw new StrongroomError('not_supported', { detail: 'Kubernetes keeps no older versions of a Secret.' });
   }
@@ -97,9 +105,10 @@ export class ObjectPerSecretLayout implements Layout {
     const { api, fingerprints, ownLabels, tags } = this.#parts;
     const { base64, mark } = await writeContent(content, intentId, fingerprints);
     return attempt(signal, async () => {
-      const { name, identity, object, entry } = await this.#place(key, signal);
+      const place = await this.#place(key, signal);
+      const { name, identity, object } = place;
       if (object !== null) this.#assertWritable(object, key);
-      assertExpected(expect, entry);
+      await this.#assertExpected(expect, place);
       const data = { ...object?.data, [valueKey]: base64 };
       const bytes = Object.values(data).reduce((sum, each) => sum + decodedBytes(each), 0);
       if (bytes > maxObjectBytes) throw tooLarge('the value beside the other keys');
@@ -118,11 +127,11 @@ export class ObjectPerSecretLayout implements Layout {
 
   async delete(key: string, { signal, expect }: DeleteOptions): Promise<void> {
     await attempt(signal, async () => {
-      const { object, entry } = await this.#place(key, signal);
-      if (object === null || entry === null) return { done: undefined };
-      entry.value.destroy();
+      const place = await this.#place(key, signal);
+      const { object } = place;
+      if (object === null || !this.#hasEntry(object, place.identity)) return { done: undefined };
       this.#assertWritable(object, key);
-      assertExpected(expect, entry);
+      await this.#assertExpected(expect, place);
       const outcome = await this.#remove(object, signal);
       return outcome === 'conflict' ? outcome : { done: undefined };
     });
@@ -167,7 +176,7 @@ export class ObjectPerSecretLayout implements Layout {
 
   async #answer(key: string, signal: AbortSignal): Promise<Entry | null | StrongroomError> {
     try {
-      return (await this.#place(key, signal)).entry;
+      return await this.#entry(await this.#place(key, signal));
     } catch (error) {
       if (error instanceof StrongroomError && ofOneKey.has(error.code)) return error;
       throw error;
@@ -178,27 +187,37 @@ export class ObjectPerSecretLayout implements Layout {
     const { api, naming, identity: common } = this.#parts;
     const name = objectName({ ...common, key }, naming);
     const identity = formatIdentity({ ...common, key });
-    const object = await api.get(name, signal);
-    const entry = object === null ? null : await this.#entry(object, identity);
-    return { name, identity, object, entry };
+    return { name, identity, object: await api.get(name, signal) };
+  }
+
+  /** What is there is looked at only where that matters: one of ours that somebody broke can still be written and deleted. */
+  async #assertExpected(expect: Expectation, place: Place): Promise<void> {
+    if (expect.kind === 'any') return;
+    const entry = await this.#entry(place);
+    entry?.value.destroy();
+    assertExpected(expect, entry);
+  }
+
+  /** Of this identity, or of nobody's though written under the same app; and not one from which we took the value ourselves. */
+  #hasEntry(object: SecretObject, identity: string): boolean {
+    const mark = identityOf(object);
+    if (object.deletedAt !== null) return false;
+    if (mark === null) return this.#isOfTheApp(object);
+    const isReleased = !Object.hasOwn(object.data ?? {}, valueKey) && !Object.hasOwn(object.annotations, intentMark);
+    return mark === identity && !isReleased;
   }
 
   /**
    * `null` for an object of another identity, of nobody we know, or whose deletion is under way. An object of ours without data
    * or without the value was broken by somebody: that is no absence.
    */
-  async #entry(object: SecretObject, identity: string): Promise<Entry | null> {
-    const mark = identityOf(object);
-    const isKnown = mark === null ? this.#isOfTheApp(object) : mark === identity;
-    if (!isKnown || object.deletedAt !== null) return null;
+  async #entry({ object, identity }: Place): Promise<Entry | null> {
+    if (object === null || !this.#hasEntry(object, identity)) return null;
     const { data } = object;
     const base64 = data !== null && Object.hasOwn(data, valueKey) ? data[valueKey] : undefined;
-    if (base64 === undefined) {
-      // We took the value away ourselves, and left what others have there.
-      if (mark !== null && !Object.hasOwn(object.annotations, intentMark)) return null;
+    if (base64 === undefined)
       throw malformed(data === null ? 'the Secret has no data' : `the Secret has no key ${valueKey}`);
-    }
-    const write = mark === null ? null : readWriteMark(object.annotations);
+    const write = identityOf(object) === null ? null : readWriteMark(object.annotations);
     const content = await readContent(base64, write, this.#parts.fingerprints);
     return { ...content, version: object.resourceVersion, updatedAt: object.changedAt };
   }

@@ -114,9 +114,8 @@ export class OperatorConnection implements ApiConnection {
       throw new EgressError('backend_unavailable', 'reachable', { detail: 'The store in Kubernetes was closed.' });
     using deadline = startDeadline(requestMilliseconds, 'Kubernetes', [signal]);
     deadline.signal.throwIfAborted();
-    const server = serverOf(await this.#kubeConfig());
-    const credentials = await this.#currentCredentials();
-    deadline.signal.throwIfAborted();
+    const server = serverOf(await orAborted(this.#kubeConfig(), deadline.signal));
+    const credentials = await orAborted(this.#currentCredentials(), deadline.signal);
     const label = printable(server.host);
     const collector = new ResponseCollector(label, maxAnswerBytes, deadline);
     try {
@@ -237,6 +236,16 @@ export class OperatorConnection implements ApiConnection {
     void old?.close();
     return agent;
   }
+}
+
+/** The first of both; what comes later is dropped. */
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    if (signal.aborted) onAbort();
+  });
 }
 
 function serverOf(config: KubeConfig): URL {

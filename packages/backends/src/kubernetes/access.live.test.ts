@@ -1,0 +1,182 @@
+// @needs kubernetes
+import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { SecretValue } from '@strongroom/crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Kubernetes, startKubernetes } from '../../../../servers/kubernetes.ts';
+import { type Account, applyRbac, encode, LiveSecrets, testFingerprints } from '../../testing/live-kubernetes.ts';
+import { leakIn } from '../conformance/index.ts';
+import { createEgress } from '../egress/index.ts';
+import { type ManagedKubernetesSettings, openManagedKubernetes } from './index.ts';
+import { SecretApi } from './secret-api.ts';
+import { openTypedCluster, readTypedKubeconfig } from './typed-kubeconfig.ts';
+
+const namespaces = { namespace: 'strongroom', secretsNamespace: 'strongroom-secrets' };
+const namespace = namespaces.secretsNamespace;
+const fingerprints = testFingerprints();
+const signal = AbortSignal.timeout(500_000);
+const any = { kind: 'any' } as const;
+const global = { kind: 'global' } as const;
+
+let kubernetes: Kubernetes;
+let server: Account;
+let runtime: Account;
+let secrets: LiveSecrets;
+const opened: { close(): Promise<void> }[] = [];
+
+beforeAll(async () => {
+  kubernetes = await startKubernetes();
+  ({ server, runtime } = await applyRbac(kubernetes, namespaces));
+  secrets = new LiveSecrets(kubernetes, namespace);
+});
+afterAll(async () => {
+  await Promise.all(opened.map((backend) => backend.close()));
+  await kubernetes.stop();
+});
+
+async function open(settings: Partial<ManagedKubernetesSettings>, account = server) {
+  const kubeconfigPath = account.kubeconfig(kubernetes.url);
+  const common = { namespace, kubeconfigPath, scope: global, fingerprints };
+  const backend = await openManagedKubernetes({ ...common, ...settings }, { now: Date.now });
+  opened.push(backend);
+  return backend;
+}
+
+const text = (value: string) => ({ value: SecretValue.fromText(value), shape: 'text' }) as const;
+const write = (expectation: Parameters<Awaited<ReturnType<typeof open>>['put']>[2]['expect'] = any) => ({
+  signal,
+  expect: expectation,
+  intentId: randomUUID(),
+});
+
+describe('the printed roles', () => {
+  const attempts = [
+    ['get', 'GET', `/api/v1/namespaces/${namespace}/secrets/none`, undefined],
+    ['create', 'POST', `/api/v1/namespaces/${namespace}/secrets?dryRun=All`, { metadata: { name: 'trial' } }],
+    ['update', 'PUT', `/api/v1/namespaces/${namespace}/secrets/none`, { metadata: { name: 'none' } }],
+    ['delete', 'DELETE', `/api/v1/namespaces/${namespace}/secrets/none`, undefined],
+    ['list', 'GET', `/api/v1/namespaces/${namespace}/secrets`, undefined],
+    ['watch', 'GET', `/api/v1/namespaces/${namespace}/secrets?watch=1&timeoutSeconds=1`, undefined],
+    ['delete all', 'DELETE', `/api/v1/namespaces/${namespace}/secrets`, undefined],
+    ['get elsewhere', 'GET', '/api/v1/namespaces/default/secrets/none', undefined],
+    ['get in its own namespace', 'GET', `/api/v1/namespaces/${namespaces.namespace}/secrets/none`, undefined],
+    ['config maps', 'GET', `/api/v1/namespaces/${namespace}/configmaps/none`, undefined],
+    ['namespaces', 'GET', `/api/v1/namespaces/${namespace}`, undefined],
+    ['roles', 'POST', `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles`, { metadata: { name: 'x' } }],
+  ] as const;
+  const allowedFor = async (token: string) => {
+    const statuses = attempts.map(async ([what, method, path, body]) => {
+      const { status } = await kubernetes.request(method, path, body, token);
+      return [what, status] as const;
+    });
+    return (await Promise.all(statuses)).filter(([, status]) => status !== 403).map(([what]) => what);
+  };
+
+  it('allow the server to create, get, update and delete, and nothing else', async () => {
+    expect(await allowedFor(server.token)).toEqual(['get', 'create', 'update', 'delete']);
+  });
+
+  it('allow a workload to get, and nothing else', async () => {
+    expect(await allowedFor(runtime.token)).toEqual(['get']);
+  });
+
+  it('grant by the cluster’s own account no verb besides', async () => {
+    const rulesOf = async (token: string) => {
+      const review = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectRulesReview', spec: { namespace } };
+      const path = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';
+      const { body } = await kubernetes.request<{
+        status: { resourceRules: { verbs: string[]; apiGroups: string[]; resources: string[] }[] };
+      }>('POST', path, review, token);
+      return body.status.resourceRules
+        .filter(({ resources }) => !resources.some((each) => each.startsWith('selfsubject')))
+        .map(({ verbs, apiGroups, resources }) => [verbs, apiGroups, resources]);
+    };
+    expect(await rulesOf(server.token)).toEqual([[['create', 'get', 'update', 'delete'], [''], ['secrets']]]);
+    expect(await rulesOf(runtime.token)).toEqual([[['get'], [''], ['secrets']]]);
+  });
+
+  it('let a workload read what the server wrote, and say what it may not do', async () => {
+    const [writer, reader] = [await open({}), await open({}, runtime)];
+    await writer.put('shared', text('for the workload'), write());
+    expect((await reader.get('shared', { signal }))?.value.revealText()).toBe('for the workload');
+    await expect(reader.put('shared', text('no'), write())).rejects.toMatchObject({ code: 'backend_denied' });
+    const line = (await reader.check({ signal })).find(({ outcome }) => outcome === 'failed');
+    expect(line).toMatchObject({ step: 'write', code: 'backend_denied' });
+    expect(line?.message).toContain('create, update, delete');
+  });
+});
+
+describe('signing in', () => {
+  const canary = `canary${randomUUID()}`;
+  const kubeconfig = (name: string, config: object | string): string => {
+    const path = join(dirname(kubernetes.kubeconfigPath), name);
+    writeFileSync(path, typeof config === 'string' ? config : JSON.stringify(config), { mode: 0o600 });
+    return path;
+  };
+  const configOf = (cluster: object, user: object) => ({
+    clusters: [{ name: 'c', cluster }],
+    users: [{ name: 'u', user }],
+    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+    'current-context': 'x',
+  });
+  const authority = () => ({
+    'certificate-authority-data': Buffer.from(kubernetes.caCertificate).toString('base64'),
+  });
+
+  it('fails at the step that it is about, and repeats nothing of the kubeconfig', async () => {
+    const { url } = kubernetes;
+    const failures = [
+      ['address', 'validation_failed', '/absent/kubeconfig'],
+      ['address', 'validation_failed', kubeconfig('broken', `users: [${canary}`)],
+      [
+        'address',
+        'validation_failed',
+        kubeconfig('plain', configOf({ server: 'http://cluster.example.com' }, { token: canary })),
+      ],
+      [
+        'address',
+        'validation_failed',
+        kubeconfig('proxy', configOf({ server: url, 'proxy-url': 'http://127.0.0.1:1' }, { token: canary })),
+      ],
+      [
+        'address',
+        'backend_denied',
+        kubeconfig(
+          'exec',
+          configOf(
+            { server: url, ...authority() },
+            { exec: { apiVersion: 'client.authentication.k8s.io/v1', command: 'false', args: [canary] } },
+          ),
+        ),
+      ],
+      [
+        'reachable',
+        'backend_unavailable',
+        kubeconfig('closed', configOf({ server: 'https://127.0.0.1:1', ...authority() }, { token: canary })),
+      ],
+      ['tls', 'backend_unavailable', kubeconfig('stranger', configOf({ server: url }, { token: canary }))],
+      ['login', 'backend_denied', kubeconfig('unknown', configOf({ server: url, ...authority() }, { token: canary }))],
+    ] as const;
+    for (const [step, code, kubeconfigPath] of failures) {
+      const backend = await open({ kubeconfigPath });
+      const lines = await backend.check({ signal });
+      expect(lines.find(({ outcome }) => outcome === 'failed')).toMatchObject({ step, code });
+      const error: unknown = await backend.get('x', { signal }).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code });
+      expect(leakIn(error, [canary])).toBeNull();
+      expect(JSON.stringify(lines)).not.toContain(canary);
+    }
+  });
+
+  it('works through the egress guard for a kubeconfig that a user typed', async () => {
+    const typed = configOf({ server: kubernetes.url, ...authority() }, { token: server.token });
+    const egress = createEgress({ allow: [], allowLoopback: true });
+    const connection = openTypedCluster(readTypedKubeconfig(JSON.stringify(typed)), egress);
+    opened.push(connection, egress);
+    const api = new SecretApi(connection, namespace);
+    await secrets.create({ metadata: { name: 'typed' }, data: { a: encode('1') } });
+    expect((await api.get('typed', signal))?.data).toEqual({ a: encode('1') });
+    expect(await api.get('absent', signal)).toBeNull();
+  });
+});
