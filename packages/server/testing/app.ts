@@ -6,7 +6,7 @@ import type { DomainPermission, PlatformRole, Preset } from '@strongroom/contrac
 import { createToken } from '@strongroom/crypto';
 import { loadConfiguration } from '../src/config/load.ts';
 import { createLog } from '../src/operation/log.ts';
-import { type RunningServer, startServer } from '../src/start.ts';
+import { type RunningServer, type StartOptions, startServer } from '../src/start.ts';
 import type { Canaries } from './canaries.ts';
 import { valuesOfDatabase } from './postgres.ts';
 import { Wire } from './wire.ts';
@@ -40,6 +40,8 @@ export interface TestServerOptions {
   readonly onAnswer?: AnswerListener;
   /** Another server over the same PostgreSQL database: it gets that server's settings, key file and administrator. */
   readonly replicaOf?: TestServer;
+  /** In place of Kubernetes and Vault as managed stores. */
+  readonly openManagedStore?: StartOptions['openManagedStore'];
 }
 
 export interface TestUser {
@@ -94,7 +96,7 @@ export interface TestServer {
 /** @param settings variables of the server's configuration, beside the data directory and the address */
 export async function startTestServer(
   ownSettings: Readonly<Record<string, string>> = {},
-  { canaries, onAnswer, replicaOf }: TestServerOptions = {},
+  { canaries, onAnswer, replicaOf, openManagedStore }: TestServerOptions = {},
 ): Promise<TestServer> {
   const settings =
     replicaOf === undefined
@@ -131,7 +133,12 @@ export async function startTestServer(
     process.env['TMPDIR'] = temporaryDirectory;
     try {
       const configuration = loadConfiguration({ variables, workingDirectory: directory });
-      return await startServer({ configuration, log, writeDeadlineMilliseconds });
+      return await startServer({
+        configuration,
+        log,
+        writeDeadlineMilliseconds,
+        ...(openManagedStore && { openManagedStore }),
+      });
     } finally {
       if (TMPDIR === undefined) delete process.env['TMPDIR'];
       else process.env['TMPDIR'] = TMPDIR;

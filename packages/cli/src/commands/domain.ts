@@ -1,4 +1,5 @@
 import { presets, type Preset } from '@strongroom/contract/roles';
+import { type StoreName, storeNames } from '@strongroom/contract/store-names';
 import type { CallResult } from '@strongroom/sdk';
 import { type Command, Option } from 'commander';
 import { type Cli, group } from '../cli.ts';
@@ -12,6 +13,11 @@ import { confirmByTyping } from '../prompt.ts';
 interface DescribeOptions {
   readonly displayName?: string;
   readonly description?: string;
+  readonly store?: StoreName;
+}
+
+function storeOption(description: string): Option {
+  return new Option('--store <store>', description).choices([...storeNames]);
 }
 
 export function addDomainCommands(program: Command, cli: Cli): void {
@@ -21,6 +27,7 @@ export function addDomainCommands(program: Command, cli: Cli): void {
     .description('create a domain; you become its owner')
     .option('--display-name <text>', 'what people call it')
     .option('--description <text>', 'what it is for')
+    .addOption(storeOption('where the values of its secrets will be; as the server is configured without it'))
     .action(
       cli.action(async ({ connect, output }, name: string, options: DescribeOptions) => {
         const created = await (await connect()).createDomain({ body: { name, ...options } });
@@ -60,9 +67,10 @@ export function addDomainCommands(program: Command, cli: Cli): void {
     );
   domain
     .command('edit <domain>')
-    .description('change what a domain is called and described as; its name stays')
+    .description('change what a domain is called and described as, and where its values are; its name stays')
     .option('--display-name <text>', 'what people call it')
     .option('--description <text>', 'what it is for')
+    .addOption(storeOption('where the values of its secrets will be; only while it holds none'))
     .action(
       cli.action(async ({ connect, output }, name: string, options: DescribeOptions) => {
         if (Object.keys(options).length === 0) throw new UsageError('there is nothing to change');
@@ -83,6 +91,7 @@ function printDomain(output: Cli['output'], domain: CallResult<'showDomain'>): v
     id: domain.id,
     'display name': domain.displayName,
     description: domain.description === '' ? undefined : domain.description,
+    store: domain.store,
     created: localTime(domain.createdAt),
     updated: localTime(domain.updatedAt),
     revision: `${domain.revision}`,

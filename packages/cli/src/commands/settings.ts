@@ -1,3 +1,4 @@
+import { type StoreName, storeNames } from '@strongroom/contract/store-names';
 import type { CallResult } from '@strongroom/sdk';
 import { Argument, type Command } from 'commander';
 import { type Cli, group } from '../cli.ts';
@@ -31,17 +32,39 @@ export function addSettingsCommands(program: Command, cli: Cli): void {
         return undefined;
       }),
     );
+  settings
+    .command('store')
+    .description('choose where the values of the admin or the global scope are, while it holds no secret')
+    .addArgument(new Argument('<scope>', 'which').choices(['admin', 'global']))
+    .addArgument(new Argument('<store>', 'where').choices([...storeNames]))
+    .action(
+      cli.action(async ({ connect, output }, scope: 'admin' | 'global', store: StoreName) => {
+        const client = await connect();
+        const changed = await client.updateSettings({ body: { managedStores: { [scope]: store } } });
+        output.answer(changed, () => output.line(`values of ${scope} are in ${changed.managedStores[scope].store}`));
+        return undefined;
+      }),
+    );
 }
 
 function printSettings(
   output: Cli['output'],
-  { version, features, limits, runner, store }: CallResult<'showSettings'>,
+  { version, features, limits, runner, store, managedStores }: CallResult<'showSettings'>,
 ): void {
   output.facts({ version, runner, store });
   output.line();
   output.table(
     [{ title: 'FEATURE' }, { title: 'STATE' }, { title: 'SET BY' }],
     Object.entries(features).map(([name, { enabled, setBy }]) => [name, enabled ? 'on' : 'off', setBy]),
+  );
+  output.line();
+  output.table(
+    [{ title: 'VALUES OF' }, { title: 'ARE IN' }, { title: 'SET BY' }],
+    Object.entries(managedStores).map(([name, found]) => [
+      name === 'domains' ? 'new domains' : name,
+      found.store,
+      found.setBy,
+    ]),
   );
   output.line();
   output.table(
