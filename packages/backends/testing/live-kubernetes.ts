@@ -11,7 +11,7 @@ import { identityMark } from '../src/kubernetes/marks.ts';
 import { FaultProxy, type NetworkFault } from './fault-proxy.ts';
 
 const networkFaults: readonly NetworkFault[] = ['unreachable', 'cut', 'hanging', 'failing', 'throttled', 'malformed'];
-export const apiAudience = 'https://kubernetes.default.svc';
+const apiAudience = 'https://kubernetes.default.svc';
 
 /** A Secret as the API has it. */
 export interface LiveSecret {

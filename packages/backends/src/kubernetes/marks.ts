@@ -4,7 +4,7 @@ import type { Content } from '../backend.ts';
 /** Names of our annotations. Whatever has no {@link identityMark} is not ours, whatever its labels say. */
 export const identityMark = 'strongroom/identity';
 /** The writes that the keys of a scope's object are of. */
-export const writesMark = 'strongroom/writes';
+const writesMark = 'strongroom/writes';
 export const intentMark = 'strongroom/intent';
 export const shapeMark = 'strongroom/shape';
 export const fingerprintMark = 'strongroom/fingerprint';

@@ -103,7 +103,7 @@ function trimHyphens(text: string): string {
 }
 
 /** @throws StrongroomError `validation_failed`; the key is not repeated */
-export function checkKey(key: string): string {
+function checkKey(key: string): string {
   if (key.length <= maxKeyLength && isPath(key)) return key;
   throw new StrongroomError('validation_failed', {
     detail:
