@@ -34,8 +34,8 @@ it.concurrent.each(['SIGKILL', 'SIGTERM'] as const)(
     const made = await processWithServer();
     process.kill(made.pid, signal);
     await made.over;
-    await vi.waitFor(() => expect(isAlive(made.server)).toBe(false), 10_000);
-    await vi.waitFor(() => expect(existsSync(made.folder)).toBe(false), 10_000);
+    await vi.waitFor(() => expect(isAlive(made.server)).toBe(false), 60_000);
+    await vi.waitFor(() => expect(existsSync(made.folder)).toBe(false), 60_000);
   },
 );
 
@@ -44,6 +44,6 @@ it.concurrent('ends a paused server when the whole group of its process is kille
   process.kill(made.server, 'SIGSTOP');
   process.kill(-made.pid, 'SIGKILL');
   await made.over;
-  await vi.waitFor(() => expect(isAlive(made.server)).toBe(false), 10_000);
-  await vi.waitFor(() => expect(existsSync(made.folder)).toBe(false), 10_000);
+  await vi.waitFor(() => expect(isAlive(made.server)).toBe(false), 60_000);
+  await vi.waitFor(() => expect(existsSync(made.folder)).toBe(false), 60_000);
 });

@@ -13,12 +13,15 @@ interface Seen {
 }
 
 /** A client whose server is a function. */
-function clientOf(answer: (seen: Seen) => Response | Promise<Response>, options: { token?: string } = {}) {
+function clientOf(
+  answer: (seen: Seen) => Response | Promise<Response>,
+  options: { token?: string; timeoutMilliseconds?: number } = {},
+) {
   const seen: Seen[] = [];
   const client = createClient({
     url: 'http://127.0.0.1:8480/',
+    timeoutMilliseconds: 100_000,
     ...options,
-    timeoutMilliseconds: 200,
     fetch: async (url, init) => {
       const one = { url, init };
       seen.push(one);
@@ -188,6 +191,7 @@ describe('errors', () => {
     const { client } = clientOf(
       ({ init }) =>
         new Promise((_, reject) => init.signal?.addEventListener('abort', () => reject(new Error('aborted')))),
+      { timeoutMilliseconds: 200 },
     );
     expect(await errorOf(client.showMe())).toMatchObject({
       code: 'deadline_exceeded',

@@ -8,6 +8,7 @@ import { isUniqueViolation } from '../src/store/errors.ts';
 import { type LeaseToken, requireLease } from '../src/store/leases.ts';
 import { storeCommands } from '../src/store/store-commands.ts';
 import { type CommandContext, hotStatement, type QueryContext } from '../src/store/store.ts';
+import { beHeld } from './hold.ts';
 
 /** Commands and queries that try the store itself: they write settings, and fail on request. */
 export { createAuditChain } from '../src/audit/chain.ts';
@@ -92,9 +93,8 @@ export const commands = {
     await context.bumpAuthorisation();
     throw new StrongroomError('state_conflict');
   },
-  'test.sleep': async (_context: CommandContext, { milliseconds }: { readonly milliseconds: number }) => {
-    await sleep(milliseconds);
-  },
+  'test.nothing': async () => undefined,
+  'test.hold': (_context: CommandContext, { directory }: { readonly directory: string }) => beHeld(directory),
   'test.issue': async (context: CommandContext, { key }: { readonly key: string }) => {
     await insert(context, { key, value: 'issued' });
     return { id: `tok_${key}`, lastFour: 'abcd' };

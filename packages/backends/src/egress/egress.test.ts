@@ -245,10 +245,10 @@ describe('what a name leads to', () => {
         return ['10.0.0.1'];
       },
     });
-    const rules = { vendor: ['.vault.azure.net'], deadlineMilliseconds: 200 };
-    const outcome = async (url: string) => (await refusal(egress.request(url, rules))).code;
+    const outcome = async (url: string, deadlineMilliseconds = 10_000) =>
+      (await refusal(egress.request(url, { vendor: ['.vault.azure.net'], deadlineMilliseconds }))).code;
     // Allowed, and then nobody is there.
-    expect(await outcome('https://team.vault.azure.net/')).toBe('backend_unavailable');
+    expect(await outcome('https://team.vault.azure.net/', 200)).toBe('backend_unavailable');
     expect(await outcome('https://team.vault.azure.net:8443/')).toBe('egress_denied');
     expect(await outcome('https://vault.azure.net.evil.example/')).toBe('egress_denied');
     expect(await outcome('https://10.0.0.1/')).toBe('egress_denied');

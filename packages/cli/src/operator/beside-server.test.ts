@@ -33,7 +33,8 @@ describe('beside a running server', () => {
     return loadConfiguration({ variables, workingDirectory: directory });
   };
   const start = async (configuration = configurationOf(dataDir)): Promise<void> => {
-    server = await startServer({ configuration, log: createLog('silent', { write: () => undefined }) });
+    const log = createLog('silent', { write: () => undefined });
+    server = await startServer({ configuration, log, writeDeadlineMilliseconds: 60_000 });
   };
   const stop = async (): Promise<void> => {
     await server?.stop();

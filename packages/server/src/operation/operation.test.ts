@@ -102,7 +102,7 @@ describe('over a store', () => {
     };
     const schedulers = ['one', 'two'].map((holder) => new Scheduler(test.store, holder, log));
     for (const scheduler of schedulers) scheduler.start([job]);
-    await expect.poll(() => rounds, { timeout: 10_000 }).toBeGreaterThan(4);
+    await expect.poll(() => rounds).toBeGreaterThan(4);
     await Promise.all(schedulers.map((scheduler) => scheduler.stop()));
     const ended = rounds;
     await new Promise((resolve) => setTimeout(resolve, 80));

@@ -3,6 +3,7 @@ import { StrongroomError } from '@strongroom/contract';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Hold } from '../../testing/hold.ts';
 import { postgresUnavailable } from '../../testing/postgres.ts';
 import { testEvent, type TestCommands, type TestQueries } from '../../testing/store-program.ts';
 import { openTestStore, postgresDatabase, type TestStore } from '../../testing/stores.ts';
@@ -73,18 +74,22 @@ describe.skipIf(missing !== undefined)(`several processes over one PostgreSQL ($
 
   test('a change of access waits for a release that was decided before it', async () => {
     const revision = await t.store.authorisationRevision();
-    // One batch: the release holds its lock until the sleep is over.
+    // One batch: the release holds its lock until the other is over, too.
+    using hold = new Hold();
     const releasing = [
       t.store.execute('test.insert', { key: 'released', value: '' }, { expectAuthorisationRevision: revision }),
-      t.store.execute('test.sleep', { milliseconds: 1000 }),
+      t.store.execute('test.hold', hold.args),
     ];
-    const isLocked = (): Promise<boolean> =>
-      sql<{ n: number }>`select count(*)::int as n from pg_locks
-        where relation = 'installation'::regclass and mode = 'RowShareLock'`
-        .execute(t.store.db)
-        .then(({ rows }) => rows[0]?.n !== 0);
-    while (!(await isLocked())) await sleep(20);
+    await hold.begun();
     const revoking = other.execute('test.bump', undefined).then(() => other.query('test.list', { prefix: 'released' }));
+    const waiting = async (): Promise<number | undefined> => {
+      const { rows } = await sql<{ n: number }>`select count(*)::int as n from pg_locks where not granted`.execute(
+        t.store.db,
+      );
+      return rows[0]?.n;
+    };
+    await expect.poll(waiting).toBe(1);
+    hold.end();
     await Promise.all(releasing);
     expect(await revoking).toEqual([{ key: 'released' }]);
   });
@@ -133,7 +138,8 @@ describe.skipIf(missing !== undefined)(`a PostgreSQL that goes away (${missing ?
     const client = new pg.Client({ connectionString: url });
     await client.connect();
     await client.query(
-      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+      // Answers once they have ended.
+      'select pg_terminate_backend(pid, 60000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
     );
     await client.end();
   };
@@ -152,13 +158,15 @@ describe.skipIf(missing !== undefined)(`a PostgreSQL that goes away (${missing ?
   });
 
   test('in the middle of a batch: nothing of it stays, and the next one works', async () => {
+    using hold = new Hold();
     const batch = [
       codeOf(t.store.execute('test.insert', { key: 'lost-1', value: '' }, { audit: [testEvent('lost')] })),
-      codeOf(t.store.execute('test.sleep', { milliseconds: 300 })),
+      codeOf(t.store.execute('test.hold', hold.args)),
       codeOf(t.store.execute('test.insert', { key: 'lost-2', value: '' })),
     ];
-    await sleep(100);
+    await hold.begun();
     await terminate();
+    hold.end();
     expect(await Promise.all(batch)).toEqual(['storage_unavailable', 'storage_unavailable', 'storage_unavailable']);
     await t.store.execute('test.insert', { key: 'lost-3', value: '' });
     expect(await t.store.query('test.list', { prefix: 'lost' })).toEqual([{ key: 'lost-3' }]);

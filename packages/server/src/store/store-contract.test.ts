@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { StrongroomError } from '@strongroom/contract';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Hold } from '../../testing/hold.ts';
 import { testEvent, type TestCommands, type TestQueries } from '../../testing/store-program.ts';
 import { allDatabases, describeEachStore, type TestStore } from '../../testing/stores.ts';
 import { readAnchorTail } from '../audit/anchor.ts';
@@ -309,25 +310,28 @@ describeEachStore(
 
     describe('the deadline', () => {
       afterEach(async () => {
-        await t.store.execute('test.sleep', { milliseconds: 0 });
+        await t.store.execute('test.nothing', undefined);
       });
 
       test('of a waiting command passes without it being run', async () => {
         const key = freshKey('late');
-        const blocking = t.store.execute('test.sleep', { milliseconds: 300 });
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        using hold = new Hold();
+        const blocking = t.store.execute('test.hold', hold.args);
+        await hold.begun();
         const waiting = t.store.execute('test.insert', { key, value: '' }, { deadlineMilliseconds: 100 });
         expect(await codeOf(waiting)).toBe('audit_unavailable');
+        hold.end();
         await blocking;
-        await t.store.execute('test.sleep', { milliseconds: 0 });
+        await t.store.execute('test.nothing', undefined);
         expect(await valueOf(t.store, key)).toBeUndefined();
       });
 
       test('of a running command answers in time', async () => {
-        const started = performance.now();
-        const slow = t.store.execute('test.sleep', { milliseconds: 600 }, { deadlineMilliseconds: 100 });
+        using hold = new Hold();
+        const slow = t.store.execute('test.hold', hold.args, { deadlineMilliseconds: 100 });
         expect(await codeOf(slow)).toBe('audit_unavailable');
-        expect(performance.now() - started).toBeLessThan(500);
+        hold.end();
+        await t.store.execute('test.nothing', undefined);
       });
     });
 
