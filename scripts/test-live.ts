@@ -1,14 +1,13 @@
 // Runs the tests that need what this repository doesn't bring (`*.live.test.ts`), one file at a time. A file says in a line
 // `// @needs NAME …` what it needs; each of those is installed once. What can't be had is named, with what would install it.
 // Arguments choose files, by a part of their path or by what they need; without any, all of them.
-import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { kubernetes } from '../servers/kubernetes.ts';
 import { type Installation, isMissing, type LiveServer } from '../servers/live-server.ts';
-import { elapsed } from '../servers/long-command.ts';
+import { elapsed, runLong } from '../servers/long-command.ts';
 import { moto } from '../servers/moto.ts';
 import { schemathesis } from '../servers/schemathesis.ts';
 import { vault } from '../servers/vault.ts';
@@ -40,10 +39,11 @@ if (unknown.length > 0) {
 const suites = all.filter((suite) => wanted.length === 0 || wanted.some((word) => isChosenBy(word, suite)));
 
 const begun = performance.now();
-const say = (line: string): void => {
+const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
-const installations = new Map<LiveServer, Installation>();
+const say = (line: string): void => print(`        ${line}`);
+const installations = new Map<LiveServer, Promise<Installation>>();
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 for (const { file, needs } of suites) {
@@ -52,8 +52,9 @@ for (const { file, needs } of suites) {
   let isBroken = false;
   for (const server of needs) {
     try {
-      const installation = installations.get(server) ?? (await server.install((line) => say(`        ${line}`)));
-      installations.set(server, installation);
+      const installing = installations.get(server) ?? server.install(say);
+      installations.set(server, installing);
+      const installation = await installing;
       if (isMissing(installation))
         problems.push(`no ${server.name}: ${installation.reason}. To have it: ${installation.install}`);
       else Object.assign(environment, installation.environment);
@@ -64,34 +65,36 @@ for (const { file, needs } of suites) {
   }
   if (problems.length > 0) {
     counts[isBroken ? 'failed' : 'skipped'] += 1;
-    say(`${isBroken ? 'FAILED ' : 'SKIPPED'} ${file}: ${problems.join('; ')}`);
+    print(`${isBroken ? 'FAILED ' : 'SKIPPED'} ${file}: ${problems.join('; ')}`);
     continue;
   }
   const started = performance.now();
-  const { passed, tests, output } = run(file, environment);
+  const { passed, tests, output } = await run(file, environment);
   counts[passed ? 'passed' : 'failed'] += 1;
-  say(`${passed ? 'ok     ' : 'FAILED '} ${file} (${tests}, ${elapsed(started)})${passed ? '' : `\n${output}`}`);
+  print(`${passed ? 'ok     ' : 'FAILED '} ${file} (${tests}, ${elapsed(started)})${passed ? '' : `\n${output}`}`);
 }
-say(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped after ${elapsed(begun)}`);
+print(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped after ${elapsed(begun)}`);
 if (counts.failed > 0) process.exitCode = 1;
 
 /** Runs one file; says also how many of its tests were left out, which is no failure to vitest. */
-function run(
+async function run(
   file: string,
   environment: Readonly<Record<string, string>>,
-): { readonly passed: boolean; readonly tests: string; readonly output: string } {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'live', file],
+): Promise<{ readonly passed: boolean; readonly tests: string; readonly output: string }> {
+  const { code, stdout, stderr } = await runLong(
     {
+      program: process.execPath,
+      args: [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'live', file],
       cwd: root,
-      encoding: 'utf8',
-      maxBuffer: 64 * 1024 * 1024,
-      env: { ...process.env, ...environment, NO_COLOR: '1' },
+      environment: { ...environment, NO_COLOR: '1' },
+      doing: `running ${file}`,
+      limitMinutes: 30,
+      niceness: 0,
     },
+    say,
   );
   const tests = /^ *Tests +(.+?)(?: \(\d+\))?$/m.exec(stdout)?.[1] ?? 'no tests';
-  return { passed: status === 0, tests, output: `${stdout}${stderr}` };
+  return { passed: code === 0, tests, output: `${stdout}${stderr}` };
 }
 
 /** What the file needs. Throws for a name that is none: the tests would fail without saying why. */

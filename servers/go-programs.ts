@@ -44,7 +44,7 @@ export async function installGoPrograms(
       install: 'install Go 1.26 or later from https://go.dev/dl, then npm run test:live',
     };
 
-  const common = { program: 'go', cwd: module, environment: { CGO_ENABLED: '0' }, limitMinutes: 60 };
+  const common = { program: 'go', cwd: module, environment: { CGO_ENABLED: '0' }, limitMinutes: 60, niceness: 10 };
   const list = ['list', '-mod=readonly', '-deps', ...wanted.packages];
   const fetched = await runLong({ ...common, args: list, doing: `fetching the modules of ${title}` }, progress);
   if (fetched.stderr.includes('checksum mismatch')) throw new Error(`${title}:\n${fetched.stderr}`);

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { bindServer, releaseServer } from './lifetime.ts';
 import type { Progress } from './live-server.ts';
 
@@ -14,15 +14,18 @@ export interface LongCommand {
   readonly doing: string;
   /** After which it is killed. */
   readonly limitMinutes: number;
+  /** The nice value it has at least: a build leaves the machine to others. */
+  readonly niceness: number;
 }
 
 export interface Ended {
   /** `null` when the program doesn't exist or was killed. */
   readonly code: number | null;
+  readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs a command that takes minutes, at low priority; says when it begins, how long it is at it, and when it has ended. */
+/** Runs a command that takes minutes; says when it begins, how long it is at it, and when it has ended. It ends with this process. */
 export async function runLong(command: LongCommand, progress: Progress): Promise<Ended> {
   const started = performance.now();
   progress(`${command.doing} …`);
@@ -41,23 +44,25 @@ function run(command: LongCommand): Promise<Ended> {
     const child = spawn(command.program, command.args, {
       cwd: command.cwd,
       env: { ...process.env, ...command.environment },
-      stdio: ['ignore', 'ignore', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe'],
       timeout: command.limitMinutes * 60_000,
       killSignal: 'SIGKILL',
     });
     const { pid } = child;
     if (pid !== undefined) {
-      setPriority(pid, 10);
+      if (command.niceness > getPriority()) setPriority(pid, command.niceness);
       bindServer(pid);
       child.once('exit', () => releaseServer(pid));
     }
+    let stdout = '';
     let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString('utf8')));
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
-    child.once('error', (error) => resolve({ code: null, stderr: error.message }));
+    child.once('error', (error) => resolve({ code: null, stdout, stderr: error.message }));
     child.once('exit', (_, signal) => {
       if (signal !== null) stderr += `\nended by ${signal}; ${command.limitMinutes} min is the limit\n`;
     });
-    child.once('close', (code) => resolve({ code, stderr }));
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
   });
 }
 

@@ -45,7 +45,7 @@ export async function installPythonPrograms(
     { program: 'python3', args: ['-m', 'venv', folder], doing: `making the environment of ${title}` },
     { program: join(folder, 'bin', 'python'), args: pip, doing: `installing ${title}` },
   ]) {
-    const { code, stderr } = await runLong({ program, args, doing, limitMinutes: 20 }, progress);
+    const { code, stderr } = await runLong({ program, args, doing, limitMinutes: 20, niceness: 10 }, progress);
     if (code !== 0) {
       rmSync(folder, { recursive: true, force: true });
       return {
