@@ -19,9 +19,15 @@ it('has code for every kind that the contract declares', async () => {
 
 it('loads an SDK when an integration that needs it is opened, and not before', () => {
   expect(loadedSdks()).toEqual([]);
-  expect(loadedSdks('AWS')).toEqual([]);
+  for (const type of Object.keys(registry)) expect(loadedSdks(type)).toEqual([]);
   const aws = { region: 'eu-central-1', authentication: { method: 'access-key', accessKeyId: 'AKIA0123456789012345' } };
   const loaded = loadedSdks('AWS', JSON.stringify(aws));
   expect(loaded).toContain('@aws-sdk/client-secrets-manager');
   expect(loaded).not.toContain('@aws-sdk/client-sts');
+  const clientId = '11111111-2222-4333-8444-555555555555';
+  const azure = {
+    vaultUrl: 'https://finance.vault.azure.net',
+    authentication: { method: 'client-secret', tenantId: clientId, clientId },
+  };
+  expect(loadedSdks('AZURE', JSON.stringify(azure))).toContain('@azure/keyvault-secrets');
 });

@@ -48,5 +48,6 @@ export { checkVaultSegments, formatVaultPath, parseVaultPath, type VaultPath } f
 export * from './kubernetes-rbac.ts';
 export * from './kubernetes-tags.ts';
 export { type AwsAuthentication, awsBackend, type AwsSettings } from './backends/aws.ts';
+export { type AzureAuthentication, azureBackend, type AzureSettings } from './backends/azure.ts';
 export { kubernetesStore, type KubernetesStoreSettings } from './backends/kubernetes.ts';
 export { type VaultAuthentication, vaultBackend, type VaultSettings } from './backends/vault.ts';

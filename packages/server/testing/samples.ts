@@ -42,6 +42,7 @@ const texts = [
   '1k',
   '/',
   'http://127.0.0.1:9',
+  'https://127.0.0.1:9',
   'eu-central-1',
   '/v1/secret/data/app',
   'arn:aws:iam::123456789012:role/strongroom',

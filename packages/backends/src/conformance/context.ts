@@ -61,6 +61,8 @@ export interface ConformanceSizes {
   readonly manyKeys?: number;
   /** Largest value that is tried, in bytes; the backend's own limit by default, at most 1 MiB. */
   readonly valueBytes?: number;
+  /** Characters of a key at most; look-alikes that need more are left out. No limit by default. */
+  readonly keyCharacters?: number;
   /** Milliseconds within which a call has to end after its signal; 1,000 by default. */
   readonly abortGraceMs?: number;
   /** Milliseconds for one check; 60,000 by default. */

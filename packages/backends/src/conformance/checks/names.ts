@@ -77,10 +77,14 @@ export const nameChecks: readonly ConformanceCheck[] = [
   },
 ];
 
-/** Without those whose first, plain name has folders, where the backend takes none. */
-function lookAlikesOf({ context }: Trial): readonly (readonly string[])[] {
-  const takesFolders = context.keyKinds?.includes('nested') === true;
-  return lookAlikes.filter(([plain = '']) => takesFolders || !plain.includes('/'));
+/** Without those whose first, plain name has folders or is too long, where the backend does not take that. */
+function lookAlikesOf(trial: Trial): readonly (readonly string[])[] {
+  const { keyKinds = [], sizes } = trial.context;
+  const takesFolders = keyKinds.includes('nested');
+  const most = sizes?.keyCharacters ?? Number.POSITIVE_INFINITY;
+  return lookAlikes.filter(
+    ([plain = '']) => (takesFolders || !plain.includes('/')) && trial.named(plain).length <= most,
+  );
 }
 
 async function assertNothingThere(trial: Trial, backend: Backend, key: string, what: string): Promise<void> {
