@@ -1,14 +1,16 @@
 // @needs kubernetes
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SecretValue } from '@strongroom/crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Kubernetes, startKubernetes } from '../../../../servers/kubernetes.ts';
 import { type Account, applyRbac, encode, LiveSecrets, testFingerprints } from '../../testing/live-kubernetes.ts';
 import { leakIn } from '../conformance/index.ts';
 import { createEgress } from '../egress/index.ts';
 import { type ManagedKubernetesSettings, openManagedKubernetes } from './index.ts';
+import { detectNamespace } from './namespace.ts';
+import { OperatorConnection } from './operator-connection.ts';
 import { SecretApi } from './secret-api.ts';
 import { openTypedCluster, readTypedKubeconfig } from './typed-kubeconfig.ts';
 
@@ -178,5 +180,29 @@ describe('signing in', () => {
     await secrets.create({ metadata: { name: 'typed' }, data: { a: encode('1') } });
     expect((await api.get('typed', signal))?.data).toEqual({ a: encode('1') });
     expect(await api.get('absent', signal)).toBeNull();
+  });
+
+  it('works as the ServiceAccount of a pod', async () => {
+    const root = mkdtempSync(join(dirname(kubernetes.kubeconfigPath), 'pod-'));
+    const folder = join(root, 'var/run/secrets/kubernetes.io/serviceaccount');
+    mkdirSync(folder, { recursive: true });
+    const files = { token: `${server.token}\n`, 'ca.crt': kubernetes.caCertificate, namespace };
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content, { mode: 0o600 });
+    const { hostname, port } = new URL(kubernetes.url);
+    vi.stubEnv('KUBERNETES_SERVICE_HOST', hostname);
+    vi.stubEnv('KUBERNETES_SERVICE_PORT', port);
+    const connection = new OperatorConnection({ inCluster: true, kubeconfigPath: '' }, Date.now, root);
+    opened.push(connection);
+    await secrets.create({ metadata: { name: 'in-cluster' }, data: { a: encode('1') } });
+    const api = new SecretApi(connection, await detectNamespace(join(folder, 'namespace')));
+    expect((await api.get('in-cluster', signal))?.data).toEqual({ a: encode('1') });
+    vi.unstubAllEnvs();
+  });
+
+  it('says so where there is no pod', async () => {
+    const connection = new OperatorConnection({ inCluster: true, kubeconfigPath: '' }, Date.now, '/absent');
+    await expect(new SecretApi(connection, namespace).get('x', signal)).rejects.toMatchObject({
+      code: 'validation_failed',
+    });
   });
 });

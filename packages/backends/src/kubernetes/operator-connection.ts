@@ -69,15 +69,18 @@ const unreachable: Readonly<Record<string, string>> = {
 export class OperatorConnection implements ApiConnection {
   readonly #access: OperatorAccess;
   readonly #now: () => number;
+  readonly #root: string;
   #config: Promise<KubeConfig> | undefined;
   #credentials: { readonly until: number; readonly made: Promise<Credentials> } | undefined;
   #agent: { readonly trust: string; readonly agent: Agent } | undefined;
   #verifiesTls = true;
   #isClosed = false;
 
-  constructor(access: OperatorAccess, now: () => number) {
+  /** @param root stands before the paths of a pod's files; for tests */
+  constructor(access: OperatorAccess, now: () => number, root = '') {
     this.#access = access;
     this.#now = now;
+    this.#root = root;
   }
 
   get verifiesTls(): boolean {
@@ -157,18 +160,19 @@ export class OperatorConnection implements ApiConnection {
     const config = new KubeConfig();
     const { inCluster, kubeconfigPath } = this.#access;
     const path = kubeconfigPath === '' ? join(homedir(), '.kube', 'config') : kubeconfigPath;
+    const source = inCluster ? 'the environment of this pod' : `the kubeconfig ${path}`;
     try {
-      if (inCluster) config.loadFromCluster();
+      if (inCluster) config.loadFromCluster(this.#root);
       else config.loadFromFile(path);
     } catch (error) {
       // The parser quotes the file, in which tokens are.
-      throw unusable(`the kubeconfig ${path} can not be read${codeOf(error)}`);
+      throw unusable(`${source} can not be read${codeOf(error)}`);
     }
     const cluster = config.getCurrentCluster();
     if (cluster === null || config.getCurrentUser() === null)
-      throw unusable(`the kubeconfig ${path} has no current context with a cluster and a user`);
-    if (cluster.proxyUrl !== undefined) throw unusable(`the kubeconfig ${path} names a proxy, which is not supported`);
-    serverOf(config);
+      throw unusable(`${source} has no current context with a cluster and a user`);
+    if (cluster.proxyUrl !== undefined) throw unusable(`${source} names a proxy, which is not supported`);
+    serverOf(config, source);
     this.#verifiesTls = !cluster.skipTLSVerify;
     return config;
   }
@@ -248,13 +252,13 @@ function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
-function serverOf(config: KubeConfig): URL {
+function serverOf(config: KubeConfig, source = 'the configuration'): URL {
   const server = config.getCurrentCluster()?.server ?? '';
-  if (!URL.canParse(server)) throw unusable('the kubeconfig’s server is no URL');
+  if (!URL.canParse(server)) throw unusable(`${source} has no address of a server`);
   const url = new URL(server);
   const isLocal = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/.test(url.hostname);
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLocal)) return url;
-  throw unusable('the kubeconfig’s server has no TLS, and is not on this machine');
+  throw unusable(`the server in ${source} has no TLS, and is not on this machine`);
 }
 
 function headersOf({ headers = {}, auth }: HttpsOptions): Record<string, string> {
