@@ -63,9 +63,10 @@ export function query(moto: Moto, service: string, action: string, input: object
   return send(moto, service, body, { 'content-type': 'application/x-www-form-urlencoded' }, keys);
 }
 
-export function secretsManager(moto: Moto, action: string, input: object, keys: AwsKeys): Promise<string> {
-  const fields = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': `secretsmanager.${action}` };
-  return send(moto, 'secretsmanager', JSON.stringify(input), fields, keys);
+/** A service of the JSON protocol; `target` is its name there and the action. */
+export function jsonCall(moto: Moto, service: string, target: string, input: object, keys = anybody): Promise<string> {
+  const fields = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': target };
+  return send(moto, service, JSON.stringify(input), fields, keys);
 }
 
 export interface AwsUsers {
@@ -106,7 +107,8 @@ export async function createUsers(moto: Moto): Promise<AwsUsers> {
 
 /** Each key a secret. */
 export function secretsPlace(moto: Moto, keys: () => AwsKeys): ConformancePlace {
-  const call = (action: string, input: object) => secretsManager(moto, action, input, keys());
+  const call = (action: string, input: object) =>
+    jsonCall(moto, 'secretsmanager', `secretsmanager.${action}`, input, keys());
   return {
     seed: async (key, { value, shape }) => {
       const content =
