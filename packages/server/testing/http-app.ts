@@ -255,7 +255,7 @@ export async function exchange(
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   socket.on('close', () => resolve());
   socket.on('error', () => resolve());
-  const limit = setTimeout(resolve, options.limitMilliseconds ?? 5_000);
+  const limit = setTimeout(resolve, options.limitMilliseconds ?? 60_000);
   for (const part of parts) {
     if (socket.destroyed) break;
     socket.write(Buffer.from(part, 'latin1'));

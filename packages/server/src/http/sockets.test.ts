@@ -1,4 +1,5 @@
-import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exchange, sampleApp, sampleSettings, type SampleState, sampleToken } from '../../testing/http-app.ts';
@@ -154,23 +155,22 @@ describe('slow and large clients', () => {
   it('survives clients that leave in the middle', async () => {
     const head = `POST ${things} HTTP/1.1\r\n${auth}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"na`;
     await exchange(port, [head], { limitMilliseconds: 50 });
-    await new Promise((resolve) => setTimeout(resolve, 50));
     expect(
       answers(await exchange(port, ['GET /open HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'])),
     ).toEqual([{ status: 200, code: undefined }]);
-    expect(app.inFlight.size).toBe(0);
+    await expect.poll(() => app.inFlight.size).toBe(0);
     expect(state.logged.filter((line) => line['level'] === 'error')).toEqual([]);
   });
 
   it('has room for a limited number of connections', async () => {
     const small = sampleApp({ settings: { ...sampleSettings, limits: { ...sampleSettings.limits, connections: 1 } } });
     const smallPort = await listen(small.app);
-    const held = exchange(smallPort, ['GET /open HTTP/1.1\r\nHost: localhost\r\n'], { limitMilliseconds: 400 });
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(
-      await exchange(smallPort, ['GET /open HTTP/1.1\r\nHost: localhost\r\n\r\n'], { limitMilliseconds: 300 }),
-    ).toBe('');
-    await held;
+    const taken = once(small.app.fastify.server, 'connection');
+    const held = connect(smallPort, '127.0.0.1');
+    await taken;
+    // Whom there is no room for finds the connection closed.
+    expect(await exchange(smallPort, ['GET /open HTTP/1.1\r\nHost: localhost\r\n\r\n'])).toBe('');
+    held.destroy();
     await small.app.stop(0);
   });
 });
@@ -216,7 +216,7 @@ describe('streams and stopping', () => {
     const head = `POST ${things} HTTP/1.1\r\n${auth}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
     const pending = exchange(slowPort, [head + body]);
     await started.promise;
-    const stopped = slow.app.stop(5_000);
+    const stopped = slow.app.stop(60_000);
     await watcher.ended;
     release.resolve();
     expect(answers(await pending)).toEqual([{ status: 201, code: undefined }]);
@@ -228,13 +228,13 @@ describe('streams and stopping', () => {
     const never = { isEnabled: () => new Promise<boolean>(() => undefined) };
     const hasty = sampleApp({
       features: never,
-      settings: { ...sampleSettings, timeouts: { handlerMilliseconds: 200 } },
+      settings: { ...sampleSettings, timeouts: { handlerMilliseconds: 800 } },
     });
     const hastyPort = await listen(hasty.app);
     const watcher = await follow(hastyPort);
     const text = await exchange(hastyPort, [`POST ${things} HTTP/1.1\r\n${auth}Connection: close\r\n\r\n`]);
     expect(answers(text)).toEqual([{ status: 503, code: 'deadline_exceeded' }]);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, 900));
     expect(hasty.state.signals[0]?.aborted).toBe(false);
     watcher.leave();
     await hasty.app.stop(0);

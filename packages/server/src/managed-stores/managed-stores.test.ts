@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { SecretValue } from '@strongroom/crypto';
 import { StrongroomError } from '@strongroom/contract';
 import type { Backend } from '@strongroom/backends';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ReferenceFixture } from '@strongroom/backends/testing/reference.ts';
 import { Canaries } from '../../testing/canaries.ts';
 import { codeOf } from '../../testing/keys-world.ts';
@@ -26,7 +25,7 @@ describeEachStore('a managed store outside the database', (_open, database) => {
     fixture = await ReferenceFixture.start();
     bare = fixture.open();
     const open = () => Promise.resolve(delegating(() => current));
-    world = await ManagedWorld.open({ database, open, lifetimeMilliseconds: 900 });
+    world = await ManagedWorld.open({ database, open });
   });
   beforeEach(() => {
     current = bare;
@@ -230,12 +229,14 @@ describeEachStore('a managed store outside the database', (_open, database) => {
       expect((await world.intents('away')).at(-1)).toBe('set pending');
       expect(await codeOf(world.delete('away'))).toBe('version_conflict');
       await world.delete('other');
-      await sleep(950);
+      // Its time is over.
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 });
       expect(await codeOf(world.managed.settler.settleDue(signal))).toBe('backend_unavailable');
       const end = await fixture.server.inject('failing', 'echo');
       await end();
       expect(await world.launch('away')).toBe('new 1.2');
       await world.managed.settler.settleDue(signal);
+      vi.useRealTimers();
       expect(await world.show('away')).toMatchObject({ version: '1.2' });
       expect(await world.audited('away')).toContain('rotate allowed');
     });

@@ -1,4 +1,14 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StrongroomError } from '@strongroom/contract';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -235,14 +245,22 @@ describe('runs', () => {
   });
 
   it('follows a log until the run ends, and refuses to stop what has ended', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'strongroom-follow-'));
+    // The job's user passes through it.
+    chmodSync(directory, 0o711);
+    const goOn = join(directory, 'go-on');
     const job = await world.addJob({
       name: 'slow',
-      command: ['sh', '-c', 'for i in 1 2 3 4 5; do echo "line $i"; sleep 0.1; done'],
+      command: ['sh', '-c', 'echo "line 1"; while [ ! -e "$0" ]; do sleep 0.05; done; echo "line 2"', goOn],
     });
     const { id } = await world.runs.start(await world.caller('ann'), job);
     const seen: string[] = [];
-    for await (const piece of await world.runs.log(await world.rowOf(id), true)) seen.push(String(piece));
-    expect(seen.join('')).toBe('line 1\nline 2\nline 3\nline 4\nline 5\n');
+    for await (const piece of await world.runs.log(await world.rowOf(id), true)) {
+      seen.push(String(piece));
+      if (seen.join('') === 'line 1\n') writeFileSync(goOn, '');
+    }
+    rmSync(directory, { recursive: true });
+    expect(seen.join('')).toBe('line 1\nline 2\n');
     expect(seen.length).toBeGreaterThan(1);
     const row = await ended(world.rowOf, id);
     await expect(world.runs.stop(row, await world.caller('ann'), world.finance)).rejects.toMatchObject({
