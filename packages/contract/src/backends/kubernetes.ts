@@ -33,14 +33,16 @@ const settings = Closed({
     Type.String({
       pattern: '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$',
       default: 'strongroom',
-      description: 'Layout scope-objects: what the names of the Secrets begin with; iomete for those of an IOMETE install',
+      description:
+        'Layout scope-objects: what the names of the Secrets begin with; iomete for those of an IOMETE install',
       examples: ['iomete'],
     }),
   ),
   layout: Type.Optional(
     Type.Enum(['object-per-secret', 'scope-objects'], {
       default: 'object-per-secret',
-      description: 'object-per-secret: a Secret for each key; scope-objects: one Secret for each scope, with all its keys',
+      description:
+        'object-per-secret: a Secret for each key; scope-objects: one Secret for each scope, with all its keys',
     }),
   ),
   naming: Type.Optional(
