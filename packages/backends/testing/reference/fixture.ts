@@ -61,7 +61,7 @@ export class ReferenceFixture {
         inPlaceOf: (key) => Promise.resolve(this.#inPlaceOf(key)),
       },
       credentials: [SecretValue.fromText(this.server.token)],
-      sizes: { abortGraceMs: 600, checkMs: 10_000 },
+      sizes: { abortGraceMs: 2_000, checkMs: 100_000 },
     };
   }
 
