@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { backendDeclarations } from '@strongroom/contract';
 import { expect, it } from 'vitest';
+import { clouds } from './azure/clouds.ts';
 import { registry } from './registry.ts';
 
 const child = fileURLToPath(new URL('../testing/loaded-modules-child.ts', import.meta.url));
@@ -30,4 +31,9 @@ it('loads an SDK when an integration that needs it is opened, and not before', (
     authentication: { method: 'client-secret', tenantId: clientId, clientId },
   };
   expect(loadedSdks('AZURE', JSON.stringify(azure))).toContain('@azure/keyvault-secrets');
+});
+
+it('knows the vaults of every cloud of Azure as the vendor’s own', () => {
+  const suffixes = Object.values(clouds).map(({ vaultSuffix }) => vaultSuffix);
+  expect(suffixes.toSorted()).toEqual(backendDeclarations.AZURE.vendorHosts.toSorted());
 });

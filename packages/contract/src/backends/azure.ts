@@ -53,6 +53,7 @@ export const azureBackend = {
     },
   },
   rebinds: ['/vaultUrl', '/cloud', '/authentication/method', '/authentication/tenantId', '/authentication/clientId'],
+  vendorHosts: ['.vault.azure.net', '.vault.usgovcloudapi.net', '.vault.azure.cn'],
 } as const satisfies BackendDeclaration<'AZURE', typeof settings>;
 
 export type AzureSettings = Static<typeof settings>;

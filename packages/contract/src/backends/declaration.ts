@@ -21,6 +21,11 @@ export interface BackendDeclaration<Type extends SourceType = SourceType, Settin
    * never sent anywhere else than where it was meant to go.
    */
   readonly rebinds: readonly string[];
+  /**
+   * Suffixes of host names that are the vendor's own: on port 443 they may be private, and a proxy's list need not name them.
+   * Only names that nobody else can have.
+   */
+  readonly vendorHosts?: readonly string[];
 }
 
 export interface CredentialDeclaration {

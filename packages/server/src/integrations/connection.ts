@@ -106,14 +106,19 @@ export function readCredentials(
 
 /**
  * Whether the addresses of the settings may be reached at all, as far as their text says it; opens nothing.
+ * @param vendor suffixes of the vendor’s own host names
  * @throws StrongroomError `egress_denied` naming the setting
  */
-export async function checkAddresses(openEgress: OpenEgress, settings: Settings): Promise<void> {
+export async function checkAddresses(
+  openEgress: OpenEgress,
+  settings: Settings,
+  vendor: readonly string[] = [],
+): Promise<void> {
   const egress = await openEgress();
   const errors = Object.entries(settings).flatMap(([name, text]): FieldError[] => {
     if (typeof text !== 'string' || !/^https?:/i.test(text)) return [];
     try {
-      egress.checkUrl(text, { schemes: ['https', 'http'] });
+      egress.checkUrl(text, { schemes: ['https', 'http'], vendor });
       return [];
     } catch (error) {
       if (!(error instanceof StrongroomError)) throw error;

@@ -77,7 +77,7 @@ export class Integrations {
   ): Promise<IntegrationView> {
     requireName(input.name);
     const given = readCredentials(input, new Set(), []);
-    await checkAddresses(this.#parts.egress, input.settings);
+    await checkAddresses(this.#parts.egress, input.settings, declarationOf(input.type).vendorHosts);
     const id = newId('source');
     const owner = { id, scopeId: scope.id, type: input.type, settings: input.settings };
     const profile = await chooseProfile(this.#store, owner, input.profile ?? null);
@@ -250,7 +250,7 @@ export class Integrations {
       new Set(kept.map(({ name }) => name)),
       reboundPointers(declaration, before, settings),
     );
-    if (changes.settings !== undefined) await checkAddresses(this.#parts.egress, settings);
+    if (changes.settings !== undefined) await checkAddresses(this.#parts.egress, settings, declaration.vendorHosts);
     const owner = { id: row.id, scopeId: scope.id, type: row.type, settings };
     const profile = await chooseProfile(this.#store, owner, profileName(row, changes, settings));
     const needed = neededCredentials(declaration, methodOf(settings));

@@ -52,7 +52,7 @@ export class IntegrationTester {
     const declaration = declarationOf(form.type);
     const rebound = saved === null ? [] : reboundPointers(declaration, saved.settings, form.settings);
     const given = readCredentials(form, saved?.credentials ?? new Set(), rebound);
-    await checkAddresses(this.#parts.egress, form.settings);
+    await checkAddresses(this.#parts.egress, form.settings, declaration.vendorHosts);
     const owner = { id: saved?.id ?? '', scopeId: scope.id, type: form.type, settings: form.settings };
     const profile = await chooseProfile(this.#parts.store, owner, form.profile ?? null);
     const credential = async (name: string): Promise<SecretValue> => {
