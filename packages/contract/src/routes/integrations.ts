@@ -20,8 +20,6 @@ import { Use } from './secret-schemas.ts';
 
 /** Connections that somebody may try in a minute: enough for a form, too few to look for ports with. */
 const triesPerMinute = 60;
-/** Each run signs in and reads many times. */
-const conformanceRunsPerMinute = 6;
 
 /**
  * The same routes under `/v1/admin`, `/v1/global` and `/v1/domains/{domain}`; their ids have the scope after the verb:
@@ -181,7 +179,7 @@ function integrationRoutesUnder<
         'backend_malformed',
         'egress_denied',
       ],
-      rateLimitPerMinute: conformanceRunsPerMinute,
+      rateLimitPerMinute: triesPerMinute,
     }),
   ] as const;
 }
