@@ -8,7 +8,7 @@ import type { Store } from '../src/store/store.ts';
 import type { Tables } from '../src/store/tables.ts';
 
 /** Of the managed store in the database, as the conformance suite sees it. */
-export const databaseCapabilities: Capabilities = {
+const databaseCapabilities: Capabilities = {
   list: true,
   put: true,
   delete: true,

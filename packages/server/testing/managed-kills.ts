@@ -44,17 +44,15 @@ export const failpoints = [
 export type Failpoint = (typeof failpoints)[number];
 
 /** How long a write of the drill is its writer's alone: a process that just started has the real stores' clients to load. */
-export function lifetimeOf(store: DrilledStore): number {
+function lifetimeOf(store: DrilledStore): number {
   return store.kind === 'reference' ? 1_000 : 12_000;
 }
 
-export function typeOf(store: DrilledStore): OutsideType {
+function typeOf(store: DrilledStore): OutsideType {
   return store.kind === 'real' ? store.type : 'VAULT';
 }
 
-export function openDrilled(
-  store: DrilledStore,
-): (type: OutsideType, scope: StoreScope, test: TestStore) => Promise<Backend> {
+function openDrilled(store: DrilledStore): (type: OutsideType, scope: StoreScope, test: TestStore) => Promise<Backend> {
   return async (type, scope, { keys }) => {
     if (store.kind === 'reference') return openReferenceBackend(store.port, store.token);
     const egress = createEgress({ allow: [], allowLoopback: true });

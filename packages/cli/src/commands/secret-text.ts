@@ -22,6 +22,7 @@ export function printSecret(output: Output, secret: SecretMetadata): void {
     reference: secret.reference,
     scope: secret.domain === undefined ? secret.scope : `domain ${secret.domain}`,
     source: `${secret.source} (${secret.sourceType})`,
+    'in the store': storeText[secret.storeState ?? 'as-left'],
     value: secret.fields === undefined ? secret.shape : `fields ${secret.fields.join(', ')}`,
     version: secret.version,
     description: present(secret.description),
@@ -42,6 +43,12 @@ export function printSecret(output: Output, secret: SecretMetadata): void {
     revision: `${secret.revision}`,
   });
 }
+
+const storeText = {
+  'as-left': undefined,
+  'foreign-edit': 'edited outside of Strongroom',
+  missing: 'missing',
+} as const;
 
 export function printSecrets(output: Output, secrets: readonly SecretMetadata[]): void {
   output.table(

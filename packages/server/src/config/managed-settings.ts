@@ -65,7 +65,7 @@ export function buildVaultKek(context: BuildContext, resolvePath: (path: string)
 }
 
 /** @param name of the group in the file, for problems */
-export function buildVaultAccess(
+function buildVaultAccess(
   { problems, readFile }: BuildContext,
   name: string,
   given: Omit<Configuration['vault'], 'path'>,

@@ -5,7 +5,7 @@ const { address, namespace } = vaultBackend.settings.properties;
 const Word = (description: string) => Type.String({ minLength: 1, maxLength: 4096, pattern: '^[!-~]+$', description });
 const Path = (description: string) => Type.String({ minLength: 1, maxLength: 4096, description });
 
-export const vaultMethods = ['token', 'app-role', 'kubernetes', 'jwt'] as const;
+const vaultMethods = ['token', 'app-role', 'kubernetes', 'jwt'] as const;
 
 /** Settings of a Vault that the operator names; its credential is in a file, read anew when it is needed. */
 export const vaultAccess = {

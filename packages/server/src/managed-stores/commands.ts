@@ -192,7 +192,8 @@ export interface Finding {
     | { readonly kind: 'as-left' }
     | {
         readonly kind: 'foreign-edit';
-        readonly edited: Omit<SealedVersion, 'epoch' | 'version' | 'envelope' | 'termId' | 'copiedFrom'>;
+        /** Null where it can't be made a version, because the keys of the scope were destroyed. */
+        readonly edited: Omit<SealedVersion, 'epoch' | 'version' | 'envelope' | 'termId' | 'copiedFrom'> | null;
       };
 }
 
@@ -203,10 +204,11 @@ async function mark(context: CommandContext, args: Finding): Promise<{ readonly 
   const isCurrent = row !== undefined && row.current_epoch === args.epoch && row.current_version === args.version;
   if (!isCurrent || (await isBeingWritten(context, row.id))) return { isMarked: false };
   const state = found.kind === 'as-left' ? null : found.kind;
-  if (found.kind !== 'foreign-edit' && row.store_state === state) return { isMarked: true };
+  const edit = found.kind === 'foreign-edit' ? found.edited : null;
+  if (edit === null && row.store_state === state) return { isMarked: true };
   let version: Partial<SecretRow> = {};
-  if (found.kind === 'foreign-edit') {
-    const edited = { ...found.edited, epoch: context.epoch, version: row.current_version + 1 };
+  if (edit !== null) {
+    const edited = { ...edit, epoch: context.epoch, version: row.current_version + 1 };
     await insertVersion(context, row.id, { ...edited, envelope: null, termId: null, copiedFrom: null }, 'outside');
     await dropOldVersions(context, row.id, row.keep_versions);
     version = {

@@ -87,18 +87,29 @@ export class KnownEntries {
   async #finding(known: KnownVersion, entry: Entry | null): Promise<Finding['found'] | null> {
     if (entry === null) return known.storeState === 'missing' ? null : { kind: 'missing' };
     if (isSame(known, entry)) return known.storeState === 'missing' ? { kind: 'as-left' } : null;
-    const { fingerprint, termId } = await this.#keys.fingerprint(known.scopeId, entry.value);
+    const fingerprint = await this.#fingerprint(known.scopeId, entry);
+    if (fingerprint === null) return { kind: 'foreign-edit', edited: null };
     return {
       kind: 'foreign-edit',
       edited: {
-        fingerprint,
-        fingerprintTermId: termId,
+        ...fingerprint,
         shape: entry.shape,
         fieldNames: entry.fieldNames === null ? null : JSON.stringify(entry.fieldNames),
         isComparable: entry.value.byteLength >= minComparableBytes,
         kept: { backendVersion: entry.version, intentId: entry.intentId ?? null },
       },
     };
+  }
+
+  /** Null in a scope whose keys were destroyed. */
+  async #fingerprint(scopeId: string, entry: Entry) {
+    try {
+      const { fingerprint, termId } = await this.#keys.fingerprint(scopeId, entry.value);
+      return { fingerprint, fingerprintTermId: termId };
+    } catch (error) {
+      if (error instanceof StrongroomError && error.code === 'key_unavailable') return null;
+      throw error;
+    }
   }
 }
 

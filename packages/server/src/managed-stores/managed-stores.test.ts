@@ -5,6 +5,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { ReferenceFixture } from '@strongroom/backends/testing/reference.ts';
 import { Canaries } from '../../testing/canaries.ts';
 import { codeOf } from '../../testing/keys-world.ts';
+import { createManagedStores } from './parts.ts';
+import { scopeFingerprints } from './open-managed-store.ts';
 import { managedCaller, managedScope, managedSourceId, ManagedWorld } from '../../testing/managed-world.ts';
 import { describeEachStore } from '../../testing/stores.ts';
 
@@ -262,6 +264,47 @@ describeEachStore('a managed store outside the database', (_open, database) => {
       expect(await world.intents('late')).toEqual(['create committed', 'set committed']);
       expect((await world.show('late')).storeState).toBeUndefined();
     });
+  });
+
+  it('purges a deleted domain’s entries without its keys, and leaves what was edited', async () => {
+    await world.create('orphan', 'ours');
+    await world.create('orphan-edited', 'ours');
+    for (const key of ['orphan', 'orphan-edited']) await world.delete(key);
+    editOutside('orphan-edited', 'theirs');
+    const gone = new StrongroomError('key_unavailable');
+    const destroyed = { fingerprint: () => Promise.reject(gone) };
+    const { writes } = createManagedStores(world.test.store, destroyed, () => Promise.resolve(fixture.open()));
+    const purge = async (key: string): Promise<void> => {
+      const { id } = await world.test.store.db
+        .selectFrom('secrets')
+        .select('id')
+        .where('key', '=', key)
+        .executeTakeFirstOrThrow();
+      const audit = {
+        principal: 'system',
+        principalName: 'system',
+        action: 'secret.manage',
+        outcome: 'allowed',
+        object: { type: 'secret', id, name: key },
+        detail: { change: 'purge' },
+      } as const;
+      const plan = { kind: 'purge', args: { secretId: id }, audit } as const;
+      const source = { id: managedSourceId, type: 'VAULT' } as const;
+      await writes.write({ scopeId: managedScope.id, source, key, plan, parsed: null });
+    };
+    await purge('orphan');
+    expect(await inBackend('orphan')).toBeNull();
+    expect(await codeOf(purge('orphan-edited'))).toBe('state_conflict');
+    expect(await inBackend('orphan-edited')).toBe('theirs');
+    const row = await world.test.store.db
+      .selectFrom('secrets')
+      .select('store_state')
+      .where('key', '=', 'orphan-edited')
+      .executeTakeFirst();
+    expect(row).toEqual({ store_state: 'foreign-edit' });
+    const fingerprints = scopeFingerprints(destroyed, managedScope.id);
+    expect(await fingerprints.matches(SecretValue.fromText('x'), 'of a term that is gone')).toBe(true);
+    await expect(fingerprints.make(SecretValue.fromText('x'))).rejects.toBe(gone);
   });
 
   it('answers a repeated request once, and a failed one anew', async () => {

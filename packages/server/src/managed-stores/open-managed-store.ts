@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { StrongroomError } from '@strongroom/contract';
 import type { Backend } from '@strongroom/backends';
+import type { Fingerprints } from '@strongroom/backends/kubernetes';
 import { SecretValue } from '@strongroom/crypto';
 import type { ManagedSettings, VaultAccessSettings } from '../config/managed-settings.ts';
 import type { OpenEgress } from '../integrations/connection.ts';
@@ -31,12 +32,8 @@ export function createOpenManagedStore(parts: OpeningParts): OpenManagedStore {
 async function openKubernetes({ settings, keys, egress }: OpeningParts, scope: StoreScope): Promise<Backend> {
   const { managedStores } = await import('@strongroom/backends/registry');
   const definition = await managedStores.KUBERNETES();
-  const fingerprints = {
-    make: (value: SecretValue) => fingerprintText(keys, scope.id, value),
-    matches: async (value: SecretValue, text: string) => (await fingerprintText(keys, scope.id, value)) === text,
-  };
   return definition.open(
-    { ...settings.kubernetes, scope: managedScope(scope), fingerprints },
+    { ...settings.kubernetes, scope: managedScope(scope), fingerprints: scopeFingerprints(keys, scope.id) },
     { egress: await egress(), credential: noCredential, now: Date.now },
   );
 }
@@ -54,6 +51,24 @@ async function openVault({ settings: { vault }, egress }: OpeningParts, scope: S
     { ...access, scope: managedScope(scope) },
     { egress: await egress(), credential: readCredential(credentialFile), now: Date.now },
   );
+}
+
+/**
+ * Fingerprints under the scope's key. Those of a scope whose keys were destroyed can't be compared any more: there the mark
+ * alone says what is ours, so that a deleted domain's entries can be purged.
+ */
+export function scopeFingerprints(keys: Pick<Keys, 'fingerprint'>, scopeId: string): Fingerprints {
+  return {
+    make: (value) => fingerprintText(keys, scopeId, value),
+    async matches(value, text) {
+      try {
+        return (await fingerprintText(keys, scopeId, value)) === text;
+      } catch (error) {
+        if (error instanceof StrongroomError && error.code === 'key_unavailable') return true;
+        throw error;
+      }
+    },
+  };
 }
 
 /** Compared as a whole: one of another key never matches. */
