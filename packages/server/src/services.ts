@@ -225,17 +225,17 @@ function createIntegrations(
   return { backends, keyIndex, handlers: { ...handlers, ...profileHandlers(profiles) } };
 }
 
-function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSettings {
-  const { settings, ambient } = configuration;
-  const { limits, runnerUids } = settings;
-  return {
-    folders: {
 function kekSource(configuration: LoadedConfiguration): KekSource {
   const { file, vault } = configuration.settings.kek;
   if (vault === null) return { kind: 'file', path: file };
   return { kind: 'vault', readNext: () => readFromVault(configuration, vault, nextField(vault.field)) };
 }
 
+function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSettings {
+  const { settings, ambient } = configuration;
+  const { limits, runnerUids } = settings;
+  return {
+    folders: {
       installationId: keyring.installationId,
       temporaryDirectory: tmpdir(),
       memoryDirectory: existsSync('/dev/shm') ? '/dev/shm' : null,
