@@ -168,17 +168,7 @@ function integrationRoutesUnder<
       body: ConformanceRequest,
       status: 200,
       response: ConformanceReport,
-      errors: [
-        'state_conflict',
-        'key_unavailable',
-        'not_supported',
-        'backend_unavailable',
-        'backend_denied',
-        'backend_sealed',
-        'backend_throttled',
-        'backend_malformed',
-        'egress_denied',
-      ],
+      errors: ['state_conflict', 'key_unavailable', 'not_supported'],
       rateLimitPerMinute: triesPerMinute,
     }),
   ] as const;

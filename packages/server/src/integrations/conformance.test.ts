@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { codeOf, startTestServer, type TestServer } from '../../testing/app.ts';
+import { startTestServer, type TestServer } from '../../testing/app.ts';
 import { Canaries } from '../../testing/canaries.ts';
 import { type LoopbackVault, openLoopbackVault } from '../../testing/loopback-vault.ts';
 
@@ -78,7 +78,12 @@ it('names the checks that a backend fails, and tries only one run at a time', as
 
 it('says what keeps it from beginning', async () => {
   vault.trouble = 'sealed';
-  expect(codeOf(await test.request('POST', path, { body: {} }))).toBe('backend_sealed');
+  expect(await test.call<Report>('POST', path, { body: {} })).toMatchObject({
+    ok: false,
+    isComplete: false,
+    keys: 0,
+    checks: [{ name: 'keys-to-read', outcome: 'failed', reason: 'listing its keys: backend_sealed' }],
+  });
   const tooMany = { keys: Array.from({ length: 21 }, (_, index) => `key-${index}`) };
   expect((await test.request('POST', path, { body: tooMany })).status).toBe(422);
 });
