@@ -1,6 +1,7 @@
 import { labelPattern, StrongroomError, type Action, type AssetType, type ScopeKind } from '@strongroom/contract';
 import type { AuditEvent } from '../audit/event.ts';
 import { adminScopeId, globalScopeId } from '../store/ids.ts';
+import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import type { Store } from '../store/store.ts';
 import { decide, sees } from './decide.ts';
 import { defaultBundleIdOf } from './default-bundle.ts';
@@ -54,18 +55,22 @@ export function createAccess(store: Store): AccessService {
   const domains = createRevisionCache<{ readonly revision: number; readonly scope: ScopeRef }>(maxDomains);
   const selectorIndexes = createRevisionCache<SelectorIndex & { readonly revision: number }>(maxSelectorIndexes);
 
-  async function snapshot(principalId: string): Promise<AccessSnapshot | null> {
-    const known = snapshots.peek(principalId, store.knownRevision());
-    if (known !== undefined) return known;
+  function snapshot(principalId: string): MaybePromise<AccessSnapshot | null> {
+    return snapshots.peek(principalId, store.knownRevision()) ?? readSnapshot(principalId);
+  }
+
+  async function readSnapshot(principalId: string): Promise<AccessSnapshot | null> {
     const revision = await store.authorisationRevision();
     return snapshots.get(principalId, revision, async () =>
       buildSnapshot(principalId, await store.query('access.snapshot', { principalId })),
     );
   }
 
-  async function selectorsOf(scopeId: string): Promise<SelectorIndex | null> {
-    const known = selectorIndexes.peek(scopeId, store.knownRevision());
-    if (known !== undefined) return known;
+  function selectorsOf(scopeId: string): MaybePromise<SelectorIndex | null> {
+    return selectorIndexes.peek(scopeId, store.knownRevision()) ?? readSelectors(scopeId);
+  }
+
+  async function readSelectors(scopeId: string): Promise<SelectorIndex | null> {
     const revision = await store.authorisationRevision();
     return selectorIndexes.get(scopeId, revision, async () => {
       const read = await store.query('access.selectors', { scopeId });
@@ -97,16 +102,19 @@ export function createAccess(store: Store): AccessService {
     return row === undefined || row.assigned === 0 || row.mine > 0;
   }
 
-  async function findScope(snapshot: AccessSnapshot, kind: ScopeKind, name: string): Promise<ScopeRef | null> {
-    const scope = await lookUp(kind, name);
-    return scope !== null && sees(snapshot, { kind: 'scope', scope }) ? scope : null;
+  function findScope(snapshot: AccessSnapshot, kind: ScopeKind, name: string): MaybePromise<ScopeRef | null> {
+    return andThen(lookUp(kind, name), (scope) =>
+      scope !== null && sees(snapshot, { kind: 'scope', scope }) ? scope : null,
+    );
   }
 
-  async function lookUp(kind: ScopeKind, name: string): Promise<ScopeRef | null> {
+  function lookUp(kind: ScopeKind, name: string): MaybePromise<ScopeRef | null> {
     if (kind === 'admin') return { id: adminScopeId, kind, name: 'admin' };
     if (kind === 'global') return { id: globalScopeId, kind, name: 'global' };
-    const known = domains.peek(name, store.knownRevision());
-    if (known !== undefined) return known.scope;
+    return domains.peek(name, store.knownRevision())?.scope ?? readDomain(kind, name);
+  }
+
+  async function readDomain(kind: ScopeKind, name: string): Promise<ScopeRef | null> {
     const revision = await store.authorisationRevision();
     const found = await domains.get(name, revision, async () => {
       const row = await store.first(domainByName, [name]);
@@ -140,11 +148,12 @@ export function createAccess(store: Store): AccessService {
       await store.execute('access.record', undefined, { audit: [event] });
       throw new StrongroomError('not_found');
     },
-    async secretAsset(domain, target) {
-      const index = domain.kind === 'domain' ? await selectorsOf(domain.id) : null;
-      const asset = secretIn(domain, index, target);
-      if (domain.kind !== 'domain' || target.scope === 'domain') return asset;
-      return { ...asset, isAssigned: await isAssigned(domain, asset.id) };
+    secretAsset(domain, target) {
+      return andThen(domain.kind === 'domain' ? selectorsOf(domain.id) : null, (index) => {
+        const asset = secretIn(domain, index, target);
+        if (domain.kind !== 'domain' || target.scope === 'domain') return asset;
+        return isAssigned(domain, asset.id).then((known): AssetRef => ({ ...asset, isAssigned: known }));
+      });
     },
     async configurationAsset(domain: ScopeRef, type: AssetType, name: string): Promise<AssetRef | null> {
       if (type === 'integration') return integrationAsset(domain, name);

@@ -7,6 +7,7 @@ import type {
   Preset,
   ScopeKind,
 } from '@strongroom/contract';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 
 /** Words that every folder of the server shares about who asks and about what. */
 
@@ -95,7 +96,7 @@ export interface Caller {
  */
 export interface Access {
   /** Reads (or takes from the cache, while the authorisation revision stands) everything a decision about this principal needs. `null`: no such principal. */
-  snapshot(principalId: string): Promise<AccessSnapshot | null>;
+  snapshot(principalId: string): MaybePromise<AccessSnapshot | null>;
   decide: Decide;
   /**
    * @throws StrongroomError `not_found` when the caller may not even see the resource, `permission_missing` (naming the
@@ -103,12 +104,12 @@ export interface Access {
    */
   require(caller: Caller, action: Action, resource: Resource): Promise<Decision>;
   /** The scope named in a path; `null` when absent, deleted, or not visible to the caller: the same thing to a caller. */
-  findScope(snapshot: AccessSnapshot, kind: ScopeKind, name: string): Promise<ScopeRef | null>;
+  findScope(snapshot: AccessSnapshot, kind: ScopeKind, name: string): MaybePromise<ScopeRef | null>;
   /** The asset of a secret's use in a domain, with its bundles. `target`: where the secret itself lives. */
   secretAsset(
     domain: ScopeRef,
     target: { readonly scope: 'domain' | 'global'; readonly secretId: string; readonly key: string },
-  ): Promise<AssetRef>;
+  ): MaybePromise<AssetRef>;
   /** A configuration of the domain, or an integration of any scope, by name, whatever the caller may do with it. */
   configurationAsset(scope: ScopeRef, type: AssetType, name: string): Promise<AssetRef | null>;
 }

@@ -9,7 +9,9 @@ import type { AuditEvent } from './event.ts';
 import {
   type ChainHead,
   createRecordHash,
-  encodeRecord,
+  completeRecord,
+  encodeEvent,
+  type EncodedEvent,
   type Genesis,
   noPreviousHash,
   createRecordMac,
@@ -40,6 +42,8 @@ export interface AuditChain {
   reset(position: ChainPosition): void;
   /** The next record, ready to insert. Touches nothing outside. @param now milliseconds since 1970 */
   append(event: AuditEvent, now: number): AuditRow;
+  /** {@link append} of an event that was encoded where there was more time. */
+  appendEncoded(event: EncodedEvent, now: number): AuditRow;
   /**
    * After COMMIT and before any answer: the head goes into the anchor, one line per batch, none when nothing was appended.
    * @throws StrongroomError `audit_unavailable` when a sink did not take the line; nothing of the batch may be released.
@@ -92,31 +96,35 @@ export function createAuditChain(options: AuditChainOptions): AuditChain {
   let headAt = 0;
   let anchored = 0;
 
+  const appendEncoded = (event: EncodedEvent, now: number): AuditRow => {
+    const sequence = head.sequence + 1;
+    const record = completeRecord(event, now, sequence === 1 ? genesis : undefined);
+    const hash = hashRecord(sequence, head.hash, record);
+    head = { sequence, hash };
+    headAt = now;
+    const [, principal, action, outcome, scopeId] = event;
+    return {
+      chain_id: chainId,
+      sequence,
+      at: now,
+      record,
+      hash,
+      mac: macRecord(hash),
+      scope_id: scopeId,
+      principal_id: principal,
+      action,
+      outcome,
+    };
+  };
+
   return {
     chainId,
     position: () => head,
     reset(position) {
       head = position;
     },
-    append(event, now) {
-      const sequence = head.sequence + 1;
-      const record = encodeRecord(event, now, sequence === 1 ? genesis : undefined);
-      const hash = hashRecord(sequence, head.hash, record);
-      head = { sequence, hash };
-      headAt = now;
-      return {
-        chain_id: chainId,
-        sequence,
-        at: now,
-        record,
-        hash,
-        mac: macRecord(hash),
-        scope_id: event.scope?.id ?? null,
-        principal_id: event.principal,
-        action: event.action,
-        outcome: event.outcome,
-      };
-    },
+    append: (event, now) => appendEncoded(encodeEvent(event), now),
+    appendEncoded,
     committed() {
       if (head.sequence === anchored) return;
       try {

@@ -46,6 +46,23 @@ export interface Genesis {
 }
 
 /**
+ * An event as a chain takes it: its part of the record's text, then what is kept in columns. Strings at fixed places cross
+ * threads cheaply.
+ */
+export type EncodedEvent = readonly [
+  text: string,
+  principal: string,
+  action: string,
+  outcome: AuditEvent['outcome'],
+  scopeId: string | null,
+];
+
+/** What of a record doesn't depend on where in a chain it will be, ready to send to the chain's writer. */
+export function encodeEvent(event: AuditEvent): EncodedEvent {
+  return [eventText(event), event.principal, event.action, event.outcome, event.scope?.id ?? null];
+}
+
+/**
  * The exact bytes of a record: UTF-8 JSON on one line, fields in a fixed order, absent ones left out, keys of `detail`
  * sorted. Control characters, line and paragraph separators, invisible and bidirectional formatting characters and lone
  * surrogates are `\u` escapes, so that no name can start a line, end a line or reorder one on a terminal.
@@ -53,9 +70,20 @@ export interface Genesis {
  * @param now milliseconds since 1970
  */
 export function encodeRecord(event: AuditEvent, now: number, genesis?: Genesis): Buffer {
+  return completeRecord(encodeEvent(event), now, genesis);
+}
+
+/** {@link encodeRecord} of an event that is encoded already. */
+export function completeRecord([text]: EncodedEvent, now: number, genesis?: Genesis): Buffer {
+  const end = genesis === undefined ? '}' : `,"genesis":${escapeText(JSON.stringify(genesis))}}`;
+  return Buffer.from(`{"v":1,"at":"${timeText(now)}"${text}${end}`, 'utf8');
+}
+
+/** The record's fields between the time and the genesis. */
+function eventText(event: AuditEvent): string {
   const cut = { isCut: false };
   const { scope, object, because, detail } = event;
-  let json = `{"v":1,"at":"${timeText(now)}","principal":${named(event.principal, event.principalName, cut)}`;
+  let json = `,"principal":${named(event.principal, event.principalName, cut)}`;
   json += `,"action":${quoted(event.action, cut)},"outcome":${quoted(event.outcome, cut)}`;
   if (scope !== undefined) json += `,"scope":${named(scope.id, scope.name, cut)}`;
   if (object !== undefined)
@@ -68,10 +96,8 @@ export function encodeRecord(event: AuditEvent, now: number, genesis?: Genesis):
     json += `,"because":[${cutEntries(because, cut)
       .map((reason) => quoted(reason, cut))
       .join(',')}]`;
-  if (detail !== undefined) json += `,"detail":${escapeText(JSON.stringify(encodeDetail(detail, cut)))}`;
-  if (cut.isCut) json += ',"cut":true';
-  if (genesis !== undefined) json += `,"genesis":${escapeText(JSON.stringify(genesis))}`;
-  return Buffer.from(`${json}}`, 'utf8');
+  if (detail !== undefined) json += `,"detail":${detailText(detail, cut)}`;
+  return cut.isCut ? `${json},"cut":true` : json;
 }
 
 const optionalTexts = ['requestId', 'network', 'launch', 'reference', 'source', 'version'] as const;
@@ -96,7 +122,24 @@ function timeText(now: number): string {
   return lastTime.text;
 }
 
-function encodeDetail(detail: NonNullable<AuditEvent['detail']>, cut: { isCut: boolean }): Record<string, unknown> {
+type Detail = NonNullable<AuditEvent['detail']>;
+
+// Such keys are their own JSON, are not cut, and no object puts them into another order.
+const plainKey = /^[A-Za-z]{1,64}$/;
+
+function detailText(detail: Detail, cut: { isCut: boolean }): string {
+  const keys = Object.keys(detail);
+  if (keys.length > maxEntries || !keys.every((key) => plainKey.test(key) && detail[key] !== undefined))
+    return escapeText(JSON.stringify(encodeDetail(detail, cut)));
+  let json = '';
+  for (const key of keys.sort()) {
+    const value = detail[key];
+    json += `${json === '' ? '' : ','}"${key}":${typeof value === 'string' ? quoted(value, cut) : JSON.stringify(value)}`;
+  }
+  return `{${json}}`;
+}
+
+function encodeDetail(detail: Detail, cut: { isCut: boolean }): Record<string, unknown> {
   const sorted: Record<string, unknown> = Object.create(null);
   for (const key of cutEntries(Object.keys(detail).sort(), cut)) {
     const value = detail[key];

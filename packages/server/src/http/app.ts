@@ -12,6 +12,7 @@ import { apiHeaders, refuseRepeatedHeaders } from './headers.ts';
 import { HostList } from './hosts.ts';
 import { InFlight } from './in-flight.ts';
 import { type Page, registerPages } from './pages.ts';
+import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import { logFailure, sendProblem, toStrongroomError } from './problem.ts';
 import { RateLimit } from './rate-limit.ts';
 import { checkBodyHeaders, isEmptyBody, readBody } from './request-body.ts';
@@ -177,12 +178,20 @@ export function createApp(parts: AppParts): App {
         ...(route.body === undefined ? {} : { body: route.body }),
         ...(route.response === undefined ? {} : { response: { [route.status]: route.response } }),
       },
-      onRequest: async (request, reply) => {
-        const routeRequest = new RouteRequest(route, request, reply, performance.now());
-        request.routeRequest = routeRequest;
-        watch(routeRequest, reply);
-        await guard(request, routeRequest);
-        checkBodyHeaders(request, parts.keys);
+      onRequest: (request, reply, done) => {
+        let admitting: MaybePromise<void>;
+        try {
+          const routeRequest = new RouteRequest(route, request, reply, performance.now());
+          request.routeRequest = routeRequest;
+          watch(routeRequest, reply);
+          admitting = andThen(guard(request, routeRequest), () => checkBodyHeaders(request, parts.keys));
+        } catch (error) {
+          done(toStrongroomError(error));
+          return;
+        }
+        // A known caller is let in at once.
+        if (admitting === undefined) done();
+        else void letIn(admitting, done);
       },
       ...(route.method === 'GET' || route.body !== undefined ? {} : { preHandler: refuseBody }),
       handler: (request, reply) => {
@@ -244,6 +253,16 @@ export function createApp(parts: AppParts): App {
       await closed;
     },
   };
+}
+
+async function letIn(admitting: Promise<void>, done: (error?: Error) => void): Promise<void> {
+  try {
+    await admitting;
+  } catch (error) {
+    done(toStrongroomError(error));
+    return;
+  }
+  done();
 }
 
 /**

@@ -2,6 +2,7 @@ import { StrongroomError } from '@strongroom/contract';
 import { parseCookie, stringifySetCookie } from 'cookie';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Caller } from '../access/types.ts';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 
 export interface AuthenticationContext {
   readonly requestId: string;
@@ -11,7 +12,7 @@ export interface AuthenticationContext {
 
 /** Who a credential belongs to. `identities/` implements it; both throw `unauthenticated` for whatever is not valid now. */
 export interface Authentication {
-  byBearer(token: string, context: AuthenticationContext): Promise<Caller>;
+  byBearer(token: string, context: AuthenticationContext): MaybePromise<Caller>;
   /** @throws StrongroomError `csrf_failed` without the tab's token */
   byCookie(cookie: string, tabToken: string | undefined, context: AuthenticationContext): Promise<Caller>;
 }

@@ -10,7 +10,8 @@ import type { FastifyRequest } from 'fastify';
 import type { AccessService } from '../access/service.ts';
 import type { AssetRef, Caller, Decision } from '../access/types.ts';
 import { networkOf } from '../identities/network.ts';
-import { type Authentication, readCredential } from './authentication.ts';
+import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
+import { type Authentication, type AuthenticationContext, readCredential } from './authentication.ts';
 import type { HostList } from './hosts.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { RouteRequest } from './route-request.ts';
@@ -18,7 +19,7 @@ import type { RouteRequest } from './route-request.ts';
 export interface GuardParts {
   readonly authentication: Authentication;
   readonly access: Pick<AccessService, 'findScope' | 'configurationAsset' | 'require' | 'refuseAbsent'>;
-  readonly features: { isEnabled(name: NonNullable<RouteDeclaration['feature']>): Promise<boolean> };
+  readonly features: { isEnabled(name: NonNullable<RouteDeclaration['feature']>): MaybePromise<boolean> };
   readonly hosts: HostList;
   readonly rateLimit: RateLimit;
   readonly limits: {
@@ -30,7 +31,7 @@ export interface GuardParts {
 }
 
 /** Decides before anything of the body is read whether a request goes on: nobody learns from a body's errors what exists. */
-export type Guard = (request: FastifyRequest, routeRequest: RouteRequest) => Promise<void>;
+export type Guard = (request: FastifyRequest, routeRequest: RouteRequest) => MaybePromise<void>;
 
 const authenticatedDecision: Decision = { allow: true, because: ['authenticated'] };
 
@@ -46,18 +47,26 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
     if (route.rateLimitPerMinute !== undefined) rateLimit.count(`${route.id} ${key}`, route.rateLimitPerMinute);
   };
 
-  const authenticate = async (request: FastifyRequest): Promise<Caller> => {
+  const authenticate = (request: FastifyRequest): MaybePromise<Caller> => {
     const context = { requestId: request.id, network: request.ip };
-    try {
-      const credential = readCredential(request.headers, cookieName);
-      if (credential.type === 'bearer') return await authentication.byBearer(credential.token, context);
-      // The browser adds the cookie whoever's page makes the call.
-      if (!hosts.isSameOrigin(request.headers)) throw new StrongroomError('csrf_failed');
-      return await authentication.byCookie(credential.cookie, credential.tabToken, context);
-    } catch (error) {
+    const refused = (error: unknown): never => {
       rateLimit.count(networkOf(context.network), limits.anonymousRequestsPerMinute);
       throw error;
+    };
+    try {
+      const caller = callerOf(request, context);
+      return caller instanceof Promise ? caller.catch(refused) : caller;
+    } catch (error) {
+      return refused(error);
     }
+  };
+
+  const callerOf = (request: FastifyRequest, context: AuthenticationContext): MaybePromise<Caller> => {
+    const credential = readCredential(request.headers, cookieName);
+    if (credential.type === 'bearer') return authentication.byBearer(credential.token, context);
+    // The browser adds the cookie whoever's page makes the call.
+    if (!hosts.isSameOrigin(request.headers)) throw new StrongroomError('csrf_failed');
+    return authentication.byCookie(credential.cookie, credential.tabToken, context);
   };
 
   const findAsset = async (
@@ -74,19 +83,9 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
     return asset;
   };
 
-  return async (request, routeRequest) => {
+  const admit = async (request: FastifyRequest, routeRequest: RouteRequest, caller: Caller): Promise<void> => {
     const { access: declared } = route;
-    if (declared.kind === 'public') {
-      if (route.method !== 'GET' && !hosts.isSameOrigin(request.headers)) throw new StrongroomError('csrf_failed');
-      count(networkOf(request.ip), limits.anonymousRequestsPerMinute);
-      return;
-    }
-    const caller = await authenticate(request);
-    count(caller.id, limits.requestsPerMinute);
     switch (declared.kind) {
-      case 'authenticated':
-        routeRequest.admitted = { caller, decision: authenticatedDecision };
-        break;
       case 'platform':
         routeRequest.admitted = {
           caller,
@@ -108,10 +107,30 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
         break;
       }
     }
+  };
+
+  const limitAndFeature = (routeRequest: RouteRequest): MaybePromise<void> => {
     if (route.isLaunch === true)
       rateLimit.count(`launches ${routeRequest.scope.id}`, limits.launchesPerMinute, 'launches of this domain');
-    if (route.feature !== undefined && !(await features.isEnabled(route.feature)))
-      throw new StrongroomError('feature_disabled');
+    if (route.feature === undefined) return undefined;
+    return andThen(features.isEnabled(route.feature), (isEnabled) => {
+      if (!isEnabled) throw new StrongroomError('feature_disabled');
+    });
+  };
+
+  return (request, routeRequest) => {
+    if (route.access.kind === 'public') {
+      if (route.method !== 'GET' && !hosts.isSameOrigin(request.headers)) throw new StrongroomError('csrf_failed');
+      count(networkOf(request.ip), limits.anonymousRequestsPerMinute);
+      return undefined;
+    }
+    return andThen(authenticate(request), (caller) => {
+      count(caller.id, limits.requestsPerMinute);
+      if (route.access.kind !== 'authenticated')
+        return admit(request, routeRequest, caller).then(() => limitAndFeature(routeRequest));
+      routeRequest.admitted = { caller, decision: authenticatedDecision };
+      return limitAndFeature(routeRequest);
+    });
   };
 }
 

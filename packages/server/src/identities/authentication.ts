@@ -5,6 +5,7 @@ import { createRevisionCache } from '../access/revision-cache.ts';
 import type { Access, AccessSnapshot, Caller } from '../access/types.ts';
 import type { Authentication, AuthenticationContext } from '../http/authentication.ts';
 import type { Keys } from '../keys/keys.ts';
+import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import { type HotStatement, hotStatement, type Store } from '../store/store.ts';
 import type { CredentialActivity } from './activity.ts';
 import { principalLabel } from './actor.ts';
@@ -144,10 +145,12 @@ export function createAuthentication(
    * What is known of a token holds while the authorisation revision stands, which revoking a token and disabling its holder
    * move. Remembered under a digest: the process keeps nobody's token.
    */
-  async function knownToken(text: string): Promise<KnownToken | null> {
+  function knownToken(text: string): MaybePromise<KnownToken | null> {
     const digest = hash('sha256', text, 'base64');
-    const remembered = tokens.peek(digest, store.knownRevision());
-    if (remembered !== undefined) return remembered;
+    return tokens.peek(digest, store.knownRevision()) ?? readToken(text, digest);
+  }
+
+  async function readToken(text: string, digest: string): Promise<KnownToken | null> {
     const revision = await store.authorisationRevision();
     return tokens.get(digest, revision, async () => {
       const row = await find(tokenByHmac, text);
@@ -155,17 +158,20 @@ export function createAuthentication(
     });
   }
 
-  async function byToken(text: string, context: AuthenticationContext): Promise<Caller | null> {
-    const known = await knownToken(text);
-    const now = clock();
-    if (known === null || !isGood(known.row, now)) return null;
-    const caller =
-      known.snapshot === null
-        ? await callerOf(known.row, 'token', context)
-        : callerWith(known.row, known.snapshot, 'token', context);
-    if (caller?.snapshot.revision === known.revision) known.snapshot = caller.snapshot;
-    if (caller !== null) known.lastUsedAt = activity.tokenUsed(known.row.credential_id, now, known.lastUsedAt);
-    return caller;
+  function byToken(text: string, context: AuthenticationContext): MaybePromise<Caller | null> {
+    return andThen(knownToken(text), (known) => {
+      const now = clock();
+      if (known === null || !isGood(known.row, now)) return null;
+      const made =
+        known.snapshot === null
+          ? callerOf(known.row, 'token', context)
+          : callerWith(known.row, known.snapshot, 'token', context);
+      return andThen(made, (caller) => {
+        if (caller?.snapshot.revision === known.revision) known.snapshot = caller.snapshot;
+        if (caller !== null) known.lastUsedAt = activity.tokenUsed(known.row.credential_id, now, known.lastUsedAt);
+        return caller;
+      });
+    });
   }
 
   async function bySession(
@@ -196,10 +202,9 @@ export function createAuthentication(
   }
 
   return {
-    async byBearer(token, context) {
-      if (token.startsWith(tokenPrefixes.token)) return accepted(await byToken(token, context));
-      if (token.startsWith(tokenPrefixes.session))
-        return accepted(await bySession(token, 'bearer', undefined, context));
+    byBearer(token, context) {
+      if (token.startsWith(tokenPrefixes.token)) return andThen(byToken(token, context), accepted);
+      if (token.startsWith(tokenPrefixes.session)) return bySession(token, 'bearer', undefined, context).then(accepted);
       return accepted(null);
     },
     async byCookie(cookie, tabToken, context) {

@@ -21,6 +21,7 @@ import {
   type TermKey,
 } from '@strongroom/crypto';
 import type { AuditEvent } from '../audit/event.ts';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { useReservation } from './commands.ts';
@@ -133,20 +134,24 @@ export class Keyring implements Keys {
     }
   }
 
-  async open(place: ValuePlace, envelope: Uint8Array): Promise<SecretValue> {
+  /** At once when the term was used before. */
+  open(place: ValuePlace, envelope: Uint8Array): MaybePromise<SecretValue> {
     try {
       const termId = envelopeTermId(envelope);
-      const key = this.#terms.get(termId) ?? (await this.#openById(termId));
+      const key = this.#terms.get(termId);
+      return key === undefined
+        ? this.#openById(termId).then((opened) => this.#openUnder(opened, place, envelope))
+        : this.#openUnder(key, place, envelope);
+    } catch (cause) {
+      throw openingFailure(cause);
+    }
+  }
+
+  #openUnder(key: TermKey, place: ValuePlace, envelope: Uint8Array): SecretValue {
+    try {
       return openValue(key, this.#context(place), envelope);
     } catch (cause) {
-      if (cause instanceof StrongroomError) throw cause;
-      if (!(cause instanceof CryptoError)) throw cause;
-      if (cause.code === 'term_destroyed')
-        throw new StrongroomError('key_unavailable', { detail: 'The key of this value was destroyed.', cause });
-      throw new StrongroomError('internal', {
-        detail: 'A stored value does not decrypt: its row was changed or moved.',
-        cause,
-      });
+      throw openingFailure(cause);
     }
   }
 
@@ -378,4 +383,14 @@ interface ActiveTerm {
   /** Sealings reserved in the store and not used yet. */
   reserved: number;
   reserving: Promise<void> | undefined;
+}
+
+function openingFailure(cause: unknown): unknown {
+  if (!(cause instanceof CryptoError)) return cause;
+  if (cause.code === 'term_destroyed')
+    return new StrongroomError('key_unavailable', { detail: 'The key of this value was destroyed.', cause });
+  return new StrongroomError('internal', {
+    detail: 'A stored value does not decrypt: its row was changed or moved.',
+    cause,
+  });
 }

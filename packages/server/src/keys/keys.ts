@@ -1,4 +1,5 @@
 import type { SecretValue } from '@strongroom/crypto';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 
 /** Names the place of a value; all of it is bound into the envelope's additional data, so a swapped row does not open. */
 export interface ValuePlace {
@@ -27,7 +28,7 @@ export interface Keys {
   prepareScope(scopeId: string): Promise<void>;
   seal(place: ValuePlace, value: SecretValue): Promise<SealedValue>;
   /** @throws StrongroomError `key_unavailable` when the term is unknown or destroyed, `internal` when it does not decrypt */
-  open(place: ValuePlace, envelope: Uint8Array): Promise<SecretValue>;
+  open(place: ValuePlace, envelope: Uint8Array): MaybePromise<SecretValue>;
   /** A fingerprint under the scope's current fingerprint term. */
   fingerprint(
     scopeId: string,

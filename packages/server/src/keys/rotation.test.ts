@@ -312,9 +312,9 @@ describeEachStore('rotation', (_openStore, database) => {
         expect(await codeOf(keyring.rotateValueTerm(scope))).toBe('key_unavailable');
         expect(await codeOf(keyring.seal(placeOf(scope), value))).toBe('key_unavailable');
       }
-      expect(await codeOf(world.keyring.open(placeOf(scope), envelope))).toBe('key_unavailable');
+      expect(await codeOf(Promise.try(() => world.keyring.open(placeOf(scope), envelope)))).toBe('key_unavailable');
       await world.restart();
-      expect(await codeOf(world.keyring.open(placeOf(scope), envelope))).toBe('key_unavailable');
+      expect(await codeOf(Promise.try(() => world.keyring.open(placeOf(scope), envelope)))).toBe('key_unavailable');
       const rows = await world.store.db
         .selectFrom('key_terms')
         .select(['state', 'wrapped'])

@@ -1,4 +1,5 @@
 import { StrongroomError } from '@strongroom/contract';
+import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import { Flights, Gate } from './flights.ts';
 import type { LaunchValues } from './launch-values.ts';
 import { fail, type Progress, take } from './progress.ts';
@@ -26,7 +27,9 @@ export class Fetcher {
     this.#sources = sources;
   }
 
-  async fetch(progress: readonly Progress[], values: LaunchValues, signal: AbortSignal | undefined): Promise<void> {
+  /** At once when nothing is read over a network, and every key was used before. */
+  fetch(progress: readonly Progress[], values: LaunchValues, signal: AbortSignal | undefined): MaybePromise<void> {
+    let done: MaybePromise<void> = undefined;
     const remote: Group<RemoteSource>[] = [];
     const allowed = progress.filter(({ failure }) => failure === null);
     for (const steps of Map.groupBy(allowed, ({ target }) => target.source?.id ?? '').values()) {
@@ -34,10 +37,10 @@ export class Fetcher {
       const source = info === null ? null : this.#sources(info);
       if (info === null || source === null)
         for (const step of steps) fail(step, 'source-unavailable', 'This server does not serve sources of its kind.');
-      else if (source.kind === 'local') await openAll(source, steps, values);
+      else if (source.kind === 'local') done = andThen(done, () => openAll(source, steps, values));
       else remote.push({ info, source, steps });
     }
-    if (remote.length > 0) await this.#fetchRemote(remote, values, signal);
+    return remote.length === 0 ? done : andThen(done, () => this.#fetchRemote(remote, values, signal));
   }
 
   async #fetchRemote(
@@ -115,13 +118,20 @@ function flightKey(prefix: string, key: string, { secret }: Target): string {
   return JSON.stringify([prefix, secret === null ? '' : `${secret.id}@${secret.epoch}.${secret.version}`, key]);
 }
 
-async function openAll(source: LocalSource, steps: readonly Progress[], values: LaunchValues): Promise<void> {
-  for (const same of Map.groupBy(steps, ({ target }) => target.secret?.id ?? '').values()) {
-    const target = same[0]?.target;
-    if (target === undefined) continue;
-    const started = performance.now();
-    const fetched = await source.open(target);
+/** One after the other: they may wait for the same key. */
+function openAll(source: LocalSource, steps: readonly Progress[], values: LaunchValues): MaybePromise<void> {
+  let done: MaybePromise<void> = undefined;
+  for (const same of Map.groupBy(steps, ({ target }) => target.secret?.id ?? '').values())
+    done = andThen(done, () => openOne(source, same, values));
+  return done;
+}
+
+function openOne(source: LocalSource, same: readonly Progress[], values: LaunchValues): MaybePromise<void> {
+  const target = same[0]?.target;
+  if (target === undefined) return;
+  const started = performance.now();
+  return andThen(source.open(target), (fetched) => {
     const milliseconds = Math.round(performance.now() - started);
     for (const step of same) take(step, fetched, values, milliseconds);
-  }
+  });
 }

@@ -1,14 +1,15 @@
 import { type Action, type ResolveOutcome, StrongroomError } from '@strongroom/contract';
 import type { Access, AccessSnapshot, Resource, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
+import { allOf, andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import type { Store } from '../store/store.ts';
 import { Fetcher } from './fetcher.ts';
 import { LaunchTimes } from './launch-times.ts';
 import { LaunchValues } from './launch-values.ts';
-import { explainFailure, type Failure } from './outcomes.ts';
+import { explainFailure } from './outcomes.ts';
 import { fail, type Progress } from './progress.ts';
 import type { Sources } from './sources/source.ts';
-import { decideUse, findTarget, type Target } from './targets.ts';
+import { decideUse, findTarget, type Target, type UseDecision } from './targets.ts';
 import { type AuthorisedWanted, wantedId } from './wanted.ts';
 
 /**
@@ -99,9 +100,9 @@ export class Resolver {
   readonly #access: Access;
   readonly #fetcher: Fetcher;
   readonly #times: LaunchTimes;
-  readonly #areReferencesEnabled: () => Promise<boolean>;
+  readonly #areReferencesEnabled: () => MaybePromise<boolean>;
 
-  constructor(store: Store, access: Access, sources: Sources, areReferencesEnabled: () => Promise<boolean>) {
+  constructor(store: Store, access: Access, sources: Sources, areReferencesEnabled: () => MaybePromise<boolean>) {
     this.#store = store;
     this.#access = access;
     this.#fetcher = new Fetcher(sources);
@@ -138,9 +139,14 @@ export class Resolver {
   }
 
   async #attempt(request: ResolveRequest, values: LaunchValues, isFirst: boolean): Promise<Resolution> {
-    const { progress, revision } = await this.#decide(request, isFirst);
+    // What is managed here is decided and read without waiting; the commit is the one wait.
+    const deciding = this.#decide(request, isFirst);
+    const { progress, revision } = deciding instanceof Promise ? await deciding : deciding;
     const isRefused = progress.some(({ failure }) => failure !== null);
-    if (!isRefused || request.readsAll) await this.#fetcher.fetch(progress, values, request.signal);
+    if (!isRefused || request.readsAll) {
+      const fetching = this.#fetcher.fetch(progress, values, request.signal);
+      if (fetching !== undefined) await fetching;
+    }
     const hasFailed = (): boolean => progress.some(({ failure }) => failure !== null);
     const inspection = hasFailed() ? undefined : request.inspect?.(values);
     for (const step of progress) {
@@ -166,30 +172,37 @@ export class Resolver {
   }
 
   /** Step 2. Every snapshot it uses counts for `revision`: the commit refuses when any of them is no longer current. */
-  async #decide(
-    request: ResolveRequest,
-    isFirst: boolean,
-  ): Promise<{ readonly progress: Progress[]; readonly revision: number }> {
+  #decide(request: ResolveRequest, isFirst: boolean): MaybePromise<Decided> {
     const { domain, subject, wanted } = request;
+    return andThen(this.#snapshots(request, isFirst), (snapshots) => {
+      this.#checkNeeds(request, snapshots.get(subject.id) ?? null);
+      return andThen(wanted.length === 0 || this.#areReferencesEnabled(), (isEnabled) => {
+        const steps = wanted.map((item) =>
+          andThen(findTarget(this.#store, domain, item.reference), (target) => {
+            if (!isEnabled && item.kind !== 'placeholder')
+              return stepOf(item, target, { failure: 'feature-disabled', because: ['feature-disabled'] });
+            return andThen(this.#decideOne(domain, item, target, snapshots), (decision) =>
+              stepOf(item, target, decision),
+            );
+          }),
+        );
+        return andThen(allOf(steps), (progress) => ({ progress, revision: lowestRevision(snapshots) }));
+      });
+    });
+  }
+
+  /** Of everybody whose permissions count. */
+  #snapshots({ subject, wanted }: ResolveRequest, isFirst: boolean): MaybePromise<Snapshots> {
     const snapshots = new Map<string, AccessSnapshot | null>();
     if (subject.snapshot !== undefined && isFirst) snapshots.set(subject.id, subject.snapshot);
-    for (const id of [subject.id, ...wanted.flatMap(({ authorisers }) => authorisers)])
-      if (!snapshots.has(id)) snapshots.set(id, await this.#access.snapshot(id));
-    this.#checkNeeds(request, snapshots.get(subject.id) ?? null);
-    const isEnabled = wanted.length === 0 || (await this.#areReferencesEnabled());
-    const progress = await Promise.all(
-      wanted.map(async (item): Promise<Progress> => {
-        const target = await findTarget(this.#store, domain, item.reference);
-        const { failure, because } =
-          isEnabled || item.kind === 'placeholder'
-            ? await this.#decideOne(domain, item, target, snapshots)
-            : { failure: 'feature-disabled' as const, because: ['feature-disabled'] };
-        const nothing = { detail: undefined, version: null, fingerprint: null, milliseconds: 0 };
-        return { wanted: item, target, because, failure, ...nothing };
-      }),
-    );
-    const revisions = [...snapshots.values()].flatMap((snapshot) => (snapshot === null ? [] : [snapshot.revision]));
-    return { progress, revision: Math.min(...revisions) };
+    let read: MaybePromise<Snapshots> = snapshots;
+    const add = (id: string): void => {
+      if (snapshots.has(id)) return;
+      read = andThen(read, () => andThen(this.#access.snapshot(id), (snapshot) => snapshots.set(id, snapshot)));
+    };
+    add(subject.id);
+    for (const { authorisers } of wanted) for (const id of authorisers) add(id);
+    return read;
   }
 
   #checkNeeds(request: ResolveRequest, snapshot: AccessSnapshot | null): void {
@@ -202,24 +215,55 @@ export class Resolver {
     }
   }
 
-  async #decideOne(
+  #decideOne(
     domain: ScopeRef,
     wanted: AuthorisedWanted,
     target: Target,
-    snapshots: ReadonlyMap<string, AccessSnapshot | null>,
-  ): Promise<{ readonly failure: Failure | null; readonly because: readonly string[] }> {
+    snapshots: Snapshots,
+  ): MaybePromise<UseDecision> {
     if (wanted.sourceId !== null && target.source !== null && target.source.id !== wanted.sourceId)
       return { failure: 'source-changed', because: ['source-changed'] };
-    const because: string[] = [];
-    for (const id of wanted.authorisers) {
-      const snapshot = snapshots.get(id) ?? null;
-      if (snapshot === null) return { failure: 'authoriser-gone', because: ['no-principal'] };
-      const decision = await decideUse(this.#access, snapshot, domain, wanted.reference, target);
-      because.push(...decision.because);
-      if (decision.failure !== null) return { failure: decision.failure, because: decision.because };
-    }
-    return { failure: null, because: [...new Set(because)] };
+    let all: MaybePromise<UseDecision> = { failure: null, because: [] };
+    for (const id of wanted.authorisers)
+      all = andThen(all, (before) => {
+        if (before.failure !== null) return before;
+        const snapshot = snapshots.get(id) ?? null;
+        if (snapshot === null) return { failure: 'authoriser-gone', because: ['no-principal'] };
+        return andThen(decideUse(this.#access, snapshot, domain, wanted.reference, target), (decision) =>
+          decision.failure !== null || before.because.length === 0
+            ? decision
+            : { failure: null, because: [...new Set([...before.because, ...decision.because])] },
+        );
+      });
+    return all;
   }
+}
+
+type Snapshots = ReadonlyMap<string, AccessSnapshot | null>;
+
+interface Decided {
+  readonly progress: readonly Progress[];
+  readonly revision: number;
+}
+
+function stepOf(wanted: AuthorisedWanted, target: Target, { failure, because }: UseDecision): Progress {
+  return {
+    wanted,
+    target,
+    because,
+    failure,
+    detail: undefined,
+    version: null,
+    fingerprint: null,
+    milliseconds: 0,
+  };
+}
+
+function lowestRevision(snapshots: Snapshots): number {
+  let lowest = Number.POSITIVE_INFINITY;
+  for (const snapshot of snapshots.values())
+    if (snapshot !== null && snapshot.revision < lowest) lowest = snapshot.revision;
+  return lowest;
 }
 
 function resultOf(
@@ -266,24 +310,27 @@ function eventOf(step: Progress, request: ResolveRequest, outcome: ResolveOutcom
   const { wanted, target, because } = step;
   const { subject, domain } = request;
   const authorisedBy = wanted.authorisers.join(' ');
-  return {
+  const detail: Record<string, string> = { variable: wanted.name };
+  if (outcome !== 'resolved') detail['result'] = outcome;
+  if (authorisedBy !== subject.id) detail['authorisedBy'] = authorisedBy;
+  const event: Writable<AuditEvent> = {
     principal: subject.id,
     principalName: subject.name,
     action: request.verb,
     outcome: outcome === 'resolved' ? 'allowed' : denials.has(outcome) ? 'denied' : 'failed',
     scope: { id: domain.id, name: domain.name },
     object: { type: 'secret', id: target.secret?.id ?? '', name: wanted.reference.key },
-    ...(subject.requestId === undefined ? {} : { requestId: subject.requestId }),
-    ...(subject.network === undefined ? {} : { network: subject.network }),
-    ...(request.launchId === undefined ? {} : { launch: request.launchId }),
     reference: wanted.text,
     source: target.source?.name ?? wanted.reference.source,
-    ...(step.version === null ? {} : { version: step.version }),
     because,
-    detail: {
-      variable: wanted.name,
-      ...(outcome === 'resolved' ? {} : { result: outcome }),
-      ...(authorisedBy === subject.id ? {} : { authorisedBy }),
-    },
+    detail,
   };
+  // Assigned, not spread: one of these is made for each value that is delivered.
+  if (subject.requestId !== undefined) event.requestId = subject.requestId;
+  if (subject.network !== undefined) event.network = subject.network;
+  if (request.launchId !== undefined) event.launch = request.launchId;
+  if (step.version !== null) event.version = step.version;
+  return event;
 }
+
+type Writable<Shape> = { -readonly [Name in keyof Shape]: Shape[Name] };

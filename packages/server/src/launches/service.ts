@@ -1,9 +1,10 @@
-import { formatReference, type Reference, StrongroomError } from '@strongroom/contract';
+import { formatReference, StrongroomError } from '@strongroom/contract';
 import type { AccessService } from '../access/service.ts';
 import type { Caller, Resource, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import { authorisedWanted } from '../runs/launch-run.ts';
 import { newId } from '../store/ids.ts';
+import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { FieldProblems } from '../surfaces/definition.ts';
 import { readReference, type SecretInput } from '../surfaces/reference-input.ts';
@@ -13,7 +14,8 @@ import { refuseSave } from '../surfaces/save-check.ts';
 import { assetOf, timeText } from '../surfaces/views.ts';
 import { checkBinding } from './commands.ts';
 import { referenceError } from './outcomes.ts';
-import { findLaunch, type LaunchRow } from './rows.ts';
+import { deliveryTime, readRequested, toRequested } from './requested.ts';
+import { findLaunch, findLaunchScope, type LaunchRow } from './rows.ts';
 import type { LaunchValues } from './launch-values.ts';
 import { type Need, type ReferenceResult, type Release, type Resolver } from './resolve.ts';
 import { receiptRow } from './receipts.ts';
@@ -33,17 +35,6 @@ export interface Delivered {
   readonly jwe: string;
   readonly expiresAt: string;
   readonly heartbeatUntil: string;
-}
-
-/** What `launches.requested` holds. */
-interface Requested {
-  readonly name: string;
-  readonly pointer: string;
-  readonly reference: Reference;
-  readonly text: string;
-  readonly kind: AuthorisedWanted['kind'];
-  readonly authorisers: readonly string[];
-  readonly sourceId: string | null;
 }
 
 export interface LaunchParts {
@@ -135,15 +126,17 @@ export class LaunchService {
    * `delivery_bound`, `audit_unavailable`
    */
   async resolve(caller: Caller, id: string, key: EphemeralKey, signal?: AbortSignal): Promise<Delivered> {
-    const row = await this.#own(caller, id);
-    const domain: ScopeRef = { id: row.scope_id, kind: row.scope_kind, name: row.scope_name };
-    await this.#access.require(caller, 'launch.create', { kind: 'scope', scope: domain });
+    const finding = this.#own(caller, id);
+    const { row, domain } = finding instanceof Promise ? await finding : finding;
+    const scope: Resource = { kind: 'scope', scope: domain };
+    // What is refused is recorded; what isn't needs no waiting.
+    if (!this.#access.decide(caller.snapshot, 'launch.create', scope).allow)
+      await this.#access.require(caller, 'launch.create', scope);
     const recipient = await this.#sealer.recipient(key);
-    await this.#checkBinding(caller, domain, row, recipient);
-    const needs: Need[] = [
-      { action: 'launch.create', resource: { kind: 'scope', scope: domain } },
-      ...(await this.#jobNeed(row, domain)),
-    ];
+    const alarm = this.#checkBinding(caller, domain, row, recipient);
+    if (alarm !== undefined) await alarm;
+    const needs: Need[] = [{ action: 'launch.create', resource: scope }];
+    if (row.configuration_id !== null) needs.push(await this.#jobNeed(row.configuration_id, domain));
     const wanted = readRequested(row);
     let heartbeatUntil = 0;
     const resolution = await this.#resolver.resolve({
@@ -168,7 +161,7 @@ export class LaunchService {
     if (!resolution.ok) throw refusal(domain, wanted, resolution.results);
     try {
       const jwe = await sealValues(recipient, id, wanted, resolution.values);
-      return { jwe, expiresAt: timeText(row.expires_at), heartbeatUntil: timeText(heartbeatUntil) };
+      return { jwe, expiresAt: deliveryTime(row.expires_at), heartbeatUntil: deliveryTime(heartbeatUntil) };
     } finally {
       resolution.values.destroy();
     }
@@ -186,13 +179,13 @@ export class LaunchService {
 
   /** The workload has ended. @throws StrongroomError `not_found` */
   async end(caller: Caller, id: string): Promise<void> {
-    const row = await this.#own(caller, id);
+    const { domain } = await this.#own(caller, id);
     const event: AuditEvent = {
       principal: caller.id,
       principalName: caller.name,
       action: 'launch.end',
       outcome: 'allowed',
-      scope: { id: row.scope_id, name: row.scope_name },
+      scope: { id: domain.id, name: domain.name },
       requestId: caller.requestId,
       network: caller.network,
       launch: id,
@@ -201,11 +194,15 @@ export class LaunchService {
   }
 
   /** Another subject's launch, a run's and none at all are the same. */
-  async #own(caller: Caller, id: string): Promise<LaunchRow> {
-    const row = await findLaunch(this.#store, id);
-    if (row === undefined || row.kind !== 'workload' || row.subject_id !== caller.id || row.scope_deleted_at !== null)
-      throw new StrongroomError('not_found');
-    return row;
+  #own(caller: Caller, id: string): MaybePromise<OwnLaunch> {
+    return andThen(findLaunch(this.#store, id), (row) => {
+      if (row === undefined || row.kind !== 'workload' || row.subject_id !== caller.id)
+        throw new StrongroomError('not_found');
+      return andThen(findLaunchScope(this.#store, row.scope_id), (domain) => {
+        if (domain === undefined) throw new StrongroomError('not_found');
+        return { row, domain };
+      });
+    });
   }
 
   async #deliver(
@@ -234,12 +231,20 @@ export class LaunchService {
     }
   }
 
-  async #checkBinding(caller: Caller, domain: ScopeRef, row: LaunchRow, { thumbprint }: Recipient): Promise<void> {
+  #checkBinding(
+    caller: Caller,
+    domain: ScopeRef,
+    row: LaunchRow,
+    { thumbprint }: Recipient,
+  ): Promise<never> | undefined {
     try {
       checkBinding(row, thumbprint, Date.now());
+      return undefined;
     } catch (error) {
-      if (row.jwk_thumbprint !== null && row.jwk_thumbprint !== thumbprint) await this.#alarm(caller, domain, row.id);
-      throw error;
+      if (row.jwk_thumbprint === null || row.jwk_thumbprint === thumbprint) throw error;
+      return this.#alarm(caller, domain, row.id).then(() => {
+        throw error;
+      });
     }
   }
 
@@ -259,14 +264,13 @@ export class LaunchService {
     await this.#store.execute('launches.record', undefined, { audit: [event] });
   }
 
-  async #jobNeed(row: LaunchRow, domain: ScopeRef): Promise<Need[]> {
-    if (row.configuration_id === null) return [];
-    const job = await configurationOf(this.#store, row.configuration_id);
+  async #jobNeed(configurationId: string, domain: ScopeRef): Promise<Need> {
+    const job = await configurationOf(this.#store, configurationId);
     if (job === undefined || job.deleted_at !== null)
       throw new StrongroomError('launch_refused', { detail: 'The Spark job was deleted.' });
     if (job.is_suspended === 1) throw new StrongroomError('launch_refused', { detail: 'The Spark job is suspended.' });
     const resource: Resource = { kind: 'asset', asset: assetOf(job, domain) };
-    return [{ action: 'spark-job.run', resource }];
+    return { action: 'spark-job.run', resource };
   }
 
   async #askedJob(caller: Caller, domain: ScopeRef, name: string): Promise<Asked> {
@@ -296,6 +300,11 @@ export class LaunchService {
     }
     if (problems.length > 0) await refuseSave(this.#store, caller, domain, problems);
   }
+}
+
+interface OwnLaunch {
+  readonly row: LaunchRow;
+  readonly domain: ScopeRef;
 }
 
 interface Asked {
@@ -346,14 +355,6 @@ function uniqueNames(wanted: readonly AuthorisedWanted[]): AuthorisedWanted[] {
     } else named.set(named.has(item.name) ? `${list}/${item.name}` : item.name, item);
   }
   return [...named].map(([name, item]) => ({ ...item, name }));
-}
-
-function toRequested({ name, pointer, reference, text, kind, authorisers, sourceId }: AuthorisedWanted): Requested {
-  return { name, pointer, reference, text, kind, authorisers, sourceId };
-}
-
-function readRequested(row: LaunchRow): AuthorisedWanted[] {
-  return JSON.parse(row.requested) as Requested[];
 }
 
 function refusal(

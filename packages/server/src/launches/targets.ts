@@ -4,6 +4,7 @@ import { sees } from '../access/decide.ts';
 import type { Access, AccessSnapshot, ScopeRef } from '../access/types.ts';
 import { findUsedIntegration, type UsedIntegration } from '../integrations/use-asset.ts';
 import { globalScopeId } from '../store/ids.ts';
+import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import { hotStatement, type Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import type { Failure } from './outcomes.ts';
@@ -102,40 +103,43 @@ const sourceByName = hotStatement<Omit<TargetSource, 'revision'>>('launches.sour
  * Looks up what a reference in a configuration of `domain` points to, with the sealed value: one keyed read, two when it
  * isn't there. Nothing is opened before it is decided.
  */
-export async function findTarget(store: Store, domain: ScopeRef, reference: Reference): Promise<Target> {
+export function findTarget(store: Store, domain: ScopeRef, reference: Reference): MaybePromise<Target> {
   const scope = reference.scope === 'global' ? 'global' : 'domain';
   const scopeId = scope === 'global' ? globalScopeId : domain.id;
   if (reference.source !== reservedSourceName) return findIntegrationTarget(store, domain, scope, scopeId, reference);
-  const row = await store.first(secretByKey, [scopeId, reference.source, scopeId, foldKey(reference.key)]);
-  // Keys are unique after folding, yet a reference names one exactly.
-  if (row !== undefined && row.key === reference.key) {
-    return {
+  const found = store.first(secretByKey, [scopeId, reference.source, scopeId, foldKey(reference.key)]);
+  return andThen(found, (row) => {
+    // Keys are unique after folding, yet a reference names one exactly.
+    if (row !== undefined && row.key === reference.key) return targetOf(row, scope, scopeId);
+    return andThen(store.first(sourceByName, [scopeId, reference.source]), (source) => ({
       scopeId,
       scope,
-      source: { id: row.source_id, name: row.source_name, type: row.source_type, revision: null },
+      source: source === undefined ? null : { ...source, revision: null },
+      secret: null,
       integration: null,
-      secret: {
-        id: row.id,
-        key: row.key,
-        isDeleted: row.deleted_at !== null,
-        epoch: row.current_epoch,
-        version: row.current_version,
-        shape: row.shape,
-        fieldNames: row.field_names === null ? null : (JSON.parse(row.field_names) as string[]),
-        stored:
-          row.envelope === null || row.fingerprint === null
-            ? null
-            : { envelope: row.envelope, fingerprint: row.fingerprint },
-      },
-    };
-  }
-  const source = await store.first(sourceByName, [scopeId, reference.source]);
+    }));
+  });
+}
+
+function targetOf(row: SecretRow, scope: Target['scope'], scopeId: string): Target {
   return {
     scopeId,
     scope,
-    source: source === undefined ? null : { ...source, revision: null },
-    secret: null,
+    source: { id: row.source_id, name: row.source_name, type: row.source_type, revision: null },
     integration: null,
+    secret: {
+      id: row.id,
+      key: row.key,
+      isDeleted: row.deleted_at !== null,
+      epoch: row.current_epoch,
+      version: row.current_version,
+      shape: row.shape,
+      fieldNames: row.field_names === null ? null : (JSON.parse(row.field_names) as string[]),
+      stored:
+        row.envelope === null || row.fingerprint === null
+          ? null
+          : { envelope: row.envelope, fingerprint: row.fingerprint },
+    },
   };
 }
 
@@ -178,13 +182,13 @@ function decideIntegration(
  * Whether a principal may use what a reference points to. What it may not see and what is not there give the same
  * failure.
  */
-export async function decideUse(
+export function decideUse(
   access: Access,
   snapshot: AccessSnapshot,
   domain: ScopeRef,
   reference: Reference,
   target: Target,
-): Promise<UseDecision> {
+): MaybePromise<UseDecision> {
   if (snapshot.principal.isDisabled) return { failure: 'authoriser-gone', because: ['disabled'] };
   const listing = access.decide(snapshot, 'secret.list', { kind: 'scope', scope: domain });
   const isManaged = reference.source === reservedSourceName;
@@ -195,18 +199,20 @@ export async function decideUse(
       : { failure: 'not-yours', because: listing.because };
   if (!isManaged) return integration === null ? absent() : decideIntegration(access, snapshot, integration, absent);
   if (secret === null) return absent();
-  const asset = await access.secretAsset(domain, { scope: target.scope, secretId: secret.id, key: secret.key });
-  const decision = access.decide(snapshot, 'secret.use', { kind: 'asset', asset });
-  if (!decision.allow) {
-    if (asset.isAssigned === false)
-      return { failure: listing.allow ? 'missing' : 'not-yours', because: decision.because };
-    return {
-      failure: sees(snapshot, { kind: 'asset', asset }) ? 'use-missing' : 'not-yours',
-      because: decision.because,
-    };
-  }
-  if (secret.isDeleted) return { failure: 'deleted', because: ['deleted'] };
-  if (reference.field !== undefined && !(secret.fieldNames ?? []).includes(reference.field))
-    return { failure: 'field-missing', because: ['field'] };
-  return { failure: null, because: decision.because };
+  const placed = access.secretAsset(domain, { scope: target.scope, secretId: secret.id, key: secret.key });
+  return andThen(placed, (asset): UseDecision => {
+    const decision = access.decide(snapshot, 'secret.use', { kind: 'asset', asset });
+    if (!decision.allow) {
+      if (asset.isAssigned === false)
+        return { failure: listing.allow ? 'missing' : 'not-yours', because: decision.because };
+      return {
+        failure: sees(snapshot, { kind: 'asset', asset }) ? 'use-missing' : 'not-yours',
+        because: decision.because,
+      };
+    }
+    if (secret.isDeleted) return { failure: 'deleted', because: ['deleted'] };
+    if (reference.field !== undefined && !(secret.fieldNames ?? []).includes(reference.field))
+      return { failure: 'field-missing', because: ['field'] };
+    return { failure: null, because: decision.because };
+  });
 }

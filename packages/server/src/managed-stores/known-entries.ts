@@ -54,11 +54,11 @@ export class KnownEntries {
     this.#keys = keys;
   }
 
-  current(secretId: string): Promise<KnownVersion | undefined> {
+  async current(secretId: string): Promise<KnownVersion | undefined> {
     return this.#store.first(currentVersion, [secretId]);
   }
 
-  intent(id: string): Promise<IntentRow | undefined> {
+  async intent(id: string): Promise<IntentRow | undefined> {
     return this.#store.first(intentById, [id]);
   }
 

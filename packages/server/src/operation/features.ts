@@ -1,5 +1,6 @@
 import type { FeatureName } from '@strongroom/contract';
 import type { Settings } from '../config/settings.ts';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 import { hotStatement, type Store } from '../store/store.ts';
 import { featureKey } from './commands.ts';
 
@@ -29,10 +30,10 @@ export class Features {
     this.#configured = configured;
   }
 
-  async isEnabled(name: FeatureName): Promise<boolean> {
+  isEnabled(name: FeatureName): MaybePromise<boolean> {
     const known = this.#known.get(name);
     if (known !== undefined && performance.now() < known.until) return known.state.isEnabled;
-    return (await this.read(name)).isEnabled;
+    return this.read(name).then(({ isEnabled }) => isEnabled);
   }
 
   /** As it is now. */

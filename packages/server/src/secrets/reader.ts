@@ -231,7 +231,7 @@ export class SecretReader {
     return usesIn === null ? row : { ...row, uses: (await this.uses(caller, scope, row.id, listLimit)).length };
   }
 
-  row(scope: ScopeRef, key: string): Promise<SecretWithUses | undefined> {
+  async row(scope: ScopeRef, key: string): Promise<SecretWithUses | undefined> {
     return this.#store.first(byFoldedKey, [scope.id, 'managed', foldKey(key)]);
   }
 

@@ -96,12 +96,14 @@ export class BatchRunner {
   async #transaction(requests: readonly LaneRequest[], isHopeful: boolean): Promise<LaneOutcome<StrongroomError>[]> {
     const state = await this.#connection.begin(isHopeful);
     const batch: OpenBatch = { ...state, rows: [], revision: undefined };
+    const context = this.#context(batch);
     const outcomes: LaneOutcome<StrongroomError>[] = [];
     const isAudited: boolean[] = [];
     for (const [index, request] of requests.entries()) {
-      if (index > 0) await this.#connection.nextSavepoint();
+      const savepoint = index === 0 ? undefined : this.#connection.nextSavepoint();
+      if (savepoint !== undefined) await savepoint;
       const before = batch.rows.length;
-      outcomes.push(await this.#inSavepoint(request, batch));
+      outcomes.push(await this.#inSavepoint(request, batch, context));
       isAudited.push(batch.rows.length > before);
     }
     if (batch.rows.length > 0) await this.#connection.insertAuditRows(batch.rows);
@@ -109,12 +111,16 @@ export class BatchRunner {
     return this.#anchored(outcomes, isAudited);
   }
 
-  async #inSavepoint(request: LaneRequest, batch: OpenBatch): Promise<LaneOutcome<StrongroomError>> {
+  async #inSavepoint(
+    request: LaneRequest,
+    batch: OpenBatch,
+    context: CommandContext,
+  ): Promise<LaneOutcome<StrongroomError>> {
     const { revision } = batch;
     const rowCount = batch.rows.length;
     const position = this.#chain?.position();
     try {
-      const result = await this.#command(request, batch);
+      const result = await this.#command(request, batch, context);
       const swallowed = this.#connection.transactionFailure();
       if (swallowed !== undefined) throw new BatchFailure(swallowed);
       if (this.#connection.isAborted()) throw new TypeError(`${request.name} went on after a statement failed`);
@@ -131,10 +137,9 @@ export class BatchRunner {
     }
   }
 
-  async #command(request: LaneRequest, batch: OpenBatch): Promise<unknown> {
+  async #command(request: LaneRequest, batch: OpenBatch, context: CommandContext): Promise<unknown> {
     const command = this.#commands.get(request.name);
     if (command === undefined) throw new TypeError(`There is no command ${request.name}`);
-    const context = this.#context(batch);
     if (request.idempotency !== undefined) {
       const replay = await claimIdempotencyKey(context, request.idempotency);
       if (replay !== undefined) return replay.result;
@@ -146,7 +151,7 @@ export class BatchRunner {
       }
     }
     const result = await command(context, request.args);
-    for (const event of request.audit) context.audit(event);
+    for (const event of request.audit) batch.rows.push(this.#openChain().appendEncoded(event, batch.now));
     if (request.idempotency !== undefined) await storeIdempotentResult(context, request.idempotency, result);
     return result;
   }
@@ -158,10 +163,7 @@ export class BatchRunner {
       now: batch.now,
       epoch: batch.epoch,
       audit: (event: AuditEvent) => {
-        if (this.#chain === undefined) {
-          throw new StrongroomError('audit_unavailable', { detail: 'The audit chain is not open.' });
-        }
-        batch.rows.push(this.#chain.append(event, batch.now));
+        batch.rows.push(this.#openChain().append(event, batch.now));
       },
       bumpAuthorisation: async () => {
         batch.revision = await connection.bumpAuthorisationRevision();
@@ -169,6 +171,11 @@ export class BatchRunner {
       run: (statement, parameters) => connection.run(statement, parameters),
       first: (statement, parameters) => connection.first(statement, parameters),
     };
+  }
+
+  #openChain(): AuditChain {
+    if (this.#chain !== undefined) return this.#chain;
+    throw new StrongroomError('audit_unavailable', { detail: 'The audit chain is not open.' });
   }
 
   /** The batch is on disk. Without its anchor line nothing that audits is answered as done. */

@@ -1,6 +1,7 @@
 import type { StrongroomError } from '@strongroom/contract';
 import type { Kysely } from 'kysely';
 import type { AuditRow } from '../audit/chain.ts';
+import type { MaybePromise } from './maybe-promise.ts';
 import type { HotStatement, SqlValue } from './store.ts';
 import type { Tables } from './tables.ts';
 
@@ -14,15 +15,15 @@ export interface LaneConnection {
    */
   begin(isHopeful: boolean): Promise<{ readonly now: number; readonly epoch: number }>;
   /** Releases the last savepoint and sets one for the next command. */
-  nextSavepoint(): Promise<void>;
+  nextSavepoint(): MaybePromise<void>;
   /** Undoes the command; the savepoint stays. `false` when that needs a savepoint that was hopefully left out. */
   rollbackToSavepoint(): Promise<boolean>;
   /** Returns when the transaction is on disk. */
   commit(): Promise<void>;
   /** Ends the transaction if one is open; never throws. */
   rollback(): Promise<void>;
-  run(statement: HotStatement<unknown>, parameters: readonly SqlValue[]): Promise<void>;
-  first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Promise<Row | undefined>;
+  run(statement: HotStatement<unknown>, parameters: readonly SqlValue[]): MaybePromise<void>;
+  first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): MaybePromise<Row | undefined>;
   /** The revision, which no other lane can move until this transaction ends. 0 before the installation exists. */
   lockAuthorisationRevision(): Promise<number>;
   bumpAuthorisationRevision(): Promise<number>;

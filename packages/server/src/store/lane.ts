@@ -1,4 +1,5 @@
 import { StrongroomError } from '@strongroom/contract';
+import { encodeEvent } from '../audit/record.ts';
 import type { LaneOutcome, LaneRequest } from './lane-protocol.ts';
 import type { ExecuteOptions } from './store.ts';
 
@@ -12,7 +13,8 @@ interface Pending {
   readonly request: LaneRequest;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: StrongroomError) => void;
-  readonly timer: NodeJS.Timeout;
+  /** As `performance.now()` says it. */
+  readonly expiresAt: number;
   isSettled: boolean;
 }
 
@@ -29,6 +31,8 @@ export class WriteLane {
   #inFlight: readonly Pending[] = [];
   #isScheduled = false;
   #stopped: StrongroomError | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #wakesAt = Number.POSITIVE_INFINITY;
   readonly #idle = Promise.withResolvers<void>();
 
   constructor(execute: BatchExecutor) {
@@ -41,18 +45,17 @@ export class WriteLane {
     if (this.#queue.length >= maxQueued) {
       return Promise.reject(new StrongroomError('storage_unavailable', { detail: 'Too many writes are waiting.' }));
     }
-    const request: LaneRequest = {
-      name,
-      args,
-      audit: options.audit ?? [],
-      expectAuthorisationRevision: options.expectAuthorisationRevision,
-      idempotency: options.idempotency,
-    };
     return new Promise((resolve, reject) => {
-      const deadline = options.deadlineMilliseconds ?? defaultDeadlineMilliseconds;
-      const timer = setTimeout(() => this.#expire(pending), deadline);
-      const pending: Pending = { request, resolve, reject, timer, isSettled: false };
-      this.#queue.push(pending);
+      const request: LaneRequest = {
+        name,
+        args,
+        audit: options.audit?.map(encodeEvent) ?? [],
+        expectAuthorisationRevision: options.expectAuthorisationRevision,
+        idempotency: options.idempotency,
+      };
+      const expiresAt = performance.now() + (options.deadlineMilliseconds ?? defaultDeadlineMilliseconds);
+      this.#queue.push({ request, resolve, reject, expiresAt, isSettled: false });
+      this.#wakeAt(expiresAt);
       this.#schedule();
     });
   }
@@ -114,9 +117,25 @@ export class WriteLane {
     }
   }
 
-  #expire(pending: Pending): void {
+  /** One timer for all that wait, set for the earliest deadline; that one is mostly long answered. */
+  #wakeAt(time: number): void {
+    if (time >= this.#wakesAt) return;
+    clearTimeout(this.#timer);
+    this.#wakesAt = time;
+    this.#timer = setTimeout(() => this.#expire(), time - performance.now());
+    // What waits is waiting for a thread or a connection, which keep the process.
+    this.#timer.unref();
+  }
+
+  #expire(): void {
+    this.#wakesAt = Number.POSITIVE_INFINITY;
+    const now = performance.now();
     const detail = 'The write could not be made durable in time.';
-    settle(pending, { ok: false, error: new StrongroomError('audit_unavailable', { detail }) });
+    for (const pending of [...this.#inFlight, ...this.#queue]) {
+      if (pending.isSettled) continue;
+      if (pending.expiresAt > now) this.#wakeAt(pending.expiresAt);
+      else settle(pending, { ok: false, error: new StrongroomError('audit_unavailable', { detail }) });
+    }
   }
 
   #settleIdle(): void {
@@ -127,7 +146,6 @@ export class WriteLane {
 function settle(pending: Pending, outcome: LaneOutcome<StrongroomError>): void {
   if (pending.isSettled) return;
   pending.isSettled = true;
-  clearTimeout(pending.timer);
   if (outcome.ok) pending.resolve(outcome.result);
   else pending.reject(outcome.error);
 }

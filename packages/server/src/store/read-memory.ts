@@ -35,8 +35,7 @@ export class ReadMemory {
     const known = rows.get(key) as Row | undefined;
     if (known !== undefined || rows.has(key)) return known;
     const read = this.#connection.first(statement, parameters);
-    // A copy: as SQLite's binding makes them, rows are slow to read from.
-    const row = read === undefined ? undefined : Object.freeze({ ...read });
+    const row = read === undefined ? undefined : Object.freeze(read);
     // Emptied, not aged: a table that is never written has few rows, and the others begin anew at each write.
     if (rows.size >= maxRows) rows.clear();
     rows.set(key, row);

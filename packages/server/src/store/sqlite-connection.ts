@@ -45,11 +45,17 @@ export class SqliteConnection {
 
   /** The first row, or undefined. */
   first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Row | undefined {
-    return this.#hotStatement(statement, parameters).get(...parameters) as Row | undefined;
+    const { prepared, names } = this.#hotUse(statement, parameters);
+    const values = prepared.get(...parameters) as unknown as readonly SqlValue[] | undefined;
+    if (values === undefined) return undefined;
+    // Put together here: objects as SQLite's binding makes them are slow to make and to read.
+    const row: Record<string, SqlValue | undefined> = {};
+    for (let column = 0; column < names.length; column += 1) row[names[column] ?? ''] = values[column];
+    return row as Row;
   }
 
   run(statement: HotStatement<unknown>, parameters: readonly SqlValue[]): void {
-    this.#hotStatement(statement, parameters).run(...parameters);
+    this.#hotUse(statement, parameters).prepared.run(...parameters);
   }
 
   /** Tables that the statement reads from. */
@@ -78,11 +84,11 @@ export class SqliteConnection {
     if (!this.database.isOpen) throw new StrongroomError('shutting_down');
   }
 
-  #hotStatement(statement: HotStatement<unknown>, parameters: readonly SqlValue[]): StatementSync {
+  #hotUse(statement: HotStatement<unknown>, parameters: readonly SqlValue[]): HotEntry {
     const entry = this.#hotEntry(statement);
     assertParameterCount(statement, entry.count, parameters);
     this.#noteWrites(entry.use);
-    return entry.prepared;
+    return entry;
   }
 
   #hotEntry(statement: HotStatement<unknown>): HotEntry {
@@ -90,7 +96,10 @@ export class SqliteConnection {
     let entry = this.#hot.get(statement);
     if (entry === undefined) {
       const compiled: CompiledQuery = statement.build(this.db);
-      entry = { ...this.#uses.prepare(compiled.sql), count: compiled.parameters.length };
+      const { prepared, use } = this.#uses.prepare(compiled.sql);
+      prepared.setReturnArrays(true);
+      const names = prepared.columns().map(({ name }) => name);
+      entry = { prepared, use, names, count: compiled.parameters.length };
       this.#hot.set(statement, entry);
     }
     return entry;
@@ -161,6 +170,8 @@ interface Prepared {
 }
 
 interface HotEntry extends Prepared {
+  /** Of the columns it returns. */
+  readonly names: readonly string[];
   readonly count: number;
 }
 

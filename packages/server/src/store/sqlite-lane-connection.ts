@@ -42,7 +42,7 @@ export class SqliteLaneConnection implements LaneConnection {
     return { now: Date.now(), epoch: state?.epoch ?? 1 };
   }
 
-  async nextSavepoint() {
+  nextSavepoint() {
     this.#writesBefore = this.#connection.writes;
     if (!this.#hasSavepoints) return;
     this.#exec('release command');
@@ -63,11 +63,11 @@ export class SqliteLaneConnection implements LaneConnection {
     if (this.#connection.database.isTransaction) this.#exec('rollback');
   }
 
-  async run(statement: HotStatement<unknown>, parameters: readonly SqlValue[]) {
+  run(statement: HotStatement<unknown>, parameters: readonly SqlValue[]) {
     this.#connection.run(statement, parameters);
   }
 
-  async first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]) {
+  first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]) {
     return this.#connection.first(statement, parameters);
   }
 

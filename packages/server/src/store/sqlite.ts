@@ -11,7 +11,7 @@ import {
 import type { DiskReserveSettings } from './disk-reserve.ts';
 import { fromErrorRecord } from './errors.ts';
 import { WriteLane } from './lane.ts';
-import type { BatchAnswer, LaneOutcome, LaneRequest } from './lane-protocol.ts';
+import { type BatchAnswer, type LaneOutcome, type LaneRequest, packRequests } from './lane-protocol.ts';
 import { installationState } from './lane-statements.ts';
 import type { Queries } from './queries.ts';
 import { ReadMemory } from './read-memory.ts';
@@ -114,7 +114,7 @@ class SqliteStore {
     await this.#writer.call('startAudit', settings);
   }
 
-  async first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Promise<Row | undefined> {
+  first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Row | undefined {
     return this.#memory.first(statement, parameters);
   }
 
@@ -181,11 +181,11 @@ class SqliteStore {
   async #write(requests: readonly LaneRequest[]): Promise<LaneOutcome<StrongroomError>[]> {
     let tablesWritten: BatchAnswer['tablesWritten'] = null;
     try {
-      const answer = (await this.#writer.call('batch', requests)) as BatchAnswer;
+      const answer = (await this.#writer.call('batch', packRequests(requests))) as BatchAnswer;
       ({ tablesWritten } = answer);
-      return answer.outcomes.map((outcome) =>
-        outcome.ok ? outcome : { ok: false, error: fromErrorRecord(outcome.error) },
-      );
+      const outcomes: LaneOutcome<StrongroomError>[] = answer.results.map((result) => ({ ok: true, result }));
+      for (const { at, error } of answer.failures) outcomes[at] = { ok: false, error: fromErrorRecord(error) };
+      return outcomes;
     } finally {
       // This process writes alone: what was read holds until a batch was written, and nobody has learnt of that yet.
       this.#memory.forget(tablesWritten);

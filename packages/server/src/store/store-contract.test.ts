@@ -66,7 +66,7 @@ describeEachStore(
         const key = freshKey('hot');
         expect(await t.store.execute('test.insertHot', { key, value: 'zwölf' })).toEqual({ value: 'zwölf' });
         expect(await codeOf(t.store.execute('test.wrongParameters', { key: freshKey() }))).toBe('internal');
-        await expect(t.store.first(readSetting, [])).rejects.toThrow('takes 1 parameters, not 0');
+        await expect(Promise.try(() => t.store.first(readSetting, []))).rejects.toThrow('takes 1 parameters, not 0');
       });
 
       test('that refuses changes nothing and disturbs nobody in its batch', async () => {
@@ -355,7 +355,7 @@ describeEachStore(
         await store.close();
         expect(await codeOf(store.execute('test.bump', undefined))).toBe('shutting_down');
         expect(await codeOf(store.query('test.list', { prefix: '' }))).toBe('shutting_down');
-        expect(await codeOf(store.first(readSetting, ['']))).toBe('shutting_down');
+        expect(await codeOf(Promise.try(() => store.first(readSetting, [''])))).toBe('shutting_down');
       });
     });
   },

@@ -3,7 +3,7 @@ import { type AuditChainSettings, readChainOpening } from '../audit/chain.ts';
 import { BatchRunner } from './batch.ts';
 import { DiskReserve } from './disk-reserve.ts';
 import { toErrorRecord } from './errors.ts';
-import type { BatchAnswer, LaneRequest } from './lane-protocol.ts';
+import { type BatchAnswer, type LaneRequest, type PackedRequests, unpackRequests } from './lane-protocol.ts';
 import { SqliteConnection } from './sqlite-connection.ts';
 import { SqliteLaneConnection } from './sqlite-lane-connection.ts';
 import { SpaceGuard } from './space-guard.ts';
@@ -23,10 +23,11 @@ const guard =
 
 answerCalls({
   ready: () => null,
-  batch: async (requests: readonly LaneRequest[]): Promise<BatchAnswer> => {
-    const outcomes = await guard.run(requests);
+  batch: async (requests: PackedRequests): Promise<BatchAnswer> => {
+    const outcomes = await guard.run(unpackRequests(requests));
     return {
-      outcomes: outcomes.map((outcome) => (outcome.ok ? outcome : { ok: false, error: toErrorRecord(outcome.error) })),
+      results: outcomes.map((outcome) => (outcome.ok ? outcome.result : undefined)),
+      failures: outcomes.flatMap((outcome, at) => (outcome.ok ? [] : [{ at, error: toErrorRecord(outcome.error) }])),
       tablesWritten: connection.takeTablesWritten(),
     };
   },

@@ -82,7 +82,7 @@ export async function openWorld(test: TestStore): Promise<IdentityWorld> {
   const { signInLink } = await bootstrapIdentities(store, keys);
   if (signInLink === null) throw new Error('The first start made no link');
   const opened = await signIn.withLink({ token: signInLink.link.token, transport: 'bearer' }, here);
-  const callerOf = (token: string): Promise<Caller> => authentication.byBearer(token, here);
+  const callerOf = async (token: string): Promise<Caller> => authentication.byBearer(token, here);
   const first = await callerOf(opened.token);
   return {
     store,

@@ -1,5 +1,7 @@
 import { StrongroomError } from '@strongroom/contract';
+import type { SecretValue } from '@strongroom/crypto';
 import type { Keys } from '../../keys/keys.ts';
+import type { MaybePromise } from '../../store/maybe-promise.ts';
 import type { Target } from '../targets.ts';
 import type { Fetched, LocalSource } from './source.ts';
 
@@ -7,16 +9,26 @@ import type { Fetched, LocalSource } from './source.ts';
 export function createDatabaseSource(keys: Pick<Keys, 'open'>): LocalSource {
   return {
     kind: 'local',
-    async open({ scopeId, secret }: Target): Promise<Fetched> {
+    open({ scopeId, secret }: Target): MaybePromise<Fetched> {
       if (secret === null || secret.stored === null) return { kind: 'failed', failure: 'missing' };
       const { id, epoch, version, stored } = secret;
+      const opened = (value: SecretValue): Fetched => ({
+        kind: 'value',
+        value,
+        version: `${epoch}.${version}`,
+        fingerprint: stored.fingerprint,
+      });
       try {
-        const value = await keys.open({ scopeId, secretId: id, epoch, version }, stored.envelope);
-        return { kind: 'value', value, version: `${epoch}.${version}`, fingerprint: stored.fingerprint };
+        const value = keys.open({ scopeId, secretId: id, epoch, version }, stored.envelope);
+        return value instanceof Promise ? value.then(opened, unavailable) : opened(value);
       } catch (error) {
-        if (!(error instanceof StrongroomError)) throw error;
-        return { kind: 'failed', failure: 'key-unavailable', detail: error.message };
+        return unavailable(error);
       }
     },
   };
+}
+
+function unavailable(error: unknown): Fetched {
+  if (!(error instanceof StrongroomError)) throw error;
+  return { kind: 'failed', failure: 'key-unavailable', detail: error.message };
 }

@@ -1,5 +1,6 @@
 import { reservedSourceName, type SourceType } from '@strongroom/contract';
 import type { SecretValue } from '@strongroom/crypto';
+import type { MaybePromise } from '../../store/maybe-promise.ts';
 import type { Failure } from '../outcomes.ts';
 import type { Target, TargetSource } from '../targets.ts';
 
@@ -11,7 +12,7 @@ export type SecretSource = LocalSource | RemoteSource;
 /** A source whose sealed values come with the catalogue: it opens them, and asks nobody. */
 export interface LocalSource {
   readonly kind: 'local';
-  open(target: Target): Promise<Fetched>;
+  open(target: Target): MaybePromise<Fetched>;
 }
 
 /** A source that is asked over a network: in batches, bounded, once for all who want the same at the same time. */
