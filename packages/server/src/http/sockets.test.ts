@@ -15,12 +15,7 @@ async function listen(which: App): Promise<number> {
 }
 
 beforeAll(async () => {
-  ({ app, state } = sampleApp({
-    settings: {
-      ...sampleSettings,
-      timeouts: { headersMilliseconds: 300, requestMilliseconds: 600, checkMilliseconds: 100 },
-    },
-  }));
+  ({ app, state } = sampleApp());
   port = await listen(app);
 });
 afterAll(() => app.stop(0));
@@ -119,9 +114,17 @@ describe('what Node’s parser refuses', () => {
 });
 
 describe('slow and large clients', () => {
+  const timeouts = { headersMilliseconds: 300, requestMilliseconds: 600, checkMilliseconds: 100 };
+  const impatient = sampleApp({ settings: { ...sampleSettings, timeouts } });
+  let impatientPort: number;
+  beforeAll(async () => {
+    impatientPort = await listen(impatient.app);
+  });
+  afterAll(() => impatient.app.stop(0));
+
   it('ends headers that drip', async () => {
     const text = await exchange(
-      port,
+      impatientPort,
       ['GET /open HTTP/1.1\r\n', 'Host: localhost\r\n', ...Array.from({ length: 20 }, () => 'X-A: 1\r\n')],
       { pauseMilliseconds: 60 },
     );
@@ -130,7 +133,9 @@ describe('slow and large clients', () => {
 
   it('ends a body that drips', async () => {
     const head = `POST ${things} HTTP/1.1\r\n${auth}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n`;
-    const text = await exchange(port, [head, ...Array.from({ length: 25 }, () => ' ')], { pauseMilliseconds: 60 });
+    const text = await exchange(impatientPort, [head, ...Array.from({ length: 25 }, () => ' ')], {
+      pauseMilliseconds: 60,
+    });
     expect(answers(text)).toEqual([{ status: 408, code: 'request_timeout' }]);
   });
 

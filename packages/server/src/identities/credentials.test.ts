@@ -1,3 +1,4 @@
+import { StrongroomError } from '@strongroom/contract';
 import { createToken } from '@strongroom/crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeEachStore } from '../../testing/stores.ts';
@@ -43,26 +44,44 @@ describeEachStore('credentials', (openStore) => {
   const codeFor = (token: string) => codeOf(Promise.try(() => world.authentication.byBearer(token, here)));
 
   describe('signing in', () => {
+    /**
+     * Fails with these names in turn until there is a wait of two seconds or more. The first one is after five failures, and
+     * may be over where a try takes that long; each further failure doubles it.
+     */
+    async function failUntilThrottled(names: readonly string[], network: string): Promise<void> {
+      let failures = 0;
+      let lastFailureAt = 0;
+      while (failures < 12) {
+        const startedAt = performance.now();
+        const name = names[failures % names.length] ?? '';
+        const error: unknown = await tryIn(name, 'wrong wrong wrong', network).catch((caught: unknown) => caught);
+        if (!(error instanceof StrongroomError)) throw new Error('It was let in', { cause: error });
+        if (error.code === 'throttled' && failures >= 5) {
+          if ((error.retryAfterSeconds ?? 0) >= 2) return;
+          continue;
+        }
+        expect(error.code).toBe('credentials_invalid');
+        if (failures >= 5) expect(performance.now() - lastFailureAt).toBeGreaterThan(1_900 * 2 ** (failures - 5));
+        failures += 1;
+        lastFailureAt = startedAt;
+      }
+      throw new Error('It was never throttled');
+    }
+
     it('slows guessing down after five attempts, whatever the spelling, and not elsewhere', async () => {
       const { name } = await newUser();
       const spellings = [name, name.toUpperCase(), ` ${name}`, `${name}\t`, name];
-      for (const spelling of spellings) {
-        expect(await codeOf(tryIn(spelling, 'wrong wrong wrong', '2001:db8:5:5::1'))).toBe('credentials_invalid');
-      }
+      await failUntilThrottled(spellings, '2001:db8:5:5::1');
       // The right password from a rotated address of the same /64 waits as well.
       await expect(tryIn(name, goodPassword, '2001:db8:5:5:dead:beef:0:1')).rejects.toMatchObject({
         code: 'throttled',
-        retryAfterSeconds: 2,
+        retryAfterSeconds: expect.any(Number),
       });
       await tryIn(name, goodPassword, '2001:db8:5:6::1');
     });
 
     it('throttles unknown accounts as it does known ones', async () => {
-      const codes = [];
-      for (let attempt = 0; attempt < 6; attempt += 1) {
-        codes.push(await codeOf(tryIn('phantom', 'wrong wrong wrong', '198.51.100.3')));
-      }
-      expect(codes).toEqual([...Array.from({ length: 5 }, () => 'credentials_invalid'), 'throttled']);
+      await expect(failUntilThrottled(['phantom'], '198.51.100.3')).resolves.toBeUndefined();
     });
 
     it('counts attempts that are made at once', async () => {
