@@ -14,7 +14,7 @@ const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256'
 const anybody: AwsKeys = { accessKeyId: 'any', secretAccessKey: 'any' };
 
 /** What an integration needs and nothing else; the same as in docs/guides/aws.md. */
-export const readPolicy = {
+const readPolicy = {
   Version: '2012-10-17',
   Statement: [
     {

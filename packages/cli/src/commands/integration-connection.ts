@@ -7,7 +7,9 @@ import { readDocuments } from '../manifest.ts';
 import { askHidden } from '../prompt.ts';
 import { collect } from '../values.ts';
 
-type Body = CallInput<'createDomainIntegration'>['body'];
+/** Of any kind: which settings belong to which is the server's to check. */
+export type Body = CallInput<'createDomainIntegration'>['body'];
+export type FormBody = CallInput<'testDomainIntegrationForm'>['body'];
 
 /** Where an integration leads and how it signs in, as the API takes it; its schema is the server's to check. */
 export interface Connection {
@@ -40,8 +42,16 @@ export interface ConnectionOptions {
   readonly credential?: readonly string[];
 }
 
-/** What each of Vault's ways to sign in needs to be told in secret. */
-const vaultCredentials: Readonly<Record<string, string>> = { 'app-role': 'secretId', token: 'token', jwt: 'jwt' };
+/** What each way to sign in needs to be told in secret. */
+const credentialOf: Readonly<Record<string, string>> = {
+  'app-role': 'secretId',
+  token: 'token',
+  jwt: 'jwt',
+  'access-key': 'secretAccessKey',
+  'assume-role': 'secretAccessKey',
+  'client-secret': 'clientSecret',
+  'client-certificate': 'clientCertificate',
+};
 const maxCredentialBytes = 64 * 1024;
 
 export function addConnectionOptions(command: Command): Command {
@@ -150,7 +160,7 @@ export async function readCredentials(
 ): Promise<Pick<Connection, 'credentials'>> {
   const named = options.credential ?? [];
   const { authentication } = settings as { readonly authentication?: { readonly method?: string } };
-  const needed = vaultCredentials[authentication?.method ?? ''];
+  const needed = credentialOf[authentication?.method ?? ''];
   if (named.length === 0 && (!isNeeded || needed === undefined)) return {};
   const credentials: Record<string, string> = {};
   for (const each of named.length === 0 ? [`${needed}=@-`] : named) {

@@ -6,7 +6,9 @@ import { visible } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
 import {
   addConnectionOptions,
+  type Body,
   type ConnectionOptions,
+  type FormBody,
   namesConnection,
   readConnection,
   readCredentials,
@@ -37,7 +39,7 @@ export function addIntegrationWriteCommands(integration: Command, cli: Cli): voi
       const credentials = await readCredentials(io, options, connection.settings, true);
       const made = await client[routeIn(scope, 'create', 'Integration')]({
         params: scope.params,
-        body: { ...connection, ...credentials, ...labelling(options), name },
+        body: { ...connection, ...credentials, ...labelling(options), name } as Body,
       });
       output.answer(made, () => output.line(`added ${made.name} to ${scope.title}`));
       output.note(`try it: strongroom integration test ${made.name} ${scope.flags}`);
@@ -103,20 +105,21 @@ function addTestCommand(integration: Command, cli: Cli): void {
         output.answer(saved, () => printTest(output, saved));
         return saved.ok ? undefined : exitCode.check;
       }
-      const before =
+      const saved =
         name === undefined
           ? undefined
-          : (await client[routeIn(scope, 'show', 'Integration')]({ params: { ...scope.params, name } })).settings;
-      const { type, settings, profile } = await readConnection(io, options, before);
+          : await client[routeIn(scope, 'show', 'Integration')]({ params: { ...scope.params, name } });
+      const { type, settings, profile } = await readConnection(io, options, saved?.settings);
       const tested = await client[routeIn(scope, 'test', 'IntegrationForm')]({
         params: scope.params,
         body: {
-          type,
+          // Options say nothing of the kind; a manifest does.
+          type: options.file === undefined ? (saved?.type ?? type) : type,
           settings,
           ...(profile === undefined ? {} : { profile }),
           ...(await readCredentials(io, options, settings, name === undefined)),
           ...(name === undefined ? {} : { integration: name }),
-        },
+        } as FormBody,
       });
       output.answer(tested, () => printTest(output, tested));
       if (tested.ok) output.note(`nothing was saved${name === undefined ? '' : ` of the changes to ${visible(name)}`}`);
