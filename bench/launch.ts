@@ -18,7 +18,7 @@ const domain = 'bench';
 const references = 50;
 /** A backend beside the server, one in the same region, one in another. */
 const latenciesMilliseconds = [60, 100, 200] as const;
-const slowestMilliseconds = Math.max(...latenciesMilliseconds);
+const slowest = 2;
 const rounds = 9;
 const warmUps = 5;
 
@@ -120,13 +120,13 @@ async function manyReferences({ launch, vaults }: World): Promise<BenchRow> {
   for (const [index, vault] of vaults.entries()) vault.delayMilliseconds = latenciesMilliseconds[index] ?? 0;
   const ratios: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const single = await roundTrip(vaults[latenciesMilliseconds.indexOf(slowestMilliseconds)]);
+    const single = await roundTrip(vaults[slowest]);
     ratios.push((await launch(keys)) / single);
   }
   for (const vault of vaults) vault.delayMilliseconds = 0;
   const value = median(ratios);
   return {
-    name: `launch of ${references} references over ${vaults.length} backends ÷ the slowest single round trip (${slowestMilliseconds} ms)`,
+    name: `launch of ${references} references over ${vaults.length} backends ÷ the slowest single round trip (${latenciesMilliseconds[slowest]} ms)`,
     value,
     unit: 'ratio',
     goal: '≤ 1.2',
