@@ -26,6 +26,7 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   updateDomainServiceAccount: () => ({ displayName: freshName() }),
   updateDomain: () => ({ description: freshName() }),
   rotateKeys: () => ({ what: 'terms', scope: 'admin' }),
+  updateSettings: () => ({ features: { secretsV2: { enabled: true } } }),
   putAssignments: () => ({ all: true }),
   createProfile: () => ({ name: freshName(), ...profileForm }),
   updateProfile: () => ({ description: freshName() }),
