@@ -45,7 +45,7 @@ export type Failpoint = (typeof failpoints)[number];
 
 /** How long a write of the drill is its writer's alone: a process that just started has the real stores' clients to load. */
 function lifetimeOf(store: DrilledStore): number {
-  return store.kind === 'reference' ? 1_000 : 12_000;
+  return store.kind === 'reference' ? 6_000 : 12_000;
 }
 
 function typeOf(store: DrilledStore): OutsideType {

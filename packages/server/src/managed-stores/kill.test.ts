@@ -38,4 +38,4 @@ it('leaves the old state or the new one, whole, wherever a process is killed', a
     'create put: new',
     'purge put: new',
   ]);
-}, 60_000);
+});
