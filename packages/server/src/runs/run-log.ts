@@ -96,7 +96,6 @@ export class RunLog {
         this.#takeBatch();
         if (!this.#hasSpace()) throw new Error('The disk is low');
         await this.#write(this.#batch);
-        this.#batch = new Uint8Array(0);
       }
     } catch {
       // The disk is full or gone: the log ends here, the run goes on. What is missing is counted as cut.
@@ -133,8 +132,11 @@ export class RunLog {
       await writeFully(this.#file, batch.subarray(done, done + length), position);
       done += length;
     }
-    this.#written += batch.length;
-    await writeState(this.#file, { written: this.#written, reserved: this.#written });
+    const written = this.#written + batch.length;
+    await writeState(this.#file, { written, reserved: written });
+    // Together: a follower that comes in between would get the batch twice.
+    this.#written = written;
+    this.#batch = new Uint8Array(0);
   }
 
   /** Everything so far and everything to come, until the run ends. */
