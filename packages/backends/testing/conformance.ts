@@ -26,7 +26,9 @@ export function describeConformance(
 ): void {
   describe(`conformance: ${title}`, () => {
     for (const check of conformanceChecks) {
-      test(`${check.name}`, async ({ skip, signal }) => {
+      // The checks bring their names.
+      // oxlint-disable-next-line vitest/valid-title
+      test(check.name, async ({ skip, signal }) => {
         const difference = options.unlikeTheReal?.[check.name];
         if (difference !== undefined) skip(difference);
         const { name, outcome, reason } = await runCheck(check, patient(await context()), signal);

@@ -44,7 +44,7 @@ async function send(
   const request = sha256(['POST', '/', '', canonical, names, sha256(body)].join('\n'));
   const signature = hmac(key, ['AWS4-HMAC-SHA256', time, scope, request].join('\n')).toString('hex');
   const authorization = `AWS4-HMAC-SHA256 Credential=${keys.accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`;
-  const answer = await httpRequest<unknown>(`${moto.url}/`, {
+  const answer = await httpRequest(`${moto.url}/`, {
     method: 'POST',
     headers: { ...headers, authorization },
     body,
@@ -55,11 +55,17 @@ async function send(
 }
 
 /** A service of the query protocol; what it answers is XML. */
-export function query(moto: Moto, service: string, action: string, input: object, keys = anybody): Promise<string> {
+export function query(
+  moto: Moto,
+  service: string,
+  action: string,
+  input: Readonly<Record<string, string>>,
+  keys = anybody,
+): Promise<string> {
   // Encoded as moto's own client does, which it computes the signature with.
   const encoded = (text: string) => encodeURIComponent(text).replaceAll('*', '%2A');
   const fields = Object.entries({ Action: action, Version: '2010-05-08', ...input });
-  const body = fields.map(([name, value]) => `${name}=${encoded(String(value))}`).join('&');
+  const body = fields.map(([name, value]) => `${name}=${encoded(value)}`).join('&');
   return send(moto, service, body, { 'content-type': 'application/x-www-form-urlencoded' }, keys);
 }
 

@@ -14,7 +14,7 @@ export class TokenIssuer {
   constructor() {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     this.#key = privateKey;
-    this.publicKey = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    this.publicKey = publicKey.export({ type: 'spki', format: 'pem' });
   }
 
   /** RFC 7519, RS256. */

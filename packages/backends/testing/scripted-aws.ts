@@ -44,6 +44,10 @@ export function awsError(name: string, message: string, status = 400): AwsAnswer
   return { status, body: { __type: name, message } };
 }
 
+function actionOf({ Action: action }: { readonly Action?: unknown }): string {
+  return typeof action === 'string' ? action : '';
+}
+
 /** Answers as a test says, over the JSON protocol of Secrets Manager and the form of STS. It is no AWS: it knows nothing of signatures. */
 export async function startScriptedAws(script: AwsScript): Promise<ScriptedAws> {
   const requests: AwsRequest[] = [];
@@ -53,7 +57,7 @@ export async function startScriptedAws(script: AwsScript): Promise<ScriptedAws> 
       const target = incoming.headers['x-amz-target'];
       const isForm = incoming.headers['content-type']?.includes('urlencoded') === true;
       const input = isForm ? Object.fromEntries(new URLSearchParams(body)) : parsed(body);
-      const action = typeof target === 'string' ? (target.split('.')[1] ?? '') : String(input['Action'] ?? '');
+      const action = typeof target === 'string' ? (target.split('.')[1] ?? '') : actionOf(input);
       const request = {
         action: action === '' ? `${incoming.method} ${incoming.url}` : action,
         input,

@@ -2,7 +2,7 @@
  * Segments of paths that other systems keep secrets under. A segment can't climb, and no server on the way can read it in
  * two ways: it isn't empty, `.` or `..`, and holds no `/`, `\`, `%`, no control character and no line separator.
  */
-export const maxPathSegmentLength = 253;
+const maxPathSegmentLength = 253;
 
 const segment = String.raw`(?!\.{1,2}(?:/|$))[^/\\%\u0000-\u001f\u007f-\u009f\u2028\u2029]{1,${maxPathSegmentLength}}`;
 

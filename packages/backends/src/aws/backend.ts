@@ -97,10 +97,10 @@ export class AwsBackend implements Backend {
     const answer = await client.send('listing', signal, (sdk, options) => sdk.send(command, options));
     if (typeof answer === 'string' || !Array.isArray(answer.SecretList)) throw malformed('listing');
     const { SecretList: secrets, NextToken: next } = answer;
-    if (next !== undefined && !cursorPattern.test(String(next))) throw malformed('listing');
+    if (next !== undefined && !cursorPattern.test(next)) throw malformed('listing');
     return {
       items: secrets.map(toItem).filter(({ key }) => key.startsWith(prefix)),
-      nextCursor: next === undefined ? null : String(next),
+      nextCursor: next ?? null,
     };
   }
 

@@ -49,10 +49,7 @@ export class AgentPool {
     const { url, method, headers, body } = request;
     try {
       const agent = await this.#agent(rules);
-      agent.dispatch(
-        { origin: new URL(url.href).origin, path: url.path, method: method as 'GET', headers, body },
-        collector,
-      );
+      agent.dispatch({ origin: new URL(url.href).origin, path: url.path, method: method, headers, body }, collector);
     } catch (error) {
       collector.fail(error);
     }

@@ -188,7 +188,7 @@ describe('what other parsers make of a spelling', () => {
     return numbers.length <= 3 && numbers.every((number) => number <= 255) && last < 256 ** (4 - numbers.length);
   }
 
-  const digits = [...'⓪①②③④⑤⑥⑦⑧⑨'];
+  const digits = Array.from('⓪①②③④⑤⑥⑦⑧⑨');
   const part = (value: number) =>
     fc.constantFrom(
       String(value),
@@ -196,9 +196,15 @@ describe('what other parsers make of a spelling', () => {
       `00${value.toString(8)}`,
       `0x${value.toString(16)}`,
       `0X${value.toString(16).toUpperCase()}`,
-      [...String(value)].map((digit) => digits[Number(digit)]).join(''),
-      [...String(value)].map((digit) => String.fromCodePoint(0xff10 + Number(digit))).join(''),
-      [...String(value)].map((digit) => `%3${digit}`).join(''),
+      Array.from(String(value))
+        .map((digit) => digits[Number(digit)])
+        .join(''),
+      Array.from(String(value))
+        .map((digit) => String.fromCodePoint(0xff10 + Number(digit)))
+        .join(''),
+      Array.from(String(value))
+        .map((digit) => `%3${digit}`)
+        .join(''),
     );
   const privateNumber = fc
     .tuple(
@@ -254,7 +260,10 @@ describe('what other parsers make of a spelling', () => {
     const text = fc
       .tuple(
         fc.constantFrom('https://', 'http://', 'HTTPS://', 'https:\\\\', 'https:/'),
-        fc.string({ unit: fc.constantFrom(...'0123456789abcdefxX.:[]%@\\/-_~?#①\u00ad\u200b'), maxLength: 24 }),
+        fc.string({
+          unit: fc.constantFrom(...Array.from('0123456789abcdefxX.:[]%@\\/-_~?#①\u00ad\u200b')),
+          maxLength: 24,
+        }),
         fc.constantFrom('', '/', '/p', ':443', ':8200/', '@10.0.0.1/', '#x'),
       )
       .map((parts) => parts.join(''));

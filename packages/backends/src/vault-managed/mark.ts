@@ -41,7 +41,7 @@ export function readWriteMark(text: unknown, place: string): WriteMark | null {
   if (!isRead || !isShape(shape)) return null;
   if (shape !== 'fields') return { intentId, version, place, shape };
   const isNames = Array.isArray(fields) && fields.every((name) => typeof name === 'string');
-  return isNames ? { intentId, version, place, shape, fields: fields as string[] } : null;
+  return isNames ? { intentId, version, place, shape, fields: fields } : null;
 }
 
 function isShape(value: unknown): value is WriteMark['shape'] {

@@ -55,7 +55,7 @@ export function addProfileCommands(program: Command, cli: Cli): void {
             name: found.name,
             type: found.type,
             description: found.description === '' ? undefined : found.description,
-            ...Object.fromEntries(Object.entries(found.settings).map(([key, value]) => [key, String(value)])),
+            ...found.settings,
             'external id': found.externalId,
             'bound to': boundTo(found),
             'used by': count(found.usedBy, 'integration'),

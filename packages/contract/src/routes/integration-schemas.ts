@@ -24,7 +24,7 @@ function credentialsOf<const Declaration extends BackendDeclaration>(
   // The keys are the declaration's own, which the type of Object.entries forgets.
   return Closed(Object.fromEntries(fields), {
     description: 'Written and kept sealed; never part of an answer',
-  }) as unknown as CredentialFields<keyof Declaration['credentials']>;
+  });
 }
 
 function credentialField({ title, maxBytes }: CredentialDeclaration) {
@@ -34,7 +34,7 @@ function credentialField({ title, maxBytes }: CredentialDeclaration) {
 /** What says where an integration leads and how it signs in. */
 function connectionOf<const Declaration extends BackendDeclaration>(declaration: Declaration) {
   return {
-    type: Type.Literal(declaration.type as Declaration['type']),
+    type: Type.Literal<Declaration['type']>(declaration.type),
     settings: declaration.settings as Declaration['settings'],
     credentials: Type.Optional(credentialsOf(declaration)),
     profile: Type.Optional(
@@ -150,7 +150,7 @@ export const TestResult = Closed(
 );
 
 /** Keys that one run of the conformance suite reads at most. */
-export const maxConformanceKeys = 20;
+const maxConformanceKeys = 20;
 
 export const ConformanceRequest = Closed({
   keys: Type.Optional(

@@ -175,7 +175,7 @@ describe('the text of a record', () => {
           version,
           because,
         });
-        const bytes = encodeRecord(made as AuditEvent, now).toString('utf8');
+        const bytes = encodeRecord(made, now).toString('utf8');
         const body = JSON.parse(bytes) as Record<string, unknown>;
         expect(body['detail']).toEqual(sorted);
         const { detail: _detail, ...others } = body;

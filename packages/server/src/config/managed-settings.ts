@@ -75,9 +75,9 @@ function buildVaultAccess(
   if (address === undefined) return null;
   const authentication = authenticationOf(given);
   if (authentication === null)
-    problems.push(`${name}.${method === 'app-role' ? 'roleId' : 'role'} goes with the method ${method}`);
+    problems.push(`${name}.${method === 'app-role' ? 'roleId' : 'role'} goes with the method ${String(method)}`);
   if (credentialFile === undefined && method !== 'kubernetes')
-    problems.push(`${name}.credentialFile goes with the method ${method}`);
+    problems.push(`${name}.credentialFile goes with the method ${String(method)}`);
   let caCertificate: string | undefined;
   try {
     caCertificate = caFile === undefined ? undefined : readFile(resolvePath(caFile)).toString('utf8');

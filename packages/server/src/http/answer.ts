@@ -15,7 +15,9 @@ type SendAnswer = (reply: FastifyReply, answer: HandlerReply<RouteDeclaration>) 
 type SetHeaders = (reply: FastifyReply) => void;
 
 export function createHeaderSetter(headers: Readonly<Record<string, string>>): SetHeaders {
-  return (reply) => reply.headers(headers).header('x-request-id', reply.request.id);
+  return (reply) => {
+    void reply.headers(headers).header('x-request-id', reply.request.id);
+  };
 }
 
 /**
@@ -39,7 +41,8 @@ export function createAnswer(
     const object = typeof body === 'object' && body !== null ? body : undefined;
     const known = object === undefined ? undefined : texts.get(object);
     if (known !== undefined) return known;
-    const text = String(reply.serialize(body));
+    const text = reply.serialize(body);
+    if (typeof text !== 'string') throw new TypeError(`${route.id}: its serializer makes no text`);
     const json = { text, byteLength: Buffer.byteLength(text) };
     if (object !== undefined && Object.isFrozen(object)) texts.set(object, json);
     return json;

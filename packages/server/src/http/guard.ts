@@ -106,6 +106,9 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
         routeRequest.admitted = { caller, decision, scope: asset.scope, asset };
         break;
       }
+      case 'public':
+      case 'authenticated':
+        break;
     }
   };
 

@@ -64,6 +64,6 @@ export class ManagedStores {
     this.#isClosed = true;
     const opened = await Promise.allSettled(this.#opened.values());
     this.#opened.clear();
-    await Promise.all(opened.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)));
+    await Promise.all(opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value.close()] : [])));
   }
 }

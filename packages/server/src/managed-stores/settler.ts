@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract';
 import type { Entry } from '@strongroom/backends';
+import { asStrongroomError } from '../store/errors.ts';
 import type { Store } from '../store/store.ts';
 import type { IntentRow } from './commands.ts';
 import { type KnownEntries, readEntry } from './known-entries.ts';
@@ -58,13 +59,13 @@ export class WriteSettler {
       .orderBy('expires_at')
       .limit(intentsAtOnce)
       .execute();
-    let failure: unknown;
+    let failure: StrongroomError | undefined;
     for (const { id } of due) {
       if (signal.aborted) return;
       try {
         await this.settle(id, signal);
       } catch (error) {
-        failure ??= error;
+        failure ??= asStrongroomError(error);
       }
     }
     if (failure !== undefined) throw failure;

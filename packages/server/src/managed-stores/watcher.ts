@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract';
 import type { Entry } from '@strongroom/backends';
+import { asStrongroomError } from '../store/errors.ts';
 import type { Store } from '../store/store.ts';
 import type { KnownEntries } from './known-entries.ts';
 import type { ManagedStores } from './opened-stores.ts';
@@ -35,12 +36,12 @@ export class StoreWatcher {
     if (!(await this.#hasOutside())) return;
     const secrets = await store.query('managed.watched', { after: this.#after, limit: keysAtOnce });
     this.#after = secrets.length < keysAtOnce ? '' : (secrets.at(-1)?.id ?? '');
-    let failure: unknown;
+    let failure: StrongroomError | undefined;
     for (const [sourceId, group] of Map.groupBy(secrets, ({ source_id }) => source_id)) {
       try {
         await this.#look(sourceId, group, signal);
       } catch (error) {
-        failure ??= error;
+        failure ??= asStrongroomError(error);
       }
     }
     if (failure !== undefined) throw failure;

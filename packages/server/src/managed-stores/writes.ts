@@ -9,6 +9,9 @@ import type { ManagedStores } from './opened-stores.ts';
 import { secretIdOf, type WritePlan } from './plan.ts';
 import type { EntryPlace, WriteSettler } from './settler.ts';
 
+/** Instead of a backend's version, which may be any text: nothing is left to do. */
+const done = Symbol('done');
+
 /** How far a write has come, for drills that stop there. */
 export type WriteStep = 'intent' | 'put' | 'committed';
 
@@ -71,7 +74,7 @@ export class ManagedWrites {
     this.#parts.reached?.('intent');
     const row = { id, kind: write.plan.kind, source_id: write.sourceId, key: write.key };
     const version = await this.#change(write, backend, begun);
-    if (version === 'committed') return;
+    if (version === done) return;
     this.#parts.reached?.('put');
     await this.#parts.settler.commit(row, version, false);
     this.#parts.reached?.('committed');
@@ -121,7 +124,7 @@ export class ManagedWrites {
   }
 
   /** The backend's part. @returns its version of the entry, or that everything is done already */
-  async #change(write: ManagedWrite, backend: Backend, begun: Begun): Promise<string | null | 'committed'> {
+  async #change(write: ManagedWrite, backend: Backend, begun: Begun): Promise<string | null | typeof done> {
     const signal = AbortSignal.timeout(this.#putMilliseconds);
     const expect = backend.capabilities.cas ? begun.expect : ({ kind: 'any' } as const);
     try {
@@ -134,11 +137,11 @@ export class ManagedWrites {
     }
   }
 
-  async #afterFailure(write: ManagedWrite, backend: Backend, id: string, error: unknown): Promise<'committed'> {
+  async #afterFailure(write: ManagedWrite, backend: Backend, id: string, error: unknown): Promise<typeof done> {
     const { settler } = this.#parts;
     if (!(error instanceof StrongroomError)) throw error;
     if (error.code === 'backend_unavailable' || error.code === 'deadline_exceeded') {
-      if ((await this.#settleOwn(id, error)) === 'committed') return 'committed';
+      if ((await this.#settleOwn(id, error)) === 'committed') return done;
       throw error;
     }
     await settler.abandon(id, error.code);
@@ -148,7 +151,7 @@ export class ManagedWrites {
       const found = await settler.explain(placeOf(write), entry);
       if (write.plan.kind === 'create' && found === 'late') {
         await this.write(write);
-        return 'committed';
+        return done;
       }
       // Else what is known now is another version than the one that this write was made for.
       const isGone = write.plan.kind === 'create' && entry === null;

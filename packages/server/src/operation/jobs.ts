@@ -5,6 +5,7 @@ import type { Keyring } from '../keys/keyring.ts';
 import type { SourceVersions } from '../launches/source-versions.ts';
 import { resealRetired } from '../keys/reseal.ts';
 import { purgeable } from '../secrets/queries.ts';
+import { asStrongroomError } from '../store/errors.ts';
 import type { Store } from '../store/store.ts';
 import type { PeriodicJob } from './scheduler.ts';
 
@@ -102,7 +103,7 @@ async function hasRetired({ db }: Store): Promise<boolean> {
 async function purgeDeleted(store: Store, { writes }: ManagedStoreParts, signal: AbortSignal): Promise<void> {
   for (;;) {
     const due = await purgeable(store, { now: Date.now(), limit: rowsAtOnce });
-    let failure: unknown;
+    let failure: StrongroomError | undefined;
     for (const { id, key, scope_id, source_id, source_type } of due) {
       if (signal.aborted) return;
       const audit = {
@@ -127,7 +128,7 @@ async function purgeDeleted(store: Store, { writes }: ManagedStoreParts, signal:
       } catch (error) {
         // A store that is away holds up no other scope's.
         if (source_type === 'DATABASE') throw error;
-        failure ??= error;
+        failure ??= asStrongroomError(error);
       }
     }
     if (failure !== undefined) throw failure;
