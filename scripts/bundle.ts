@@ -32,6 +32,9 @@ const entries = {
   program: join(store, 'program.ts'),
 };
 
+/** What most servers never load stays where it is installed: SDKs of vendors; and what `pg` uses where somebody installed it. */
+const loadedAtFirstUse = [/^@aws-sdk\//, /^@azure\//, /^@kubernetes\//, 'pg-native'];
+
 /** Besides the modules: what decides which modules they are, and what is copied. */
 const otherInputs = ['package-lock.json', 'packages/*/package.json', 'packages/server/assets/*', 'scripts/bundle.ts'];
 
@@ -94,8 +97,7 @@ async function compile(): Promise<Compiled> {
     cwd: root,
     input: entries,
     platform: 'node',
-    // Used by `pg` where somebody installed it.
-    external: ['pg-native'],
+    external: loadedAtFirstUse,
     plugins: [onlyWhatIsUsedOfHttp],
     onLog: (level, log) => {
       if (level === 'warn') throw new Error(`It is not fit to run: ${log.message}`);

@@ -158,7 +158,6 @@ describe('the text of a record', () => {
         const { principal, principalName, action, outcome, scope, object, detail, because, ...rest } =
           made as AuditEvent;
         const { requestId, network, launch, reference, source, version } = rest;
-        const sorted = detail && Object.fromEntries(Object.entries(detail).sort(([a], [b]) => (a < b ? -1 : 1)));
         const expected = JSON.stringify({
           v: 1,
           at: new Date(now).toISOString(),
@@ -176,11 +175,12 @@ describe('the text of a record', () => {
           because,
         });
         const bytes = encodeRecord(made, now).toString('utf8');
-        const body = JSON.parse(bytes) as Record<string, unknown>;
-        expect(body['detail']).toEqual(sorted);
-        const { detail: _detail, ...others } = body;
-        expect(escapeText(JSON.stringify(others))).toBe(escapeText(expected));
-        if (detail === undefined) expect(bytes).toBe(escapeText(expected));
+        // Compared as text: V8's JSON.parse mistakes escaped keys for those of an object that it parsed before.
+        const entries = Object.keys(detail ?? {})
+          .sort()
+          .map((key) => `${JSON.stringify(key)}:${JSON.stringify(detail?.[key])}`);
+        const detailText = detail === undefined ? '' : `,"detail":{${entries.join(',')}}`;
+        expect(bytes).toBe(escapeText(`${expected.slice(0, -1)}${detailText}}`));
       }),
     );
   });
