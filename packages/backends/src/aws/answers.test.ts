@@ -90,6 +90,8 @@ describe('an answer that is not the value', () => {
     ['an item without a name', { SecretList: [{ Name: 7 }] }],
     ['a list that is a text', { SecretList: canary }],
     ['a token that is none', { SecretList: [], NextToken: `a\n${canary}` }],
+    ['a token that is a number', { SecretList: [], NextToken: 7 }],
+    ['a token that is an object', { SecretList: [], NextToken: { canary } }],
   ])('is a listing that is none: %s', async (_, body) => {
     await using aws = await startScriptedAws(() => ({ body }));
     const error = await errorOf(async () => (await aws.open()).list({ signal: signal(), limit: 10 }));

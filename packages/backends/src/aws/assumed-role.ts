@@ -1,7 +1,8 @@
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import type { Egress } from '../egress/index.ts';
+import { VendorFailure } from '../vendor-failure.ts';
 import { checkEndpoint, endpointOf } from './endpoint.ts';
-import { AwsFailure, awsFailure, identityFailure, malformed } from './failures.ts';
+import { awsFailure, identityFailure, malformed } from './failures.ts';
 import type { AwsIdentity, IdentitySource } from './identity.ts';
 import { createRequestHandler } from './request-handler.ts';
 import { sdkOptions } from './sdk-options.ts';
@@ -45,7 +46,7 @@ export async function assumeRole(role: AssumedRole, source: IdentitySource, egre
     return { accessKeyId, secretAccessKey, sessionToken, expiration: given.Expiration };
   } catch (error) {
     const failure = awsFailure(error, 'assuming the role');
-    if (failure instanceof AwsFailure || failure.code === 'key_unavailable') throw identityFailure(failure, hint);
+    if (failure instanceof VendorFailure || failure.code === 'key_unavailable') throw identityFailure(failure, hint);
     throw failure;
   } finally {
     sts.destroy();

@@ -18,12 +18,14 @@ import type {
   ListPage,
 } from '../backend.ts';
 import type { Egress } from '../egress/index.ts';
+import { VendorFailure } from '../vendor-failure.ts';
+import { noName } from '../vendor-steps.ts';
 import { capabilities } from './capabilities.ts';
 import { checkAws } from './check.ts';
 import type { AwsClient } from './client.ts';
 import type { Endpoint } from './endpoint.ts';
 import { checkName, checkVersion, toEntry } from './entries.ts';
-import { type Absence, absenceOf, AwsFailure, failureByName, malformed } from './failures.ts';
+import { type Absence, absenceOf, failureByName, malformed } from './failures.ts';
 
 export interface AwsBackendParts {
   readonly client: AwsClient;
@@ -96,11 +98,10 @@ export class AwsBackend implements Backend {
     });
     const answer = await client.send('listing', signal, (sdk, options) => sdk.send(command, options));
     if (typeof answer === 'string' || !Array.isArray(answer.SecretList)) throw malformed('listing');
-    const { SecretList: secrets, NextToken: next } = answer;
-    if (next !== undefined && !cursorPattern.test(next)) throw malformed('listing');
+    const { SecretList: secrets, NextToken: next } = answer as { SecretList: SecretListEntry[]; NextToken?: unknown };
     return {
       items: secrets.map(toItem).filter(({ key }) => key.startsWith(prefix)),
-      nextCursor: next ?? null,
+      nextCursor: next === undefined ? null : nextCursorOf(next),
     };
   }
 
@@ -110,8 +111,8 @@ export class AwsBackend implements Backend {
       egress,
       endpoint,
       signal,
-      read: (name) => this.get(`${prefix}${name}`, { signal }),
-      readKey: (key) => this.get(key, { signal }),
+      noKey: `${prefix}${noName}`,
+      read: (key) => this.get(key, { signal }),
       firstKey: async () => (await this.list({ signal, limit: 1 })).items[0]?.key ?? null,
     });
   }
@@ -137,7 +138,7 @@ export class AwsBackend implements Backend {
       );
       return typeof answer === 'string' ? new Map() : await answersOf(answer, keys);
     } catch (error) {
-      if (!(error instanceof AwsFailure) || error.code !== 'backend_denied' || error.isOfIdentity) throw error;
+      if (!(error instanceof VendorFailure) || error.code !== 'backend_denied' || error.isOfIdentity) throw error;
       this.#canBatch = false;
       return new Map();
     }
@@ -176,6 +177,12 @@ function toItem(secret: SecretListEntry | null): ListItem {
 }
 
 const cursorPattern = /^[!-~]{1,4096}$/;
+
+/** The SDK hands on what the answer has, a number or a list, too. */
+function nextCursorOf(token: unknown): string {
+  if (typeof token === 'string' && cursorPattern.test(token)) return token;
+  throw malformed('listing');
+}
 
 function checkCursor(cursor: string): string {
   if (cursorPattern.test(cursor)) return cursor;

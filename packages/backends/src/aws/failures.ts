@@ -1,5 +1,8 @@
 import { StrongroomError } from '@strongroom/contract/core';
-import type { ErrorCode, ErrorOptions } from '@strongroom/contract/errors';
+import type { ErrorCode } from '@strongroom/contract/errors';
+import { VendorFailure } from '../vendor-failure.ts';
+
+export { VendorFailure as AwsFailure };
 
 interface Failure {
   readonly code: ErrorCode;
@@ -100,22 +103,11 @@ export function isExpired(error: unknown): boolean {
   return expired.has(errorName(error) ?? '');
 }
 
-/** An error of AWS. */
-export class AwsFailure extends StrongroomError {
-  /** The identity is not known or could not be had; it is not about what it may do. */
-  readonly isOfIdentity: boolean;
-
-  constructor(code: ErrorCode, options: ErrorOptions, isOfIdentity: boolean) {
-    super(code, options);
-    this.isOfIdentity = isOfIdentity;
-  }
-}
-
 /** A role that could not be assumed, or a default chain without an identity. */
-export function identityFailure(error: StrongroomError, hint: string): AwsFailure {
+export function identityFailure(error: StrongroomError, hint: string): VendorFailure {
   const isRefusal = error.code === 'backend_denied';
   const options = { detail: error.message, hint: isRefusal ? hint : error.hint };
-  return new AwsFailure(error.code, options, isRefusal || error.code === 'key_unavailable');
+  return new VendorFailure(error.code, options, isRefusal || error.code === 'key_unavailable');
 }
 
 /**
@@ -168,10 +160,10 @@ function retryAfterOf(headers: Readonly<Record<string, string>>): number | undef
   return /^\d{1,4}$/.test(text) ? Number(text) : undefined;
 }
 
-function toError(failure: Failure, about: string, retryAfterSeconds?: number): AwsFailure {
+function toError(failure: Failure, about: string, retryAfterSeconds?: number): VendorFailure {
   const { code, what, hint } = failure;
   const isPassing = code === 'backend_throttled' || code === 'backend_unavailable';
-  return new AwsFailure(
+  return new VendorFailure(
     code,
     {
       detail: `AWS ${what} (${about}).`,

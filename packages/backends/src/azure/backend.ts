@@ -1,7 +1,7 @@
 import type { KeyVaultSecret, SecretClient, SecretProperties } from '@azure/keyvault-secrets';
 import { StrongroomError } from '@strongroom/contract/core';
 import { CryptoError, SecretValue } from '@strongroom/crypto';
-import { answerOrError, mapAtOnce } from '../at-once.ts';
+import { mapAtOnce } from '../at-once.ts';
 import type {
   Backend,
   CallOptions,
@@ -13,11 +13,13 @@ import type {
   ListPage,
 } from '../backend.ts';
 import type { AddressRules, Egress } from '../egress/index.ts';
+import { answerOfKey } from '../vendor-failure.ts';
+import { noName } from '../vendor-steps.ts';
 import { untilAborted } from '../wrappers/deadline.ts';
 import { capabilities } from './capabilities.ts';
 import { checkAzure } from './check.ts';
 import { type Exchange, recorded } from './exchange.ts';
-import { AzureFailure, malformed, vaultFailure } from './failures.ts';
+import { malformed, vaultFailure } from './failures.ts';
 
 export interface AzureBackendParts {
   readonly client: SecretClient;
@@ -66,7 +68,7 @@ export class AzureBackend implements Backend {
     { signal }: CallOptions,
   ): Promise<ReadonlyMap<string, Entry | null | StrongroomError>> {
     const answers = await mapAtOnce([...new Set(keys)], readsAtOnce, signal, async (key, shared) => {
-      return [key, await this.#answerOf(key, shared)] as const;
+      return [key, await answerOfKey(() => this.get(key, { signal: shared }))] as const;
     });
     return new Map(answers);
   }
@@ -99,6 +101,7 @@ export class AzureBackend implements Backend {
       vaultUrl,
       rules,
       signal,
+      noKey: noName,
       read: (key) => this.get(key, { signal }),
       firstKey: async () => (await this.list({ signal, limit: 1 })).items[0]?.key ?? null,
     });
@@ -114,13 +117,6 @@ export class AzureBackend implements Backend {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-  }
-
-  /** What is wrong with the identity, or with the vault, is nothing of one key. */
-  async #answerOf(key: string, signal: AbortSignal): Promise<Entry | null | StrongroomError> {
-    const answer = await answerOrError(() => this.get(key, { signal }));
-    if (answer instanceof AzureFailure && answer.isOfIdentity) throw answer;
-    return answer;
   }
 
   /** A secret that is deleted may be recovered for a while; who may not ask about it learns what Azure said first. */

@@ -1,18 +1,8 @@
 import { isRestError } from '@azure/core-rest-pipeline';
 import { StrongroomError } from '@strongroom/contract/core';
-import type { ErrorCode, ErrorOptions } from '@strongroom/contract/errors';
+import type { ErrorCode } from '@strongroom/contract/errors';
+import { VendorFailure } from '../vendor-failure.ts';
 import type { Exchange } from './exchange.ts';
-
-/** An error of Azure. */
-export class AzureFailure extends StrongroomError {
-  /** It is about signing in, and not about what the identity may do. */
-  readonly isOfIdentity: boolean;
-
-  constructor(code: ErrorCode, options: ErrorOptions, isOfIdentity: boolean) {
-    super(code, options);
-    this.isOfIdentity = isOfIdentity;
-  }
-}
 
 interface Failure {
   readonly code: ErrorCode;
@@ -72,7 +62,7 @@ export function signInFailure(exchange: Exchange, isAmbient: boolean): Strongroo
   const { failure, status } = exchange;
   if (failure !== undefined) return failure;
   if (isAmbient && status === undefined)
-    return new AzureFailure(
+    return new VendorFailure(
       'key_unavailable',
       {
         detail: 'The server has no such identity at Azure.',
@@ -100,9 +90,9 @@ function toError(
   about: string,
   { retryAfterSeconds }: Exchange,
   isOfIdentity = false,
-): AzureFailure {
+): VendorFailure {
   const isPassing = code === 'backend_throttled' || code === 'backend_unavailable';
-  return new AzureFailure(
+  return new VendorFailure(
     code,
     {
       detail: `Azure ${what} (${about}).`,
