@@ -5,7 +5,7 @@ export { processEnvironment } from './config/environment.ts';
 export { ConfigurationError, loadConfiguration, type LoadedConfiguration } from './config/load.ts';
 export { settingsTable } from './config/schema.ts';
 export { adoptStore, type AdoptedThing, type AdoptionRequest } from './managed-stores/adopt.ts';
-export { type DoctorReport, runDoctor } from './operation/doctor.ts';
+export type { DoctorReport } from './operation/finding.ts';
 export { endOnUncaught, hardenProcess } from './operation/hardening.ts';
 export { createLog, type Log } from './operation/log.ts';
 export { version } from './operation/version.ts';

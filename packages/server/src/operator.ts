@@ -4,11 +4,15 @@ import { StrongroomError } from '@strongroom/contract';
 import type { LoadedConfiguration } from './config/load.ts';
 import { createOperatorLink, signInLinkText } from './identities/index.ts';
 import { operatorActor } from './identities/actor.ts';
-import { openConfiguredKek, readConfiguredKek } from './keys/kek-source.ts';
+import { lazyEgress } from './integrations/lazy-egress.ts';
+import { kekSourceOf } from './keys/kek-source.ts';
 import { type Keyring, openKeyring } from './keys/keyring.ts';
-import { proveRecoveryKit, restoreKekFile, writeRecoveryKit } from './keys/recovery.ts';
+import type { Keys } from './keys/keys.ts';
+import { proveRecoveryKit, restoreKek, writeRecoveryKit } from './keys/recovery.ts';
 import { openRestoredKeys } from './keys/restored-keys.ts';
-import { type DoctorReport, runDoctor } from './operation/doctor.ts';
+import { createOpenManagedStore } from './managed-stores/open-managed-store.ts';
+import { runDoctor } from './operation/doctor.ts';
+import type { DoctorReport } from './operation/finding.ts';
 import { backupSqlite } from './store/backup.ts';
 import type { BackupManifest } from './store/backup-manifest.ts';
 import { DataDirectoryInUse, dataFiles } from './store/data-directory.ts';
@@ -58,7 +62,7 @@ export async function restore(
         : 'The directory of the backup is missing.',
     });
   }
-  const kek = await readConfiguredKek(configuration);
+  const kek = await kekSourceOf(configuration).read();
   if (from !== undefined) {
     return restoreSqlite({
       backup: from,
@@ -85,7 +89,7 @@ export async function makeRecoveryKit(
   configuration: LoadedConfiguration,
   path: string,
 ): Promise<{ readonly recoveryKey: string; readonly kekId: string }> {
-  const kek = await readConfiguredKek(configuration);
+  const kek = await kekSourceOf(configuration).read();
   try {
     return { ...(await writeRecoveryKit(kek, path)), kekId: kek.id };
   } finally {
@@ -103,7 +107,7 @@ export async function checkRecoveryKit(
   kit: string,
   recoveryKey: string,
 ): Promise<{ readonly kekId: string }> {
-  const kek = await readConfiguredKek(configuration);
+  const kek = await kekSourceOf(configuration).read();
   try {
     proveRecoveryKit(kit, recoveryKey, kek.id);
     return { kekId: kek.id };
@@ -127,13 +131,12 @@ export async function confirmRecovery(configuration: LoadedConfiguration): Promi
 
 /** Puts the key file back from a kit; one that is there stays. */
 export async function recoverKekFile(
-  { settings }: LoadedConfiguration,
+  configuration: LoadedConfiguration,
   kit: string,
   recoveryKey: string,
 ): Promise<{ readonly kekId: string; readonly path: string }> {
-  const { file } = settings.kek;
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  return { ...(await restoreKekFile(kit, recoveryKey, file)), path: file };
+  mkdirSync(dirname(configuration.settings.kek.file), { recursive: true, mode: 0o700 });
+  return restoreKek(kit, recoveryKey, kekSourceOf(configuration));
 }
 
 /**
@@ -155,8 +158,14 @@ export async function makeSignInLink(
   });
 }
 
+/** For trying a store, which makes and compares no fingerprint. */
+const noKeys: Pick<Keys, 'fingerprint'> = {
+  fingerprint: () => Promise.reject(new StrongroomError('key_unavailable')),
+};
+
 /** Looks at an installation whose server doesn't run, or doesn't start. */
-export async function examine({ settings, secrets, ambient }: LoadedConfiguration): Promise<DoctorReport> {
+export async function examine(configuration: LoadedConfiguration): Promise<DoctorReport> {
+  const { settings, secrets, ambient } = configuration;
   let store: OpenStore | null = null;
   let storeProblem: string | undefined;
   try {
@@ -167,9 +176,22 @@ export async function examine({ settings, secrets, ambient }: LoadedConfiguratio
     if (!(error instanceof StrongroomError)) throw error;
     storeProblem = error.detail ?? error.message;
   }
+  const egress = lazyEgress(configuration);
   try {
-    return await runDoctor({ settings, ambient, store, ...(storeProblem === undefined ? {} : { storeProblem }) });
+    return await runDoctor({
+      settings,
+      ambient,
+      store,
+      ...(storeProblem === undefined ? {} : { storeProblem }),
+      kek: kekSourceOf(configuration),
+      openManagedStore: createOpenManagedStore({
+        settings: settings.managed,
+        keys: noKeys,
+        egress: egress.open,
+      }),
+    });
   } finally {
+    await egress.close();
     await store?.close();
   }
 }
@@ -182,7 +204,7 @@ function openStore(dataDir: string, databaseUrl: string | undefined): Promise<Op
  * Opens store, keys and an audit chain of its own for one piece of work.
  * @param instead what to do while a server has the embedded store open
  */
-async function withInstallation<Result>(
+export async function withInstallation<Result>(
   configuration: LoadedConfiguration,
   instead: string,
   work: (store: OpenStore, keyring: Keyring) => Promise<Result>,
@@ -203,7 +225,8 @@ async function withInstallation<Result>(
     });
   });
   try {
-    const keyring = await openKeyring(store, await openConfiguredKek(configuration, store));
+    const { kek, installationId } = await kekSourceOf(configuration).open(store);
+    const keyring = await openKeyring(store, kek, installationId);
     try {
       const { epoch } = await store.db.selectFrom('installation').select('epoch').executeTakeFirstOrThrow();
       const { auditAnchor } = settings;

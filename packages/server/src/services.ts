@@ -31,8 +31,8 @@ import { integrationHandlers } from './integrations/routes.ts';
 import { Integrations } from './integrations/service.ts';
 import { IntegrationTester } from './integrations/tester.ts';
 import type { Keyring } from './keys/keyring.ts';
-import { nextField, readFromVault } from './keys/kek-source.ts';
-import { type KekSource, keyHandlers } from './keys/routes.ts';
+import { kekSourceOf } from './keys/kek-source.ts';
+import { keyHandlers } from './keys/routes.ts';
 import { DriftService } from './launches/drift.ts';
 import { Resolver } from './launches/resolve.ts';
 import { launchHandlers } from './launches/routes.ts';
@@ -113,14 +113,15 @@ export function createServices(parts: ServiceParts): Services {
     onError: (error) => report('identities: background work failed', error),
   });
 
+  const kekSource = kekSourceOf(configuration);
   const reader = new SecretReader(store, keyring, access);
-  const managed = createManagedStores(store, keyring, parts.openManagedStore);
   const secretLimits = {
     valueBytes: limits.valueBytes,
     keysPerScope: limits.keysPerScope,
     keptVersions: limits.secretVersions,
     retentionDays: limits.deletedRetentionDays,
   };
+  const managed = createManagedStores(store, keyring, parts.openManagedStore);
   const secrets = new Secrets(store, keyring, reader, secretLimits, managed.writes);
   const { backends, keyIndex, handlers: ofIntegrations } = createIntegrations(parts, access);
   const importer = new SecretImporter({
@@ -170,7 +171,7 @@ export function createServices(parts: ServiceParts): Services {
           managed: settings.managed,
         }),
       ),
-      ...keyHandlers(store, keyring, access, kekSource(configuration)),
+      ...keyHandlers(store, keyring, access, kekSource),
       ...secretHandlers({ secrets, reader, importer }, secretKnowledge(access, whoMay, drift)),
       ...ofIntegrations,
       ...auditHandlers({
@@ -187,7 +188,7 @@ export function createServices(parts: ServiceParts): Services {
         readiness: new Readiness({ store, keys: keyring, settings, isStopping: parts.isStopping }),
         metrics,
         settings: new SettingsService(store, access, features, settings),
-        doctor: { settings, ambient, store },
+        doctor: { settings, ambient, store, kek: kekSource, openManagedStore: parts.openManagedStore },
       }),
     },
   };
@@ -223,12 +224,6 @@ function createIntegrations(
   });
   const profiles = new Profiles(store, access, keyring, egress);
   return { backends, keyIndex, handlers: { ...handlers, ...profileHandlers(profiles) } };
-}
-
-function kekSource(configuration: LoadedConfiguration): KekSource {
-  const { file, vault } = configuration.settings.kek;
-  if (vault === null) return { kind: 'file', path: file };
-  return { kind: 'vault', readNext: () => readFromVault(configuration, vault, nextField(vault.field)) };
 }
 
 function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSettings {

@@ -7,13 +7,14 @@ import { routes, StrongroomError } from '@strongroom/contract';
 import { type Kek, SigningKey } from '@strongroom/crypto';
 import { type AuditBackground, startAuditBackground } from './audit/background.ts';
 import type { AuditEvent } from './audit/event.ts';
+import type { KekSettings } from './config/kek-settings.ts';
 import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
 import { type App, createApp } from './http/app.ts';
 import { loadPages } from './http/pages.ts';
 import { bootstrapIdentities, type BootstrapResult, signInLinkText } from './identities/index.ts';
 import { lazyEgress } from './integrations/lazy-egress.ts';
 import { loadBackend } from './integrations/load-backend.ts';
-import { openConfiguredKek } from './keys/kek-source.ts';
+import { kekSourceOf } from './keys/kek-source.ts';
 import { type AuditKeyMaterial, type Keyring, openKeyring } from './keys/keyring.ts';
 import { firstKitName, writeRecoveryKit } from './keys/recovery.ts';
 import { applyConfiguredStores } from './managed-stores/choice.ts';
@@ -97,11 +98,12 @@ async function open(
   closeAll: () => Promise<void>,
 ): Promise<RunningServer> {
   const { settings } = configuration;
-  const isNewKek = settings.kek.vault === null && !existsSync(settings.kek.file);
+  const kekSource = kekSourceOf(configuration);
+  const isNewKek = kekSource.makesKey();
   const store = await openStore(configuration, log, replaced);
   closers.push(() => store.close());
-  const kek = await openConfiguredKek(configuration, store);
-  const keyring = await openKeyring(store, kek);
+  const { kek, installationId } = await kekSource.open(store);
+  const keyring = await openKeyring(store, kek, installationId);
   closers.push(() => keyring.close());
   const { auditKeys, background } = await openAudit(store, keyring, configuration, log);
   closers.push(() => background.stop());
@@ -150,7 +152,7 @@ async function open(
 
   const url = settings.publicUrl ?? localUrl(settings, app);
   // Last: a kit whose key nobody was shown is of no use.
-  const mayMakeKit = isNewKek || (settings.kek.isDefault && first.signInLink !== null);
+  const mayMakeKit = isNewKek || (isOfServer(settings.kek) && first.signInLink !== null);
   const recovery = mayMakeKit ? await makeFirstKit(configuration, store, kek, log) : null;
   let stopped: Promise<void> | undefined;
   const failed = Promise.withResolvers<Error>();
@@ -182,6 +184,11 @@ async function open(
       return stopped;
     },
   };
+}
+
+/** Whether the server has made the key, and not the operator. */
+function isOfServer(kek: KekSettings): boolean {
+  return kek.kind === 'aws-kms' || (kek.kind === 'file' && kek.isDefault);
 }
 
 /**
@@ -311,11 +318,12 @@ function warningsOf({ settings, ambient }: LoadedConfiguration, isNewKek: boolea
   const { kek } = settings;
   if (isNewKek)
     warnings.push(
-      `A new key file was made: ${kek.file}. Whoever loses it loses every value${
+      `A new key file was made: ${kek.file}. Whoever loses it${kek.kind === 'aws-kms' ? ', or its key in KMS,' : ''} loses every value${
         hasKit ? ', unless the recovery kit is kept.' : '; make a recovery kit with strongroom recovery create.'
       }`,
     );
   if (
+    kek.kind === 'file' &&
     kek.isDefault &&
     (settings.isProduction || settings.database.kind === 'postgres' || !isLoopback(settings.listen.host))
   )

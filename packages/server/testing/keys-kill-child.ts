@@ -2,6 +2,7 @@ import process from 'node:process';
 import { openSqliteStore } from '../src/store/sqlite.ts';
 import type { Store } from '../src/store/store.ts';
 import { resealRetired } from '../src/keys/reseal.ts';
+import { keyFile } from '../src/keys/kek-file.ts';
 import { rotateKekFile } from '../src/keys/rotation.ts';
 import { KeysWorld, rotationEvent } from './keys-world.ts';
 import { writeDeadlineMilliseconds } from './write-deadline.ts';
@@ -44,7 +45,7 @@ if (failpoint === 'resealing' || failpoint === 'resealed') {
   await resealRetired(store, world.keyring, { batches: 100 });
 } else {
   if (failpoint === 'committing') dieAt(store, 'keys.replaceKek', 'sent');
-  await rotateKekFile(store, world.keyring, world.kekFile, rotationEvent, (step) => {
+  await rotateKekFile(store, world.keyring, keyFile(world.kekFile), rotationEvent, (step) => {
     if (step === failpoint) die();
   });
 }

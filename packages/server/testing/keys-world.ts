@@ -5,7 +5,7 @@ import { type ErrorCode, StrongroomError } from '@strongroom/contract';
 import { SecretValue } from '@strongroom/crypto';
 import type { NotNull } from 'kysely';
 import type { AuditEvent } from '../src/audit/event.ts';
-import { openKekFile } from '../src/keys/kek-file.ts';
+import { fileKekSource, type KekSource } from '../src/keys/kek-source.ts';
 import { type Keyring, openKeyring } from '../src/keys/keyring.ts';
 import type { ValuePlace } from '../src/keys/keys.ts';
 import { dataFiles } from '../src/store/data-directory.ts';
@@ -28,16 +28,19 @@ async function openOwn(place: TestPlace): Promise<OpenStore<KeysTestCommands>> {
   return store as OpenStore<KeysTestCommands>;
 }
 
-/** One installation with its key in a file, opened and closed as servers do. */
+/** One installation with its key in a file, or elsewhere, opened and closed as servers do. */
 export class KeysWorld {
   readonly place: TestPlace;
   readonly kekFile: string;
+  readonly kekSource: KekSource;
   store!: OpenStore<KeysTestCommands>;
   keyring!: Keyring;
 
-  constructor(place: TestPlace, kekFile = join(place.directory, 'keys', 'kek')) {
+  constructor(place: TestPlace, kekSource?: (kekFile: string) => KekSource) {
+    const kekFile = join(place.directory, 'keys', 'kek');
     this.place = place;
     this.kekFile = kekFile;
+    this.kekSource = (kekSource ?? fileKekSource)(kekFile);
     mkdirSync(dirname(kekFile), { recursive: true });
   }
 
@@ -69,7 +72,8 @@ export class KeysWorld {
   }
 
   async openKeys(): Promise<Keyring> {
-    return openKeyring(this.anyStore, await openKekFile(this.anyStore, this.kekFile));
+    const { kek, installationId } = await this.kekSource.open(this.anyStore);
+    return openKeyring(this.anyStore, kek, installationId);
   }
 
   async startAudit(): Promise<void> {

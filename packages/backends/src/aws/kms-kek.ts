@@ -5,7 +5,7 @@ import type { Egress } from '../egress/index.ts';
 import { untilAborted } from '../wrappers/deadline.ts';
 import { serverIdentity } from './default-chain.ts';
 import { checkEndpoint, endpointOf } from './endpoint.ts';
-import { awsFailure } from './failures.ts';
+import { AwsFailure, awsFailure } from './failures.ts';
 import { createRequestHandler } from './request-handler.ts';
 import { sdkOptions } from './sdk-options.ts';
 
@@ -41,7 +41,7 @@ export async function wrapKmsKek(
 ): Promise<Uint8Array> {
   const bytes = kek.revealKekBytes();
   try {
-    const { CiphertextBlob: blob } = await send(settings, egress, 'encrypting', signal, (kms, options) =>
+    const { CiphertextBlob: blob } = await send(settings, egress, 'encrypting with KMS', signal, (kms, options) =>
       kms.send(
         new EncryptCommand({ KeyId: settings.keyArn, Plaintext: bytes, EncryptionContext: contextOf(settings) }),
         options,
@@ -68,7 +68,7 @@ export async function unwrapKmsKek(
 ): Promise<Kek> {
   if (blob.length === 0 || blob.length > maxBlobBytes)
     throw unavailable(`The blob of the key-encryption key has 1 to ${maxBlobBytes} bytes.`);
-  const { Plaintext: bytes } = await send(settings, egress, 'decrypting', signal, (kms, options) =>
+  const { Plaintext: bytes } = await send(settings, egress, 'decrypting with KMS', signal, (kms, options) =>
     kms.send(
       new DecryptCommand({ KeyId: settings.keyArn, CiphertextBlob: blob, EncryptionContext: contextOf(settings) }),
       options,
@@ -85,16 +85,45 @@ export async function unwrapKmsKek(
   }
 }
 
-/** Errors of KMS that are about the key or the blob, by their names. */
-const aboutTheKey: ReadonlySet<string> = new Set([
-  'DisabledException',
-  'IncorrectKeyException',
-  'InvalidCiphertextException',
-  'InvalidKeyUsageException',
-  'KMSInvalidStateException',
-  'KeyUnavailableException',
-  'NotFoundException',
+/**
+ * What is wrong with the key or the blob, by the name of KMS's error:
+ * https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#API_Decrypt_Errors
+ */
+const aboutTheKey: ReadonlyMap<string, { readonly detail: string; readonly hint: string }> = new Map([
+  ['DisabledException', { detail: 'The key in KMS is disabled.', hint: 'Enable it again: aws kms enable-key.' }],
+  [
+    'KMSInvalidStateException',
+    {
+      detail: 'The key in KMS is about to be deleted, or not in use for another reason.',
+      hint: 'Look at its state. aws kms cancel-key-deletion and enable-key bring it back, as long as it is there.',
+    },
+  ],
+  [
+    'NotFoundException',
+    { detail: 'KMS has no such key in this account and region.', hint: 'Check the ARN of the key and the endpoint.' },
+  ],
+  [
+    'IncorrectKeyException',
+    { detail: 'Another key in KMS encrypted this key-encryption key.', hint: 'Configure the ARN of that one.' },
+  ],
+  [
+    'InvalidCiphertextException',
+    {
+      detail: 'KMS does not decrypt this key-encryption key: it was changed, or it is another installation’s.',
+      hint: 'Put its file back as it was, or recover it with strongroom recovery restore.',
+    },
+  ],
+  [
+    'InvalidKeyUsageException',
+    {
+      detail: 'The key in KMS is not for encryption.',
+      hint: 'Take a symmetric key: SYMMETRIC_DEFAULT, ENCRYPT_DECRYPT.',
+    },
+  ],
 ]);
+
+const policyHint =
+  'The server’s identity at AWS needs kms:Encrypt and kms:Decrypt on this key: check its policies and the key’s.';
 
 async function send<Answer>(
   { region, endpoint: typed }: KmsKekSettings,
@@ -121,12 +150,19 @@ async function send<Answer>(
   try {
     return await untilAborted(run(kms, { abortSignal: signal }), signal);
   } catch (error) {
-    if (error instanceof Error && '$response' in error && aboutTheKey.has(error.name))
-      throw unavailable('KMS has no such key, or it may not be used, or it did not encrypt this key-encryption key.');
-    throw awsFailure(error, about);
+    throw kmsFailure(error, about);
   } finally {
     kms.destroy();
   }
+}
+
+/** Nothing of the SDK's error is kept but its name. */
+function kmsFailure(error: unknown, about: string): StrongroomError {
+  const known = error instanceof Error && '$response' in error ? aboutTheKey.get(error.name) : undefined;
+  if (known !== undefined) return new StrongroomError('key_unavailable', known);
+  const failure = awsFailure(error, about);
+  const isOfPolicy = failure instanceof AwsFailure && failure.code === 'backend_denied' && !failure.isOfIdentity;
+  return isOfPolicy ? new StrongroomError('backend_denied', { detail: failure.message, hint: policyHint }) : failure;
 }
 
 function contextOf({ context }: KmsKekSettings): Record<string, string> {

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { codeOf, rotationEvent } from '../../testing/keys-world.ts';
 import { describeEachStore } from '../../testing/stores.ts';
 import { loadConfiguration } from '../config/load.ts';
-import { rotateKekFile } from '../keys/rotation.ts';
+import { fileKekSource } from '../keys/kek-source.ts';
 import { withMacKeys } from './mac-keys.ts';
 import { publicKeyFile, publishPublicKey } from './public-key-file.ts';
 import { verifyDataDirectory } from './verify-files.ts';
@@ -52,7 +52,7 @@ describeEachStore('the MAC keys of the keyring', (openStore) => {
       firstBad: { sequence: 1, why: 'its MACs are of a key that the keyring does not have' },
     });
 
-    await rotateKekFile(test.store, test.keys, file, rotationEvent);
+    await fileKekSource(file).rotate(test.store, test.keys, rotationEvent);
     expect(await withMacKeys(configuration(), verify)).toMatchObject({ ok: true, macs: 'checked' });
     // A rotation that was committed, and whose file has not moved yet.
     const old = readdirSync(test.directory).find((name) => name.endsWith('.old')) ?? '';

@@ -1,13 +1,9 @@
-import { DatabaseSync } from 'node:sqlite';
 import { StrongroomError } from '@strongroom/contract';
 import { type Kek, type KeyTerm, openTerm } from '@strongroom/crypto';
-import pg from 'pg';
 import type { LoadedConfiguration } from '../config/load.ts';
-import { findConfiguredKek } from '../keys/kek-source.ts';
+import { kekSourceOf } from '../keys/kek-source.ts';
 import { installationScopeId, orUnavailable } from '../keys/terms.ts';
-import { dataFiles } from '../store/data-directory.ts';
-
-type Row = Readonly<Record<string, unknown>>;
+import { readBeside, type Row } from '../store/read-beside.ts';
 
 const installationSql = 'select id, kek_id from installation';
 const termsSql = `select id, number, state, wrapped, kek_id from key_terms where scope_id = '${installationScopeId}' and purpose = 'audit-mac'`;
@@ -24,15 +20,13 @@ export async function withMacKeys<Result>(
   configuration: LoadedConfiguration,
   work: (keys: ReadonlyMap<string, Uint8Array>) => Promise<Result>,
 ): Promise<Result> {
-  const { settings, secrets } = configuration;
-  const { installation, terms } =
-    secrets.databaseUrl === undefined
-      ? readSqlite(dataFiles(settings.dataDir).database)
-      : await readPostgres(secrets.databaseUrl);
+  // One snapshot: a rotation changes both in one transaction.
+  const [installations = [], terms = []] = await readBeside(configuration, 'audit verify', [installationSql, termsSql]);
+  const [installation] = installations;
   if (installation === undefined)
     throw new StrongroomError('key_unavailable', { detail: 'The database has no installation, so no keyring.' });
   // Read after the database: a rotation in between leaves the key it replaced beside the file.
-  const kek = await findConfiguredKek(configuration, String(installation['kek_id']));
+  const kek = await kekSourceOf(configuration).find(String(installation['kek_id']));
   const keys = new Map<string, Uint8Array>();
   try {
     for (const row of terms) keys.set(String(row['id']), await openMacKey(kek, String(installation['id']), row));
@@ -59,34 +53,5 @@ async function openMacKey(kek: Kek, installationId: string, row: Row): Promise<U
     return opened.withKey('audit-mac', (key) => Uint8Array.from(key));
   } finally {
     opened.destroy();
-  }
-}
-
-interface KeyringRows {
-  readonly installation: Row | undefined;
-  readonly terms: readonly Row[];
-}
-
-function readSqlite(path: string): KeyringRows {
-  const database = new DatabaseSync(path, { readOnly: true, timeout: 10_000 });
-  try {
-    // One snapshot: a rotation changes both in one transaction.
-    database.exec('begin');
-    return { installation: database.prepare(installationSql).get(), terms: database.prepare(termsSql).all() };
-  } finally {
-    database.close();
-  }
-}
-
-async function readPostgres(url: string): Promise<KeyringRows> {
-  const client = new pg.Client({ connectionString: url, application_name: 'strongroom audit verify' });
-  await client.connect();
-  try {
-    await client.query('begin isolation level repeatable read read only');
-    const { rows: installations } = await client.query<Row>(installationSql);
-    const { rows: terms } = await client.query<Row>(termsSql);
-    return { installation: installations[0], terms };
-  } finally {
-    await client.end();
   }
 }

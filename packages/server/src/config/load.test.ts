@@ -42,7 +42,7 @@ describe('loadConfiguration', () => {
       dataDir: '/srv/data',
       listen: { host: '127.0.0.1', port: 8480 },
       database: { kind: 'sqlite' },
-      kek: { file: '/srv/data/kek', isDefault: true, vault: null },
+      kek: { kind: 'file', file: '/srv/data/kek', isDefault: true },
       auditAnchor: { kind: 'file', path: '/srv/data/audit.anchor' },
       runner: 'process',
       logLevel: 'info',

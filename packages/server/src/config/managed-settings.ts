@@ -18,12 +18,6 @@ export interface VaultAccessSettings {
   readonly credentialFile: string | null;
 }
 
-/** The field of a KV version 2 secret that holds the key-encryption key. */
-export interface VaultKekLocation extends VaultAccessSettings {
-  readonly path: string;
-  readonly field: string;
-}
-
 /** Where values may be kept, beside the database. */
 export interface ManagedSettings {
   /** By scope; `undefined`: not set here, the database unless somebody chose another one. */
@@ -53,19 +47,8 @@ export function buildManagedSettings(context: BuildContext, resolvePath: (path: 
   };
 }
 
-export function buildVaultKek(context: BuildContext, resolvePath: (path: string) => string): VaultKekLocation | null {
-  const { kekSource, kekVault, kekFile } = context.configuration;
-  if (kekSource === 'file') return null;
-  const { path, field } = kekVault;
-  const access = buildVaultAccess(context, 'kekVault', kekVault, resolvePath);
-  if (access === null || path === undefined)
-    context.problems.push('kekSource is vault: kekVault.address and kekVault.path are needed');
-  if (kekFile !== undefined) context.problems.push('kekSource is vault and kekFile is set; one of them is enough');
-  return access === null || path === undefined ? null : { ...access, path, field };
-}
-
 /** @param name of the group in the file, for problems */
-function buildVaultAccess(
+export function buildVaultAccess(
   { problems, readFile }: BuildContext,
   name: string,
   given: Omit<Configuration['vault'], 'path'>,

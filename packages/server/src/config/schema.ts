@@ -1,6 +1,7 @@
 import { Closed, kubernetesStore, storeNames, vaultBackend } from '@strongroom/contract';
 import { type Static, type TSchema, Type } from 'typebox';
 import { logLevels } from '../operation/log.ts';
+import { kmsAccess } from './kms-access.ts';
 import { vaultAccess } from './vault-access.ts';
 
 const mebibyte = 1024 * 1024;
@@ -56,10 +57,10 @@ export const ConfigurationSchema = Closed({
   kekFile: Type.Optional(
     Path('File of the key-encryption key; by default `kek` in the data folder, made at first start'),
   ),
-  kekSource: Type.Union([Type.Literal('file'), Type.Literal('vault')], {
+  kekSource: Type.Union([Type.Literal('file'), Type.Literal('vault'), Type.Literal('aws-kms')], {
     default: 'file',
     description:
-      'Where the key-encryption key is read from at start: kekFile, or a field of a secret in Vault (kekVault)',
+      'Where the key-encryption key is read from at start: kekFile, a field of a secret in Vault (kekVault), or a file that AWS KMS decrypts (kekAwsKms)',
   }),
   kekVault: Closed(
     {
@@ -73,6 +74,7 @@ export const ConfigurationSchema = Closed({
     },
     { default: {} },
   ),
+  kekAwsKms: Closed(kmsAccess, { default: {} }),
   bootstrapTokenFile: Type.Optional(
     Path('File of a token srt_…; at first start makes the service account bootstrap, PLATFORM_ADMIN, with that token'),
   ),

@@ -3,12 +3,8 @@ import { join, resolve } from 'node:path';
 import { AllowEntryError, isProxyUrl, parseAllowEntry } from '@strongroom/backends/egress';
 import type { LogLevel } from '../operation/log.ts';
 import type { Ambient, Environment } from './environment.ts';
-import {
-  buildManagedSettings,
-  buildVaultKek,
-  type ManagedSettings,
-  type VaultKekLocation,
-} from './managed-settings.ts';
+import { buildKekSettings, type KekSettings } from './kek-settings.ts';
+import { buildManagedSettings, type ManagedSettings } from './managed-settings.ts';
 import type { Configuration } from './schema.ts';
 
 export interface ListenAddress {
@@ -27,8 +23,7 @@ export interface Settings {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** `address` is host, port and name of the database, without user and password. */
   readonly database: { readonly kind: 'sqlite' } | { readonly kind: 'postgres'; readonly address: string };
-  /** `vault`: it is there and in no file. */
-  readonly kek: { readonly file: string; readonly isDefault: boolean; readonly vault: VaultKekLocation | null };
+  readonly kek: KekSettings;
   /** Read at the very first start only, by whoever makes the first identity. */
   readonly bootstrapTokenFile: string | undefined;
   readonly auditAnchor: { readonly kind: 'stdout' } | { readonly kind: 'file'; readonly path: string };
@@ -92,7 +87,7 @@ export function buildSettings(context: BuildContext, secrets: Secrets, ambient: 
   const { configuration, environment, origins, problems } = context;
   const path = (text: string): string => resolve(environment.workingDirectory, text);
   const dataDir = path(configuration.dataDir);
-  const { tlsCertFile, tlsKeyFile, auditAnchor, kekFile } = configuration;
+  const { tlsCertFile, tlsKeyFile, auditAnchor } = configuration;
   for (const proxy of configuration.trustedProxies)
     if (!isNetwork(String(proxy)))
       problems.push(`${say(context, 'trustedProxies')} holds something that is neither an address nor a network`);
@@ -111,11 +106,7 @@ export function buildSettings(context: BuildContext, secrets: Secrets, ambient: 
       secrets.databaseUrl === undefined
         ? { kind: 'sqlite' }
         : { kind: 'postgres', address: databaseAddress(secrets.databaseUrl) },
-    kek: {
-      file: kekFile === undefined ? join(dataDir, 'kek') : path(kekFile),
-      isDefault: kekFile === undefined && configuration.kekSource === 'file',
-      vault: buildVaultKek(context, path),
-    },
+    kek: buildKekSettings(context, dataDir, path),
     bootstrapTokenFile:
       configuration.bootstrapTokenFile === undefined ? undefined : path(configuration.bootstrapTokenFile),
     auditAnchor:

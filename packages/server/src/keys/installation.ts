@@ -16,9 +16,15 @@ export async function readInstallation(store: Store): Promise<InstallationRow | 
   return store.db.selectFrom('installation').select(['id', 'kek_id', 'kek_check']).executeTakeFirst();
 }
 
-/** The very first start: the installation and its terms, in one transaction. */
-export async function createInstallation(store: Store, kek: KeyEncryptionKey): Promise<InstallationRow> {
-  const installationId = newId('installation');
+/**
+ * The very first start: the installation and its terms, in one transaction.
+ * @param installationId where the key was bound to it before
+ */
+export async function createInstallation(
+  store: Store,
+  kek: KeyEncryptionKey,
+  installationId: string = newId('installation'),
+): Promise<InstallationRow> {
   const terms: KeyTerm[] = [];
   for (const purpose of termPurposes) {
     const { term, key } = await createTerm(kek, { installationId, scopeId: installationScopeId, purpose, number: 1 });

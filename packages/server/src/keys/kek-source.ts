@@ -1,94 +1,75 @@
-import { StrongroomError } from '@strongroom/contract';
-import { CryptoError, type Kek, loadKekFile } from '@strongroom/crypto';
+import { existsSync } from 'node:fs';
+import { type Kek } from '@strongroom/crypto';
+import type { AuditEvent } from '../audit/event.ts';
+import type { KekSettings } from '../config/kek-settings.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
-import type { VaultKekLocation } from '../config/managed-settings.ts';
-import { lazyEgress } from '../integrations/lazy-egress.ts';
-import { readCredential } from '../managed-stores/open-managed-store.ts';
 import type { Store } from '../store/store.ts';
-import { findKekFile, openKekFile } from './kek-file.ts';
+import { findKekFile, keyFile, openKekFile, putKeyFile, readKekFile } from './kek-file.ts';
+import { kmsKekSource } from './kek-kms.ts';
+import { vaultKekSource } from './kek-vault.ts';
+import { readInstallation } from './installation.ts';
+import type { Keyring } from './keyring.ts';
+import { rotateKekFile } from './rotation.ts';
 
-/** For reading the key from Vault, with signing in. */
-const readMilliseconds = 20_000;
-
-/** In Vault, where a rotation finds the new key: whoever may write there puts it in, and moves it afterwards. */
-export function nextField(field: string): string {
-  return `${field}_next`;
+export interface OpenedKek {
+  readonly kek: Kek;
+  /** What a new installation is called, where the key was bound to it before it was made. */
+  readonly installationId?: string;
 }
 
-/**
- * The key-encryption key that the installation was committed with, from the file or from Vault. A new installation takes the
- * one that is there; a file is made for it, in Vault nothing is ever written.
- *
- * @throws StrongroomError `key_unavailable` when it isn't there, or another one is; what reading Vault throws. Nothing was
- * changed.
- */
-export async function openConfiguredKek(configuration: LoadedConfiguration, store: Store): Promise<Kek> {
-  const { kek } = configuration.settings;
-  if (kek.vault === null) return openKekFile(store, kek.file);
-  const installation = await store.db.selectFrom('installation').select('kek_id').executeTakeFirst();
-  return findInVault(configuration, kek.vault, installation?.kek_id);
+/** Where the key-encryption key is. A failure is a `StrongroomError` and has changed nothing. */
+export interface KekSource {
+  readonly kind: KekSettings['kind'];
+  /** For people. */
+  readonly place: string;
+  /** Whether {@link open} would make a key, for a new installation. */
+  makesKey(): boolean;
+  /**
+   * The key that the installation was committed with; a rotation that was interrupted is finished. A new installation takes the
+   * key that is there, or gets one where {@link makesKey}.
+   *
+   * @throws StrongroomError `key_unavailable` when it isn't there, or another one is; what asking Vault or KMS throws
+   */
+  open(store: Store): Promise<OpenedKek>;
+  /** The same without a store to ask: for a restore, and for the recovery kit. */
+  read(): Promise<Kek>;
+  /** The key with this id, also where a rotation that is under way, or a past one, has left it. Changes nothing. */
+  find(kekId: string): Promise<Kek>;
+  /** Puts another key in force. @throws StrongroomError as `rotateKek` */
+  rotate(store: Store, keyring: Keyring, audit: AuditEvent): Promise<void>;
+  /**
+   * Makes the file of a key that a recovery kit gave back; one that is there stays.
+   * @returns its path. @throws CryptoError, StrongroomError `state_conflict`
+   */
+  put(kek: Kek): Promise<string>;
 }
 
-/**
- * The same without a store to ask: for a restore, and for the recovery kit.
- * @throws StrongroomError as {@link openConfiguredKek}
- */
-export async function readConfiguredKek(configuration: LoadedConfiguration): Promise<Kek> {
+/** The one that is configured. */
+export function kekSourceOf(configuration: LoadedConfiguration): KekSource {
   const { kek } = configuration.settings;
-  if (kek.vault !== null) return readFromVault(configuration, kek.vault, kek.vault.field);
-  try {
-    return await loadKekFile(kek.file, { create: false });
-  } catch (cause) {
-    if (!(cause instanceof CryptoError)) throw cause;
-    throw new StrongroomError('key_unavailable', { detail: `${cause.message}.`, cause });
+  switch (kek.kind) {
+    case 'file':
+      return fileKekSource(kek.file);
+    case 'vault':
+      return vaultKekSource(configuration, kek);
+    case 'aws-kms':
+      return kmsKekSource(configuration, kek);
   }
 }
 
-/**
- * The key with this id, also where a rotation that is under way, or a past one, has left it. Changes nothing.
- * @throws StrongroomError as {@link openConfiguredKek}
- */
-export async function findConfiguredKek(configuration: LoadedConfiguration, kekId: string): Promise<Kek> {
-  const { kek } = configuration.settings;
-  return kek.vault === null ? findKekFile(kek.file, kekId) : findInVault(configuration, kek.vault, kekId);
-}
-
-/** @throws StrongroomError `key_unavailable` when the field isn't there or holds no key; what reading Vault throws */
-export async function readFromVault(
-  configuration: LoadedConfiguration,
-  { path, credentialFile, ...access }: VaultKekLocation,
-  field: string,
-): Promise<Kek> {
-  const { readVaultKek } = await import('@strongroom/backends/vault');
-  const egress = lazyEgress(configuration);
-  try {
-    const parts = { egress: await egress.open(), credential: readCredential(credentialFile), now: Date.now };
-    return await readVaultKek({ ...access, path, field }, parts, AbortSignal.timeout(readMilliseconds));
-  } finally {
-    await egress.close();
-  }
-}
-
-/** A rotation that was committed may not have been followed in Vault yet: then the new key is in the other field. */
-async function findInVault(
-  configuration: LoadedConfiguration,
-  location: VaultKekLocation,
-  kekId: string | undefined,
-): Promise<Kek> {
-  const current = await readFromVault(configuration, location, location.field);
-  if (kekId === undefined || current.id === kekId) return current;
-  const next = await readFromVault(configuration, location, nextField(location.field)).catch((error: unknown) => {
-    if (error instanceof StrongroomError && error.code === 'key_unavailable') return null;
-    throw error;
-  });
-  if (next?.id === kekId) {
-    current.destroy();
-    return next;
-  }
-  const found = current.id;
-  for (const kek of [current, next]) kek?.destroy();
-  throw new StrongroomError('key_unavailable', {
-    detail: `The key-encryption key in Vault is ${found}; this installation’s is ${kekId}. Nothing was changed.`,
-    hint: `Put the right key into the field ${location.field} (older versions of the secret may have it), or recover it with strongroom recovery restore.`,
-  });
+/** A file that has the key itself. */
+export function fileKekSource(path: string): KekSource {
+  const file = keyFile(path);
+  return {
+    kind: 'file',
+    place: path,
+    makesKey: () => !existsSync(path),
+    open: async (store) => ({ kek: await openKekFile(file, (await readInstallation(store))?.kek_id) }),
+    read: () => readKekFile(file),
+    find: (kekId) => findKekFile(file, kekId),
+    rotate: async (store, keyring, audit) => {
+      await rotateKekFile(store, keyring, file, audit);
+    },
+    put: (kek) => putKeyFile(path, kek),
+  };
 }

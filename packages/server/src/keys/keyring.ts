@@ -49,8 +49,8 @@ export interface AuditKeyMaterial {
  *
  * @throws StrongroomError `key_unavailable`: wrong KEK, or a term of the installation that is missing or doesn't open.
  */
-export async function openKeyring(store: Store, kek: KeyEncryptionKey): Promise<Keyring> {
-  const installation = (await readInstallation(store)) ?? (await createInstallation(store, kek));
+export async function openKeyring(store: Store, kek: KeyEncryptionKey, newInstallationId?: string): Promise<Keyring> {
+  const installation = (await readInstallation(store)) ?? (await createInstallation(store, kek, newInstallationId));
   await proveKek(kek, installation);
   const terms = new Map<string, TermKey>();
   const rows = await store.db

@@ -7,6 +7,7 @@ import { KeysWorld, rotationEvent } from '../../testing/keys-world.ts';
 import { sqliteDatabase } from '../../testing/stores.ts';
 import { newId } from '../store/ids.ts';
 import { resealRetired } from './reseal.ts';
+import { keyFile } from './kek-file.ts';
 import { rotateKekFile } from './rotation.ts';
 
 const child = fileURLToPath(new URL('../../testing/keys-kill-child.ts', import.meta.url));
@@ -48,7 +49,7 @@ it.each(['committing', 'committed', 'old-kept'])(
     expect(failpoint === 'committing' ? [true, false] : [false]).toContain(after === before);
     for (const id of ids.slice(0, 5)) expect(await world.readValue(scope, id)).toBe(`value of ${id}`);
     // What was left is no obstacle to the next rotation.
-    const { kekId } = await rotateKekFile(world.anyStore, world.keyring, world.kekFile, rotationEvent);
+    const { kekId } = await rotateKekFile(world.anyStore, world.keyring, keyFile(world.kekFile), rotationEvent);
     expect(await kekInForce()).toBe(kekId);
     expect(Object.keys(world.keyFiles())).not.toContain('kek.next');
   },

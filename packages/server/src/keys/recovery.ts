@@ -3,7 +3,6 @@ import { writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { StrongroomError } from '@strongroom/contract';
 import {
-  createKekFile,
   createRecoveryKit,
   CryptoError,
   type Kek,
@@ -13,6 +12,7 @@ import {
 } from '@strongroom/crypto';
 import { fileFailure } from '../store/backup.ts';
 import { syncDirectory } from '../store/data-directory.ts';
+import type { KekSource } from './kek-source.ts';
 
 /** Where the first start leaves its kit, in the data directory. It is no part of a backup. */
 export const firstKitName = 'recovery-kit.txt';
@@ -68,23 +68,23 @@ export function proveRecoveryKit(kit: string, recoveryKey: string, expectedKekId
   }
 }
 
-/** Gives back the KEK's file from a kit. An existing file is never overwritten. */
-export async function restoreKekFile(
+/**
+ * Puts the KEK of a kit in its place; a file that is there is never overwritten.
+ * @throws StrongroomError `credentials_invalid` when the kit doesn't open; else as `KekSource.put`
+ */
+export async function restoreKek(
   kit: string,
   recoveryKey: string,
-  path: string,
-): Promise<{ readonly kekId: string }> {
+  source: Pick<KekSource, 'put'>,
+): Promise<{ readonly kekId: string; readonly path: string }> {
   const kek = openKit(kit, recoveryKey);
-  const bytes = kek.revealKekBytes();
   try {
-    await createKekFile(path, bytes);
-    return { kekId: kek.id };
+    return { kekId: kek.id, path: await source.put(kek) };
   } catch (cause) {
     if (cause instanceof CryptoError)
       throw new StrongroomError('state_conflict', { detail: `${cause.message}.`, cause });
     throw cause;
   } finally {
-    bytes.fill(0);
     kek.destroy();
   }
 }

@@ -10,6 +10,8 @@ import { newId } from '../store/ids.ts';
 import { withLease } from '../store/leases.ts';
 import { restoreSqlite } from '../store/restore.ts';
 import { useReservation } from './commands.ts';
+import { keyFile } from './kek-file.ts';
+import { fileKekSource } from './kek-source.ts';
 import { openKeyring } from './keyring.ts';
 import { openRestoredKeys } from './restored-keys.ts';
 import { resealRetired } from './reseal.ts';
@@ -25,7 +27,7 @@ describeEachStore('rotation', (_openStore, database) => {
   });
   afterAll(() => world.remove());
   const rotate = (reached?: (step: RotationStep) => void) =>
-    rotateKekFile(world.anyStore, world.keyring, world.kekFile, rotationEvent, reached);
+    rotateKekFile(world.anyStore, world.keyring, keyFile(world.kekFile), rotationEvent, reached);
   const kekInForce = async (): Promise<string> =>
     (await world.store.db.selectFrom('installation').select('kek_id').executeTakeFirstOrThrow()).kek_id;
 
@@ -93,7 +95,7 @@ describeEachStore('rotation', (_openStore, database) => {
     it('is refused where the new file cannot be written', async () => {
       const before = await world.dump();
       const nowhere = join(world.place.directory, 'absent', 'kek');
-      expect(await codeOf(rotateKekFile(world.anyStore, world.keyring, nowhere, rotationEvent))).toBe(
+      expect(await codeOf(rotateKekFile(world.anyStore, world.keyring, keyFile(nowhere), rotationEvent))).toBe(
         'key_unavailable',
       );
       expect(await world.dump()).toBe(before);
@@ -348,7 +350,7 @@ describeEachStore(
         const backup = join(world.place.directory, 'backup');
         await backupSqlite(world.place.directory, backup);
         const oldKekId = world.keyring.kek.id;
-        const { kekId } = await rotateKekFile(world.anyStore, world.keyring, world.kekFile, rotationEvent);
+        const { kekId } = await rotateKekFile(world.anyStore, world.keyring, keyFile(world.kekFile), rotationEvent);
         const kept = `${world.kekFile}.${oldKekId.slice(0, 8)}.old`;
 
         const restore = (kek: Kek) =>
@@ -356,7 +358,7 @@ describeEachStore(
         expect(await codeOf(restore(await loadKekFile(world.kekFile, { create: false })))).toBe('key_unavailable');
         await restore(await loadKekFile(kept, { create: false }));
 
-        const restored = new KeysWorld(place, world.kekFile);
+        const restored = new KeysWorld(place, () => fileKekSource(world.kekFile));
         await restored.openStore();
         const refusal = await restored.openKeys().catch((error: unknown) => error);
         expect(refusal).toMatchObject({ code: 'key_unavailable', hint: expect.stringContaining(kept) });

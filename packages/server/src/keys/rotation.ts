@@ -1,9 +1,9 @@
 import { StrongroomError } from '@strongroom/contract';
-import { CryptoError, type Kek, type KeyEncryptionKey, loadKekFile, rewrapTerm } from '@strongroom/crypto';
+import { CryptoError, type Kek, type KeyEncryptionKey, rewrapTerm } from '@strongroom/crypto';
 import type { AuditEvent } from '../audit/event.ts';
 import type { Store } from '../store/store.ts';
 import { sealKekCheck } from './installation.ts';
-import { nextPath, promote, type PromotionStep } from './kek-file.ts';
+import { type KekFile, nextPath, promote, type PromotionStep } from './kek-file.ts';
 import type { Keyring } from './keyring.ts';
 import { orUnavailable, termFromRow } from './terms.ts';
 
@@ -69,23 +69,24 @@ export type RotationStep = 'next-written' | 'committed' | PromotionStep;
  * leaves the old key or the new one in force, and `openKekFile` finds it.
  *
  * @param reached told of each step once it is durable, for drills that stop there
- * @throws StrongroomError as `rotateKek`; `key_unavailable` when the new file can't be written. Nothing was changed.
+ * @throws StrongroomError as `rotateKek`; `key_unavailable` when the new file can't be written; what its form throws.
+ * Nothing was changed.
  */
 export async function rotateKekFile(
   store: Store,
   keyring: Keyring,
-  path: string,
+  file: KekFile,
   audit: AuditEvent,
   reached: (step: RotationStep) => void = () => undefined,
 ): Promise<{ readonly terms: number; readonly kekId: string }> {
   return keyring.replacingKek(async (useKek) => {
-    const newKek = await nextKek(path);
+    const newKek = await nextKek(file);
     reached('next-written');
     const { terms } = await replaceKek(store, keyring, newKek, audit);
     useKek(newKek);
     reached('committed');
-    await promote(path, reached).catch((cause: unknown) => {
-      throw notPromoted(path, cause);
+    await promote(file, reached).catch((cause: unknown) => {
+      throw notPromoted(file.path, cause);
     });
     return { terms, kekId: newKek.id };
   });
@@ -101,9 +102,9 @@ function notPromoted(path: string, cause: unknown): unknown {
   });
 }
 
-async function nextKek(path: string): Promise<Kek> {
+async function nextKek({ path, form }: KekFile): Promise<Kek> {
   try {
-    return await loadKekFile(nextPath(path), { create: true });
+    return await form.create(nextPath(path));
   } catch (cause) {
     if (!(cause instanceof CryptoError)) throw cause;
     throw new StrongroomError('key_unavailable', {

@@ -1,32 +1,26 @@
 import { type keyRoutes, type ResponseOf, StrongroomError } from '@strongroom/contract';
-import type { KeyEncryptionKey } from '@strongroom/crypto';
 import type { Access, Caller, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import type { HandlersOf } from '../http/handler.ts';
 import type { Store } from '../store/store.ts';
+import type { KekSource } from './kek-source.ts';
 import type { Keyring } from './keyring.ts';
-import { rotateKek, rotateKekFile } from './rotation.ts';
 import { installationScopeId } from './terms.ts';
 
 type Status = ResponseOf<Extract<(typeof keyRoutes)[number], { readonly id: 'showKeys' }>>;
-
-/** Where the key-encryption key comes from. `readNext`: the one to rotate to. */
-export type KekSource =
-  | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'vault'; readonly readNext: () => Promise<KeyEncryptionKey> };
 
 export function keyHandlers(
   store: Store,
   keyring: Keyring,
   access: Access,
-  source: KekSource,
+  source: Pick<KekSource, 'kind' | 'rotate'>,
 ): HandlersOf<typeof keyRoutes> {
   return {
     async showKeys() {
       return { body: await status(store, keyring, source) };
     },
     async rotateKeys({ caller, body }) {
-      if (body.what === 'kek') await rotateFrom(source, store, keyring, rotationEvent(caller, 'kek'));
+      if (body.what === 'kek') await source.rotate(store, keyring, rotationEvent(caller, 'kek'));
       else await rotateTerms(store, keyring, caller, await scopesToRotate(store, access, caller, body));
       return { body: await status(store, keyring, source) };
     },
@@ -38,12 +32,7 @@ export function keyHandlers(
   };
 }
 
-async function rotateFrom(source: KekSource, store: Store, keyring: Keyring, audit: AuditEvent): Promise<void> {
-  if (source.kind === 'file') await rotateKekFile(store, keyring, source.path, audit);
-  else await rotateKek(store, keyring, await source.readNext(), audit);
-}
-
-async function status(store: Store, keyring: Keyring, source: KekSource): Promise<Status> {
+async function status(store: Store, keyring: Keyring, source: Pick<KekSource, 'kind'>): Promise<Status> {
   const installation = await store.db
     .selectFrom('installation')
     .select(['id', 'recovery_confirmed_at'])

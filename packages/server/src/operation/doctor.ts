@@ -1,21 +1,18 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
-import type { operationRoutes, ResponseOf } from '@strongroom/contract';
 import type { Ambient } from '../config/environment.ts';
 import type { Settings } from '../config/settings.ts';
 import { firstKitName, kekIdOfKit } from '../keys/recovery.ts';
 import { readSchemaVersion, schemaVersion } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
+import { checkKekSource, checkManagedStore, type OutsideParts, outsideStores } from './doctor-outside.ts';
+import { amber, type Check, type DoctorReport, type Finding, ok, red } from './finding.ts';
 import { coreLimit, isSigusr1Disabled } from './hardening.ts';
 import { isLoopback, listenProblems } from './listen-rules.ts';
 import { canAppend, freeBytes, minFreeBytes } from './readiness.ts';
 
-export type DoctorReport = ResponseOf<Extract<(typeof operationRoutes)[number], { readonly id: 'runDoctor' }>>;
-type Check = DoctorReport['checks'][number];
-type Finding = Pick<Check, 'status' | 'finding'> & { readonly hint?: string };
-
-export interface DoctorParts {
+export interface DoctorParts extends Omit<OutsideParts, 'settings' | 'store'> {
   readonly settings: Settings;
   readonly ambient: Ambient;
   /** `null`: it could not be opened, as `storeProblem` says. */
@@ -27,18 +24,17 @@ const comfortableBytes = 1024 * 1024 * 1024;
 const clockToleranceMilliseconds = 60_000;
 const severity = { ok: 0, amber: 1, red: 2 } as const;
 
-const ok = (finding: string): Finding => ({ status: 'ok', finding });
-const amber = (finding: string, hint: string): Finding => ({ status: 'amber', finding, hint });
-const red = (finding: string, hint: string): Finding => ({ status: 'red', finding, hint });
-
-const checks: readonly {
+interface NamedCheck {
   readonly id: string;
   readonly title: string;
   readonly run: (parts: DoctorParts) => Finding | Promise<Finding>;
-}[] = [
+}
+
+const checks: readonly NamedCheck[] = [
   { id: 'store', title: 'The store answers', run: checkStore },
   { id: 'schema', title: 'The schema is this release’s', run: checkSchema },
   { id: 'kek-file', title: 'The key file is the server’s alone', run: checkKekFile },
+  { id: 'kek-source', title: 'The key-encryption key can be read again', run: checkKekSource },
   { id: 'recovery-kit', title: 'A recovery kit was made and tried', run: checkRecovery },
   { id: 'audit-anchor', title: 'The audit anchor can be written', run: checkAnchor },
   { id: 'disk', title: 'There is room on the disk', run: checkDisk },
@@ -52,13 +48,30 @@ const checks: readonly {
 
 /** Looks at an installation and says of each thing whether it's as it should be, what was found, and what to do. Reads no value. */
 export async function runDoctor(parts: DoctorParts): Promise<DoctorReport> {
-  const results: Check[] = [];
-  for (const { id, title, run } of checks) results.push({ id, title, ...(await attempt(run, parts)) });
+  const results = await Promise.all(
+    [...checks, ...(await storeChecks(parts))].map(async ({ id, title, run }): Promise<Check> => ({
+      id,
+      title,
+      ...(await attempt(run, parts)),
+    })),
+  );
   const worst = results.reduce<Check['status']>(
     (most, { status }) => (severity[status] > severity[most] ? status : most),
     'ok',
   );
   return { status: worst, checks: results };
+}
+
+const storeTitles = { KUBERNETES: 'Kubernetes', VAULT: 'Vault' } as const;
+
+/** A line for each kind of managed store that is in use; none where that can't be found out, which the store's line says. */
+async function storeChecks(parts: DoctorParts): Promise<readonly NamedCheck[]> {
+  const types = await outsideStores(parts).catch(() => []);
+  return types.map((type) => ({
+    id: `store-${type.toLowerCase()}`,
+    title: `The managed store in ${storeTitles[type]} works`,
+    run: () => checkManagedStore(parts, type),
+  }));
 }
 
 async function attempt(run: (parts: DoctorParts) => Finding | Promise<Finding>, parts: DoctorParts): Promise<Finding> {
@@ -90,12 +103,14 @@ async function checkSchema({ store }: DoctorParts): Promise<Finding> {
 }
 
 function checkKekFile({ settings }: DoctorParts): Finding {
-  const { file, isDefault, vault } = settings.kek;
-  if (vault !== null) return ok(`In Vault, ${vault.path}, and in no file of this machine`);
+  const { kek } = settings;
+  if (kek.kind === 'vault') return ok('It is in Vault, and in no file of this machine');
+  const { file } = kek;
   const mode = statSync(file).mode & 0o777;
   if ((mode & 0o077) !== 0) return red(`${file} has mode ${mode.toString(8)}.`, `chmod 600 ${file}`);
   if (
-    isDefault &&
+    kek.kind === 'file' &&
+    kek.isDefault &&
     (settings.isProduction || settings.database.kind === 'postgres' || !isLoopback(settings.listen.host))
   )
     return amber(

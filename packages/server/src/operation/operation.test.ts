@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTestStore, type TestStore } from '../../testing/stores.ts';
 import { startTestServer } from '../../testing/app.ts';
 import { loadConfiguration, type LoadedConfiguration } from '../config/load.ts';
+import { kekSourceOf } from '../keys/kek-source.ts';
 import { greeting } from '../serve.ts';
 import { runDoctor } from './doctor.ts';
 import { coreLimit, hardenProcess } from './hardening.ts';
@@ -20,6 +21,13 @@ import { type PeriodicJob, Scheduler } from './scheduler.ts';
 function configured(variables: Record<string, string>): LoadedConfiguration {
   return loadConfiguration({ variables, workingDirectory: '/tmp' });
 }
+
+/** What the doctor is given besides the store. No managed store is opened. */
+const examined = (configuration: LoadedConfiguration) => ({
+  ...configuration,
+  kek: kekSourceOf(configuration),
+  openManagedStore: () => Promise.reject(new Error('No scope is in one')),
+});
 
 const lines: Record<string, unknown>[] = [];
 const log = createLog('debug', { write: (line: string) => lines.push(JSON.parse(line) as Record<string, unknown>) });
@@ -146,13 +154,14 @@ describe('over a store', () => {
       STRONGROOM_AUDIT_ANCHOR: '/nowhere/anchor',
       HTTPS_PROXY: 'http://canary@proxy',
     });
-    const report = await runDoctor({ ...configuration, store: test.store });
+    const report = await runDoctor({ ...examined(configuration), store: test.store });
     const found = Object.fromEntries(report.checks.map(({ id, status }) => [id, status]));
     expect(report.status).toBe('red');
     expect(found).toMatchObject({
       store: 'ok',
       schema: 'ok',
       'kek-file': 'red',
+      'kek-source': 'red',
       'recovery-kit': 'amber',
       'audit-anchor': 'red',
       listen: 'red',
@@ -170,12 +179,12 @@ describe('over a store', () => {
         STRONGROOM_EGRESS_PROXY: 'http://canary@proxy:3128',
         STRONGROOM_EGRESS_ALLOW: allow,
       });
-      const { checks } = await runDoctor({ ...proxied, store: test.store });
+      const { checks } = await runDoctor({ ...examined(proxied), store: test.store });
       expect(checks.find(({ id }) => id === 'proxy')).toMatchObject({ status });
       expect(JSON.stringify(checks)).not.toContain('canary');
     }
     chmodSync(kek, 0o600);
-    const offline = await runDoctor({ ...configuration, store: null, storeProblem: 'It is open elsewhere.' });
+    const offline = await runDoctor({ ...examined(configuration), store: null, storeProblem: 'It is open elsewhere.' });
     expect(offline.checks.find(({ id }) => id === 'store')).toMatchObject({
       status: 'red',
       finding: 'It is open elsewhere.',
