@@ -93,6 +93,8 @@ export interface CallOptions {
 export interface GetOptions extends CallOptions {
   readonly version?: string;
 }
+  /** Only where no write of ours ever was: what another program left. Whether its place is marked as ours by now. */
+  readonly found?: { readonly isMarked: boolean };
 
 export interface ListOptions extends CallOptions {
   /** Of the page before; the backend's own, opaque. */
@@ -112,6 +114,8 @@ export interface ListItem {
   /** Names of fields, where the listing brings them. */
   readonly fieldNames?: readonly string[];
   readonly updatedAt?: number;
+  /** Also what another program left and isn't marked as ours; without it that is listed where it can't be told apart. */
+  readonly includesFound?: boolean;
 }
 
 /** What must be there for a write to happen; otherwise it is `version_conflict`. Needs the capability `cas`, but for `any`. */

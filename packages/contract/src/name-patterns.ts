@@ -18,7 +18,20 @@ export const idPattern = '^[a-z]{2,4}_[0-9a-v]{26}$';
 
 export const reservedSourceName = 'managed';
 
-/** Case folding for uniqueness: keys are ASCII, so lower-casing is folding. */
+/** Case folding for uniqueness, of ASCII alone: nothing beyond it ever becomes a key's like (no Kelvin sign). */
 export function foldKey(key: string): string {
-  return key.toLowerCase();
+  return /[\u0080-\uffff]/.test(key) ? key.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase()) : key.toLowerCase();
+}
+
+/**
+ * In place of {@link foldKey} for an entry that another program left under a name that no secret of ours could get: an odd
+ * one, or one that differs from another's in case alone. It is exact, and never the fold of a key.
+ */
+export function exactKey(key: string): string {
+  return `!${key}`;
+}
+
+/** Whether a secret is held under {@link exactKey}. */
+export function isExactKey(foldedKey: string): boolean {
+  return foldedKey.startsWith('!');
 }

@@ -1,5 +1,5 @@
 import { StrongroomError } from './errors.ts';
-import { integrationNamePattern, reservedSourceName, secretKeyPattern } from './name-patterns.ts';
+import { integrationNamePattern, reservedSourceName } from './name-patterns.ts';
 import { isPathSegment } from './path-segments.ts';
 
 /**
@@ -10,7 +10,8 @@ import { isPathSegment } from './path-segments.ts';
  * - SCOPE: `domain` (the domain of the configuration that holds it), `global`, or `admin` (platform surfaces only).
  *   There is no way to write another domain's name.
  * - SOURCE: `managed`, or the name of an integration.
- * - KEY: one path segment for a managed secret, one or more for an integration; each percent-encoded (RFC 3986 §2.1).
+ * - KEY: one path segment or more, each percent-encoded (RFC 3986 §2.1). Keys that are made here have one of the key grammar;
+ *   what another program left in a managed store is named as it is there.
  * - FIELD: one field of a multi-field value, percent-encoded.
  *
  * {@link formatReference} writes the canonical form: everything outside RFC 3986's unreserved characters is
@@ -35,7 +36,6 @@ export const maxReferenceLength = 2048;
 export const maxFieldLength = 253;
 
 const scheme = 'secret://';
-const secretKey = new RegExp(secretKeyPattern);
 const integrationName = new RegExp(integrationNamePattern);
 
 /**
@@ -69,8 +69,7 @@ export interface ReferenceObject {
 /** @throws StrongroomError `reference_malformed` */
 export function referenceFromObject(object: ReferenceObject): Reference {
   const source = object.source ?? reservedSourceName;
-  const segments = source === reservedSourceName ? [object.key] : object.key.split('/');
-  return checkReference({ scope: object.scope, source, key: segments, field: object.field });
+  return checkReference({ scope: object.scope, source, key: object.key.split('/'), field: object.field });
 }
 
 /** The canonical URI form. */
@@ -91,16 +90,9 @@ function checkReference(parts: {
   if (!integrationName.test(source)) throw malformed('the source must be managed or the name of an integration');
   if (source.toLowerCase() === reservedSourceName && source !== reservedSourceName)
     throw malformed('the source managed is written in lower case');
-  if (source === reservedSourceName) {
-    if (key.length !== 1 || !secretKey.test(key[0] ?? ''))
-      throw malformed(
-        'the key of a managed secret is 1 to 253 letters, digits, dots, underscores and hyphens, beginning with a letter or digit',
-      );
-  } else {
-    for (const segment of key)
-      if (!isPathSegment(segment))
-        throw malformed('the key has an empty, dot or control segment, a backslash or a percent sign');
-  }
+  for (const segment of key)
+    if (!isPathSegment(segment))
+      throw malformed('the key has an empty, dot or control segment, a backslash or a percent sign');
   if (
     field !== undefined &&
     (field === '' || field.length > maxFieldLength || hasControl(field) || !field.isWellFormed())

@@ -4,7 +4,13 @@ export type { VerifyReport } from './audit/verify-report.ts';
 export { processEnvironment } from './config/environment.ts';
 export { ConfigurationError, loadConfiguration, type LoadedConfiguration } from './config/load.ts';
 export { settingsTable } from './config/schema.ts';
-export { adoptStore, type AdoptedThing, type AdoptionRequest } from './managed-stores/adopt.ts';
+export { adoptStore, type AdoptedThing, type AdoptionReport, type AdoptionRequest } from './managed-stores/adopt.ts';
+export {
+  adoptLegacyTable,
+  type LegacyTablePlace,
+  type TableAdoption,
+  type TableRow,
+} from './managed-stores/legacy-table/index.ts';
 export type { DoctorReport } from './operation/finding.ts';
 export { endOnUncaught, hardenProcess } from './operation/hardening.ts';
 export { createLog, type Log } from './operation/log.ts';

@@ -188,6 +188,7 @@ export async function examine(configuration: LoadedConfiguration): Promise<Docto
         settings: settings.managed,
         keys: noKeys,
         egress: egress.open,
+        legacyVaultToken: secrets.legacyVaultToken,
       }),
     });
   } finally {

@@ -121,7 +121,7 @@ export function createServices(parts: ServiceParts): Services {
     keptVersions: limits.secretVersions,
     retentionDays: limits.deletedRetentionDays,
   };
-  const managed = createManagedStores(store, keyring, parts.openManagedStore);
+  const managed = createManagedStores(store, keyring, parts.openManagedStore, { limits: secretLimits });
   const secrets = new Secrets(store, keyring, reader, secretLimits, managed.writes);
   const { backends, keyIndex, handlers: ofIntegrations } = createIntegrations(parts, access);
   const importer = new SecretImporter({

@@ -127,7 +127,12 @@ async function open(
     loadBackend: replaced.loadBackend ?? loadBackend,
     openManagedStore:
       replaced.openManagedStore ??
-      createOpenManagedStore({ settings: settings.managed, keys: keyring, egress: egress.open }),
+      createOpenManagedStore({
+        settings: settings.managed,
+        keys: keyring,
+        egress: egress.open,
+        legacyVaultToken: configuration.secrets.legacyVaultToken,
+      }),
     holder,
     sealer: replaced.sealer,
   });

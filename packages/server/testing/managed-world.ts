@@ -50,11 +50,16 @@ export class ManagedWorld {
   readonly secrets: Secrets;
   readonly importer: SecretImporter;
   readonly managed: ManagedStoreParts;
+  /** For what is found; they may be changed. */
+  readonly limits = { keysPerScope: 1000, keptVersions: 5 };
 
   private constructor(test: TestStore, options: ManagedWorldOptions) {
     const { store, keys } = test;
     this.test = test;
-    this.managed = createManagedStores(store, keys, (type, scope) => options.open(type, scope, test), options);
+    this.managed = createManagedStores(store, keys, (type, scope) => options.open(type, scope, test), {
+      ...options,
+      limits: this.limits,
+    });
     const { writes } = this.managed;
     this.reader = new SecretReader(store, keys, createAccess(store));
     const limits = { valueBytes: 1024 * 1024, keysPerScope: 100, keptVersions: 5, retentionDays: 30 };

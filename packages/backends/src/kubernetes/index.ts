@@ -16,4 +16,5 @@ export { adoptInKubernetes } from './adopt.ts';
 export type { Adoption, KubernetesBackend } from './backend.ts';
 export type { Fingerprints } from './content.ts';
 export { detectNamespace } from './namespace.ts';
+export { readSecretKey } from './read-key.ts';
 export { openTypedCluster, readTypedKubeconfig, type TypedKubeconfig } from './typed-kubeconfig.ts';

@@ -217,9 +217,11 @@ export class ObjectPerSecretLayout implements Layout {
     const base64 = data !== null && Object.hasOwn(data, valueKey) ? data[valueKey] : undefined;
     if (base64 === undefined)
       throw malformed(data === null ? 'the Secret has no data' : `the Secret has no key ${valueKey}`);
-    const write = identityOf(object) === null ? null : readWriteMark(object.annotations);
+    const isMarked = identityOf(object) !== null;
+    const write = isMarked ? readWriteMark(object.annotations) : null;
     const content = await readContent(base64, write, this.#parts.fingerprints);
-    return { ...content, version: object.resourceVersion, updatedAt: object.changedAt };
+    const entry = { ...content, version: object.resourceVersion, updatedAt: object.changedAt };
+    return write === null ? { ...entry, found: { isMarked } } : entry;
   }
 
   /** Written by OpenMetadata under the same app: it is read, and adopted before it is written. */

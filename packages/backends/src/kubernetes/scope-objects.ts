@@ -230,9 +230,10 @@ export class ScopeObjectLayout implements Layout {
     const data = object?.data ?? {};
     const base64 = Object.hasOwn(data, key) ? data[key] : undefined;
     if (object === null || base64 === undefined) return null;
-    const mark = isOurs(object, this.#parts.identity) ? (readWriteMarks(object.annotations).get(key) ?? null) : null;
+    const isMarked = isOurs(object, this.#parts.identity);
+    const mark = isMarked ? (readWriteMarks(object.annotations).get(key) ?? null) : null;
     const content = await readContent(base64, mark, this.#parts.fingerprints);
-    return { ...content, version: null, updatedAt: null };
+    return { ...content, version: null, updatedAt: null, ...(mark === null ? { found: { isMarked } } : {}) };
   }
 }
 

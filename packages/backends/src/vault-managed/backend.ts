@@ -21,7 +21,7 @@ import { own } from '../vault/json.ts';
 import type { KvReader } from '../vault/kv.ts';
 import { readMany } from '../vault/read-many.ts';
 import { contentOf, maxValueBytes } from './content.ts';
-import { listFolder } from './listing.ts';
+import { listFolder, listNames } from './listing.ts';
 import { intentOf, isDeletedInVault, parseVersion, readPlace, versionOf } from './state.ts';
 import { ManagedWriter } from './writer.ts';
 
@@ -73,9 +73,10 @@ export class ManagedVaultBackend implements Backend {
     return readMany(keys, this.#start(signal), (key, call) => this.#read(key, undefined, call));
   }
 
-  /** Our own entries. */
-  async list({ signal, cursor, limit }: ListOptions): Promise<ListPage> {
+  /** Our own entries; with those of others, names alone, so that a round over many costs one request. */
+  async list({ signal, cursor, limit, includesFound = false }: ListOptions): Promise<ListPage> {
     const { kv, folder } = this.#parts;
+    if (includesFound) return listNames(kv, folder, { cursor, limit }, this.#start(signal));
     return listFolder(kv, folder, { isOurs: true, cursor, limit }, this.#start(signal));
   }
 
@@ -139,6 +140,7 @@ export class ManagedVaultBackend implements Backend {
       version: versionOf(metadata),
       updatedAt: updatedAt(metadata),
       ...(intentId === undefined ? {} : { intentId }),
+      ...(place.mark === null ? { found: { isMarked: place.hasOwnerMark } } : {}),
     };
   }
 

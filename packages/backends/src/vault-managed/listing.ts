@@ -33,6 +33,18 @@ export async function listFolder(
   return { items, nextCursor: passed < names.length ? (names[passed - 1] ?? null) : null };
 }
 
+/** A page of all names, whosever they are; what is deleted in Vault is among them. */
+export async function listNames(
+  kv: KvReader,
+  folder: string,
+  { cursor, limit }: { readonly cursor: string | undefined; readonly limit: number },
+  call: VaultCall,
+): Promise<ListPage> {
+  const names = (await kv.list(folder, call)).filter((name) => isPathSegment(name) && (cursor ?? '') < name);
+  const page = names.slice(0, limit);
+  return { items: page.map((key) => ({ key })), nextCursor: page.length < names.length ? (page.at(-1) ?? null) : null };
+}
+
 /** `null` when it is gone by now, or its current version is. */
 async function look(
   kv: KvReader,

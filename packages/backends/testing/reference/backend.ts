@@ -58,10 +58,10 @@ export function openReferenceBackend(port: number, token: string, capabilities =
       return answers;
     },
     check: ({ signal }) => checkLines(() => call('/health', {}, signal)),
-    async list({ signal, cursor, limit }) {
+    async list({ signal, cursor, limit, includesFound = false }) {
       needs('list');
       const after = cursor === undefined ? {} : { after: Buffer.from(cursor, 'base64url').toString() };
-      const { keys, isLast } = await call('/list', { limit, ...after }, signal);
+      const { keys, isLast } = await call('/list', { limit, includesFound, ...after }, signal);
       const items = (keys as string[]).map((key) => ({ key }));
       const last = items.at(-1)?.key ?? '';
       return { items, nextCursor: isLast === true ? null : Buffer.from(last).toString('base64url') };

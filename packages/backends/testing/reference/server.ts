@@ -12,6 +12,7 @@ export interface WireRequest {
   readonly keys?: readonly string[];
   readonly version?: string;
   readonly after?: string;
+  readonly includesFound?: boolean;
   readonly limit?: number;
   readonly shape?: StoredEntry['shape'];
   readonly valueBase64?: string;
@@ -133,7 +134,7 @@ export class ReferenceServer {
         return { entries: (body.keys ?? []).map((one) => [one, this.#read(one, null)]) };
       case '/list': {
         const limit = Math.min(body.limit ?? pageSize, pageSize);
-        const keys = this.store.list(body.after ?? null, limit + 1);
+        const keys = this.store.list(body.after ?? null, limit + 1, body.includesFound === true);
         return { keys: keys.slice(0, limit), isLast: keys.length <= limit };
       }
       case '/put': {

@@ -7,6 +7,7 @@ export interface StoredEntry {
   readonly version: string;
   readonly updatedAt: number;
   readonly intentId?: string;
+  readonly found?: { readonly isMarked: boolean };
 }
 
 export interface StoredExpectation {
@@ -58,7 +59,8 @@ export class ReferenceStore {
 
   get(key: string, version: string | null): StoredEntry | null {
     const row = this.#row(
-      `SELECT c.version, shape, value, updated_at, CASE WHEN c.version = e.version THEN intent END AS intent
+      `SELECT c.version, shape, value, updated_at, CASE WHEN c.version = e.version THEN intent END AS intent,
+              intent IS NULL AS found, owner
        FROM entries e JOIN contents c ON c.key = e.key AND c.version = coalesce(?, e.version) WHERE e.key = ?`,
       version,
       key,
@@ -70,6 +72,7 @@ export class ReferenceStore {
       version: String(row['version']),
       updatedAt: Number(row['updated_at']),
       ...(row['intent'] === null ? {} : { intentId: String(row['intent']) }),
+      ...(row['found'] === 1 ? { found: { isMarked: row['owner'] === 'ours' } } : {}),
     };
   }
 
@@ -82,11 +85,11 @@ export class ReferenceStore {
     this.database.prepare('UPDATE entries SET deleted = 1 WHERE key = ?').run(key);
   }
 
-  /** Our keys after the one given, in the order of their bytes. */
-  list(after: string | null, limit: number): string[] {
+  /** Our keys after the one given, or everybody's, in the order of their bytes. */
+  list(after: string | null, limit: number, includesFound = false): string[] {
     const rows = this.database
-      .prepare(`SELECT key FROM entries WHERE owner = 'ours' AND key > ? ORDER BY key LIMIT ?`)
-      .all(after ?? '', limit) as Row[];
+      .prepare(`SELECT key FROM entries WHERE (owner = 'ours' OR ?) AND key > ? ORDER BY key LIMIT ?`)
+      .all(includesFound ? 1 : 0, after ?? '', limit) as Row[];
     return rows.map((row) => String(row['key']));
   }
 
@@ -136,6 +139,11 @@ export class ReferenceStore {
   /** Gives an entry to somebody else. */
   disown(key: string): void {
     this.database.prepare(`UPDATE entries SET owner = 'theirs' WHERE key = ?`).run(key);
+  }
+
+  /** What `strongroom store adopt` does. */
+  adopt(key: string): void {
+    this.database.prepare(`UPDATE entries SET owner = 'ours' WHERE key = ?`).run(key);
   }
 
   close(): void {

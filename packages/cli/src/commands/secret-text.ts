@@ -23,6 +23,8 @@ export function printSecret(output: Output, secret: SecretMetadata): void {
     scope: secret.domain === undefined ? secret.scope : `domain ${secret.domain}`,
     source: `${secret.source} (${secret.sourceType})`,
     'in the store': storeText[secret.storeState ?? 'as-left'],
+    'left by': secret.isUnmarked === true ? 'another program; only read until strongroom store adopt' : undefined,
+    name: nameText[secret.nameProblem ?? 'none'],
     value: secret.fields === undefined ? secret.shape : `fields ${secret.fields.join(', ')}`,
     version: secret.version,
     description: present(secret.description),
@@ -48,6 +50,12 @@ const storeText = {
   'as-left': undefined,
   'foreign-edit': 'edited outside of Strongroom',
   missing: 'missing',
+} as const;
+
+const nameText = {
+  none: undefined,
+  odd: 'odd: no key that could be made here',
+  clash: 'clashes with another that differs in case alone',
 } as const;
 
 export function printSecrets(output: Output, secrets: readonly SecretMetadata[]): void {
@@ -101,6 +109,8 @@ export function printUses(output: Output, uses: readonly UseRow[]): void {
 function secretState(secret: SecretMetadata): string {
   if (secret.deletedAt !== null) return 'deleted';
   if (secret.isExpired) return 'expired';
+  const found = [secret.isUnmarked === true ? 'unmarked' : '', secret.nameProblem ?? ''].filter((part) => part !== '');
+  if (found.length > 0) return found.join(', ');
   return secret.rotation === 'due' ? 'due' : '-';
 }
 

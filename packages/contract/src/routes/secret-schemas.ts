@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Folder, FreeText, Id, Label, SecretKey, Tag, Time } from '../names.ts';
+import { Folder, FreeText, Id, Label, Tag, Time } from '../names.ts';
 import { scopeKinds } from '../roles.ts';
 import { ActionsField, Closed } from '../route.ts';
 
@@ -51,7 +51,11 @@ export const editable = {
 export const SecretMetadata = Closed(
   {
     id: Id,
-    key: SecretKey,
+    key: Type.String({
+      description:
+        'Exact. One that is made here is of the key grammar; what another program left is named as it is there',
+      examples: ['finance-stripe-api-key'],
+    }),
     reference: Type.String({ description: 'Canonical reference' }),
     scope: Type.Enum([...scopeKinds]),
     domain: Type.Optional(Label),
@@ -60,6 +64,16 @@ export const SecretMetadata = Closed(
     storeState: Type.Optional(
       Type.Enum(['foreign-edit', 'missing'], {
         description: 'What was found in a store outside the database, until the next value of ours',
+      }),
+    ),
+    isUnmarked: Type.Optional(
+      Type.Boolean({
+        description: 'true: another program left its entry, so that it is only read until `strongroom store adopt`',
+      }),
+    ),
+    nameProblem: Type.Optional(
+      Type.Enum(['odd', 'clash'], {
+        description: 'Of an entry that another program left. odd: no key of ours; clash: another differs in case alone',
       }),
     ),
     shape: Type.Enum(['text', 'binary', 'fields']),

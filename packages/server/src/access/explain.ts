@@ -1,5 +1,6 @@
 import {
   actionTable,
+  exactKey,
   foldKey,
   reservedSourceName,
   StrongroomError,
@@ -231,8 +232,10 @@ export class Explain {
     if (reference.scope === 'domain' && place.kind !== 'domain') return null;
     if (reference.scope === 'admin' && place.kind !== 'admin') return null;
     const home = reference.scope === 'domain' ? place.id : `dom_${reference.scope}`;
-    const row = await this.#store.first(secretByKey, [home, foldKey(reference.key)]);
-    // Two keys of different case can't both exist, and a reference is exact.
+    const folded = await this.#store.first(secretByKey, [home, foldKey(reference.key)]);
+    // A reference is exact; what differs in case alone is an entry that another program left.
+    const row =
+      folded?.key === reference.key ? folded : await this.#store.first(secretByKey, [home, exactKey(reference.key)]);
     if (row === undefined || row.key !== reference.key || row.deleted_at !== null) return null;
     return this.#access.secretAsset(place, {
       scope: reference.scope === 'global' ? 'global' : 'domain',

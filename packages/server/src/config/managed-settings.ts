@@ -5,6 +5,7 @@ import {
   StrongroomError,
   type VaultAuthentication,
 } from '@strongroom/contract';
+import { hasPrefix, legacyKubernetes, type LegacyToken, readLegacyStore } from './legacy-store.ts';
 import type { Configuration } from './schema.ts';
 import type { BuildContext } from './settings.ts';
 
@@ -24,26 +25,31 @@ export interface ManagedSettings {
   readonly stores: Readonly<Record<'admin' | 'global' | 'domains', StoreName | undefined>>;
   readonly kubernetes: KubernetesStoreSettings;
   /** Null unless its address is set. */
-  readonly vault: (VaultAccessSettings & { readonly path: string }) | null;
+  readonly vault: (VaultAccessSettings & { readonly path: string; readonly legacyToken?: LegacyToken }) | null;
 }
 
 export function buildManagedSettings(context: BuildContext, resolvePath: (path: string) => string): ManagedSettings {
   const { stores, kubernetes, vault } = context.configuration;
-  const { default: common, admin = common, global = common, domains = common } = stores;
+  const legacy = readLegacyStore(context);
+  const { default: common, admin = common, global = legacy?.type ?? common, domains = common } = stores;
   const access = buildVaultAccess(context, 'vault', vault, resolvePath);
   if (access !== null && vault.path === undefined) context.problems.push('vault.path goes with vault.address');
+  if (access !== null && vault.path !== undefined && !hasPrefix(vault.path))
+    context.problems.push('vault.path has no prefix: /v1/MOUNT/data/PREFIX');
   checkTags(kubernetes.tags ?? [], context.problems);
   const chosen = { admin, global, domains };
-  if (access === null)
+  const ours = access === null || vault.path === undefined ? null : { ...access, path: vault.path };
+  if (access === null && legacy?.type !== 'vault')
     for (const [name, store] of Object.entries(chosen))
       if (store === 'vault') context.problems.push(`stores.${name} is vault, and vault.address is not set`);
   return {
     stores: chosen,
     kubernetes: {
       ...kubernetes,
+      ...legacyKubernetes(context, legacy),
       ...(kubernetes.kubeconfigPath ? { kubeconfigPath: resolvePath(kubernetes.kubeconfigPath) } : {}),
     },
-    vault: access === null || vault.path === undefined ? null : { ...access, path: vault.path },
+    vault: legacy?.vault ?? ours,
   };
 }
 

@@ -1,6 +1,7 @@
 import { Closed, kubernetesStore, storeNames, vaultBackend } from '@strongroom/contract';
 import { type Static, type TSchema, Type } from 'typebox';
 import { logLevels } from '../operation/log.ts';
+import { legacyStoreSchema } from './legacy-store.ts';
 import { kmsAccess } from './kms-access.ts';
 import { vaultAccess } from './vault-access.ts';
 
@@ -131,6 +132,7 @@ export const ConfigurationSchema = Closed({
     },
     { default: {} },
   ),
+  secretStore: legacyStoreSchema,
   features: Closed(
     {
       secretsV2: Closed(
@@ -193,7 +195,7 @@ export interface Setting {
   readonly isSecret: boolean;
 }
 
-const secretPaths = new Set(['databaseUrl', 'egress.proxy']);
+const secretPaths = new Set(['databaseUrl', 'egress.proxy', 'secretStore.vaultSettings.token']);
 
 /** All settings in the order of the schema. */
 export const settingsTable: readonly Setting[] = leaves(ConfigurationSchema, []);

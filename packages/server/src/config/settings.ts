@@ -42,6 +42,8 @@ export interface Settings {
 export interface Secrets {
   readonly databaseUrl: string | undefined;
   readonly egressProxy: string | undefined;
+  /** `secretStore.vaultSettings.token`. */
+  readonly legacyVaultToken: string | undefined;
   readonly tls: { readonly certificate: Uint8Array; readonly key: Uint8Array } | undefined;
 }
 
@@ -76,9 +78,11 @@ export function buildSecrets(context: BuildContext): Secrets {
     problems.push(`${say(context, 'tlsCertFile')} and ${say(context, 'tlsKeyFile')} go together`);
   const certificate = readBytes(context, 'tlsCertFile', tlsCertFile);
   const key = readBytes(context, 'tlsKeyFile', tlsKeyFile);
+  const legacyVault = configuration.secretStore?.vaultSettings;
   return {
     databaseUrl: url,
     egressProxy: proxy,
+    legacyVaultToken: either('secretStore.vaultSettings.token', legacyVault?.token, legacyVault?.tokenFile),
     tls: certificate === undefined || key === undefined ? undefined : { certificate, key },
   };
 }

@@ -1,5 +1,5 @@
 import type { Reference } from '@strongroom/contract';
-import { foldKey, reservedSourceName } from '@strongroom/contract';
+import { exactKey, foldKey, reservedSourceName } from '@strongroom/contract';
 import { sees } from '../access/decide.ts';
 import type { Access, AccessSnapshot, ScopeRef } from '../access/types.ts';
 import { findUsedIntegration, type UsedIntegration } from '../integrations/use-asset.ts';
@@ -111,18 +111,30 @@ export function findTarget(store: Store, domain: ScopeRef, reference: Reference)
   return andThen(found, (row) => {
     // Keys are unique after folding, yet a reference names one exactly.
     if (row !== undefined && row.key === reference.key) return targetOf(row, scope, scopeId);
-    return andThen(store.first(sourceByName, [scopeId, reference.source]), (source) => ({
-      scopeId,
-      scope,
-      source: source === undefined ? null : { ...source, revision: null },
-      secret: null,
-      integration: null,
-    }));
+    const exact = store.first(secretByKey, [scopeId, reference.source, scopeId, exactKey(reference.key)]);
+    return andThen(exact, (named) =>
+      named === undefined ? absentTarget(store, scope, scopeId, reference) : targetOf(named, scope, scopeId),
+    );
   });
 }
 
 function targetOf(row: SecretRow, scope: Target['scope'], scopeId: string): Target {
   return {
+function absentTarget(
+  store: Store,
+  scope: Target['scope'],
+  scopeId: string,
+  reference: Reference,
+): MaybePromise<Target> {
+  return andThen(store.first(sourceByName, [scopeId, reference.source]), (source) => ({
+    scopeId,
+    scope,
+    source: source === undefined ? null : { ...source, revision: null },
+    secret: null,
+    integration: null,
+  }));
+}
+
     scopeId,
     scope,
     source: { id: row.source_id, name: row.source_name, type: row.source_type, revision: null },

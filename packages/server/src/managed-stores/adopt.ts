@@ -1,12 +1,21 @@
-import { StrongroomError } from '@strongroom/contract';
+import { existsSync } from 'node:fs';
+import { type StoreName, StrongroomError } from '@strongroom/contract';
+import type { ManagedVaultBackend } from '@strongroom/backends/vault-managed';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { lazyEgress } from '../integrations/lazy-egress.ts';
-import { readCredential } from './open-managed-store.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { withInstallation } from '../operator.ts';
+import { DataDirectoryInUse, dataFiles } from '../store/data-directory.ts';
+import type { OpenStore } from '../store/store.ts';
+import { createOpenManagedStore, vaultCredential } from './open-managed-store.ts';
+import { createManagedStores } from './parts.ts';
+import { sourceTypeOf } from './store-names.ts';
 
 export interface AdoptionRequest {
-  readonly store: 'kubernetes' | 'vault';
+  /** The one that the settings choose for the scope, unless it is named. */
+  readonly store?: Exclude<StoreName, 'database'>;
   readonly scope: { readonly kind: 'admin' | 'global' } | { readonly kind: 'domain'; readonly name: string };
-  /** Names in the store; none for a Secret that has all keys of the scope. */
+  /** Names in the store; none for a Secret that has all keys of the scope, and for all that there are in Vault. */
   readonly keys: readonly string[];
   /** Changes nothing. */
   readonly isTrial: boolean;
@@ -20,24 +29,64 @@ export interface AdoptedThing {
   readonly keys: readonly string[];
 }
 
+/**
+ * What the catalogue knows of it now.
+ *
+ * - `updated`: the keys are ordinary secrets
+ * - `left-to-server`: a server runs over the embedded store, and takes them up within two minutes
+ * - `later`: there is no installation, no such domain, or its values are elsewhere; a server takes them up once it has the scope
+ */
+export type CatalogueState = 'updated' | 'left-to-server' | 'later' | 'unchanged';
+
+export interface AdoptionReport {
+  readonly store: Exclude<StoreName, 'database'>;
+  readonly items: readonly AdoptedThing[];
+  readonly catalogue: CatalogueState;
+}
+
 const milliseconds = 60_000;
+const namesAtOnce = 500;
 
 /**
- * Marks what another program left in a managed store as ours, so that it may be written: the store is the one that the settings
- * name, the marking is all that changes. Needs no server, and none has to be stopped.
+ * Marks what another program left in a managed store as ours, so that it may be written, and brings it into the catalogue: the
+ * store is the one that the settings name, the mark is all that changes there. It can be killed anywhere and repeated: what is
+ * marked stays so, and the catalogue follows the marks.
  *
  * @throws StrongroomError `not_found`, `key_clash`, `validation_failed`, `not_supported`, and what the store says
  */
 export async function adoptStore(
   configuration: LoadedConfiguration,
-  { store, scope, keys, isTrial }: AdoptionRequest,
-): Promise<readonly AdoptedThing[]> {
+  request: AdoptionRequest,
+): Promise<AdoptionReport> {
+  const { scope, keys, isTrial } = request;
+  const store = request.store ?? chosenStore(configuration, scope.kind);
   const signal = AbortSignal.timeout(milliseconds);
-  const managedScope = scope.kind === 'domain' ? { kind: scope.kind, name: scope.name } : { kind: scope.kind };
-  if (store === 'vault') return adoptInVault(configuration, managedScope, keys, isTrial, signal);
-  const { adoptInKubernetes } = await import('@strongroom/backends/kubernetes');
-  const settings = { ...configuration.settings.managed.kubernetes, scope: managedScope };
-  return adoptInKubernetes(settings, { now: Date.now }, keys, { signal, isTrial });
+  const items =
+    store === 'vault'
+      ? await adoptInVault(configuration, scope, keys, isTrial, signal)
+      : await adoptInKubernetes(configuration, scope, keys, isTrial, signal);
+  const names = [...new Set(items.flatMap((item) => item.keys))];
+  return { store, items, catalogue: isTrial ? 'unchanged' : await takeUp(configuration, store, scope, names) };
+}
+
+function chosenStore(
+  { settings: { managed } }: LoadedConfiguration,
+  kind: AdoptionRequest['scope']['kind'],
+): Exclude<StoreName, 'database'> {
+  const chosen = managed.stores[kind === 'domain' ? 'domains' : kind];
+  return chosen === 'vault' ? 'vault' : 'kubernetes';
+}
+
+async function adoptInKubernetes(
+  { settings: { managed } }: LoadedConfiguration,
+  scope: AdoptionRequest['scope'],
+  keys: readonly string[],
+  isTrial: boolean,
+  signal: AbortSignal,
+): Promise<readonly AdoptedThing[]> {
+  const backend = await import('@strongroom/backends/kubernetes');
+  const settings = { ...managed.kubernetes, scope };
+  return backend.adoptInKubernetes(settings, { now: Date.now }, keys, { signal, isTrial });
 }
 
 async function adoptInVault(
@@ -51,22 +100,18 @@ async function adoptInVault(
   if (vault === null)
     throw new StrongroomError('not_supported', {
       detail: 'This server is not configured for a managed store in Vault.',
-      hint: 'Set STRONGROOM_VAULT_ADDRESS and STRONGROOM_VAULT_PATH.',
+      hint: 'Set STRONGROOM_VAULT_ADDRESS and STRONGROOM_VAULT_PATH, or secretStore.vaultSettings.',
     });
-  if (keys.length === 0) throw new StrongroomError('validation_failed', { detail: 'Name the keys to adopt.' });
   const { openManagedVault } = await import('@strongroom/backends/vault-managed');
-  const { credentialFile, ...access } = vault;
+  const { credentialFile: _file, legacyToken: _token, ...access } = vault;
+  const credential = vaultCredential(configuration.settings.managed, vault, configuration.secrets.legacyVaultToken);
   const egress = lazyEgress(configuration);
-  const backend = openManagedVault(
-    { ...access, scope },
-    { egress: await egress.open(), credential: readCredential(credentialFile), now: Date.now },
-  );
+  const backend = openManagedVault({ ...access, scope }, { egress: await egress.open(), credential, now: Date.now });
   try {
+    const foreign = await listForeign(backend, signal);
     const adopted: AdoptedThing[] = [];
-    for (const key of keys) {
-      const isAdopted = isTrial
-        ? await isForeign(key, (options) => backend.listUnmarked(options), signal)
-        : await backend.adopt(key, { signal });
+    for (const key of keys.length === 0 ? foreign : new Set(keys)) {
+      const isAdopted = isTrial ? await isForeign(backend, foreign, key, signal) : await backend.adopt(key, { signal });
       adopted.push({ object: key, isAdopted, keys: [key] });
     }
     return adopted;
@@ -76,19 +121,87 @@ async function adoptInVault(
   }
 }
 
-async function isForeign(
-  key: string,
-  list: (options: { signal: AbortSignal; limit: number; cursor?: string }) => Promise<{
-    readonly items: readonly { readonly key: string }[];
-    readonly nextCursor: string | null;
-  }>,
-  signal: AbortSignal,
-): Promise<boolean> {
+async function listForeign(backend: ManagedVaultBackend, signal: AbortSignal): Promise<ReadonlySet<string>> {
+  const keys = new Set<string>();
   let cursor: string | null = null;
   do {
-    const page = await list({ signal, limit: 100, ...(cursor === null ? {} : { cursor }) });
-    if (page.items.some((item) => item.key === key)) return true;
+    const page: Awaited<ReturnType<ManagedVaultBackend['listUnmarked']>> = await backend.listUnmarked({
+      signal,
+      limit: namesAtOnce,
+      ...(cursor === null ? {} : { cursor }),
+    });
+    for (const { key } of page.items) keys.add(key);
     cursor = page.nextCursor;
   } while (cursor !== null);
+  return keys;
+}
+
+async function isForeign(
+  backend: ManagedVaultBackend,
+  foreign: ReadonlySet<string>,
+  key: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (foreign.has(key)) return true;
+  const entry = await backend.get(key, { signal });
+  if (entry === null) throw new StrongroomError('not_found', { detail: 'No secret is there in Vault.' });
+  entry.value.destroy();
   return false;
+}
+
+async function takeUp(
+  configuration: LoadedConfiguration,
+  store: Exclude<StoreName, 'database'>,
+  scope: AdoptionRequest['scope'],
+  keys: readonly string[],
+): Promise<CatalogueState> {
+  const { settings, secrets } = configuration;
+  if (secrets.databaseUrl === undefined && !existsSync(dataFiles(settings.dataDir).database)) return 'later';
+  try {
+    return await withInstallation(configuration, '', (opened, keyring) =>
+      takeUpIn(configuration, opened, keyring, store, scope, keys),
+    );
+  } catch (error) {
+    if (error instanceof StrongroomError && error.cause instanceof DataDirectoryInUse) return 'left-to-server';
+    throw error;
+  }
+}
+
+async function takeUpIn(
+  configuration: LoadedConfiguration,
+  opened: OpenStore,
+  keyring: Keyring,
+  store: Exclude<StoreName, 'database'>,
+  scope: AdoptionRequest['scope'],
+  keys: readonly string[],
+): Promise<CatalogueState> {
+  const { settings, secrets } = configuration;
+  const place = await opened.db
+    .selectFrom('sources')
+    .innerJoin('scopes', 'scopes.id', 'sources.scope_id')
+    .select(['sources.id as sourceId', 'scopes.id as scopeId', 'sources.type'])
+    .where('scopes.kind', '=', scope.kind)
+    .where('scopes.name', '=', scope.kind === 'domain' ? scope.name : scope.kind)
+    .where('scopes.deleted_at', 'is', null)
+    .where('sources.name', '=', 'managed')
+    .executeTakeFirst();
+  if (place?.type !== sourceTypeOf(store)) return 'later';
+  const egress = lazyEgress(configuration);
+  const open = createOpenManagedStore({
+    settings: settings.managed,
+    keys: keyring,
+    egress: egress.open,
+    legacyVaultToken: secrets.legacyVaultToken,
+  });
+  const { keysPerScope, secretVersions } = settings.limits;
+  const managed = createManagedStores(opened, keyring, open, {
+    limits: { keysPerScope, keptVersions: secretVersions },
+  });
+  try {
+    await managed.finder.look(place, AbortSignal.timeout(milliseconds), keys);
+    return 'updated';
+  } finally {
+    await managed.stores.close();
+    await egress.close();
+  }
 }

@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract/core';
+import { exactKey, StrongroomError } from '@strongroom/contract/core';
 import type { Expectation } from '@strongroom/backends';
 import type { AuditEvent } from '../audit/event.ts';
 import {
@@ -15,6 +15,7 @@ import { liveSecret } from '../secrets/live-secret.ts';
 import { deletedSecret, purge } from '../secrets/removal-commands.ts';
 import type { CommandContext, IdempotencyKey } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
+import { foundCommands } from './found-commands.ts';
 import { expectationOf, formatPlan, parsePlan, sealedIn, secretIdOf, type WritePlan } from './plan.ts';
 
 export type IntentRow = Tables['write_intents'];
@@ -101,7 +102,7 @@ async function checkRoom(
     .select(['key', 'deleted_at'])
     .where('scope_id', '=', args.scopeId)
     .where('source_id', '=', args.sourceId)
-    .where('folded_key', '=', args.foldedKey)
+    .where('folded_key', 'in', [args.foldedKey, exactKey(args.key)])
     .executeTakeFirst();
   if (holder !== undefined) throw taken(args.key, holder);
   const count = await context.db
@@ -320,4 +321,5 @@ export const managedStoreCommands = {
   'managed.abandon': abandon,
   'managed.mark': mark,
   'managed.sweep': sweep,
+  ...foundCommands,
 };

@@ -14,6 +14,7 @@ export interface KnownVersion extends KeptPlace {
   readonly epoch: number;
   readonly version: number;
   readonly fingerprint: Uint8Array;
+  readonly fingerprintTermId: string;
   readonly storeState: Tables['secrets']['store_state'];
 }
 
@@ -33,6 +34,7 @@ const currentVersion = hotStatement<KnownVersion>('managedStores.currentVersion'
       'secrets.current_version as version',
       'secrets.store_state as storeState',
       'secret_versions.fingerprint',
+      'secret_versions.fingerprint_term_id as fingerprintTermId',
       'secret_versions.backend_version as backendVersion',
       'secret_versions.intent_id as intentId',
     ])
@@ -74,6 +76,21 @@ export class KnownEntries {
   }
 
   /**
+   * Whether an entry is the one that is known. One that another program left, in a store without versions of single keys, is
+   * told by its fingerprint, as long as that is of the same term.
+   */
+  async isCurrent(known: KnownVersion, entry: Entry): Promise<boolean> {
+    if (!isSame(known, entry)) return false;
+    if (known.intentId !== null || known.backendVersion !== null) return true;
+    const found = await this.#fingerprint(known.scopeId, entry);
+    return (
+      found === null ||
+      found.fingerprintTermId !== known.fingerprintTermId ||
+      Buffer.compare(found.fingerprint, known.fingerprint) === 0
+    );
+  }
+
+  /**
    * Notes how the entry differs from what is known, if it does. Deletes and undoes nothing.
    * @returns whether it was noted; not when the secret got another version meanwhile, or is being written
    */
@@ -86,7 +103,7 @@ export class KnownEntries {
 
   async #finding(known: KnownVersion, entry: Entry | null): Promise<Finding['found'] | null> {
     if (entry === null) return known.storeState === 'missing' ? null : { kind: 'missing' };
-    if (isSame(known, entry)) return known.storeState === 'missing' ? { kind: 'as-left' } : null;
+    if (await this.isCurrent(known, entry)) return known.storeState === 'missing' ? { kind: 'as-left' } : null;
     const fingerprint = await this.#fingerprint(known.scopeId, entry);
     if (fingerprint === null) return { kind: 'foreign-edit', edited: null };
     return {

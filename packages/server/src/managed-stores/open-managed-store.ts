@@ -12,6 +12,8 @@ export interface OpeningParts {
   readonly settings: ManagedSettings;
   readonly keys: Pick<Keys, 'fingerprint'>;
   readonly egress: OpenEgress;
+  /** `secretStore.vaultSettings.token`. */
+  readonly legacyVaultToken?: string | undefined;
 }
 
 /** One call of a backend, with its waiting for others and its retries. */
@@ -38,7 +40,8 @@ async function openKubernetes({ settings, keys, egress }: OpeningParts, scope: S
   );
 }
 
-async function openVault({ settings: { vault }, egress }: OpeningParts, scope: StoreScope): Promise<Backend> {
+async function openVault({ settings, egress, legacyVaultToken }: OpeningParts, scope: StoreScope): Promise<Backend> {
+  const { vault } = settings;
   if (vault === null)
     throw new StrongroomError('not_supported', {
       detail: 'The values of this scope are in Vault, and this server is not configured for it.',
@@ -46,10 +49,10 @@ async function openVault({ settings: { vault }, egress }: OpeningParts, scope: S
     });
   const { managedStores } = await import('@strongroom/backends/registry');
   const definition = await managedStores.VAULT();
-  const { credentialFile, ...access } = vault;
+  const { credentialFile: _file, legacyToken: _token, ...access } = vault;
   return definition.open(
     { ...access, scope: managedScope(scope) },
-    { egress: await egress(), credential: readCredential(credentialFile), now: Date.now },
+    { egress: await egress(), credential: vaultCredential(settings, vault, legacyVaultToken), now: Date.now },
   );
 }
 
@@ -83,6 +86,29 @@ function managedScope({ kind, name }: StoreScope) {
 
 async function noCredential(name: string): Promise<SecretValue> {
   throw new StrongroomError('internal', { detail: `Nobody asks for ${name} here.` });
+}
+
+/** For a token that is read from a Secret, in milliseconds. */
+const tokenMilliseconds = 10_000;
+
+/** What the managed store in Vault is signed in to with, wherever the configuration says that it is. */
+export function vaultCredential(
+  { kubernetes }: Pick<ManagedSettings, 'kubernetes'>,
+  { credentialFile, legacyToken }: Pick<NonNullable<ManagedSettings['vault']>, 'credentialFile' | 'legacyToken'>,
+  legacyVaultToken: string | undefined,
+): (name: string) => Promise<SecretValue> {
+  if (legacyToken === undefined) return readCredential(credentialFile);
+  if (legacyToken.kind === 'configuration') return async () => SecretValue.fromText(legacyVaultToken ?? '');
+  const { name, key } = legacyToken;
+  return async () => {
+    const { readSecretKey } = await import('@strongroom/backends/kubernetes');
+    const value = await readSecretKey(kubernetes, { name, key }, Date.now, AbortSignal.timeout(tokenMilliseconds));
+    if (/^[!-~]+$/.test(value.revealText())) return value;
+    value.destroy();
+    throw new StrongroomError('key_unavailable', {
+      detail: `The key ${key} of the Secret ${name} must hold one line of visible ASCII (secretStore.vaultSettings.tokenSecret).`,
+    });
+  };
 }
 
 /** What an operator's Vault is signed in to with: read anew each time, because files of tokens are exchanged. */

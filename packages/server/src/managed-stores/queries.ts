@@ -1,3 +1,4 @@
+import { exactKey, foldKey } from '@strongroom/contract/core';
 import type { QueryContext } from '../store/store.ts';
 
 /** A secret that is kept outside the database and that a workload holds. */
@@ -29,4 +30,39 @@ async function watched(
     .execute();
 }
 
-export const managedStoreQueries = { 'managed.watched': watched };
+/** Rows of keys, whatever became of them. */
+async function known(
+  { db }: QueryContext,
+  args: { readonly sourceId: string; readonly keys: readonly string[] },
+): Promise<string[]> {
+  if (args.keys.length === 0) return [];
+  const rows = await db
+    .selectFrom('secrets')
+    .select('key')
+    .where('source_id', '=', args.sourceId)
+    .where('folded_key', 'in', [...new Set(args.keys.flatMap((key) => [foldKey(key), exactKey(key)]))])
+    .execute();
+  return rows.map(({ key }) => key);
+}
+
+/** Secrets whose entries are not marked as ours, by id from behind `after` on. */
+async function unmarked(
+  { db }: QueryContext,
+  args: { readonly sourceId: string; readonly after: string; readonly limit: number },
+): Promise<{ readonly id: string; readonly key: string }[]> {
+  return db
+    .selectFrom('secrets')
+    .select(['id', 'key'])
+    .where('source_id', '=', args.sourceId)
+    .where('is_unmarked', '=', 1)
+    .where('id', '>', args.after)
+    .orderBy('id')
+    .limit(args.limit)
+    .execute();
+}
+
+export const managedStoreQueries = {
+  'managed.watched': watched,
+  'managed.known': known,
+  'managed.unmarked': unmarked,
+};

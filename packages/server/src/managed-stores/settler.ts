@@ -5,7 +5,6 @@ import type { Store } from '../store/store.ts';
 import type { IntentRow } from './commands.ts';
 import { type KnownEntries, readEntry } from './known-entries.ts';
 import type { ManagedStores } from './opened-stores.ts';
-import { isSame } from './plan.ts';
 
 export interface SettlerParts {
   readonly store: Store;
@@ -135,7 +134,7 @@ export class WriteSettler {
   async explain(place: EntryPlace, entry: Entry | null): Promise<'late' | 'noted' | 'as-known'> {
     if (entry !== null && (await this.#isTakenUp(place, entry))) return 'late';
     const known = await this.#known.current(place.secretId);
-    if (known !== undefined && entry !== null && isSame(known, entry)) return 'as-known';
+    if (known !== undefined && entry !== null && (await this.#known.isCurrent(known, entry))) return 'as-known';
     if (known !== undefined) await this.#known.note(known, entry);
     return 'noted';
   }
@@ -162,7 +161,7 @@ export class WriteSettler {
   async #settlePurge(row: IntentRow, entry: Entry | null, signal: AbortSignal): Promise<'committed' | 'abandoned'> {
     if (entry === null) return this.commit(row, null, true);
     const known = await this.#known.current(row.secret_id);
-    if (known === undefined || !isSame(known, entry)) {
+    if (known === undefined || !(await this.#known.isCurrent(known, entry))) {
       const outcome = await this.abandon(row.id, 'not-deleted');
       if (known !== undefined) await this.#known.note(known, entry);
       return outcome;

@@ -4,7 +4,6 @@ import { asStrongroomError } from '../store/errors.ts';
 import type { Store } from '../store/store.ts';
 import type { KnownEntries } from './known-entries.ts';
 import type { ManagedStores } from './opened-stores.ts';
-import { isSame } from './plan.ts';
 import type { WatchedSecret } from './queries.ts';
 import type { WriteSettler } from './settler.ts';
 
@@ -85,7 +84,7 @@ export class StoreWatcher {
   ): Promise<void> {
     const { known, settler } = this.#parts;
     const version = await known.current(place.secretId);
-    if (version === undefined || (entry !== null && isSame(version, entry))) return;
+    if (version === undefined || (entry !== null && (await known.isCurrent(version, entry)))) return;
     // Being written at this moment, it is nobody else's edit.
     const writer = entry?.intentId === undefined ? undefined : await known.intent(entry.intentId);
     if (writer?.state !== 'pending') await settler.explain(place, entry);

@@ -64,6 +64,11 @@ export function periodicJobs(
       run: ({ signal }) => managed.watcher.round(signal),
     },
     {
+      name: 'find-entries',
+      everyMilliseconds: minute,
+      run: ({ signal }) => managed.finder.round(signal),
+    },
+    {
       name: 'index-integrations',
       everyMilliseconds: 15_000,
       run: ({ signal }) => keyIndex.refreshDue(signal),

@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract/core';
+import { exactKey, StrongroomError } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { liveSecret } from './live-secret.ts';
@@ -41,6 +41,8 @@ export interface NewSecret {
   readonly by: string;
   readonly sealed: SealedVersion;
   readonly maxKeysPerScope: number;
+  /** Another program left the entry; it isn't marked as ours. */
+  readonly isUnmarked?: boolean;
 }
 
 /** @throws StrongroomError `already_exists`, `key_clash` (naming the other key), `soft_deleted`, `limit_exceeded` */
@@ -50,7 +52,7 @@ export async function create(context: CommandContext, args: NewSecret): Promise<
     .select(['key', 'deleted_at'])
     .where('scope_id', '=', args.scopeId)
     .where('source_id', '=', args.sourceId)
-    .where('folded_key', '=', args.foldedKey)
+    .where('folded_key', 'in', [args.foldedKey, exactKey(args.key)])
     .executeTakeFirst();
   if (holder !== undefined) throw taken(args.key, holder);
   // Before the store is looked at: whoever chooses another one takes the same row.
@@ -96,6 +98,7 @@ export async function create(context: CommandContext, args: NewSecret): Promise<
       deleted_by: null,
       purge_after: null,
       store_state: null,
+      is_unmarked: args.isUnmarked === true ? 1 : 0,
     })
     .execute();
   await insertVersion(context, args.id, sealed, args.by);
@@ -238,6 +241,8 @@ export async function setValue(context: CommandContext, args: SetValue): Promise
       updated_at: context.now,
       updated_by: args.by,
       store_state: null,
+      // The store took it, so its entry is ours.
+      is_unmarked: 0,
       revision: row.revision + 1,
     })
     .where('id', '=', args.secretId)

@@ -1,4 +1,4 @@
-import { formatReference, type SecretMetadata } from '@strongroom/contract';
+import { formatReference, isExactKey, type SecretMetadata, secretKeyPattern } from '@strongroom/contract';
 import type { Static } from 'typebox';
 import type { ActionAnswer } from '../access/refusal.ts';
 import type { ScopeRef } from '../access/types.ts';
@@ -8,6 +8,7 @@ import type { UseRow } from './use-rows.ts';
 export type SecretView = Static<typeof SecretMetadata>;
 
 const dayMilliseconds = 86_400_000;
+const secretKey = new RegExp(secretKeyPattern);
 
 /** `epoch.n`, as receipts, drift and people write it. */
 export function formatVersion(epoch: number, version: number): string {
@@ -54,6 +55,8 @@ export function secretView(
   // Added afterwards, not spread: an object of one shape is made three times as fast.
   if (scope.kind === 'domain') view.domain = scope.name;
   if (row.store_state !== null) view.storeState = row.store_state;
+  if (row.is_unmarked === 1) view.isUnmarked = true;
+  if (isExactKey(row.folded_key)) view.nameProblem = secretKey.test(row.key) ? 'clash' : 'odd';
   if (row.field_names !== null) view.fields = JSON.parse(row.field_names) as string[];
   return view;
 }

@@ -1,4 +1,4 @@
-import { foldKey, StrongroomError } from '@strongroom/contract';
+import { exactKey, foldKey, StrongroomError } from '@strongroom/contract';
 import { actionsOn, type ActionAnswer } from '../access/refusal.ts';
 import type { Access, AccessSnapshot, Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
@@ -232,7 +232,9 @@ export class SecretReader {
   }
 
   async row(scope: ScopeRef, key: string): Promise<SecretWithUses | undefined> {
-    return this.#store.first(byFoldedKey, [scope.id, 'managed', foldKey(key)]);
+    const row = await this.#store.first(byFoldedKey, [scope.id, 'managed', foldKey(key)]);
+    if (row?.key === key) return row;
+    return (await this.#store.first(byFoldedKey, [scope.id, 'managed', exactKey(key)])) ?? row;
   }
 
   /** In a domain everything is its own. Of Global a caller sees what is assigned to its domains, and its own domains' uses. */

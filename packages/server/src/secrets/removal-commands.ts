@@ -18,6 +18,7 @@ async function softDelete(
 ): Promise<{ readonly deletedAt: number; readonly purgeAfter: number }> {
   const row = await liveSecret(context, args.secretId, args.expectedRevision);
   await requireNoWrite(context, row.id);
+  requireOurs(row);
   if (!args.force) {
     const use = await context.db
       .selectFrom('uses')
@@ -36,6 +37,15 @@ async function softDelete(
     .where('id', '=', args.secretId)
     .execute();
   return { deletedAt: context.now, purgeAfter };
+}
+
+/** What another program left is only read; that its entry has gone may be noted. */
+function requireOurs(row: SecretRow): void {
+  if (row.is_unmarked === 0 || row.store_state === 'missing') return;
+  throw new StrongroomError('state_conflict', {
+    detail: `The entry of ${row.key} was not made by Strongroom, so that it is only read.`,
+    hint: 'strongroom store adopt marks it as Strongroom’s.',
+  });
 }
 
 /** A value that is on its way into a store outside the database comes to its end first. */

@@ -223,6 +223,8 @@ export interface Tables {
     purge_after: number | null;
     /** What was found of its entry in a store outside the database; null: as we left it. */
     store_state: 'foreign-edit' | 'missing' | null;
+    /** 1: another program left its entry, which isn't marked as ours, so that it is only read. */
+    is_unmarked: number;
   };
   /** What the search finds a secret by; indexed by trigrams on both databases. */
   secret_documents: { document_id: Generated<number>; secret_id: string; scope_id: string; text: string };
@@ -359,6 +361,18 @@ export interface Tables {
     /** AES-256-GCM envelope of @strongroom/crypto. */
     envelope: Uint8Array;
     term_id: string;
+    created_at: number;
+    created_by: string;
+  };
+  /** Credentials that are kept in Kubernetes, in the legacy layout; never also in `integration_credentials`. */
+  outside_credentials: {
+    source_id: string;
+    name: string;
+    epoch: number;
+    version: number;
+    bound_to: string;
+    /** Its key there: of this very version. */
+    entry: string;
     created_at: number;
     created_by: string;
   };

@@ -1,4 +1,4 @@
-import { type Reference, secretKeyPattern } from '@strongroom/contract';
+import type { Reference } from '@strongroom/contract';
 
 /**
  * Legacy placeholders: `${secrets.key}` anywhere in a text, also several in one; `$${secrets.` writes the text itself.
@@ -11,7 +11,8 @@ export type TextPart =
   | { readonly kind: 'variable'; readonly name: string };
 
 const opening = '${secrets.';
-const validKey = new RegExp(secretKeyPattern);
+/** Those of a legacy store in Kubernetes, which are more than a secret that is made here can have. */
+const validKey = /^[-._A-Za-z0-9]{1,253}$/;
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** `malformed`: a placeholder that is not closed or whose key no secret can have. */

@@ -23,6 +23,7 @@ async function addSecret(
       id: args.id,
       scope_id: args.scopeId,
       source_id: source.id,
+      is_unmarked: 0,
       key: args.key,
       folded_key: foldKey(args.key),
       folder: '',

@@ -2,7 +2,7 @@ import { StrongroomError } from '@strongroom/contract';
 import type { Entry } from '@strongroom/backends';
 import type { KnownEntries, KnownVersion } from '../../managed-stores/known-entries.ts';
 import type { ManagedStores } from '../../managed-stores/opened-stores.ts';
-import { isSame, parsePlan } from '../../managed-stores/plan.ts';
+import { parsePlan } from '../../managed-stores/plan.ts';
 import type { EntryPlace, WriteSettler } from '../../managed-stores/settler.ts';
 import type { Failure } from '../outcomes.ts';
 import type { Fetched, FetchKey, RemoteSource } from './source.ts';
@@ -85,7 +85,7 @@ async function versionOf(
   known: KnownVersion,
   entry: Entry,
 ): Promise<{ readonly version: string; readonly fingerprint: Uint8Array } | null> {
-  if (isSame(known, entry)) {
+  if (await entries.isCurrent(known, entry)) {
     if (known.storeState === 'missing') await entries.note(known, entry);
     return { version: `${known.epoch}.${known.version}`, fingerprint: known.fingerprint };
   }

@@ -5,6 +5,7 @@ import { secretSearch } from './0002-secret-search.ts';
 import { integrations } from './0003-integrations.ts';
 import { managedStores } from './0004-managed-stores.ts';
 import { sourceVersions } from './0005-source-versions.ts';
+import { foundEntries } from './0008-found-entries.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -13,4 +14,11 @@ export interface Migration {
 }
 
 /** In order; a migration's number is its position, from 1. */
-export const migrations: readonly Migration[] = [initial, secretSearch, integrations, managedStores, sourceVersions];
+export const migrations: readonly Migration[] = [
+  initial,
+  secretSearch,
+  integrations,
+  managedStores,
+  sourceVersions,
+  foundEntries,
+];

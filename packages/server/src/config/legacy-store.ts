@@ -1,0 +1,172 @@
+import {
+  Closed,
+  parseVaultPath,
+  type StoreName,
+  storeNames,
+  StrongroomError,
+  vaultBackend,
+} from '@strongroom/contract';
+import { Type } from 'typebox';
+import type { BuildContext } from './settings.ts';
+import type { VaultAccessSettings } from './managed-settings.ts';
+
+const { address, path } = vaultBackend.settings.properties;
+const File = (description: string) => Type.String({ minLength: 1, maxLength: 4096, description });
+
+/** The block `secretStore` of an IOMETE install's values, under its own names: Global's managed store, as it is. */
+export const legacyStoreSchema = Type.Optional(
+  Closed({
+    type: Type.Optional(
+      Type.Union(
+        storeNames.map((name) => Type.Literal(name)),
+        { description: 'Legacy form of stores.global, for an install that has its secrets there already' },
+      ),
+    ),
+    vaultSettings: Type.Optional(
+      Closed({
+        endpoint: Type.Optional(
+          Type.String({ ...address, description: 'Type vault: base URL of Vault, https beyond this machine' }),
+        ),
+        path: Type.Optional(
+          Type.String({
+            ...path,
+            description:
+              'Type vault: where the secrets are, /v1/MOUNT/data/PREFIX; each is PREFIX/KEY, its field value',
+            examples: ['/v1/secret/data/iomete/poc'],
+          }),
+        ),
+        token: Type.Optional(
+          Type.String({ minLength: 1, maxLength: 16_384, pattern: '^[!-~]+$', description: 'Type vault: the token' }),
+        ),
+        tokenFile: Type.Optional(File('File that holds secretStore.vaultSettings.token')),
+        tokenSecret: Type.Optional(
+          Closed({
+            name: Type.Optional(
+              Type.String({
+                maxLength: 253,
+                pattern: '^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$',
+                description: 'Kubernetes Secret that holds the token, in kubernetes.namespace',
+              }),
+            ),
+            key: Type.Optional(
+              Type.String({
+                pattern: '^[-._a-zA-Z0-9]{1,253}$',
+                description: 'Key of that Secret',
+                examples: ['token'],
+              }),
+            ),
+          }),
+        ),
+      }),
+    ),
+  }),
+);
+
+/** Where the token of the legacy Vault is. */
+export type LegacyToken =
+  | { readonly kind: 'configuration' }
+  | { readonly kind: 'secret'; readonly name: string; readonly key: string };
+
+export interface LegacyStore {
+  readonly type: StoreName;
+  readonly vault: (VaultAccessSettings & { readonly path: string; readonly legacyToken: LegacyToken }) | null;
+}
+
+const group = 'secretStore';
+
+/**
+ * What the legacy block says. Half of one, and one beside our own settings of the same matter, is a problem that names both.
+ * Settings of a kind that `type` does not name stay unread: the values of a chart carry them along.
+ */
+export function readLegacyStore(context: BuildContext): LegacyStore | null {
+  const { problems } = context;
+  const { secretStore } = context.configuration;
+  if (secretStore === undefined) return null;
+  const { type } = secretStore;
+  if (type === undefined) {
+    problems.push(`${group}.type is not set; it says where Global's secrets are: ${storeNames.join(', ')}`);
+    return null;
+  }
+  refuseBoth(
+    context,
+    (name) => name === 'stores.global' || name === 'stores.default',
+    'stores.admin and stores.domains are for the others',
+  );
+  if (type === 'kubernetes') refuseLayout(context);
+  return { type, vault: type === 'vault' ? readVault(context) : null };
+}
+
+function readVault(context: BuildContext): LegacyStore['vault'] {
+  const { problems } = context;
+  refuseBoth(context, (name) => name.startsWith('vault.'), 'one place says how Vault is reached');
+  const {
+    endpoint,
+    path: place,
+    token,
+    tokenFile,
+    tokenSecret,
+  } = context.configuration.secretStore?.vaultSettings ?? {};
+  const name = `${group}.vaultSettings`;
+  const missing = (setting: string, what: string): void => {
+    problems.push(`${group}.type is vault, and ${name}.${setting} is not set: ${what}`);
+  };
+  if (endpoint === undefined) missing('endpoint', 'the address of Vault, https://HOST:8200');
+  else if (isPlaintextElsewhere(endpoint))
+    problems.push(
+      `${name}.endpoint is http:// beyond this machine: a value travels with TLS alone; give its https:// address`,
+    );
+  if (place === undefined) missing('path', '/v1/MOUNT/data/PREFIX');
+  else if (!hasPrefix(place)) problems.push(`${name}.path has no prefix: /v1/MOUNT/data/PREFIX`);
+  const given = [token ?? tokenFile, tokenSecret].filter((each) => each !== undefined);
+  if (given.length === 0) missing('token', 'that, tokenFile or tokenSecret');
+  if (given.length === 2) problems.push(`${name}.token and ${name}.tokenSecret are both set; one is enough`);
+  if (tokenSecret !== undefined && (tokenSecret.name === undefined || tokenSecret.key === undefined))
+    problems.push(`${name}.tokenSecret needs name and key`);
+  if (endpoint === undefined || place === undefined) return null;
+  return {
+    address: endpoint,
+    path: place,
+    authentication: { method: 'token' },
+    credentialFile: null,
+    legacyToken:
+      tokenSecret === undefined
+        ? { kind: 'configuration' }
+        : { kind: 'secret', name: tokenSecret.name ?? '', key: tokenSecret.key ?? '' },
+  };
+}
+
+function refuseBoth({ origins, problems }: BuildContext, isOurs: (name: string) => boolean, hint: string): void {
+  for (const [name, origin] of origins)
+    if (isOurs(name))
+      problems.push(
+        `${group}.type and ${origin === 'file' ? name : origin} are both set; take one of them away (${hint})`,
+      );
+}
+
+function refuseLayout({ configuration, origins, problems }: BuildContext): void {
+  if (!origins.has('kubernetes.layout') || configuration.kubernetes.layout === 'scope-objects') return;
+  problems.push(
+    `${group}.type is kubernetes, and kubernetes.layout is ${String(configuration.kubernetes.layout)}: the legacy store is one Secret, scope-objects`,
+  );
+}
+
+/** Settings in Kubernetes that an install of the legacy kind has, unless they are said. */
+export function legacyKubernetes({ origins }: Pick<BuildContext, 'origins'>, legacy: LegacyStore | null) {
+  if (legacy?.type !== 'kubernetes') return {};
+  return { layout: 'scope-objects' as const, ...(origins.has('kubernetes.name') ? {} : { name: 'iomete' }) };
+}
+
+function isPlaintextElsewhere(endpoint: string): boolean {
+  const url = URL.parse(endpoint);
+  return url !== null && url.protocol === 'http:' && !/^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
+}
+
+/** A managed store in Vault has a folder of its own. */
+export function hasPrefix(place: string): boolean {
+  try {
+    return parseVaultPath(place).path !== '';
+  } catch (error) {
+    if (error instanceof StrongroomError) return false;
+    throw error;
+  }
+}
