@@ -1,12 +1,26 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { SigningKey } from '@strongroom/crypto';
 import { readAnchorTail } from '../src/audit/anchor.ts';
 import { type AuditChain, type AuditRow, createAuditChain } from '../src/audit/chain.ts';
-import { checkpointDigest, signCheckpoint, type SignedCheckpoint } from '../src/audit/checkpoint-document.ts';
+import {
+  type CheckpointDocument,
+  checkpointDigest,
+  signCheckpoint,
+  type SignedCheckpoint,
+} from '../src/audit/checkpoint-document.ts';
 import type { AuditEvent } from '../src/audit/event.ts';
 import type { ChainHead } from '../src/audit/record.ts';
+import {
+  type SegmentChain,
+  segmentDigest,
+  segmentName,
+  type SignedSegment,
+  signSegment,
+} from '../src/audit/segment-document.ts';
+import { publishSegment, segmentFiles, writeSegmentFile } from '../src/audit/segment-file.ts';
 import type { AnchorInput, AuditSource, StoredRecord } from '../src/audit/source.ts';
 import { verifyAudit, type VerifyOptions } from '../src/audit/verify.ts';
 import type { VerifyReport } from '../src/audit/verify-report.ts';
@@ -21,6 +35,7 @@ export interface LogSnapshot {
   readonly records: StoredRecord[];
   readonly heads: ChainHead[];
   readonly checkpoints: SignedCheckpoint[];
+  readonly segments: SignedSegment[];
   readonly anchor: string[];
 }
 
@@ -28,9 +43,13 @@ export interface LogSnapshot {
 export class TestLog {
   readonly #directory = mkdtempSync(join(tmpdir(), 'strongroom-audit-'));
   readonly anchorPath = join(this.#directory, 'audit.anchor');
+  /** Directory of the archive; there from the first segment on. */
+  readonly archivePath = join(this.#directory, 'archive');
+  readonly #joints = new Map<string, ChainHead>();
   readonly #rows: AuditRow[] = [];
   readonly #heads = new Map<string, ChainHead & { checkpointed: number }>();
   readonly #checkpoints: SignedCheckpoint[] = [];
+  readonly #segments: SignedSegment[] = [];
   #chain: AuditChain;
   #epoch: number;
   #now = epochStart;
@@ -104,6 +123,71 @@ export class TestLog {
     });
   }
 
+  /** Moves everything but the newest checkpoint, and what only that one covers, to a segment. */
+  async archive(): Promise<void> {
+    const checkpoints = this.#checkpoints.slice(0, -1);
+    const last = checkpoints.at(-1);
+    if (last === undefined) return;
+    const chains = this.#planChains(checkpoints);
+    const place = { installation: 'ins_test', epoch: this.#epoch, number: this.#segments.length + 1 };
+    const name = segmentName(place);
+    const partial = `${segmentFiles(this.archivePath, name).data}.partial`;
+    mkdirSync(this.archivePath, { recursive: true });
+    const rowsOf = ({ chain, first, last: to }: SegmentChain): AuditRow[] =>
+      this.#rows.filter((row) => row.chain_id === chain && row.sequence >= first && row.sequence <= to);
+    const content = {
+      checkpoints: Readable.from(checkpoints),
+      records: (chain: SegmentChain) => Readable.from([rowsOf(chain)]),
+    };
+    const facts = await writeSegmentFile(partial, { ...place, chains }, content, this.#joints);
+    const previous = this.#segments.at(-1);
+    const segment = signSegment(
+      {
+        ...place,
+        at: this.#now,
+        previous: previous === undefined ? null : segmentDigest(previous),
+        file: facts.file,
+        records: facts.records,
+        from: facts.times?.from ?? last.at,
+        to: facts.times?.to ?? last.at,
+        checkpoints: facts.checkpoints,
+        lastCheckpoint: { id: last.id, at: last.at, digest: checkpointDigest(last.document) },
+        chains: chains.map((chain) => ({
+          ...chain,
+          ...(facts.geneses.has(chain.chain) && { genesis: facts.geneses.get(chain.chain)! }),
+        })),
+      },
+      testSigningKey,
+    );
+    await publishSegment(this.archivePath, name, partial, segment);
+    const gone = new Set(chains.flatMap(rowsOf));
+    this.#rows.splice(0, this.#rows.length, ...this.#rows.filter((row) => !gone.has(row)));
+    this.#checkpoints.splice(0, checkpoints.length);
+    this.#segments.push(segment);
+    for (const { chain, last: sequence, hash } of chains) this.#joints.set(chain, { chain, sequence, hash });
+    this.commit(1, {
+      event: {
+        principal: 'system',
+        principalName: 'system',
+        action: 'audit.archive',
+        object: { type: 'audit-segment', id: name, name },
+        detail: { digest: segmentDigest(segment) },
+      },
+    });
+  }
+
+  #planChains(checkpoints: readonly SignedCheckpoint[]): SegmentChain[] {
+    const chains = new Map<string, SegmentChain>();
+    for (const { document } of checkpoints) {
+      const { heads } = JSON.parse(Buffer.from(document).toString()) as CheckpointDocument;
+      for (const { chain, sequence: last, hash } of heads) {
+        const archived = this.#joints.get(chain)?.sequence ?? 0;
+        if (last > archived) chains.set(chain, { chain, first: archived + 1, last, hash });
+      }
+    }
+    return [...chains.values()].sort((a, b) => (a.chain < b.chain ? -1 : 1));
+  }
+
   /** What a backup taken now holds; restoring is `restore` of it. */
   snapshot(): LogSnapshot {
     return {
@@ -123,6 +207,7 @@ export class TestLog {
       })),
       heads: [...this.#heads.values()].map(({ chain, sequence, hash }) => ({ chain, sequence, hash })),
       checkpoints: this.#checkpoints.map((checkpoint) => ({ ...checkpoint })),
+      segments: this.#segments.map((segment) => ({ ...segment })),
       anchor: readFileSync(this.anchorPath, 'utf8').split('\n').slice(0, -1),
     };
   }
@@ -190,6 +275,9 @@ function sourceOf(log: LogSnapshot): AuditSource {
   return {
     async *chains() {
       yield* log.heads;
+    },
+    async *segments() {
+      yield* log.segments;
     },
     async *checkpoints() {
       yield* log.checkpoints;

@@ -62,13 +62,21 @@ export function openCheckpoint(
   const publicKey = publicKeys.get(stored.keyId);
   if (publicKey === undefined) return { why: `it is signed with the key ${stored.keyId}, which was not given` };
   if (!verifySignature(publicKey, stored.document, stored.signature)) return { why: 'its signature is not valid' };
-  // What the key signed has the form that signCheckpoint gave it.
-  const document = JSON.parse(Buffer.from(stored.document).toString('utf8')) as Omit<CheckpointDocument, 'at'> & {
-    readonly type: string;
-    readonly at: string;
-  };
-  if (document.type !== type) return { why: 'it is no checkpoint' };
+  const document = parseDocument(stored.document);
+  // The key signs other things, too. What has this type has the form that signCheckpoint gave it.
+  if (document?.type !== type) return { why: 'it is no checkpoint' };
   const at = Date.parse(document.at);
   if (document.id !== stored.id || at !== stored.at) return { why: 'its row says something else than its document' };
   return { ...document, at };
+}
+
+type RawDocument = Omit<CheckpointDocument, 'at'> & { readonly type: string; readonly at: string };
+
+function parseDocument(bytes: Uint8Array): RawDocument | null {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8')) as RawDocument;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
 }

@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
+import { archiveCommands } from './archive-commands.ts';
 import type { SignedCheckpoint } from './checkpoint-document.ts';
 import { type ChainHead, sha256Hex } from './record.ts';
 import { latestCheckpoint } from './statements.ts';
@@ -91,6 +92,7 @@ async function foldDenials(
 }
 
 export const auditCommands = {
+  ...archiveCommands,
   'audit.storeCheckpoint': storeCheckpoint,
   'audit.countDenials': countDenials,
   'audit.foldDenials': foldDenials,

@@ -41,6 +41,7 @@ type AuditVerb =
   | 'integration.test'
   | 'integration.refresh'
   | 'preflight'
+  | 'surface.test'
   | 'explain'
   | 'keys.rotate'
   | 'keys.destroy'
@@ -53,4 +54,5 @@ type AuditVerb =
   | 'denials.anonymous'
   | 'audit.checkpoint'
   | 'audit.export'
+  | 'audit.archive'
   | 'alarm';

@@ -2,12 +2,16 @@ import type { SignedCheckpoint } from './checkpoint-document.ts';
 import type { ExportedRow } from './queries.ts';
 import type { ChainHead } from './record.ts';
 import { parseRecord } from './record-content.ts';
+import type { SignedSegment } from './segment-document.ts';
 import type { StoredRecord } from './source.ts';
 
 /** Longest line of an export that is read; a record is far below. */
 export const maxExportLineBytes = 8 * 1024 * 1024;
 
-/** The lines of the JSON Lines export, each with its newline: one header, the chains' heads, the checkpoints, the records. */
+/**
+ * The lines of the JSON Lines export, each with its newline: one header, the chains' heads, the marks of archived segments,
+ * the checkpoints, the records.
+ */
 export function encodeHeaderLine(installation: string, publicKeyText: string, at: number): string {
   const header = {
     type: 'strongroom.audit.export',
@@ -34,6 +38,17 @@ export function encodeCheckpointLine(checkpoint: SignedCheckpoint): string {
   })}\n`;
 }
 
+/** The mark of an archived segment; also the only line of the file beside it. */
+export function encodeSegmentLine(segment: SignedSegment): string {
+  return `${JSON.stringify({
+    type: 'strongroom.audit.segment',
+    number: segment.number,
+    key: segment.keyId,
+    signature: Buffer.from(segment.signature).toString('base64url'),
+    document: Buffer.from(segment.document).toString('base64url'),
+  })}\n`;
+}
+
 /**
  * `record` comes last and is the stored bytes as they are, so a reader of JSON sees the record and the verifier its bytes.
  * Bytes that were tampered with may be no JSON, or end the line; they are exported all the same, as `recordBase64`.
@@ -56,6 +71,7 @@ export type ExportLine =
   | { readonly type: 'header' }
   | { readonly type: 'chain'; readonly head: ChainHead }
   | { readonly type: 'checkpoint'; readonly checkpoint: SignedCheckpoint }
+  | { readonly type: 'segment'; readonly segment: SignedSegment }
   | { readonly type: 'record'; readonly record: StoredRecord };
 
 const recordPattern =
@@ -75,16 +91,26 @@ export function parseExportLine(line: Buffer): ExportLine | null {
       return { type: 'chain', head: { chain, sequence, hash } };
     }
     case 'strongroom.audit.checkpoint': {
-      const { id, at, key, signature, document } = fields;
-      if (typeof id !== 'string' || typeof at !== 'number' || typeof key !== 'string') return null;
-      if (typeof signature !== 'string' || typeof document !== 'string') return null;
-      const bytes = (text: string): Buffer => Buffer.from(text, 'base64url');
-      const checkpoint = { id, at, keyId: key, signature: bytes(signature), document: bytes(document) };
-      return { type: 'checkpoint', checkpoint };
+      const { id, at } = fields;
+      const signed = parseSigned(fields);
+      if (signed === null || typeof id !== 'string' || typeof at !== 'number') return null;
+      return { type: 'checkpoint', checkpoint: { id, at, ...signed } };
+    }
+    case 'strongroom.audit.segment': {
+      const { number } = fields;
+      const signed = parseSigned(fields);
+      if (signed === null || typeof number !== 'number') return null;
+      return { type: 'segment', segment: { number, ...signed } };
     }
     default:
       return null;
   }
+}
+
+function parseSigned({ key, signature, document }: Readonly<Record<string, unknown>>) {
+  if (typeof key !== 'string' || typeof signature !== 'string' || typeof document !== 'string') return null;
+  const bytes = (text: string): Buffer => Buffer.from(text, 'base64url');
+  return { keyId: key, signature: bytes(signature), document: bytes(document) };
 }
 
 function parseRecordLine(line: Buffer, start: RegExpExecArray): StoredRecord {

@@ -1,22 +1,32 @@
+import { StrongroomError } from '@strongroom/contract';
 import type { Store } from '../store/store.ts';
 import type { SignedCheckpoint } from './checkpoint-document.ts';
 import { csvHeader, encodeCsvLine } from './csv.ts';
-import { encodeChainLine, encodeCheckpointLine, encodeHeaderLine, encodeRecordLine } from './export-lines.ts';
+import {
+  encodeChainLine,
+  encodeCheckpointLine,
+  encodeHeaderLine,
+  encodeRecordLine,
+  encodeSegmentLine,
+} from './export-lines.ts';
 import type { RecordFilter, RecordPlace } from './queries.ts';
 
 const rowsPerChunk = 500;
 
 /**
  * The whole log in JSON Lines as it stood at the beginning, in chunks; `verifyExport` reads it. It holds the stored bytes,
- * whatever they are.
+ * whatever they are; of what is archived it holds the marks.
+ *
+ * @throws StrongroomError `version_conflict` at its end when records were archived meanwhile: it lacks them, and their marks
  */
 export async function* exportJsonLines(
   store: Pick<Store, 'query'>,
   installation: { readonly id: string; readonly publicKeyText: string },
 ): AsyncGenerator<Buffer> {
-  const { chains, lastCheckpointId } = await store.query('audit.exportStart', undefined);
+  const { chains, lastCheckpointId, lastSegment } = await store.query('audit.exportStart', undefined);
   const header = encodeHeaderLine(installation.id, installation.publicKeyText, Date.now());
   yield Buffer.from(header + chains.map(encodeChainLine).join(''));
+  yield* exportMarks(store, lastSegment);
   if (lastCheckpointId !== null) yield* exportCheckpoints(store, lastCheckpointId);
   for (const { chain, sequence: to } of chains) {
     for (let after = 0; after < to;) {
@@ -26,6 +36,23 @@ export async function* exportJsonLines(
       yield Buffer.concat(rows.map((row) => encodeRecordLine(chain, row)));
       after = last.sequence;
     }
+  }
+  const [archivedMeanwhile] = await store.query('audit.segments', { after: lastSegment, limit: 1 });
+  if (archivedMeanwhile !== undefined)
+    throw new StrongroomError('version_conflict', {
+      detail: 'Records were archived while the log was exported.',
+      hint: 'Export it again.',
+    });
+}
+
+async function* exportMarks(store: Pick<Store, 'query'>, last: number): AsyncGenerator<Buffer> {
+  for (let after = 0; after < last;) {
+    const marks = await store.query('audit.segments', { after, limit: rowsPerChunk });
+    const wanted = marks.filter(({ number }) => number <= last);
+    const end = wanted.at(-1);
+    if (end === undefined) return;
+    yield Buffer.from(wanted.map(encodeSegmentLine).join(''));
+    after = end.number;
   }
 }
 

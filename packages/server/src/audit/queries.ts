@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
+import { archiveQueries } from './archive-queries.ts';
 import type { SignedCheckpoint } from './checkpoint-document.ts';
 import type { ChainHead } from './record.ts';
 import { latestCheckpoint, movedHeads, type MovedHead } from './statements.ts';
@@ -113,9 +114,11 @@ export async function checkpointState(context: QueryContext): Promise<Checkpoint
 export interface ExportStart {
   readonly chains: readonly (ChainHead & { readonly startedAt: number })[];
   readonly lastCheckpointId: string | null;
+  /** Of the last archived segment; 0 when none is. */
+  readonly lastSegment: number;
 }
 
-/** Where an export ends: every chain's head and the last checkpoint at one moment, hence in one statement. */
+/** Where an export ends: every chain's head, the last checkpoint and the last mark at one moment, hence in one statement. */
 async function exportStart(context: QueryContext): Promise<ExportStart> {
   const rows = await context.db
     .selectFrom('audit_chains')
@@ -131,6 +134,10 @@ async function exportStart(context: QueryContext): Promise<ExportStart> {
         .orderBy('audit_checkpoints.id', 'desc')
         .limit(1)
         .as('checkpoint_id'),
+      column
+        .selectFrom('audit_segments')
+        .select((segment) => segment.fn.max('audit_segments.number').as('number'))
+        .as('segment'),
     ])
     .orderBy('audit_chains.id')
     .execute();
@@ -142,6 +149,7 @@ async function exportStart(context: QueryContext): Promise<ExportStart> {
       startedAt: row.started_at,
     })),
     lastCheckpointId: rows[0]?.checkpoint_id ?? null,
+    lastSegment: rows[0]?.segment ?? 0,
   };
 }
 
@@ -180,6 +188,7 @@ async function exportCheckpoints(
 }
 
 export const auditQueries = {
+  ...archiveQueries,
   'audit.list': list,
   'audit.exportStart': exportStart,
   'audit.exportRecords': exportRecords,

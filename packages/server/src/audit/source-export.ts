@@ -30,6 +30,12 @@ export async function openExportSource(path: string): Promise<AuditSource> {
         if (line.type === 'chain') yield line.head;
       }
     },
+    async *segments() {
+      for await (const line of lines(false)) {
+        if (line.type === 'record') return;
+        if (line.type === 'segment') yield line.segment;
+      }
+    },
     async *checkpoints() {
       for await (const line of lines(false)) {
         if (line.type === 'record') return;

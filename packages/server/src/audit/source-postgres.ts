@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { AuditSource } from './source.ts';
-import { checkpointOf, hexOf, recordOf } from './source-sqlite.ts';
+import { checkpointOf, hexOf, recordOf, segmentOf, segmentsSql } from './source-sqlite.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -40,6 +40,11 @@ export async function openPostgresSource(url: string): Promise<AuditSource> {
       for await (const row of rows('select id, head_sequence, head_hash from audit_chains order by id')) {
         yield { chain: row['id'] as string, sequence: Number(row['head_sequence']), hash: hexOf(row['head_hash']) };
       }
+    },
+    async *segments() {
+      // A database that this release has not migrated yet has no archive.
+      const { rows: found } = await client.query<Row>("select to_regclass('audit_segments') as name");
+      if (found[0]?.['name'] !== null) for await (const row of rows(segmentsSql)) yield segmentOf(row);
     },
     async *checkpoints() {
       for await (const row of rows(

@@ -1,10 +1,13 @@
 import { DatabaseSync } from 'node:sqlite';
 import type { AuditSource, StoredRecord } from './source.ts';
 import type { SignedCheckpoint } from './checkpoint-document.ts';
+import type { SignedSegment } from './segment-document.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
 const recordColumns = 'chain_id, sequence, at, record, hash, mac, scope_id, principal_id, action, outcome';
+
+export const segmentsSql = 'select number, document, signature, key_id from audit_segments order by number';
 
 /**
  * The log in an SQLite file, in one read transaction. Writes nothing and works while a server has the file open; it keeps
@@ -28,6 +31,11 @@ export async function openSqliteSource(path: string): Promise<AuditSource> {
       for (const row of rows('select id, head_sequence, head_hash from audit_chains order by id')) {
         yield { chain: row['id'] as string, sequence: Number(row['head_sequence']), hash: hexOf(row['head_hash']) };
       }
+    },
+    async *segments() {
+      // A database that this release has not migrated yet has no archive.
+      const [table] = rows("select 1 from sqlite_schema where name = 'audit_segments'");
+      if (table !== undefined) for (const row of rows(segmentsSql)) yield segmentOf(row);
     },
     async *checkpoints() {
       for (const row of rows('select id, at, document, signature, key_id from audit_checkpoints order by at, id')) {
@@ -76,6 +84,16 @@ export function checkpointOf(row: Row): SignedCheckpoint {
   return {
     id: row['id'] as string,
     at: Number(row['at']),
+    document: row['document'] as Uint8Array,
+    signature: row['signature'] as Uint8Array,
+    keyId: row['key_id'] as string,
+  };
+}
+
+/** A row of audit_segments, of either database. */
+export function segmentOf(row: Row): SignedSegment {
+  return {
+    number: Number(row['number']),
     document: row['document'] as Uint8Array,
     signature: row['signature'] as Uint8Array,
     keyId: row['key_id'] as string,

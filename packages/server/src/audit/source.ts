@@ -1,5 +1,6 @@
 import type { SignedCheckpoint } from './checkpoint-document.ts';
 import type { ChainHead } from './record.ts';
+import type { SignedSegment } from './segment-document.ts';
 
 /** A record as it was stored or exported. */
 export interface StoredRecord {
@@ -24,6 +25,8 @@ interface RecordColumns {
 export interface AuditSource {
   /** The heads as the log itself states them, by chain id. */
   chains(): AsyncIterable<ChainHead>;
+  /** Marks of archived segments, by number. */
+  segments(): AsyncIterable<SignedSegment>;
   /** By time. */
   checkpoints(): AsyncIterable<SignedCheckpoint>;
   /** The first record there is of each chain. */

@@ -2,16 +2,20 @@ import { timingSafeEqual } from 'node:crypto';
 import { type Claim, describeClaim } from './claims.ts';
 import { createRecordHash, createRecordMac, type Genesis, noPreviousHash, type RecordMac } from './record.ts';
 import { parseRecord } from './record-content.ts';
+import type { SegmentChain } from './segment-document.ts';
 import type { StoredRecord } from './source.ts';
 import type { Findings } from './verify-report.ts';
 
-const checkpointMark = Buffer.from('"action":"audit.checkpoint"');
+/** Records that name something signed, which is looked for. */
+const namingMarks = ['audit.checkpoint', 'audit.archive'].map((action) => Buffer.from(`"action":"${action}"`));
 
 /** What every chain's check uses. */
 export interface ChainContext {
   readonly findings: Findings;
-  /** Digests of the checkpoints there are, by id. */
-  readonly checkpoints: ReadonlyMap<string, string>;
+  /** Whether a checkpoint of this id and digest is there, or may be in an archive that is not at hand. */
+  readonly isCheckpoint: (id: string, digest: unknown) => boolean;
+  /** Digests of the marks of archived segments. */
+  readonly segments: ReadonlySet<string>;
   /** By term. */
   readonly macKeys: ReadonlyMap<string, Uint8Array>;
 }
@@ -27,6 +31,10 @@ export class ChainCheck {
   #expected = 1;
   /** Null after a gap: the next record's hash cannot be judged. */
   #previous: Uint8Array | null = noPreviousHash;
+  /** Up to here it is in the archive. */
+  #archivedTo = 0;
+  /** Records read. */
+  records = 0;
   /** The last sequence that something signed confirms. */
   signedTo = 0;
   /** The last claim of a genesis that the chain confirms. */
@@ -68,19 +76,47 @@ export class ChainCheck {
   read(stored: StoredRecord): void {
     const { sequence } = stored;
     if (sequence < this.#expected) {
-      this.#bad(sequence, 'it is out of order or there twice');
+      const isArchived = sequence <= this.#archivedTo;
+      this.#bad(
+        sequence,
+        isArchived ? 'it is in the archive, and here all the same' : 'it is out of order or there twice',
+      );
       return;
     }
-    if (sequence > this.#expected) {
-      const last = sequence - 1;
-      this.#bad(this.#expected, last === this.#expected ? 'it is missing' : `it is missing, as is all up to ${last}`);
-      this.#previous = null;
-    }
+    this.#skipTo(sequence);
     this.#checkHash(stored);
     this.#checkContent(stored);
-    this.#checkClaims(stored);
+    this.#checkClaims(sequence, stored.hash);
     this.#previous = stored.hash;
     this.#expected = sequence + 1;
+    this.records += 1;
+  }
+
+  /**
+   * The end of an archived segment: what was read of it must lead to what its mark says; of one that is not at hand the mark
+   * stands for its records.
+   */
+  endSegment({ first, last, hash }: SegmentChain, name: string): void {
+    const isFirst = this.#expected <= first;
+    if (isFirst) this.#skipTo(first);
+    if (this.head < last) {
+      if (!isFirst) this.#bad(this.#expected, `it is missing in segment ${name}`);
+      this.#previous = Buffer.from(hash, 'hex');
+      this.#expected = last + 1;
+      this.#checkClaims(last, this.#previous);
+    } else if (this.head > last || this.headHash !== hash) {
+      this.#bad(last, `segment ${name} names another end of the chain`);
+    }
+    this.signedTo = Math.max(this.signedTo, last);
+    this.#archivedTo = Math.max(this.#archivedTo, last);
+  }
+
+  #skipTo(sequence: number): void {
+    if (sequence <= this.#expected) return;
+    const last = sequence - 1;
+    this.#bad(this.#expected, last === this.#expected ? 'it is missing' : `it is missing, as is all up to ${last}`);
+    this.#previous = null;
+    this.#expected = sequence;
   }
 
   #checkHash(stored: StoredRecord): void {
@@ -97,7 +133,7 @@ export class ChainCheck {
     const { columns, record, sequence } = stored;
     if (columns === undefined && sequence > 1) {
       const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
-      if (!bytes.includes(checkpointMark)) return;
+      if (!namingMarks.some((mark) => bytes.includes(mark))) return;
     }
     const content = parseRecord(record);
     if (content === null) {
@@ -117,17 +153,19 @@ export class ChainCheck {
     }
     if (content.action === 'audit.checkpoint') {
       const { checkpoint, digest } = content.detail ?? {};
-      if (this.#context.checkpoints.get(String(checkpoint)) !== digest)
+      if (!this.#context.isCheckpoint(String(checkpoint), digest))
         this.#bad(sequence, `it tells of checkpoint ${String(checkpoint)}, which is missing or another`);
     }
+    if (content.action === 'audit.archive' && !this.#context.segments.has(String(content.detail?.['digest'])))
+      this.#bad(sequence, `it tells of segment ${String(content.object?.name)}, whose mark is missing or another`);
   }
 
-  #checkClaims(stored: StoredRecord): void {
+  #checkClaims(sequence: number, recordHash: Uint8Array): void {
     const next = this.#claims[this.#nextClaim];
-    if (next === undefined || next.sequence > stored.sequence) return;
-    const hash = Buffer.from(stored.hash).toString('hex');
-    for (let claim = this.#claims[this.#nextClaim]; claim !== undefined && claim.sequence <= stored.sequence;) {
-      if (claim.sequence === stored.sequence) {
+    if (next === undefined || next.sequence > sequence) return;
+    const hash = Buffer.from(recordHash).toString('hex');
+    for (let claim = this.#claims[this.#nextClaim]; claim !== undefined && claim.sequence <= sequence;) {
+      if (claim.sequence === sequence) {
         if (claim.hash !== hash) {
           const from = this.signedTo + 1;
           const span = from < claim.sequence ? ` (rewritten somewhere from ${from} on)` : '';

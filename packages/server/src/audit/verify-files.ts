@@ -10,7 +10,7 @@ import type { AnchorInput } from './source.ts';
 import { openExportSource } from './source-export.ts';
 import { openPostgresSource } from './source-postgres.ts';
 import { openSqliteSource } from './source-sqlite.ts';
-import { verifyAudit } from './verify.ts';
+import { verifyAudit, type VerifyOptions } from './verify.ts';
 import type { VerifyReport } from './verify-report.ts';
 
 /** An anchor line is far below; longer lines are no anchor lines. */
@@ -21,6 +21,8 @@ export interface VerifyFilesOptions {
   readonly publicKeyText?: string;
   /** Files with anchor lines that were kept elsewhere: a collected standard output, an older copy, saved API answers. */
   readonly outsideAnchors?: readonly string[];
+  /** Directories of the archive; without any, what is archived is reported and not read. */
+  readonly archives?: readonly string[];
   /** By term id. */
   readonly macKeys?: ReadonlyMap<string, Uint8Array>;
   /** They are the whole keyring's; a chain with a key of its own is then a finding. */
@@ -45,8 +47,7 @@ export async function verifyDataDirectory(
     openSource: () => (databaseUrl === undefined ? openSqliteSource(files.database) : openPostgresSource(databaseUrl)),
     anchors: [anchorOf(anchorPath, true), ...outsideOf(options)],
     publicKeys: await readPublicKeys(options.publicKeyText, publicKeyFile(anchorPath)),
-    ...(options.macKeys !== undefined && { macKeys: options.macKeys }),
-    ...(options.isKeyringComplete !== undefined && { isKeyringComplete: options.isKeyringComplete }),
+    ...givenOf(options),
     isAnchorComplete: databaseUrl === undefined,
   });
 }
@@ -66,10 +67,38 @@ export async function verifyExport(
     openSource: () => openExportSource(exportPath),
     anchors: [...(anchorPath === undefined ? [] : [anchorOf(anchorPath, true)]), ...outsideOf(options)],
     publicKeys: await readPublicKeys(options.publicKeyText, ''),
-    ...(options.macKeys !== undefined && { macKeys: options.macKeys }),
-    ...(options.isKeyringComplete !== undefined && { isKeyringComplete: options.isKeyringComplete }),
+    ...givenOf(options),
     isAnchorComplete: false,
   });
+}
+
+/**
+ * Verifies the archive by itself: its segments, that each follows the one before, and all records in them.
+ *
+ * @throws as `verifyDataDirectory`
+ */
+export async function verifyArchive(
+  options: VerifyFilesOptions & { readonly publicKeyText: string; readonly archives: readonly string[] },
+): Promise<VerifyReport> {
+  return verifyAudit({
+    openSource: null,
+    anchors: outsideOf(options),
+    publicKeys: await readPublicKeys(options.publicKeyText, ''),
+    ...givenOf(options),
+    isAnchorComplete: false,
+  });
+}
+
+function givenOf({
+  archives,
+  macKeys,
+  isKeyringComplete,
+}: VerifyFilesOptions): Pick<VerifyOptions, 'archives' | 'macKeys' | 'isKeyringComplete'> {
+  return {
+    ...(archives !== undefined && { archives }),
+    ...(macKeys !== undefined && { macKeys }),
+    ...(isKeyringComplete !== undefined && { isKeyringComplete }),
+  };
 }
 
 function outsideOf(options: VerifyFilesOptions): AnchorInput[] {

@@ -18,8 +18,26 @@ export interface VerifyReport {
   /** What nothing signed covers, or what a missing copy leaves open. At most 100. */
   readonly unprotectedWindow: readonly Window[];
   readonly restores: readonly Restore[];
+  /** What the log says is in the archive: the newest 100 segments, in their order. */
+  readonly archived: readonly ArchivedReport[];
+  readonly archivedCount: number;
   /** Ids of the keys that signed what was checked. */
   readonly keyIds: readonly string[];
+}
+
+export interface ArchivedReport {
+  readonly segment: string;
+  /** Of the mark's document. SHA-256, lower-case hex, as is `sha256`. */
+  readonly digest: string;
+  /** Of the file. */
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly records: number;
+  /** RFC 3339: of the oldest and the newest record. */
+  readonly from: string;
+  readonly to: string;
+  /** The file was at hand and its records were verified like the others; else its mark alone. */
+  readonly isRead: boolean;
 }
 
 export interface Finding {

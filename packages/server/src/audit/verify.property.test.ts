@@ -1,21 +1,26 @@
+import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LogSnapshot, TestLog, verifyLog } from '../../testing/audit-log.ts';
+import { segmentName } from './segment-document.ts';
+import { segmentFiles } from './segment-file.ts';
 import type { StoredRecord } from './source.ts';
 
-type Step = 'commit' | 'restart' | 'checkpoint' | 'snapshot';
+type Step = 'commit' | 'restart' | 'checkpoint' | 'snapshot' | 'archive';
 
 const steps = fc.array(
   fc.oneof(
     { weight: 6, arbitrary: fc.constant<Step>('commit') },
-    { weight: 1, arbitrary: fc.constantFrom<Step>('restart', 'checkpoint', 'snapshot') },
+    { weight: 2, arbitrary: fc.constantFrom<Step>('restart', 'checkpoint', 'snapshot', 'archive') },
   ),
   { minLength: 3, maxLength: 14 },
 );
 const logs: TestLog[] = [];
 
 /** The finished log and what it was like at some earlier moment. */
-function play(sequence: readonly Step[]): { readonly taken: LogSnapshot; readonly older: LogSnapshot } {
+async function play(
+  sequence: readonly Step[],
+): Promise<{ readonly taken: LogSnapshot; readonly older: LogSnapshot; readonly archivePath: string }> {
   const log = new TestLog();
   logs.push(log);
   log.commit(2);
@@ -24,10 +29,11 @@ function play(sequence: readonly Step[]): { readonly taken: LogSnapshot; readonl
     if (step === 'commit') log.commit((index % 3) + 1);
     else if (step === 'restart') log.restart();
     else if (step === 'checkpoint') log.checkpoint();
+    else if (step === 'archive') await log.archive();
     else older = log.snapshot();
   }
   log.commit(1);
-  return { taken: log.snapshot(), older };
+  return { taken: log.snapshot(), older, archivePath: log.archivePath };
 }
 
 interface Tampering {
@@ -51,10 +57,13 @@ function change(log: LogSnapshot, record: StoredRecord, by: Partial<StoredRecord
   return { ...log, records: log.records.map((each) => (each === record ? { ...each, ...by } : each)) };
 }
 
-function headsOf(records: readonly StoredRecord[]): LogSnapshot['heads'] {
-  return [...Map.groupBy(records, (record) => record.chain).values()].map((chain) => {
-    const { chain: id, sequence, hash } = chain.at(-1)!;
-    return { chain: id, sequence, hash: Buffer.from(hash).toString('hex') };
+/** Fitted to the records that are left; of a chain without any, what it was. */
+function headsOf({ heads, records: all }: LogSnapshot, records: readonly StoredRecord[]): LogSnapshot['heads'] {
+  return heads.flatMap((head) => {
+    const last = records.findLast(({ chain }) => chain === head.chain);
+    if (last !== undefined)
+      return [{ chain: head.chain, sequence: last.sequence, hash: Buffer.from(last.hash).toString('hex') }];
+    return all.some(({ chain }) => chain === head.chain) ? [] : [head];
   });
 }
 
@@ -99,7 +108,7 @@ const tamperings: readonly Tampering[] = [
     apply: (log, _, pick) => {
       const record = at(log.records, pick);
       const records = log.records.filter((each) => each !== record);
-      return { ...log, records, heads: headsOf(records) };
+      return { ...log, records, heads: headsOf(log, records) };
     },
   },
   {
@@ -119,7 +128,7 @@ const tamperings: readonly Tampering[] = [
     apply: (log, _, pick) => {
       const { chain, sequence } = at(log.records, pick);
       const records = log.records.filter((each) => each.chain !== chain || each.sequence < sequence);
-      return { ...log, records, heads: headsOf(records) };
+      return { ...log, records, heads: headsOf(log, records) };
     },
   },
   {
@@ -141,7 +150,7 @@ const tamperings: readonly Tampering[] = [
     apply: (log, _, pick) => {
       const { chain } = at(log.records, pick);
       const records = log.records.filter((each) => each.chain !== chain);
-      return { ...log, records, heads: headsOf(records) };
+      return { ...log, records, heads: headsOf(log, records) };
     },
   },
   { name: 'roll the database back', apply: (log, older) => ({ ...older, anchor: log.anchor }) },
@@ -185,12 +194,177 @@ afterAll(() => {
   for (const log of logs) log.remove();
 });
 
+/** Logs with an archive of two segments and more. */
+const archivedSteps = steps.map((sequence): Step[] => [
+  ...(['checkpoint', 'commit', 'checkpoint', 'archive'] as const),
+  ...sequence,
+  ...(['checkpoint', 'commit', 'restart', 'checkpoint', 'archive'] as const),
+]);
+
+interface ArchiveTampering {
+  readonly name: string;
+  /** Somebody who can write the archive changes files of segments, by name. */
+  readonly apply: (directory: string, names: readonly string[], pick: number) => void;
+}
+
+function rewrite(path: string, by: (bytes: Buffer) => Uint8Array): void {
+  writeFileSync(path, by(readFileSync(path)));
+}
+
+function exchange(a: string, b: string): void {
+  const bytes = readFileSync(a);
+  writeFileSync(a, readFileSync(b));
+  writeFileSync(b, bytes);
+}
+
+const archiveTamperings: readonly ArchiveTampering[] = [
+  {
+    name: 'flip a bit of a file',
+    apply: (directory, names, pick) =>
+      rewrite(segmentFiles(directory, at(names, pick)).data, (bytes) => flip(bytes, (pick * 7) % 1)),
+  },
+  {
+    name: 'cut a file',
+    apply: (directory, names, pick) =>
+      rewrite(segmentFiles(directory, at(names, pick)).data, (bytes) =>
+        bytes.subarray(0, Math.floor(bytes.length * ((pick * 7) % 1))),
+      ),
+  },
+  {
+    name: 'exchange two files',
+    apply: (directory, names) =>
+      exchange(segmentFiles(directory, names[0]!).data, segmentFiles(directory, names[1]!).data),
+  },
+  {
+    name: 'exchange two segments',
+    apply(directory, names) {
+      const [a, b] = [segmentFiles(directory, names[0]!), segmentFiles(directory, names[1]!)];
+      exchange(a.data, b.data);
+      exchange(a.mark, b.mark);
+    },
+  },
+  {
+    name: 'put one segment in the place of another',
+    apply(directory, names) {
+      const [a, b] = [segmentFiles(directory, names[0]!), segmentFiles(directory, names[1]!)];
+      copyFileSync(a.data, b.data);
+      copyFileSync(a.mark, b.mark);
+    },
+  },
+  {
+    name: 'copy a segment under the next number',
+    apply(directory, names) {
+      const [a, b] = [segmentFiles(directory, names[0]!), segmentFiles(directory, 'audit-1-000099')];
+      copyFileSync(a.data, b.data);
+      copyFileSync(a.mark, b.mark);
+    },
+  },
+  { name: 'remove a file', apply: (directory, names, pick) => rmSync(segmentFiles(directory, at(names, pick)).data) },
+  {
+    name: 'remove a mark but the last',
+    apply: (directory, names, pick) => rmSync(segmentFiles(directory, at(names.slice(0, -1), pick)).mark),
+  },
+  {
+    name: 'edit a mark',
+    apply: (directory, names, pick) =>
+      rewrite(segmentFiles(directory, at(names, pick)).mark, (bytes) =>
+        Buffer.from(bytes.toString().replace(/(?<="document":".{20})./, (letter) => (letter === 'A' ? 'B' : 'A'))),
+      ),
+  },
+];
+
+const markTamperings: readonly Tampering[] = [
+  {
+    name: 'remove a mark',
+    apply: (log, _, pick) => ({ ...log, segments: log.segments.filter((mark) => mark !== at(log.segments, pick)) }),
+  },
+  {
+    name: 'edit a mark',
+    apply: (log, _, pick) => {
+      const mark = at(log.segments, pick);
+      return {
+        ...log,
+        segments: log.segments.map((each) =>
+          each === mark ? { ...mark, document: flip(mark.document, (pick * 7) % 1) } : each,
+        ),
+      };
+    },
+  },
+  {
+    name: 'exchange two marks',
+    apply: (log) => {
+      const [a, b, ...rest] = log.segments;
+      return { ...log, segments: [{ ...b!, number: 1 }, { ...a!, number: 2 }, ...rest] };
+    },
+  },
+  {
+    name: 'put a statement of another kind in the place of a mark',
+    apply: (log, _, pick) => {
+      const [checkpoint] = log.checkpoints;
+      const mark = at(log.segments, pick);
+      const { document, signature, keyId } = checkpoint!;
+      return {
+        ...log,
+        segments: log.segments.map((each) => (each === mark ? { ...mark, document, signature, keyId } : each)),
+      };
+    },
+  },
+];
+
+describe('a tampered archive', () => {
+  const played: { readonly taken: LogSnapshot; readonly older: LogSnapshot; readonly archivePath: string }[] = [];
+  const anyLog = fc.nat({ max: 2 }).map((index) => played[index]!);
+  const anyPick = fc.double({ min: 0, max: 1, noNaN: true });
+  beforeAll(async () => {
+    for (const sequence of fc.sample(archivedSteps, 3)) played.push(await play(sequence));
+  });
+
+  it('verifies before, with the log and alone', async () => {
+    for (const { taken, archivePath } of played) {
+      expect(taken.segments.length).toBeGreaterThanOrEqual(2);
+      expect((await verifyLog(taken)).bad).toEqual([]);
+      expect((await verifyLog(taken, { archives: [archivePath] })).bad).toEqual([]);
+      expect((await verifyLog(taken, { archives: [archivePath], openSource: null })).bad).toEqual([]);
+    }
+  });
+
+  it.each(archiveTamperings)('is found: $name', async ({ apply }) => {
+    await fc.assert(
+      fc.asyncProperty(anyLog, anyPick, async ({ taken, archivePath }, pick) => {
+        const copy = mkdtempSync(`${archivePath}-`);
+        cpSync(archivePath, copy, { recursive: true });
+        const names = taken.segments.map((_, index) => segmentName({ epoch: 1, number: index + 1 }));
+        apply(copy, names, pick);
+        const report = await verifyLog(taken, { archives: [copy] });
+        expect(report.ok).toBe(false);
+        expect(report.firstBad).not.toBeNull();
+        // That the newest segment is gone is what the archive alone can't show.
+        expect((await verifyLog(taken, { archives: [copy], openSource: null })).ok).toBe(false);
+      }),
+      { numRuns: 8 },
+    );
+  });
+
+  it.each(markTamperings)('is found in the database: $name', async ({ apply }) => {
+    await fc.assert(
+      fc.asyncProperty(anyLog, anyPick, async ({ taken, older, archivePath }, pick) => {
+        const tampered = apply(taken, older, pick);
+        expect((await verifyLog(tampered)).ok).toBe(false);
+        expect((await verifyLog(tampered, { archives: [archivePath] })).ok).toBe(false);
+      }),
+      { numRuns: 8 },
+    );
+  });
+});
+
 describe('a tampered log', () => {
   it('verifies before it is tampered with', async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (sequence) => {
-        const { taken } = play(sequence);
+        const { taken, archivePath } = await play(sequence);
         expect((await verifyLog(taken, { hasMacKey: true })).bad).toEqual([]);
+        const archives = taken.segments.length > 0 ? [archivePath] : [];
+        expect((await verifyLog(taken, { hasMacKey: true, archives })).bad).toEqual([]);
       }),
       { numRuns: 20 },
     );
@@ -199,7 +373,7 @@ describe('a tampered log', () => {
   it.each(tamperings)('is found: $name', async ({ apply, name }) => {
     await fc.assert(
       fc.asyncProperty(steps, fc.double({ min: 0, max: 1, noNaN: true }), async (sequence, pick) => {
-        const { taken, older } = play(sequence);
+        const { taken, older } = await play(sequence);
         const tampered = apply(taken, older, pick);
         const report = await verifyLog(tampered, { hasMacKey: name.includes('MAC') });
         // The beginning of an anchor may be in an archive, so its absence is said and no fault.

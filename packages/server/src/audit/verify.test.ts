@@ -114,7 +114,7 @@ describe('a log nobody touched', () => {
   });
 
   it('is empty before the first record', async () => {
-    const empty = { records: [], heads: [], checkpoints: [], anchor: [] };
+    const empty = { records: [], heads: [], checkpoints: [], segments: [], anchor: [] };
     expect(await verifyLog(empty)).toMatchObject({ ok: true, records: 0, chains: 0, macs: 'unchecked' });
   });
 });

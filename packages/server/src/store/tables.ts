@@ -512,6 +512,16 @@ export interface Tables {
     outcome: string;
   };
   audit_checkpoints: { id: string; at: number; document: Uint8Array; signature: Uint8Array; key_id: string };
+  /** Marks of segments that are in the archive: their records and checkpoints are not here any more. */
+  audit_segments: {
+    number: number;
+    /** Times of its oldest and newest record, copies of what the document says. */
+    first_at: number;
+    last_at: number;
+    document: Uint8Array;
+    signature: Uint8Array;
+    key_id: string;
+  };
   /** Anonymous denials are counted per minute, not recorded one by one. */
   denial_counts: { minute: number; action: string; count: number };
 }

@@ -5,6 +5,7 @@ import { secretSearch } from './0002-secret-search.ts';
 import { integrations } from './0003-integrations.ts';
 import { managedStores } from './0004-managed-stores.ts';
 import { sourceVersions } from './0005-source-versions.ts';
+import { auditSegments } from './0007-audit-segments.ts';
 import { foundEntries } from './0008-found-entries.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
@@ -20,5 +21,6 @@ export const migrations: readonly Migration[] = [
   integrations,
   managedStores,
   sourceVersions,
+  auditSegments,
   foundEntries,
 ];
