@@ -1,51 +1,72 @@
 import { connect, type Socket } from 'node:net';
 
+export interface Load {
+  readonly requestsPerSecond: number;
+  /** From the last byte sent to the last byte received; one request in a hundred takes longer. */
+  readonly p99Milliseconds: number;
+  readonly answers: number;
+}
+
 /**
- * Sends one prepared HTTP/1.1 request again and again over kept-alive connections, one outstanding request each, and counts
- * answers. It reads no more of an answer than its status and length, so that the server is what is measured.
+ * Sends prepared HTTP/1.1 requests again and again over kept-alive connections, one outstanding request each. It reads no more
+ * of an answer than its status and length, so that the server is what is measured.
  *
- * @returns answers a second
+ * @param options.requests a connection sends one of them, always the same; they are dealt out in turn
  * @throws Error when an answer is not 2xx
  */
 export async function load(options: {
   readonly port: number;
-  readonly request: Buffer;
+  readonly requests: readonly Buffer[];
   readonly connections: number;
   readonly milliseconds: number;
-}): Promise<number> {
-  const deadline = performance.now() + options.milliseconds;
+}): Promise<Load> {
+  const { port, requests, connections, milliseconds } = options;
   const started = performance.now();
-  const answers = await Promise.all(
-    Array.from({ length: options.connections }, async () => drive(options.port, options.request, deadline)),
+  const taken = await Promise.all(
+    Array.from({ length: connections }, async (_, connection) =>
+      drive(port, requests[connection % requests.length] ?? Buffer.alloc(0), started + milliseconds),
+    ),
   );
-  const total = answers.reduce((sum, count) => sum + count, 0);
-  return (total / (performance.now() - started)) * 1000;
+  const seconds = (performance.now() - started) / 1000;
+  const all = Float64Array.from(taken.flat()).sort();
+  return {
+    requestsPerSecond: all.length / seconds,
+    p99Milliseconds: all[Math.floor(all.length * 0.99)] ?? Number.NaN,
+    answers: all.length,
+  };
 }
 
-async function drive(port: number, request: Buffer, deadline: number): Promise<number> {
+/** @returns the milliseconds of each answer */
+async function drive(port: number, request: Buffer, deadline: number): Promise<number[]> {
   return new Promise((resolve, reject) => {
     const socket: Socket = connect(port, '127.0.0.1');
     socket.setNoDelay(true);
-    let answers = 0;
+    const taken: number[] = [];
+    let sentAt = 0;
     let pending: Buffer = Buffer.alloc(0);
     const fail = (error: Error): void => {
       socket.destroy();
       reject(error);
     };
+    const send = (now: number): void => {
+      sentAt = now;
+      socket.write(request);
+    };
     socket.on('error', fail);
-    socket.on('connect', () => socket.write(request));
+    // Without it, a server that closes would leave this waiting for ever.
+    socket.on('close', () => fail(new Error('The connection was closed before its answer')));
+    socket.on('connect', () => send(performance.now()));
     socket.on('data', (chunk: Buffer) => {
       pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
       const end = answerEnd(pending);
       if (end === -1) return;
       if (pending[9] !== 0x32) return fail(new Error(`Not a 2xx answer: ${pending.toString('latin1', 0, 400)}`));
       pending = pending.subarray(end);
-      answers += 1;
-      if (performance.now() < deadline) socket.write(request);
-      else {
-        socket.end();
-        resolve(answers);
-      }
+      const now = performance.now();
+      taken.push(now - sentAt);
+      if (now < deadline) return send(now);
+      socket.end();
+      resolve(taken);
     });
   });
 }

@@ -5,6 +5,7 @@ import { type BenchRow, printRows } from './row.ts';
 const parts: Readonly<Record<string, () => Promise<{ readonly run: Bench }>>> = {
   http: () => import('./http.ts'),
   launch: () => import('./launch.ts'),
+  vault: () => import('./vault.ts'),
   lists: () => import('./lists.ts'),
   start: () => import('./start.ts'),
   redactor: () => import('./redactor.ts'),

@@ -29,6 +29,13 @@ export interface Backend {
   getMany(keys: readonly string[], options: CallOptions): Promise<ReadonlyMap<string, Entry | null | StrongroomError>>;
 
   /**
+   * Which version each key has now, by requests whose answers hold no value: answers are those that `getMany` has, for as many
+   * of the keys as the backend says so much of; the others are left out. What the credential may read and not ask about like
+   * this is `backend_denied`. Not there where the backend has no such question. `currentVersions` reads instead where it has to.
+   */
+  versions?(keys: readonly string[], options: CallOptions): Promise<VersionAnswers>;
+
+  /**
    * Tries the connection, a line for each step, in the order in which they depend on each other; after a failed one the
    * steps that need it are `skipped`. Never throws for what it finds; reads no value that it keeps. A step that outlasts the
    * signal has failed with `deadline_exceeded`.
@@ -59,6 +66,8 @@ export interface Capabilities {
   readonly versions: boolean;
   /** Keys in one request; 1: each is a request of its own. */
   readonly batch: number;
+  /** Keys whose versions are asked for in one request; 1 without it. */
+  readonly versionBatch?: number;
   /** How an entry has fields: of its own, or as members of a JSON text. */
   readonly fields: 'native' | 'json';
   readonly limits: {
@@ -84,7 +93,13 @@ export interface Entry extends Content {
   readonly updatedAt: number | null;
   /** The write that it comes from, where we wrote it. */
   readonly intentId?: string;
+  /** Only where no write of ours ever was: what another program left. Whether its place is marked as ours by now. */
+  readonly found?: { readonly isMarked: boolean };
 }
+
+/** What a key has in place of its entry, where nobody needs that. */
+export type KeyVersion = Pick<Entry, 'version'>;
+export type VersionAnswers = ReadonlyMap<string, KeyVersion | null | StrongroomError>;
 
 export interface CallOptions {
   readonly signal: AbortSignal;
@@ -93,14 +108,14 @@ export interface CallOptions {
 export interface GetOptions extends CallOptions {
   readonly version?: string;
 }
-  /** Only where no write of ours ever was: what another program left. Whether its place is marked as ours by now. */
-  readonly found?: { readonly isMarked: boolean };
 
 export interface ListOptions extends CallOptions {
   /** Of the page before; the backend's own, opaque. */
   readonly cursor?: string;
   /** At most so many items; a page may have fewer, also none, and not be the last. */
   readonly limit: number;
+  /** Also what another program left and isn't marked as ours; without it that is listed where it can't be told apart. */
+  readonly includesFound?: boolean;
 }
 
 export interface ListPage {
@@ -114,8 +129,6 @@ export interface ListItem {
   /** Names of fields, where the listing brings them. */
   readonly fieldNames?: readonly string[];
   readonly updatedAt?: number;
-  /** Also what another program left and isn't marked as ours; without it that is listed where it can't be told apart. */
-  readonly includesFound?: boolean;
 }
 
 /** What must be there for a write to happen; otherwise it is `version_conflict`. Needs the capability `cas`, but for `any`. */

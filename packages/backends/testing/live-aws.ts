@@ -19,7 +19,12 @@ const readPolicy = {
   Statement: [
     {
       Effect: 'Allow',
-      Action: ['secretsmanager:ListSecrets', 'secretsmanager:BatchGetSecretValue', 'secretsmanager:GetSecretValue'],
+      Action: [
+        'secretsmanager:ListSecrets',
+        'secretsmanager:BatchGetSecretValue',
+        'secretsmanager:GetSecretValue',
+        'secretsmanager:DescribeSecret',
+      ],
       Resource: '*',
     },
   ],

@@ -20,6 +20,8 @@ export interface LoopbackVault {
   /** Method and path of each request, in order. */
   readonly requests: string[];
   trouble: Trouble;
+  /** Whether the policy has read on `metadata`. */
+  mayReadMetadata: boolean;
   /** How long each answer takes. */
   delayMilliseconds: number;
   close(): Promise<void>;
@@ -40,6 +42,7 @@ export async function openLoopbackVault(options: LoopbackVaultOptions = {}): Pro
     versions: new Map<string, number>(),
     requests: [] as string[],
     trouble: 'none' as Trouble,
+    mayReadMetadata: true,
     delayMilliseconds: 0,
   };
   const issued = new Set<string>();
@@ -153,12 +156,15 @@ function kv(
       .map((each) => /^[^/]*\/?/.exec(each.slice(folder.length))?.[0] ?? '');
     return keys.length === 0 ? send(404, { errors: [] }) : send(200, { data: { keys: [...new Set(keys)].toSorted() } });
   }
+  if (api === 'metadata' && !state.mayReadMetadata) return send(403, { errors: ['permission denied'] });
   const fields = state.secrets.get(name ?? '');
   if (fields === undefined) return send(404, { errors: [] });
   const version = state.versions.get(name ?? '') ?? 1;
   if (asked !== null && Number(asked) !== version) return send(404, { errors: [] });
   const metadata = { version, created_time: '2020-01-02T03:04:05.678Z', deletion_time: '', destroyed: false };
   if (api === 'data') return send(200, { data: { data: fields, metadata } });
+  if (api === 'metadata')
+    return send(200, { data: { current_version: version, versions: { [version]: metadata }, custom_metadata: null } });
   return send(200, {
     data: { subkeys: Object.fromEntries(Object.keys(fields).map((each) => [each, null])), metadata },
   });

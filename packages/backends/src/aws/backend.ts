@@ -1,6 +1,7 @@
 import {
   BatchGetSecretValueCommand,
   type BatchGetSecretValueResponse,
+  DescribeSecretCommand,
   GetSecretValueCommand,
   ListSecretsCommand,
   type SecretListEntry,
@@ -13,9 +14,11 @@ import type {
   CheckLine,
   Entry,
   GetOptions,
+  KeyVersion,
   ListItem,
   ListOptions,
   ListPage,
+  VersionAnswers,
 } from '../backend.ts';
 import type { Egress } from '../egress/index.ts';
 import { VendorFailure } from '../vendor-failure.ts';
@@ -23,6 +26,7 @@ import { noName } from '../vendor-steps.ts';
 import { capabilities } from './capabilities.ts';
 import { checkAws } from './check.ts';
 import type { AwsClient } from './client.ts';
+import { describedVersion } from './described-version.ts';
 import type { Endpoint } from './endpoint.ts';
 import { checkName, checkVersion, toEntry } from './entries.ts';
 import { type Absence, absenceOf, failureByName, malformed } from './failures.ts';
@@ -44,7 +48,7 @@ const batchesAtOnce = 4;
 const mostListed = 100;
 const currentStage = 'AWSCURRENT';
 
-/** Somebody's secrets in AWS Secrets Manager: GetSecretValue, BatchGetSecretValue and ListSecrets, and nothing else. */
+/** Somebody's secrets in AWS Secrets Manager: GetSecretValue, BatchGetSecretValue, DescribeSecret and ListSecrets, and nothing else. */
 export class AwsBackend implements Backend {
   readonly type = 'aws';
   readonly capabilities = capabilities;
@@ -89,6 +93,13 @@ export class AwsBackend implements Backend {
     return answers;
   }
 
+  async versions(keys: readonly string[], { signal }: CallOptions): Promise<VersionAnswers> {
+    const answers = await mapAtOnce([...new Set(keys)], readsAtOnce, signal, async (key, shared) => {
+      return [key, await answerOrError(() => this.#versionOf(key, shared))] as const;
+    });
+    return new Map(answers);
+  }
+
   async list({ signal, cursor, limit }: ListOptions): Promise<ListPage> {
     const { client, prefix } = this.#parts;
     const command = new ListSecretsCommand({
@@ -127,6 +138,15 @@ export class AwsBackend implements Backend {
 
   async close(): Promise<void> {
     this.#parts.client.close();
+  }
+
+  async #versionOf(key: string, signal: AbortSignal): Promise<KeyVersion | null> {
+    const { client, prefix, versionStage } = this.#parts;
+    const command = new DescribeSecretCommand({ SecretId: checkName(key, prefix) });
+    const answer = await client.send('describing a secret', signal, (sdk, options) => sdk.send(command, options));
+    if (typeof answer === 'string') return nullOrThrow(answer);
+    const version = describedVersion(answer, key, versionStage);
+    return version === 'deleted' ? nullOrThrow(version) : version;
   }
 
   /** What one request says of its keys; none of them where it isn't allowed, so that they are read one by one. */

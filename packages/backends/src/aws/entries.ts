@@ -21,9 +21,13 @@ export function checkName(key: string, prefix: string): string {
   return key;
 }
 
+export function isVersion(text: string): boolean {
+  return versionPattern.test(text);
+}
+
 /** @throws StrongroomError `validation_failed` */
 export function checkVersion(version: string): string {
-  if (versionPattern.test(version)) return version;
+  if (isVersion(version)) return version;
   throw new StrongroomError('validation_failed', { detail: 'A version in AWS is an id of 32 to 64 characters.' });
 }
 

@@ -1,6 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
-import type { Backend, Capabilities, Entry } from '../backend.ts';
+import type { Backend, Entry } from '../backend.ts';
 import type { ConformanceContext, FaultKind } from './context.ts';
 import { assert, describeError } from './failure.ts';
 import type { Trial } from './trial.ts';
@@ -12,6 +12,7 @@ export type Need =
   | 'delete'
   | 'cas'
   | 'versions'
+  | 'asked versions'
   | 'place'
   | 'place.softDelete'
   | 'known keys'
@@ -34,19 +35,17 @@ export interface ConformanceCheck {
 }
 
 /** Why the check can't be tried here; `null` when it can. */
-export function missingNeed(
-  check: ConformanceCheck,
-  context: ConformanceContext,
-  capabilities: Capabilities,
-): string | null {
+export function missingNeed(check: ConformanceCheck, context: ConformanceContext, backend: Abilities): string | null {
   for (const need of check.needs) {
-    const reason = reasonMissing(need, context, capabilities);
+    const reason = reasonMissing(need, context, backend);
     if (reason !== null) return reason;
   }
   return null;
 }
 
-function reasonMissing(need: Need, context: ConformanceContext, capabilities: Capabilities): string | null {
+type Abilities = Pick<Backend, 'capabilities' | 'versions'>;
+
+function reasonMissing(need: Need, context: ConformanceContext, { capabilities, versions }: Abilities): string | null {
   const shapes = context.shapes ?? ['text'];
   const unless = (isThere: boolean, reason: string) => (isThere ? null : reason);
   if (need.startsWith('fault ')) {
@@ -60,6 +59,8 @@ function reasonMissing(need: Need, context: ConformanceContext, capabilities: Ca
     case 'cas':
     case 'versions':
       return unless(capabilities[need as 'list'], `the capability ${need} is not declared`);
+    case 'asked versions':
+      return unless(versions !== undefined, 'it has no question for versions alone');
     case 'place':
       return unless(context.place !== undefined, 'nothing may be written');
     case 'place.softDelete':

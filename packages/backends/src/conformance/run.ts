@@ -62,8 +62,7 @@ type Found = Pick<ConformanceResult, 'outcome' | 'reason'>;
 async function outcomeOf(check: ConformanceCheck, context: ConformanceContext, signal: AbortSignal): Promise<Found> {
   const checkMs = context.sizes?.checkMs ?? defaultCheckMs;
   const trial = new Trial(context, AbortSignal.any([signal, AbortSignal.timeout(checkMs)]));
-  const { capabilities } = await trial.open();
-  const reason = missingNeed(check, context, capabilities);
+  const reason = missingNeed(check, context, await trial.open());
   const found: Found =
     reason === null
       ? await settle(() => within(check.run(trial), checkMs * 1.1))

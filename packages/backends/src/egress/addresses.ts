@@ -147,6 +147,19 @@ const ipv6Networks = compile(ipv6Ranges, 'ipv6');
 export function parseAddress(text: string): Address | null {
   const version = isIP(text);
   if (version === 0 || text.includes('%')) return null;
+  let address = readAddresses.get(text);
+  if (address !== undefined) return address;
+  address = readAddress(text, version);
+  if (readAddresses.size >= maxReadAddresses) readAddresses.clear();
+  readAddresses.set(text, address);
+  return address;
+}
+
+/** What was read before: an address is what it is, and each request to one asks again. */
+const readAddresses = new Map<string, Address>();
+const maxReadAddresses = 1000;
+
+function readAddress(text: string, version: number): Address {
   const family = version === 4 ? 'ipv4' : 'ipv6';
   const canonical = new SocketAddress({ address: text, family }).address;
   const networks = family === 'ipv4' ? ipv4Networks : ipv6Networks;

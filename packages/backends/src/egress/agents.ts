@@ -49,7 +49,9 @@ export class AgentPool {
     const { url, method, headers, body } = request;
     try {
       const agent = await this.#agent(rules);
-      agent.dispatch({ origin: new URL(url.href).origin, path: url.path, method: method, headers, body }, collector);
+      // What is before the path of a URL in its one spelling.
+      const origin = url.href.slice(0, -url.path.length);
+      agent.dispatch({ origin, path: url.path, method, headers, body }, collector);
     } catch (error) {
       collector.fail(error);
     }

@@ -18,6 +18,8 @@ export interface EgressResponse {
   json(): unknown;
 }
 
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** Collects one answer under its caps. Every error that leaves is ours. */
 export class ResponseCollector implements Dispatcher.DispatchHandler {
   readonly done: Promise<EgressResponse>;
@@ -72,9 +74,7 @@ export class ResponseCollector implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    const whole = Buffer.concat(this.#chunks);
-    const body = SecretValue.fromBytes(whole);
-    whole.fill(0);
+    const body = bodyOf(this.#chunks);
     this.#forget();
     const answer: EgressResponse = {
       status: this.#status,
@@ -135,12 +135,24 @@ export class ResponseCollector implements Dispatcher.DispatchHandler {
   #parse(body: SecretValue): unknown {
     const bytes = body.reveal();
     try {
-      return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
+      return JSON.parse(strictUtf8.decode(bytes)) as unknown;
     } catch {
       // The parser quotes its input.
       throw this.#malformed('did not answer with JSON');
     } finally {
       bytes.fill(0);
     }
+  }
+}
+
+/** A copy; the chunks stay as they are. */
+function bodyOf(chunks: readonly Buffer[]): SecretValue {
+  const [only] = chunks;
+  if (only !== undefined && chunks.length === 1) return SecretValue.fromBytes(only);
+  const whole = Buffer.concat(chunks);
+  try {
+    return SecretValue.fromBytes(whole);
+  } finally {
+    whole.fill(0);
   }
 }

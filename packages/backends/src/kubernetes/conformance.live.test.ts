@@ -53,7 +53,7 @@ function context(settings: Partial<ManagedKubernetesSettings>): ConformanceConte
 }
 
 const kinds = Object.keys(keyKinds) as KeyKind[];
-const never = checksNeeding('versions', 'existing keys', 'place.softDelete', 'fault sealed');
+const never = checksNeeding('versions', 'asked versions', 'existing keys', 'place.softDelete', 'fault sealed');
 
 describeConformance(
   'Kubernetes, an object for each key',

@@ -8,6 +8,7 @@ import type {
   GetOptions,
   ListOptions,
   ListPage,
+  VersionAnswers,
 } from '../backend.ts';
 import { trySteps } from '../check-steps.ts';
 import { engineSteps, serverSteps } from './check.ts';
@@ -44,6 +45,10 @@ export class VaultBackend implements Backend {
     { signal }: CallOptions,
   ): Promise<ReadonlyMap<string, Entry | null | StrongroomError>> {
     return this.#parts.layout.getMany(keys, this.#start(signal));
+  }
+
+  async versions(keys: readonly string[], { signal }: CallOptions): Promise<VersionAnswers> {
+    return this.#parts.layout.versions(keys, this.#start(signal));
   }
 
   async list({ signal, cursor, limit }: ListOptions): Promise<ListPage> {

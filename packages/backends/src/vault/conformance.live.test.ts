@@ -84,7 +84,7 @@ describeConformance(
     keyKinds: allButPercent,
     shapes: ['text'],
   }),
-  { expectedSkips: [...notTried, 'get-fields', 'get-soft-deleted', ...ofVersions] },
+  { expectedSkips: [...notTried, 'get-fields', 'get-soft-deleted', 'versions-soft-deleted', ...ofVersions] },
 );
 
 describe('what Vault’s own record says of all this', () => {

@@ -44,6 +44,7 @@ const maxRetryAfterSeconds = 3600;
  */
 export class VaultConnection {
   readonly #target: VaultTarget;
+  readonly #base: string;
   readonly #egress: Egress;
   readonly #methods: ReadonlySet<VaultMethod>;
 
@@ -54,6 +55,7 @@ export class VaultConnection {
   constructor(target: VaultTarget, egress: Egress, methods: readonly VaultMethod[]) {
     if (target.namespace !== undefined) checkVaultSegments(target.namespace, 'namespace');
     this.#target = target;
+    this.#base = `${target.address.replace(/\/$/, '')}/v1/`;
     this.#egress = egress;
     this.#methods = new Set(methods);
   }
@@ -114,7 +116,7 @@ export class VaultConnection {
 
   #url(path: string): string {
     const encoded = path.split('/').map(encodeURIComponent).join('/');
-    const url = `${this.#target.address.replace(/\/$/, '')}/v1/${encoded}`;
+    const url = `${this.#base}${encoded}`;
     if (url.length > maxUrlLength)
       throw new StrongroomError('validation_failed', { detail: 'The path in Vault is too long for a URL.' });
     return url;

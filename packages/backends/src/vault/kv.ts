@@ -14,6 +14,16 @@ export type SecretState =
   | ({ readonly kind: 'deleted' } & SecretMetadata)
   | { readonly kind: 'absent' };
 
+/** {@link SecretState} without what the secret holds. */
+export type VersionState =
+  | { readonly kind: 'present' | 'deleted'; readonly version: number }
+  | { readonly kind: 'absent' };
+
+export type FieldsState =
+  | { readonly kind: 'present'; readonly names: readonly string[]; readonly version: number }
+  | { readonly kind: 'deleted' }
+  | { readonly kind: 'absent' };
+
 export interface SecretMetadata {
   readonly version: number;
   /** RFC 3339, nanoseconds; Vault's own text. */
@@ -65,8 +75,39 @@ export class KvReader {
     return { kind: 'present', data: content, ...metadata };
   }
 
-  /** Names of a secret's fields, without a value; `null` when it isn't there or its version was deleted. */
-  async readFieldNames(path: string, call: VaultCall): Promise<string[] | null> {
+  /**
+   * The current version, without a value (https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-metadata).
+   * Needs read on `metadata`, which who may read `data` need not have.
+   */
+  async readVersion(path: string, call: VaultCall): Promise<VersionState> {
+    const about = `asking for the version, which needs read on ${this.mount}/metadata`;
+    const request = { about, answers: [404], maxBytes: maxSecretBytes };
+    const answer = await this.client.send('GET', this.path('metadata', path), request, call);
+    const data = own(answer.body, 'data');
+    if (answer.status === 404) {
+      if (data !== undefined) throw malformed(about);
+      await this.#assertAbsence(answer, about, call);
+      return { kind: 'absent' };
+    }
+    const version = own(data, 'current_version');
+    const versions = own(data, 'versions');
+    if (!Number.isSafeInteger(version) || !isObject(versions)) {
+      await this.assertVersion2(call);
+      throw malformed(about);
+    }
+    // Metadata alone was written: there was never a version.
+    if (version === 0) return { kind: 'absent' };
+    const current = Object.hasOwn(versions, String(version)) ? versions[String(version)] : undefined;
+    const [deletionTime, isDestroyed] = [own(current, 'deletion_time'), own(current, 'destroyed')];
+    if (typeof deletionTime !== 'string' || typeof isDestroyed !== 'boolean') throw malformed(about);
+    // A time to come is that of a version with an end (`delete_version_after`). Vault says its own to the second.
+    const now = (answer.serverTime ?? Date.now()) + 999;
+    const isDeleted = deletionTime !== '' && Date.parse(deletionTime) <= now;
+    return { kind: isDestroyed || isDeleted ? 'deleted' : 'present', version: version as number };
+  }
+
+  /** Names of a secret's fields, without a value; none when it isn't there or its version was deleted. */
+  async readFieldNames(path: string, call: VaultCall): Promise<FieldsState> {
     const about = `listing the fields, which needs read on ${this.mount}/subkeys`;
     const answer = await this.client.send(
       'GET',
@@ -76,12 +117,14 @@ export class KvReader {
     );
     const data = own(answer.body, 'data');
     if (answer.status === 404) {
-      if (data === undefined) await this.#assertAbsence(answer, about, call);
-      return null;
+      if (data !== undefined) return { kind: 'deleted' };
+      await this.#assertAbsence(answer, about, call);
+      return { kind: 'absent' };
     }
     const subkeys = own(data, 'subkeys');
-    if (!isObject(subkeys)) throw malformed(about);
-    return Object.keys(subkeys);
+    const metadata = readMetadata(own(data, 'metadata'));
+    if (!isObject(subkeys) || metadata === null) throw malformed(about);
+    return { kind: 'present', names: Object.keys(subkeys), version: metadata.version };
   }
 
   /** Names in a folder, sorted by code unit; those of folders end in `/`. None when it isn't there. */

@@ -26,7 +26,7 @@ export const capabilities: Capabilities = {
 };
 
 /** All keys are fields of one secret: one request has them all, and they share its version. */
-const fieldsCapabilities: Capabilities = { ...capabilities, versions: false, batch: 1000 };
+const fieldsCapabilities: Capabilities = { ...capabilities, versions: false, batch: 1000, versionBatch: 1000 };
 
 export interface VaultAccess extends VaultTarget {
   readonly authentication: VaultAuthentication;

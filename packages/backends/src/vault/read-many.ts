@@ -1,7 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
 import pLimit from 'p-limit';
-import type { Entry } from '../backend.ts';
 import type { VaultCall } from './client.ts';
 
 export const readsAtOnce = 16;
@@ -17,12 +16,12 @@ const ofOneKey: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Reads keys one by one, some at once. What fails for all of them ends the rest. */
-export async function readMany(
+export async function readMany<Answer>(
   keys: readonly string[],
   call: VaultCall,
-  read: (key: string, call: VaultCall) => Promise<Entry | null>,
-): Promise<Map<string, Entry | null | StrongroomError>> {
-  const answer = async (key: string, shared: VaultCall): Promise<Entry | null | StrongroomError> => {
+  read: (key: string, call: VaultCall) => Promise<Answer>,
+): Promise<Map<string, Answer | StrongroomError>> {
+  const answer = async (key: string, shared: VaultCall): Promise<Answer | StrongroomError> => {
     try {
       return await read(key, shared);
     } catch (error) {
@@ -44,6 +43,9 @@ export async function mapAtOnce<Item, Result>(
   call: VaultCall,
   run: (item: Item, call: VaultCall) => Promise<Result>,
 ): Promise<Result[]> {
+  const [only] = items;
+  // The usual call: there is no rest to end.
+  if (only !== undefined && items.length === 1) return [await run(only, call)];
   const limit = pLimit(readsAtOnce);
   const stop = new AbortController();
   // One mark for all: many refused keys are one more log-in.

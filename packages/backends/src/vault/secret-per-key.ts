@@ -1,5 +1,5 @@
 import { StrongroomError } from '@strongroom/contract/core';
-import type { Entry, ListPage } from '../backend.ts';
+import type { Entry, KeyVersion, ListPage, VersionAnswers } from '../backend.ts';
 import type { VaultCall } from './client.ts';
 import { checkPathKey, checkVersion, deletedVersion, secretEntry } from './entries.ts';
 import { FolderWalk } from './folder-walk.ts';
@@ -29,6 +29,15 @@ export class SecretPerKeyLayout implements Layout {
 
   async getMany(keys: readonly string[], call: VaultCall): Promise<Map<string, Entry | null | StrongroomError>> {
     return readMany(keys, call, (key, shared) => this.get(key, undefined, shared));
+  }
+
+  async versions(keys: readonly string[], call: VaultCall): Promise<VersionAnswers> {
+    return readMany(keys, call, async (key, shared): Promise<KeyVersion | null> => {
+      const state = await this.#kv.readVersion(this.#path(checkPathKey(key)), shared);
+      if (state.kind === 'absent') return null;
+      if (state.kind === 'deleted') throw deletedVersion();
+      return { version: String(state.version) };
+    });
   }
 
   async list(cursor: string | undefined, limit: number, call: VaultCall): Promise<ListPage> {

@@ -1,6 +1,6 @@
 import type { Backend, CallOptions } from '../backend.ts';
 
-export type BackendMethod = 'get' | 'getMany' | 'check' | 'list' | 'put' | 'delete';
+export type BackendMethod = 'get' | 'getMany' | 'versions' | 'check' | 'list' | 'put' | 'delete';
 
 export interface BackendCall {
   readonly method: BackendMethod;
@@ -25,9 +25,15 @@ export function intercept(backend: Backend, around: Around): Backend {
     options: O,
     run: (options: O) => Promise<T>,
   ): Promise<T> => around({ method, keys }, (signal) => run({ ...options, signal }), options.signal);
+  const versions = backend.versions?.bind(backend);
   return {
     type: backend.type,
     capabilities: backend.capabilities,
+    ...(versions === undefined
+      ? {}
+      : {
+          versions: (keys, options) => call('versions', keys, options, (changed) => versions(keys, changed)),
+        }),
     get: (key, options) => call('get', [key], options, (changed) => backend.get(key, changed)),
     getMany: (keys, options) => call('getMany', keys, options, (changed) => backend.getMany(keys, changed)),
     check: (options) => call('check', [], options, (changed) => backend.check(changed)),

@@ -1,7 +1,7 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
 import pLimit from 'p-limit';
-import type { Backend, CheckLine, Entry } from '../backend.ts';
+import type { Backend, CheckLine } from '../backend.ts';
 import { type Deadline, deadlineExceeded, pause, untilAborted, withDeadline } from './deadline.ts';
 import { type BackendMethod, intercept } from './intercept.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -28,7 +28,7 @@ const transient: ReadonlySet<ErrorCode> = new Set(['backend_throttled', 'backend
 /** Milliseconds after the deadline within which a tried connection can still say where it stood. */
 const checkGraceMs = 500;
 /** Trying these again changes nothing. */
-const idempotent: ReadonlySet<BackendMethod> = new Set(['get', 'getMany', 'list']);
+const idempotent: ReadonlySet<BackendMethod> = new Set(['get', 'getMany', 'versions', 'list']);
 
 /**
  * Keeps a backend from being overrun, and its callers from waiting without end:
@@ -66,8 +66,31 @@ export function limited(backend: Backend, options: LimitedOptions = {}): Backend
   const limitedCalls = intercept(backend, ({ method }, run, signal) =>
     withDeadline(signal, deadlineMs, (deadline) => request(method, () => run(deadline.signal), deadline)),
   );
+  const manyRequests = <Answer>(
+    method: BackendMethod,
+    keys: readonly string[],
+    batch: number,
+    signal: AbortSignal,
+    ask: (chunk: readonly string[], signal: AbortSignal) => Promise<ReadonlyMap<string, Answer>>,
+  ): Promise<Map<string, Answer | StrongroomError>> =>
+    withDeadline(signal, deadlineMs, async (deadline) => {
+      const chunks = chunksOf([...new Set(keys)], batch);
+      const outcomes = await Promise.allSettled(
+        chunks.map((chunk) => request(method, () => ask(chunk, deadline.signal), deadline)),
+      );
+      return merged(chunks, outcomes);
+    });
+  const versions = backend.versions?.bind(backend);
   return {
     ...limitedCalls,
+    ...(versions === undefined
+      ? {}
+      : {
+          versions: (keys, { signal }) =>
+            manyRequests('versions', keys, backend.capabilities.versionBatch ?? 1, signal, (chunk, within) =>
+              versions(chunk, { signal: within }),
+            ),
+        }),
     check: ({ signal }) =>
       withDeadline(signal, deadlineMs, (deadline) =>
         linesInTime(
@@ -76,12 +99,9 @@ export function limited(backend: Backend, options: LimitedOptions = {}): Backend
         ),
       ),
     getMany: (keys, { signal }) =>
-      withDeadline(signal, deadlineMs, async (deadline) => {
-        const chunks = chunksOf([...new Set(keys)], backend.capabilities.batch);
-        const ask = (chunk: readonly string[]) => () => backend.getMany(chunk, { signal: deadline.signal });
-        const outcomes = await Promise.allSettled(chunks.map((chunk) => request('getMany', ask(chunk), deadline)));
-        return merged(chunks, outcomes);
-      }),
+      manyRequests('getMany', keys, backend.capabilities.batch, signal, (chunk, within) =>
+        backend.getMany(chunk, { signal: within }),
+      ),
   };
 }
 
@@ -119,13 +139,11 @@ function chunksOf(keys: readonly string[], size: number): string[][] {
   return chunks;
 }
 
-type Answers = ReadonlyMap<string, Entry | null | StrongroomError>;
-
-function merged(
+function merged<Answer>(
   chunks: readonly (readonly string[])[],
-  outcomes: readonly PromiseSettledResult<Answers>[],
-): Map<string, Entry | null | StrongroomError> {
-  const answers = new Map<string, Entry | null | StrongroomError>();
+  outcomes: readonly PromiseSettledResult<ReadonlyMap<string, Answer>>[],
+): Map<string, Answer | StrongroomError> {
+  const answers = new Map<string, Answer | StrongroomError>();
   const failures: unknown[] = [];
   for (const [index, outcome] of outcomes.entries()) {
     if (outcome.status === 'fulfilled') {

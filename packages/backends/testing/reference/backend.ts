@@ -57,6 +57,19 @@ export function openReferenceBackend(port: number, token: string, capabilities =
       }
       return answers;
     },
+    async versions(keys, { signal }) {
+      const distinct = [...new Set(keys)];
+      const good = distinct.filter((key) => problemOf(key) === null);
+      const { versions } = await call('/versions', { keys: good }, signal);
+      const known = new Map(versions as [string, string | null][]);
+      return new Map(
+        distinct.map((key) => {
+          const version = known.get(key) ?? null;
+          if (version === 'deleted') return [key, new StrongroomError('backend_deleted')] as const;
+          return [key, problemOf(key) ?? (version === null ? null : { version })] as const;
+        }),
+      );
+    },
     check: ({ signal }) => checkLines(() => call('/health', {}, signal)),
     async list({ signal, cursor, limit, includesFound = false }) {
       needs('list');

@@ -1,6 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import { SecretValue } from '@strongroom/crypto';
-import type { Backend, Entry, GetOptions } from '../../src/backend.ts';
+import type { Backend, Entry, GetOptions, KeyVersion } from '../../src/backend.ts';
 import { fieldPairs } from '../../src/conformance/content.ts';
 import type { Defect } from './defects.ts';
 
@@ -174,6 +174,63 @@ export const readDefects: readonly Defect[] = [
     }),
   },
   {
+    title: 'the version that is told is one too old',
+    caughtBy: {
+      'versions-agree': 'not what get reads',
+      'versions-fresh': 'not what get reads',
+      'versions-bad-name-alone': 'not what get reads',
+    },
+    plant: (backend) =>
+      telling(backend, (version) => ({ version: version === null ? null : String(Number(version) - 1) })),
+  },
+  {
+    title: 'a version is kept',
+    caughtBy: { 'versions-fresh': 'not what get reads' },
+    plant: (backend) => {
+      const kept = new Map<string, string | null>();
+      return telling(backend, (version, key) => {
+        if (!kept.has(key)) kept.set(key, version);
+        return { version: kept.get(key) ?? null };
+      });
+    },
+  },
+  {
+    title: 'the value comes with the version',
+    caughtBy: { 'versions-hold-no-value': 'more than the version' },
+    plant: (backend) => telling(backend, (version) => ({ version, value: SecretValue.fromText('') })),
+  },
+  {
+    title: 'every key has a version',
+    caughtBy: {
+      'versions-agree': 'nobody wrote',
+      'versions-fresh': 'deleted still has',
+      'versions-soft-deleted': 'not backend_deleted',
+      'versions-bad-name-alone': 'name that is none',
+    },
+    plant: (backend) => ({
+      ...backend,
+      async versions(keys, options) {
+        const answers = await backend.versions?.(keys, options);
+        return new Map(keys.map((key) => [key, versionIn(answers?.get(key)) ?? { version: '1' }] as const));
+      },
+    }),
+  },
+  {
+    title: 'an outage is no version',
+    caughtBy: { 'versions-outage': 'it did not throw' },
+    plant: (backend) => ({
+      ...backend,
+      async versions(keys, options) {
+        try {
+          return (await backend.versions?.(keys, options)) ?? new Map();
+        } catch (error) {
+          if (error instanceof StrongroomError) return new Map(keys.map((key) => [key, null] as const));
+          throw error;
+        }
+      },
+    }),
+  },
+  {
     title: 'getMany drops a key of a batch',
     caughtBy: { 'get-many-every-key': 'have no answer', 'get-many-agrees': 'no answer' },
     plant: (backend) => answering(backend, (answers) => new Map([...answers].slice(0, -1))),
@@ -252,6 +309,26 @@ function readingText(backend: Backend, change: (text: string) => string): Backen
   return reading(backend, (entry) =>
     entry.shape === 'text' ? withBytes(entry, Buffer.from(change(entry.value.revealText()))) : entry,
   );
+}
+
+/** Changes each version that is told without a value. */
+function telling(backend: Backend, change: (version: string | null, key: string) => KeyVersion): Backend {
+  return {
+    ...backend,
+    async versions(keys, options) {
+      const answers = (await backend.versions?.(keys, options)) ?? new Map();
+      return new Map(
+        [...answers].map(([key, answer]) => {
+          const told = versionIn(answer);
+          return [key, told === undefined ? answer : change(told.version, key)] as const;
+        }),
+      );
+    },
+  };
+}
+
+function versionIn(answer: KeyVersion | null | undefined | StrongroomError): KeyVersion | undefined {
+  return answer === null || answer instanceof StrongroomError ? undefined : answer;
 }
 
 type Answers = Awaited<ReturnType<Backend['getMany']>>;

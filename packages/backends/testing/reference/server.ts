@@ -132,6 +132,8 @@ export class ReferenceServer {
         return { entry: this.#read(key, body.version ?? null) };
       case '/get-many':
         return { entries: (body.keys ?? []).map((one) => [one, this.#read(one, null)]) };
+      case '/versions':
+        return { versions: (body.keys ?? []).map((one) => [one, versionOf(this.#read(one, null))]) };
       case '/list': {
         const limit = Math.min(body.limit ?? pageSize, pageSize);
         const keys = this.store.list(body.after ?? null, limit + 1, body.includesFound === true);
@@ -148,4 +150,8 @@ export class ReferenceServer {
         return { isHealthy: true };
     }
   }
+}
+
+function versionOf(entry: StoredEntry | 'deleted' | null): string | null {
+  return entry === null || entry === 'deleted' ? entry : entry.version;
 }

@@ -9,8 +9,10 @@ import type { LoadBackend } from './load-backend.ts';
 import { type BoundProfile, requireProfile } from './profiles/bound-profile.ts';
 import { withinPrefix } from './within-prefix.ts';
 
-const integrationById = hotStatement<IntegrationRow>('integrations.byId', (db) =>
-  db.selectFrom('integrations').selectAll().where('id', '=', '').compile(),
+const integrationById = hotStatement<IntegrationRow>(
+  'integrations.byId',
+  (db) => db.selectFrom('integrations').selectAll().where('id', '=', '').compile(),
+  { isRemembered: true },
 );
 
 export interface OpenedBackendsParts {
@@ -60,7 +62,7 @@ export class OpenedBackends {
   /** {@link open}, with the revision that it is opened at: together with the id it names a state of the source. */
   async openAt(sourceId: string): Promise<{ readonly backend: Backend; readonly row: IntegrationRow }> {
     if (this.#isClosed) throw new StrongroomError('shutting_down');
-    const { row, owner, profile } = await this.#read(sourceId);
+    const { row, profile } = await this.#read(sourceId);
     const state = `${row.revision} ${profile?.id ?? ''} ${profile?.revision ?? ''} ${profile?.prefix ?? ''}`;
     const known = this.#opened.get(sourceId);
     if (known?.state === state) {
@@ -68,8 +70,7 @@ export class OpenedBackends {
       this.#opened.set(sourceId, known);
       return { backend: await known.backend, row };
     }
-    const credential = (name: string): Promise<SecretValue> => this.#parts.credentials.open(owner, name);
-    const opened = { state, backend: this.#openLimited(row.type, owner.settings, credential, profile) };
+    const opened = { state, backend: this.#openLimited(row, profile) };
     this.forget(sourceId);
     this.#opened.set(sourceId, opened);
     const [oldest] = this.#opened.keys();
@@ -84,8 +85,8 @@ export class OpenedBackends {
 
   /** Another one than {@link open} gives, set up alike; the caller closes it. @throws StrongroomError `not_found` */
   async openAnother(sourceId: string): Promise<Backend> {
-    const { row, owner, profile } = await this.#read(sourceId);
-    return this.#openLimited(row.type, owner.settings, (name) => this.#parts.credentials.open(owner, name), profile);
+    const { row, profile } = await this.#read(sourceId);
+    return this.#openLimited(row, profile);
   }
 
   async #read(sourceId: string) {
@@ -94,14 +95,18 @@ export class OpenedBackends {
       this.forget(sourceId);
       throw new StrongroomError('not_found');
     }
-    const owner = { id: row.id, scopeId: row.scope_id, type: row.type, settings: storedSettings(row.settings) };
-    const profile = row.profile_id === null ? null : await requireProfile(this.#parts.store, owner, row.profile_id);
-    return { row, owner, profile };
+    const { profile_id: profileId } = row;
+    const profile = profileId === null ? null : await requireProfile(this.#parts.store, ownerOf(row), profileId);
+    return { row, profile };
   }
 
-  async #openLimited(...parts: Parameters<OpenedBackends['openWith']>): Promise<Backend> {
-    const [{ limited, traced }, backend] = await Promise.all([import('@strongroom/backends'), this.openWith(...parts)]);
-    const { onCall } = this.#parts;
+  async #openLimited(row: IntegrationRow, profile: BoundProfile | null): Promise<Backend> {
+    const { credentials, onCall } = this.#parts;
+    const owner = ownerOf(row);
+    const [{ limited, traced }, backend] = await Promise.all([
+      import('@strongroom/backends'),
+      this.openWith(row.type, owner.settings, (name) => credentials.open(owner, name), profile),
+    ]);
     return limited(onCall === undefined ? backend : traced(backend, onCall), { deadlineMs: callMilliseconds });
   }
 
@@ -144,6 +149,10 @@ export class OpenedBackends {
     this.#lingering.clear();
     await Promise.all(all.map(end));
   }
+}
+
+function ownerOf(row: IntegrationRow) {
+  return { id: row.id, scopeId: row.scope_id, type: row.type, settings: storedSettings(row.settings) };
 }
 
 /** The identity that the server has where it runs. Only what names a profile that is bound to its scope gets here. */

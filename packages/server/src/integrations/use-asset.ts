@@ -16,23 +16,26 @@ export interface UsedIntegration {
 type RowWithAssignment = IntegrationRow & { readonly mine: number };
 
 /** Domain, scope of the integration, folded name → the integration, and whether it is assigned to the domain. */
-const integrationByName = hotStatement<RowWithAssignment>('integrations.byName', (db) =>
-  db
-    .selectFrom('integrations')
-    .selectAll('integrations')
-    .select((column) => [
-      column
-        .selectFrom('integration_assignments')
-        .select((inner) => inner.fn.countAll<number>().as('count'))
-        .whereRef('integration_assignments.source_id', '=', 'integrations.id')
-        .where('integration_assignments.scope_id', '=', '')
-        .$asScalar()
-        .$notNull()
-        .as('mine'),
-    ])
-    .where('integrations.scope_id', '=', '')
-    .where('integrations.folded_name', '=', '')
-    .compile(),
+const integrationByName = hotStatement<RowWithAssignment>(
+  'integrations.byName',
+  (db) =>
+    db
+      .selectFrom('integrations')
+      .selectAll('integrations')
+      .select((column) => [
+        column
+          .selectFrom('integration_assignments')
+          .select((inner) => inner.fn.countAll<number>().as('count'))
+          .whereRef('integration_assignments.source_id', '=', 'integrations.id')
+          .where('integration_assignments.scope_id', '=', '')
+          .$asScalar()
+          .$notNull()
+          .as('mine'),
+      ])
+      .where('integrations.scope_id', '=', '')
+      .where('integrations.folded_name', '=', '')
+      .compile(),
+  { isRemembered: true },
 );
 
 /**

@@ -343,12 +343,42 @@ describe('drift of keys of integrations', () => {
     first.versions.delete('app/db');
     await versions.round(never, -1);
     expect(await drifted(everywhere.DB)).toEqual([]);
+    expect(await refreshes(1)).toMatchObject([{ because: ['drift'] }]);
+  });
+
+  it('reads no value for it, but where versions may not be asked for: then it is on record that it does', async () => {
+    const worker = await test.createServiceAccount('finance', freshName(), { preset: 'MEMBER', grants: ['RESOLVE'] });
+    await deliver(worker, everywhere.DB);
+    const versions = new SourceVersions(test.server.store, test.server.services.backends);
+    const askedIn = async (): Promise<readonly string[]> => {
+      const before = first.requests.length;
+      await versions.round(never, -1);
+      return first.requests.slice(before).filter((request) => request.includes('app/db'));
+    };
+    expect(await askedIn()).toEqual(['GET secret/metadata/app/db']);
+    expect(await refreshes(1)).toMatchObject([{ because: ['drift'] }]);
+    first.mayReadMetadata = false;
+    first.versions.set('app/db', 7);
+    try {
+      expect(await askedIn()).toEqual(['GET secret/metadata/app/db', 'GET secret/data/app/db']);
+      const [found] = await drifted(everywhere.DB);
+      expect(found?.currentVersion).toBe('7');
+      const [read, asked] = await refreshes(2);
+      expect(read).toMatchObject({ because: ['drift', 'value-read'], detail: { keys: expect.any(Number) } });
+      expect(asked).toMatchObject({ because: ['drift'] });
+    } finally {
+      first.mayReadMetadata = true;
+      first.versions.delete('app/db');
+    }
+  });
+
+  async function refreshes(limit: number): Promise<readonly { because: string[]; detail: object }[]> {
     const { items } = await test.call<{ items: { because: string[]; detail: object }[] }>(
       'GET',
-      '/v1/audit?action=integration.refresh&limit=1',
+      `/v1/audit?action=integration.refresh&limit=${limit}`,
     );
-    expect(items).toMatchObject([{ because: ['drift'] }]);
-  });
+    return items;
+  }
 
   async function deliver(worker: TestUser, reference: string): Promise<void> {
     const { id } = await test.call<{ id: string }>('POST', `${base}/launches`, {

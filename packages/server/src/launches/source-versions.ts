@@ -1,5 +1,5 @@
 import { StrongroomError } from '@strongroom/contract';
-import type { Backend } from '@strongroom/backends';
+import type { VersionAnswers } from '@strongroom/backends';
 import type { OpenedBackends } from '../integrations/opened-backends.ts';
 import type { Store } from '../store/store.ts';
 import type { HeldKey } from './queries.ts';
@@ -14,8 +14,8 @@ const sourcesAtOnce = 4;
 
 /**
  * Learns which versions backends of integrations have of the keys that something running got, for drift. Nothing else is asked
- * for, within a budget. A backend has no way to ask for a version alone, so values are read: on record before, and destroyed
- * at once.
+ * for, within a budget. No value is read where the backend can say a version without it; else the reading is on record before,
+ * and the values are destroyed at once.
  */
 export class SourceVersions {
   readonly #store: Store;
@@ -40,6 +40,14 @@ export class SourceVersions {
   async #ask(held: readonly HeldKey[], signal: AbortSignal): Promise<void> {
     const [first] = held;
     if (first === undefined) return;
+    await this.#record(first, ['drift'], { keys: held.length });
+    const keys = held.map(({ key }) => key);
+    const bounded = AbortSignal.any([signal, AbortSignal.timeout(askMilliseconds)]);
+    const observed = await this.#versionsOf(first, keys, bounded);
+    if (!signal.aborted) await this.#store.execute('launches.observed', observed);
+  }
+
+  async #record(of: HeldKey, because: readonly string[], detail: { readonly keys: number }): Promise<void> {
     await this.#store.execute('access.record', undefined, {
       audit: [
         {
@@ -47,23 +55,27 @@ export class SourceVersions {
           principalName: 'system',
           action: 'integration.refresh',
           outcome: 'allowed',
-          scope: { id: first.scope_id, name: first.scope_name },
-          object: { type: 'integration', id: first.source_id, name: first.source_name },
-          because: ['drift'],
-          detail: { keys: held.length },
+          scope: { id: of.scope_id, name: of.scope_name },
+          object: { type: 'integration', id: of.source_id, name: of.source_name },
+          because,
+          detail,
         },
       ],
     });
-    const keys = held.map(({ key }) => key);
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(askMilliseconds)]);
-    const observed = await this.#versionsOf(first.source_id, keys, bounded);
-    if (!signal.aborted) await this.#store.execute('launches.observed', observed);
   }
 
-  async #versionsOf(sourceId: string, keys: readonly string[], signal: AbortSignal): Promise<Observed> {
-    let answers: Awaited<ReturnType<Backend['getMany']>>;
+  async #versionsOf(of: HeldKey, keys: readonly string[], signal: AbortSignal): Promise<Observed> {
+    const { source_id: sourceId } = of;
+    let answers: VersionAnswers;
     try {
-      answers = await (await this.#backends.open(sourceId)).getMany(keys, { signal });
+      const [{ currentVersions }, backend] = await Promise.all([
+        import('@strongroom/backends'),
+        this.#backends.open(sourceId),
+      ]);
+      answers = await currentVersions(backend, keys, {
+        signal,
+        beforeReading: (unanswered) => this.#record(of, ['drift', 'value-read'], { keys: unanswered.length }),
+      });
     } catch (error) {
       const code = codeOf(error);
       return { sourceId, found: [], failed: keys.map((key) => ({ key, code })) };
@@ -77,10 +89,7 @@ export class SourceVersions {
       else if (answer instanceof StrongroomError) {
         if (answer.code === 'backend_deleted') found.push({ key, version: null, isAbsent: true });
         else failed.push({ key, code: answer.code });
-      } else {
-        answer.value.destroy();
-        found.push({ key, version: answer.version, isAbsent: false });
-      }
+      } else found.push({ key, version: answer.version, isAbsent: false });
     }
     return { sourceId, found, failed };
   }

@@ -1,4 +1,5 @@
 import type { ConformanceCheck } from '../check.ts';
+import { askedVersionChecks } from './asked-versions.ts';
 import { basicChecks } from './basics.ts';
 import { deletingChecks } from './deleting.ts';
 import { expectationChecks } from './expectations.ts';
@@ -19,6 +20,7 @@ export const conformanceChecks: readonly ConformanceCheck[] = [
   ...basicChecks,
   ...readingChecks,
   ...versionChecks,
+  ...askedVersionChecks,
   ...manyChecks,
   ...nameChecks,
   ...listingChecks,

@@ -18,15 +18,18 @@ const profileByName = hotStatement<BoundProfile>('integrations.profileByName', (
     .compile(),
 );
 
-const profileById = hotStatement<BoundProfile>('integrations.profileById', (db) =>
-  db
-    .selectFrom('profile_bindings')
-    .innerJoin('profiles', 'profiles.id', 'profile_bindings.profile_id')
-    .selectAll('profiles')
-    .select('profile_bindings.prefix')
-    .where('profile_bindings.scope_id', '=', '')
-    .where('profiles.id', '=', '')
-    .compile(),
+const profileById = hotStatement<BoundProfile>(
+  'integrations.profileById',
+  (db) =>
+    db
+      .selectFrom('profile_bindings')
+      .innerJoin('profiles', 'profiles.id', 'profile_bindings.profile_id')
+      .selectAll('profiles')
+      .select('profile_bindings.prefix')
+      .where('profile_bindings.scope_id', '=', '')
+      .where('profiles.id', '=', '')
+      .compile(),
+  { isRemembered: true },
 );
 
 /** What an integration takes its identity from. */

@@ -1,0 +1,142 @@
+// Against HashiCorp Vault on the same machine, in interleaved rounds: a managed secret resolved with durable audit, and a read
+// through us, each as a share of what Vault does when it is asked straight, with its file audit device on.
+import { isMissing } from '../servers/live-server.ts';
+import { startVault, type Vault, vault } from '../servers/vault.ts';
+import { type Load, load, requestBytes } from './load.ts';
+import { domain, type MeasuredStrongroom, processorMilliseconds, startStrongroom } from './measured-server.ts';
+import { median } from './report.ts';
+import type { BenchRow } from './row.ts';
+
+const rounds = 7;
+const roundMilliseconds = 2000;
+const warmUpRounds = 4;
+const connections = 32;
+const value = 'a-password-of-some-length';
+/** Each connection reads a secret of its own: reads of one and the same at a time are joined, and Vault is asked less often. */
+const keys = Array.from({ length: connections }, (_, index) => `db-password-${index}`);
+
+const targets = ['straight', 'managed', 'through', 'joined'] as const;
+type Target = (typeof targets)[number];
+
+interface Round extends Load {
+  /** Milliseconds of processor time a request took, of our server and of Vault. */
+  readonly ours: number;
+  readonly vaults: number;
+}
+
+/** No rows, and a line about why, where Vault can't be had. */
+export async function run(): Promise<BenchRow[]> {
+  const installation = await vault.install((line) => console.error(line));
+  if (isMissing(installation)) {
+    console.error(`Not measured: no Vault: ${installation.reason}. To have it: ${installation.install}`);
+    return [];
+  }
+  const server = await startVault();
+  try {
+    const strongroom = await startStrongroom();
+    try {
+      return await compare(strongroom, server);
+    } finally {
+      await strongroom.end();
+    }
+  } finally {
+    await server.stop();
+  }
+}
+
+async function compare(strongroom: MeasuredStrongroom, server: Vault): Promise<BenchRow[]> {
+  const token = await prepare(strongroom, server);
+  const straight = keys.map((key) => requestBytes('GET', `/v1/secret/data/bench/${key}`, { 'X-Vault-Token': token }));
+  const through = keys.map((key) => `secret://domain/vault/${key}`);
+  const managed = keys.map((key) => `secret://domain/managed/${key}`);
+  const references = { managed, through, joined: through.slice(0, 1) };
+  const ports = { vault: Number(new URL(server.url).port), strongroom: strongroom.port };
+
+  const once = async (target: Target): Promise<Round> => {
+    // A launch is answered again for a minute only, so each round has launches of its own.
+    const requests = target === 'straight' ? straight : await Promise.all(references[target].map(strongroom.resolveOf));
+    const port = target === 'straight' ? ports.vault : ports.strongroom;
+    const before = [processorMilliseconds(strongroom.pid), processorMilliseconds(server.pid)] as const;
+    const done = await load({ port, requests, connections, milliseconds: roundMilliseconds });
+    return {
+      ...done,
+      ours: (processorMilliseconds(strongroom.pid) - before[0]) / done.answers,
+      vaults: (processorMilliseconds(server.pid) - before[1]) / done.answers,
+    };
+  };
+
+  for (let round = 0; round < warmUpRounds; round += 1) for (const target of targets) await once(target);
+  const taken: Record<Target, Round>[] = [];
+  for (let round = 0; round < rounds; round += 1)
+    taken.push({
+      straight: await once('straight'),
+      managed: await once('managed'),
+      through: await once('through'),
+      joined: await once('joined'),
+    });
+  return rowsOf(taken);
+}
+
+/** The same values in both; answers the token that both ways read Vault with. */
+async function prepare({ admin }: MeasuredStrongroom, server: Vault): Promise<string> {
+  const policy = { policy: 'path "secret/data/bench/*" { capabilities = ["read"] }' };
+  await server.request('PUT', 'sys/policies/acl/bench', policy);
+  const made = await server.request<{ auth: { client_token: string } }>('POST', 'auth/token/create', {
+    policies: ['bench'],
+    ttl: '1h',
+  });
+  const token = made.body.auth.client_token;
+  for (const key of keys) {
+    await server.request('POST', `secret/data/bench/${key}`, { data: { value } });
+    await admin.createDomainSecret({ params: { domain }, body: { key, value } });
+  }
+  await admin.createDomainIntegration({
+    params: { domain },
+    body: {
+      name: 'vault',
+      type: 'VAULT',
+      settings: { address: server.url, path: '/v1/secret/data/bench', authentication: { method: 'token' } },
+      credentials: { token },
+    },
+  });
+  return token;
+}
+
+function rowsOf(taken: readonly Readonly<Record<Target, Round>>[]): BenchRow[] {
+  const of = (target: Target, what: keyof Round): number => median(taken.map((round) => round[target][what]));
+  const ratio = (target: Target): number =>
+    median(taken.map((round) => round[target].requestsPerSecond / round.straight.requestsPerSecond));
+  const [managed, through] = [ratio('managed'), ratio('through')];
+  const [p99, vaultP99] = [of('managed', 'p99Milliseconds'), of('straight', 'p99Milliseconds')];
+  const told = (name: string, number: number, unit: string): BenchRow => ({
+    name,
+    value: number,
+    unit,
+    goal: '',
+    met: true,
+  });
+  return [
+    {
+      name: 'resolve of one managed secret, durable audit ÷ the same from Vault, file audit',
+      value: managed,
+      unit: 'ratio',
+      goal: '≥ 3',
+      met: managed >= 3,
+    },
+    { name: 'its p99', value: p99, unit: 'ms', goal: `≤ ${vaultP99.toFixed(2)}, Vault’s`, met: p99 <= vaultP99 },
+    {
+      name: 'read through Strongroom from Vault ÷ straight from Vault',
+      value: through,
+      unit: 'ratio',
+      goal: '≥ 0.7',
+      met: through >= 0.7,
+    },
+    told('the same, all reading one secret at a time', ratio('joined'), 'ratio'),
+    told('p99 of a read through Strongroom', of('through', 'p99Milliseconds'), 'ms'),
+    told('Vault', of('straight', 'requestsPerSecond'), 'requests/s'),
+    told('processor time of Vault, a read', of('straight', 'vaults'), 'ms'),
+    told('processor time of ours, a managed resolve', of('managed', 'ours'), 'ms'),
+    told('processor time of ours, a read from Vault', of('through', 'ours'), 'ms'),
+    told('processor time of Vault, a read through ours', of('through', 'vaults'), 'ms'),
+  ];
+}
