@@ -215,8 +215,11 @@ export function sampleApp(changes: Partial<AppParts> = {}): { app: App; state: S
       findScope: async (_snapshot, _kind, name) => (name === 'finance' ? finance : null),
       configurationAsset: async (scope, type, name) =>
         name === 'nightly' || name === 'hidden' ? { type, id: `cfg_${name}`, name, scope, bundleIds: ['bnd_1'] } : null,
-      require: async (_caller, action, resource) =>
-        resource.kind === 'asset' && resource.asset.name === 'hidden' ? refuse() : { allow: true, because: [action] },
+      decide: (_snapshot, action, resource) =>
+        resource.kind === 'asset' && resource.asset.name === 'hidden'
+          ? { allow: false, because: [] }
+          : { allow: true, because: [action] },
+      require: refuse,
       refuseAbsent: refuse,
     },
     keys: { bodyHmac: (bytes) => Uint8Array.from(bytes) },

@@ -46,8 +46,8 @@ export async function createDemo(parts: DemoParts): Promise<DemoOutcome> {
   const caller = await accountOf(parts, scope);
   const { handlers } = parts.services;
   for (const secret of demoSecrets)
-    await unlessThere(() => handlers.createDomainSecret(requestAs(caller, scope, bodyOf(secret))));
-  await unlessThere(() => handlers.createSparkJob(requestAs(caller, scope, demoJob)));
+    await unlessThere(async () => handlers.createDomainSecret(requestAs(caller, scope, bodyOf(secret))));
+  await unlessThere(async () => handlers.createSparkJob(requestAs(caller, scope, demoJob)));
   return 'made';
 }
 

@@ -9,7 +9,7 @@ interface JsonText {
   readonly byteLength: number;
 }
 
-type SendAnswer = (reply: FastifyReply, answer: HandlerReply<RouteDeclaration>) => void;
+export type SendAnswer = (reply: FastifyReply, answer: HandlerReply<RouteDeclaration>) => void;
 
 /** Adds the headers of every answer to one that Fastify sends. */
 type SetHeaders = (reply: FastifyReply) => void;
@@ -49,9 +49,10 @@ export function createAnswer(
   };
 
   const headOf = (reply: FastifyReply, answer: HandlerReply<RouteDeclaration>): string[] => {
-    const headers = head.concat('x-request-id', reply.request.id);
+    const headers = [...head, 'x-request-id', reply.request.id];
     if (answer.etag !== undefined) headers.push('etag', `"${answer.etag}"`);
-    for (const [name, value] of Object.entries(answer.headers ?? {})) headers.push(name, value);
+    if (answer.headers !== undefined)
+      for (const [name, value] of Object.entries(answer.headers)) headers.push(name, value);
     if (answer.sessionCookie !== undefined) headers.push('set-cookie', sessionCookie(isHttps, answer.sessionCookie));
     return headers;
   };

@@ -3,13 +3,14 @@ import buildSerializer, { type Schema } from 'fast-json-stringify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Keys } from '../keys/keys.ts';
 import type { Log } from '../operation/log.ts';
-import { createAnswer, createHeaderSetter } from './answer.ts';
+import { createAnswer, createHeaderSetter, type SendAnswer } from './answer.ts';
 import { type Authentication, sessionCookieName } from './authentication.ts';
 import { declarationProblems } from './declarations.ts';
 import { createGuard, type GuardParts } from './guard.ts';
 import { createFastify, type HttpTimeouts, httpTimeouts } from './fastify-instance.ts';
 import { apiHeaders, refuseRepeatedHeaders } from './headers.ts';
 import { HostList } from './hosts.ts';
+import type { HandlerReply } from './handler.ts';
 import { InFlight } from './in-flight.ts';
 import { type Page, registerPages } from './pages.ts';
 import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
@@ -194,25 +195,39 @@ export function createApp(parts: AppParts): App {
         else void letIn(admitting, done);
       },
       ...(route.method === 'GET' || route.body !== undefined ? {} : { preHandler: refuseBody }),
-      handler: (request, reply) => {
-        const { routeRequest } = request;
+      handler: ({ routeRequest }) => {
         if (routeRequest === null) throw new TypeError('The request has not passed its guard');
-        handler(routeRequest).then(
-          (answer) => {
-            if (routeRequest.isAnswered) return;
-            try {
-              sendAnswer(reply, answer);
-            } catch (error) {
-              fail(reply, error);
-            }
-          },
-          (error: unknown) => {
-            if (!routeRequest.isAnswered) fail(reply, error);
-            else log.debug({ requestId: request.id, error }, 'failed after its answer');
-          },
-        );
+        try {
+          const answering = handler(routeRequest);
+          if (answering instanceof Promise)
+            answering.then(
+              (answer) => answerWith(sendAnswer, routeRequest, answer),
+              (error: unknown) => answerFailure(routeRequest, error),
+            );
+          else answerWith(sendAnswer, routeRequest, answering);
+        } catch (error) {
+          answerFailure(routeRequest, error);
+        }
       },
     });
+  }
+
+  function answerWith(
+    sendAnswer: SendAnswer,
+    routeRequest: RouteRequest,
+    answer: HandlerReply<RouteDeclaration>,
+  ): void {
+    if (routeRequest.isAnswered) return;
+    try {
+      sendAnswer(routeRequest.reply, answer);
+    } catch (error) {
+      fail(routeRequest.reply, error);
+    }
+  }
+
+  function answerFailure(routeRequest: RouteRequest, error: unknown): void {
+    if (!routeRequest.isAnswered) fail(routeRequest.reply, error);
+    else log.debug({ requestId: routeRequest.requestId, error }, 'failed after its answer');
   }
 
   /** From here until its connection lets go of it the request counts as under way. */

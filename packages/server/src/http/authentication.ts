@@ -35,10 +35,9 @@ export function readCredential(headers: IncomingHttpHeaders, cookieName: string)
   const { authorization, cookie } = headers;
   if (authorization !== undefined) {
     // RFC 6750 §2.1: the scheme in any case, one blank, b64token.
-    const token = /^bearer ([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization)?.[1];
-    if (token === undefined)
+    if (!/^bearer [A-Za-z0-9\-._~+/]+=*$/i.test(authorization))
       throw new StrongroomError('unauthenticated', { detail: 'Authorization is not Bearer and a token.' });
-    return { type: 'bearer', token };
+    return { type: 'bearer', token: authorization.slice('bearer '.length) };
   }
   const session = cookie === undefined ? undefined : parseCookie(cookie)[cookieName];
   if (session === undefined || session === '') throw new StrongroomError('unauthenticated');

@@ -1,4 +1,5 @@
 import {
+  type Action,
   type AssetAction,
   actionTable,
   type AssetType,
@@ -8,7 +9,7 @@ import {
 } from '@strongroom/contract';
 import type { FastifyRequest } from 'fastify';
 import type { AccessService } from '../access/service.ts';
-import type { AssetRef, Caller, Decision } from '../access/types.ts';
+import type { AssetRef, Caller, Decision, Resource } from '../access/types.ts';
 import { networkOf } from '../identities/network.ts';
 import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import { type Authentication, type AuthenticationContext, readCredential } from './authentication.ts';
@@ -18,7 +19,7 @@ import type { RouteRequest } from './route-request.ts';
 
 export interface GuardParts {
   readonly authentication: Authentication;
-  readonly access: Pick<AccessService, 'findScope' | 'configurationAsset' | 'require' | 'refuseAbsent'>;
+  readonly access: Pick<AccessService, 'decide' | 'findScope' | 'configurationAsset' | 'require' | 'refuseAbsent'>;
   readonly features: { isEnabled(name: NonNullable<RouteDeclaration['feature']>): MaybePromise<boolean> };
   readonly hosts: HostList;
   readonly rateLimit: RateLimit;
@@ -83,33 +84,45 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
     return asset;
   };
 
-  const admit = async (request: FastifyRequest, routeRequest: RouteRequest, caller: Caller): Promise<void> => {
+  /** A refusal is recorded before it is answered; what is allowed needs no waiting. */
+  const decided = (caller: Caller, action: Action, resource: Resource): MaybePromise<Decision> => {
+    const decision = access.decide(caller.snapshot, action, resource);
+    return decision.allow ? decision : access.require(caller, action, resource);
+  };
+
+  const admit = (request: FastifyRequest, routeRequest: RouteRequest, caller: Caller): MaybePromise<void> => {
     const { access: declared } = route;
     switch (declared.kind) {
       case 'platform':
-        routeRequest.admitted = {
-          caller,
-          decision: await access.require(caller, declared.action, { kind: 'platform' }),
-        };
-        break;
+        return andThen(decided(caller, declared.action, { kind: 'platform' }), (decision) => {
+          routeRequest.admitted = { caller, decision };
+        });
       case 'scope': {
         const name = scopePlace?.name ?? parameter(request, 'domain');
-        const scope = await access.findScope(caller.snapshot, scopePlace?.kind ?? 'domain', name);
-        if (scope === null) return access.refuseAbsent(caller, declared.action, name);
-        const decision = await access.require(caller, declared.action, { kind: 'scope', scope });
-        routeRequest.admitted = { caller, decision, scope };
-        break;
+        return andThen(access.findScope(caller.snapshot, scopePlace?.kind ?? 'domain', name), (scope) => {
+          if (scope === null) return access.refuseAbsent(caller, declared.action, name);
+          return andThen(decided(caller, declared.action, { kind: 'scope', scope }), (decision) => {
+            routeRequest.admitted = { caller, decision, scope };
+          });
+        });
       }
-      case 'asset': {
-        const asset = await findAsset(request, caller, declared.action, parameter(request, declared.parameter));
-        const decision = await access.require(caller, declared.action, { kind: 'asset', asset });
-        routeRequest.admitted = { caller, decision, scope: asset.scope, asset };
-        break;
-      }
+      case 'asset':
+        return admitToAsset(request, routeRequest, caller, declared);
       case 'public':
       case 'authenticated':
-        break;
+        return undefined;
     }
+  };
+
+  const admitToAsset = async (
+    request: FastifyRequest,
+    routeRequest: RouteRequest,
+    caller: Caller,
+    { action, parameter: name }: Extract<RouteDeclaration['access'], { readonly kind: 'asset' }>,
+  ): Promise<void> => {
+    const asset = await findAsset(request, caller, action, parameter(request, name));
+    const decision = await decided(caller, action, { kind: 'asset', asset });
+    routeRequest.admitted = { caller, decision, scope: asset.scope, asset };
   };
 
   const limitAndFeature = (routeRequest: RouteRequest): MaybePromise<void> => {
@@ -130,7 +143,7 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
     return andThen(authenticate(request), (caller) => {
       count(caller.id, limits.requestsPerMinute);
       if (route.access.kind !== 'authenticated')
-        return admit(request, routeRequest, caller).then(() => limitAndFeature(routeRequest));
+        return andThen(admit(request, routeRequest, caller), () => limitAndFeature(routeRequest));
       routeRequest.admitted = { caller, decision: authenticatedDecision };
       return limitAndFeature(routeRequest);
     });

@@ -1,6 +1,7 @@
 import type { BodyOf, ParamsOf, QueryOf, ResponseOf, RouteDeclaration } from '@strongroom/contract';
 import type { Readable } from 'node:stream';
 import type { AssetRef, Caller, Decision, ScopeRef } from '../access/types.ts';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 import type { IdempotencyKey } from '../store/store.ts';
 
 /** What a handler gets: everything is parsed, validated, authenticated and decided. Handlers know nothing of HTTP beyond this. */
@@ -39,7 +40,8 @@ export interface HandlerReply<R> {
   readonly sessionCookie?: { readonly value: string; readonly maxAgeSeconds: number } | null;
 }
 
-export type Handler<R> = (request: HandlerRequest<R>) => Promise<HandlerReply<R>>;
+/** An answer that needs no waiting is sent at once. */
+export type Handler<R> = (request: HandlerRequest<R>) => MaybePromise<HandlerReply<R>>;
 
 /** Handlers of a folder's routes by route id; missing or extra ones don't compile. */
 export type HandlersOf<Routes extends readonly RouteDeclaration[]> = {

@@ -2,12 +2,13 @@ import type { RouteDeclaration } from '@strongroom/contract';
 import { StrongroomError } from '@strongroom/contract';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AssetRef, Caller, Decision, ScopeRef } from '../access/types.ts';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 import type { IdempotencyKey } from '../store/store.ts';
 import type { HandlerReply, HandlerRequest } from './handler.ts';
 import { parseIfMatch } from './headers.ts';
 
 /** A handler of any route, as the table of handlers holds it. */
-export type AnyHandler = (request: HandlerRequest<never>) => Promise<HandlerReply<RouteDeclaration>>;
+export type AnyHandler = (request: HandlerRequest<never>) => MaybePromise<HandlerReply<RouteDeclaration>>;
 
 /** One request to a declared route on its way through guard and handler. */
 export class RouteRequest implements HandlerRequest<never> {

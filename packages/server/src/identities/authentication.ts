@@ -146,7 +146,7 @@ export function createAuthentication(
    * move. Remembered under a digest: the process keeps nobody's token.
    */
   function knownToken(text: string): MaybePromise<KnownToken | null> {
-    const digest = hash('sha256', text, 'base64');
+    const digest = hash('sha256', text, 'latin1');
     return tokens.peek(digest, store.knownRevision()) ?? readToken(text, digest);
   }
 

@@ -2,6 +2,7 @@ import { exactKey, foldKey, StrongroomError } from '@strongroom/contract';
 import { actionsOn, type ActionAnswer } from '../access/refusal.ts';
 import type { Access, AccessSnapshot, Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
+import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import { hotStatement, type Store } from '../store/store.ts';
 import { formatVersion, secretView, type SecretView, time, useView, viewHoldsUntil } from './metadata.ts';
 import type { ListedSecret, SecretRow, SecretState } from './queries.ts';
@@ -72,15 +73,22 @@ export class SecretReader {
     this.#access = access;
   }
 
-  /** Frozen: who asks again while nothing has changed gets the same. */
   async get(caller: Caller, scope: ScopeRef, key: string): Promise<SecretView> {
-    const row = await this.find(caller, scope, key);
-    const shown = this.#shown.get(row);
-    if (shown !== undefined && shown.snapshot === caller.snapshot && Date.now() < shown.until) return shown.view;
-    const now = Date.now();
-    const view = Object.freeze(secretView(scope, row, await this.#actions(caller, scope, row), now));
-    this.#shown.set(row, { view, snapshot: caller.snapshot, until: viewHoldsUntil(row, now) });
-    return view;
+    return this.show(caller, scope, key);
+  }
+
+  /** {@link get}, at once where it was shown before. Frozen: who asks again while nothing has changed gets the same. */
+  show(caller: Caller, scope: ScopeRef, key: string): MaybePromise<SecretView> {
+    return andThen(this.#find(caller, scope, key), (row) => {
+      const now = Date.now();
+      const shown = this.#shown.get(row);
+      if (shown !== undefined && shown.snapshot === caller.snapshot && now < shown.until) return shown.view;
+      return this.#actions(caller, scope, row).then((actions) => {
+        const view = Object.freeze(secretView(scope, row, actions, now));
+        this.#shown.set(row, { view, snapshot: caller.snapshot, until: viewHoldsUntil(row, now) });
+        return view;
+      });
+    });
   }
 
   async list(
@@ -218,23 +226,40 @@ export class SecretReader {
 
   /** The live secret, or the 404 that says nothing. */
   async find(caller: Caller, scope: ScopeRef, key: string): Promise<SecretWithUses> {
-    const row = await this.findAny(caller, scope, key);
-    if (row.deleted_at !== null) throw new StrongroomError('not_found');
-    return row;
+    return this.#find(caller, scope, key);
   }
 
   async findAny(caller: Caller, scope: ScopeRef, key: string): Promise<SecretWithUses> {
-    const row = await this.row(scope, key);
-    if (row === undefined || row.key !== key) throw new StrongroomError('not_found');
+    return this.#findAny(caller, scope, key);
+  }
+
+  #find(caller: Caller, scope: ScopeRef, key: string): MaybePromise<SecretWithUses> {
+    return andThen(this.#findAny(caller, scope, key), (row) => {
+      if (row.deleted_at !== null) throw new StrongroomError('not_found');
+      return row;
+    });
+  }
+
+  #findAny(caller: Caller, scope: ScopeRef, key: string): MaybePromise<SecretWithUses> {
+    return andThen(this.row(scope, key), (row) => {
+      if (row === undefined || row.key !== key) throw new StrongroomError('not_found');
+      return scope.kind === 'global' ? this.#asSeenBy(caller, scope, row) : row;
+    });
+  }
+
+  /** A Global secret as far as the caller's domains go. */
+  async #asSeenBy(caller: Caller, scope: ScopeRef, row: SecretWithUses): Promise<SecretWithUses> {
     const { assignedTo, usesIn } = this.visibility(caller, scope);
     if (assignedTo !== null && !(await this.#isAssigned(row.id, assignedTo))) throw new StrongroomError('not_found');
     return usesIn === null ? row : { ...row, uses: (await this.uses(caller, scope, row.id, listLimit)).length };
   }
 
-  async row(scope: ScopeRef, key: string): Promise<SecretWithUses | undefined> {
-    const row = await this.#store.first(byFoldedKey, [scope.id, 'managed', foldKey(key)]);
-    if (row?.key === key) return row;
-    return (await this.#store.first(byFoldedKey, [scope.id, 'managed', exactKey(key)])) ?? row;
+  row(scope: ScopeRef, key: string): MaybePromise<SecretWithUses | undefined> {
+    return andThen(this.#store.first(byFoldedKey, [scope.id, 'managed', foldKey(key)]), (row) =>
+      row?.key === key
+        ? row
+        : andThen(this.#store.first(byFoldedKey, [scope.id, 'managed', exactKey(key)]), (exact) => exact ?? row),
+    );
   }
 
   /** In a domain everything is its own. Of Global a caller sees what is assigned to its domains, and its own domains' uses. */

@@ -7,6 +7,7 @@ import type {
 } from '@strongroom/contract';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { HandlersOf } from '../http/handler.ts';
+import { andThen } from '../store/maybe-promise.ts';
 import type { SecretImporter } from './importer.ts';
 import type { SecretReader } from './reader.ts';
 import type { Secrets } from './service.ts';
@@ -52,8 +53,8 @@ export function secretHandlers({ secrets, reader, importer }: SecretServices, kn
     async listDomainSecrets({ caller, scope, query }) {
       return { body: await reader.list(caller, scope, query) };
     },
-    async showDomainSecret({ caller, scope, params }) {
-      return withEtag(await reader.get(caller, scope, params.key));
+    showDomainSecret({ caller, scope, params }) {
+      return andThen(reader.show(caller, scope, params.key), withEtag);
     },
     async updateDomainSecret({ caller, scope, params, body, ifMatch }) {
       return withEtag(await secrets.update(caller, scope, params.key, body, ifMatch));
