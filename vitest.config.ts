@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 // No limit here is one that a test means: each is many times what is needed, for a machine that does ten things at once.
 const shared = {
   pool: 'forks',
+  setupFiles: 'scripts/use-test-bundle.ts',
   testTimeout: 120_000,
   hookTimeout: 120_000,
   expect: { poll: { timeout: 60_000 } },
@@ -12,6 +13,7 @@ export default defineConfig({
   test: {
     // One more than the two cores the suite is meant for: much of it waits for processes and disks.
     maxWorkers: 3,
+    globalSetup: 'scripts/test-bundle.ts',
     projects: [
       {
         test: {

@@ -18,25 +18,16 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { type OutputChunk, type Plugin, rolldown } from 'rolldown';
 import { bundlesFolder, fromSources, userCacheFolder } from '../packages/cli/bin/bundle.mjs';
+import { type Entries, programEntries } from './bundle-entries.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const assets = join(root, 'packages/server/assets');
-const store = join(root, 'packages/server/src/store');
-
-/** The program, and what its threads start with: these find each other by name, beside themselves. */
-const entries = {
-  main: join(root, 'packages/cli/src/main.ts'),
-  writer: join(store, 'writer.ts'),
-  reader: join(store, 'reader.ts'),
-  'backup-thread': join(store, 'backup-thread.ts'),
-  program: join(store, 'program.ts'),
-};
 
 /** What most servers never load stays where it is installed: SDKs of vendors; and what `pg` uses where somebody installed it. */
 const loadedAtFirstUse = [/^@aws-sdk\//, /^@azure\//, /^@kubernetes\//, 'pg-native'];
 
 /** Besides the modules: what decides which modules they are, and what is copied. */
-const otherInputs = ['package-lock.json', 'packages/*/package.json', 'packages/server/assets/*', 'scripts/bundle.ts'];
+const otherInputs = ['package-lock.json', 'packages/*/package.json', 'packages/server/assets/*', 'scripts/bundle*.ts'];
 
 /** Of a file that went into the bundle. */
 interface Input {
@@ -56,12 +47,17 @@ interface Compiled {
  * Makes a bundle and lets it be the current one.
  *
  * @param directory where bundles are kept, a folder each: a server that runs keeps its own
+ * @param outside packages that are not bundled, besides those that the program loads at first use
  * @returns the id of the bundle: what is in it, hashed
  * @throws Error when it can't be made or a source was changed meanwhile; the current one is then the same as before
  */
-export async function bundle(directory: string): Promise<string> {
+export async function bundle(
+  directory: string,
+  entries: Entries = programEntries,
+  outside: readonly string[] = [],
+): Promise<string> {
   const started = Date.now();
-  const { chunks, sources } = await compile();
+  const { chunks, sources } = await compile(entries, outside);
   const id = idOf(chunks);
   const folder = join(directory, id);
   if (!existsSync(folder)) {
@@ -92,12 +88,12 @@ const onlyWhatIsUsedOfHttp: Plugin = {
       : null,
 };
 
-async function compile(): Promise<Compiled> {
+async function compile(entries: Entries, outside: readonly string[]): Promise<Compiled> {
   const build = await rolldown({
     cwd: root,
     input: entries,
     platform: 'node',
-    external: loadedAtFirstUse,
+    external: [...loadedAtFirstUse, ...outside],
     plugins: [onlyWhatIsUsedOfHttp],
     onLog: (level, log) => {
       if (level === 'warn') throw new Error(`It is not fit to run: ${log.message}`);

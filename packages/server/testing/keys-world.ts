@@ -11,9 +11,10 @@ import type { ValuePlace } from '../src/keys/keys.ts';
 import { dataFiles } from '../src/store/data-directory.ts';
 import type { OpenStore, Store } from '../src/store/store.ts';
 import type { KeysTestCommands } from './keys-program.ts';
+import { testProgram } from './programs.ts';
 import type { TestDatabase, TestPlace } from './stores.ts';
 
-const program = new URL('keys-program.ts', import.meta.url);
+const program = testProgram('keys-program');
 
 export const rotationEvent: AuditEvent = {
   principal: 'system',

@@ -21,6 +21,7 @@ import type { SparkJobDocument, SparkJobInput } from '../src/surfaces/spark-job/
 import { sparkJobSurface } from '../src/surfaces/spark-job/definition.ts';
 import { ConfigurationService } from '../src/surfaces/service.ts';
 import type { TestCommands } from './launch-program.ts';
+import { testProgram } from './programs.ts';
 import { openTestStore, type TestDatabase, type TestStore } from './stores.ts';
 import { writeDeadlineMilliseconds } from './write-deadline.ts';
 
@@ -102,7 +103,7 @@ export interface LaunchWorldOptions {
 }
 
 export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise<LaunchWorld> {
-  const program = new URL('launch-program.ts', import.meta.url);
+  const program = testProgram('launch-program');
   const { place, database: testDatabase } = options;
   const test = await openTestStore<TestCommands>({
     program,

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { StrongroomError } from '@strongroom/contract';
 import type { Backend } from '@strongroom/backends';
 import { createEgress } from '@strongroom/backends/egress';
@@ -12,6 +11,7 @@ import type { ManagedSettings } from '../src/config/managed-settings.ts';
 import { createOpenManagedStore } from '../src/managed-stores/open-managed-store.ts';
 import type { OutsideType, StoreScope } from '../src/managed-stores/opened-stores.ts';
 import { ManagedWorld } from './managed-world.ts';
+import { testChild } from './programs.ts';
 import type { TestStore } from './stores.ts';
 
 /** Where values are, in words that another process understands. */
@@ -116,7 +116,7 @@ export async function drill(place: DrillPlace, pairs: readonly DrillPair[], roun
 }
 
 async function killAt(place: DrillPlace, operation: DrilledOperation, failpoint: Failpoint, key: string) {
-  const child = fileURLToPath(new URL('managed-kill-child.ts', import.meta.url));
+  const child = testChild('managed-kill-child');
   const kek = Buffer.from(place.kek.revealKekBytes()).toString('hex');
   const input = JSON.stringify({ directory: place.directory, kek, store: place.store, operation, failpoint, key });
   const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') };

@@ -6,6 +6,7 @@ import { openKeyring } from '../src/keys/keyring.ts';
 import { dataFiles } from '../src/store/data-directory.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
 import { testEvent, type TestCommands, type TestQueries } from './store-program.ts';
+import { testProgram } from './programs.ts';
 import { writeDeadlineMilliseconds } from './write-deadline.ts';
 
 /**
@@ -16,7 +17,7 @@ const [directory = '', run = ''] = process.argv.slice(2);
 const store = await openSqliteStore<TestCommands, TestQueries>({
   directory,
   writeDeadlineMilliseconds,
-  program: new URL('./store-program.ts', import.meta.url),
+  program: testProgram('store-program'),
 });
 const keys = await openKeyring(store, kekFromBytes(readFileSync(join(directory, 'kek'))));
 await store.startAudit({

@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '../../testing/app.ts';
+import { testChild } from '../../testing/programs.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { greeting } from '../serve.ts';
 import { demoSecrets } from './content.ts';
@@ -94,7 +94,7 @@ describe('the demo', () => {
 
   it('is refused before anything is made', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'strongroom-demo-'));
-    const child = fileURLToPath(new URL('../../testing/serve-child.ts', import.meta.url));
+    const child = testChild('serve-child');
     const env = {
       PATH: process.env['PATH'],
       STRONGROOM_DATA_DIR: join(directory, 'data'),

@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { KeysWorld, rotationEvent } from '../../testing/keys-world.ts';
+import { testChild } from '../../testing/programs.ts';
 import { sqliteDatabase } from '../../testing/stores.ts';
 import { newId } from '../store/ids.ts';
 import { resealRetired } from './reseal.ts';
 import { keyFile } from './kek-file.ts';
 import { rotateKekFile } from './rotation.ts';
 
-const child = fileURLToPath(new URL('../../testing/keys-kill-child.ts', import.meta.url));
+const child = testChild('keys-kill-child');
 const scope = 'dom_global';
 const ids = Array.from({ length: 150 }, () => newId('secret'));
 let world: KeysWorld;

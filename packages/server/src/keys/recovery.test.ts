@@ -3,15 +3,15 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openRecoveryKit, kekFromBytes, loadKekFile } from '@strongroom/crypto';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '../../testing/app.ts';
 import { codeOf } from '../../testing/keys-world.ts';
+import { testChild } from '../../testing/programs.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { checkRecoveryKit, confirmRecovery, makeRecoveryKit, recoverKekFile } from '../operator.ts';
 import { greeting } from '../serve.ts';
 
-const serveChild = fileURLToPath(new URL('../../testing/serve-child.ts', import.meta.url));
+const serveChild = testChild('serve-child');
 const recoveryKeyForm = /(?:[0-9A-Z]{6}-){5}[0-9A-Z]{6}/g;
 
 describe('the recovery kit of a new installation', () => {

@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { kekFromBytes } from '@strongroom/crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ended, openLaunchWorld } from '../../testing/launch-world.ts';
+import { testChild } from '../../testing/programs.ts';
 import { processesOf } from './process-identity.ts';
 
 describe.runIf(process.platform === 'linux')('runs of a server that was killed', () => {
@@ -18,7 +18,7 @@ describe.runIf(process.platform === 'linux')('runs of a server that was killed',
   beforeAll(async () => {
     // It ignores SIGTERM, and has a child in a session of its own.
     const script = 'trap "" TERM; setsid sleep 300 & sleep 300';
-    const program = fileURLToPath(new URL('../../testing/run-kill-child.ts', import.meta.url));
+    const program = testChild('run-kill-child');
     const child = spawn(process.execPath, [program, directory, kek.toString('hex'), 'sh', '-c', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

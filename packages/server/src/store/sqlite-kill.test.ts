@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
+import { testChild } from '../../testing/programs.ts';
 import type { TestCommands, TestQueries } from '../../testing/store-program.ts';
 import { readAnchorTail } from '../audit/anchor.ts';
 import { dataFiles } from './data-directory.ts';
 import { openSqliteStore } from './sqlite.ts';
 
-const child = fileURLToPath(new URL('../../testing/store-kill-child.ts', import.meta.url));
+const child = testChild('store-kill-child');
 const program = new URL('../../testing/store-program.ts', import.meta.url);
 const kills = 5;
 const directory = mkdtempSync(join(tmpdir(), 'strongroom-kill-'));

@@ -3,13 +3,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { fileURLToPath } from 'node:url';
 import { loadKekFile } from '@strongroom/crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Canaries } from '../../../testing/canaries.ts';
 import { codeOf } from '../../../testing/keys-world.ts';
 import { type PostgresServer, postgresUnavailable, startPostgres } from '../../../testing/postgres.ts';
+import { testChild } from '../../../testing/programs.ts';
 import { describeEachStore, type OpenStoreForTest, type TestStore } from '../../../testing/stores.ts';
 import { loadConfiguration } from '../../config/load.ts';
 import { openKeyring } from '../../keys/keyring.ts';
@@ -243,7 +243,7 @@ it('is whole after each kill, and the next try ends it', async () => {
   await install(configuration);
   const rows = ['a', 'b', 'c', 'd', 'e', 'f'].map((key) => [key, `value of ${key}`] as const);
   const file = makeFile(rows);
-  const child = fileURLToPath(new URL('../../../testing/adopt-table-child.ts', import.meta.url));
+  const child = testChild('adopt-table-child');
   for (const step of ['encrypted', 'verified', 'erased']) {
     const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') };
     const process_ = spawn(process.execPath, [child, dataDir, file, step], {
