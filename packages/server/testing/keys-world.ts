@@ -33,7 +33,7 @@ async function openOwn(place: TestPlace): Promise<OpenStore<KeysTestCommands>> {
 export class KeysWorld {
   readonly place: TestPlace;
   readonly kekFile: string;
-  readonly kekSource: KekSource;
+  readonly #kekSource: KekSource;
   store!: OpenStore<KeysTestCommands>;
   keyring!: Keyring;
 
@@ -41,8 +41,12 @@ export class KeysWorld {
     const kekFile = join(place.directory, 'keys', 'kek');
     this.place = place;
     this.kekFile = kekFile;
-    this.kekSource = (kekSource ?? fileKekSource)(kekFile);
+    this.#kekSource = (kekSource ?? fileKekSource)(kekFile);
     mkdirSync(dirname(kekFile), { recursive: true });
+  }
+
+  get kekSource(): KekSource {
+    return this.#kekSource;
   }
 
   static async create(database: TestDatabase): Promise<KeysWorld> {

@@ -1,16 +1,12 @@
-import { spawn } from 'node:child_process';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { runKilledChild } from '../../testing/keys-kills.ts';
 import { KeysWorld, rotationEvent } from '../../testing/keys-world.ts';
-import { testChild } from '../../testing/programs.ts';
 import { sqliteDatabase } from '../../testing/stores.ts';
 import { newId } from '../store/ids.ts';
 import { resealRetired } from './reseal.ts';
 import { keyFile } from './kek-file.ts';
 import { rotateKekFile } from './rotation.ts';
 
-const child = testChild('keys-kill-child');
 const scope = 'dom_global';
 const ids = Array.from({ length: 150 }, () => newId('secret'));
 let world: KeysWorld;
@@ -24,15 +20,7 @@ afterAll(() => world.remove());
 /** What a process that rotates leaves when it is killed there; then a server starts over it. */
 async function killAt(failpoint: string): Promise<void> {
   await world.stop();
-  const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') };
-  const stdio = ['ignore', 'ignore', 'pipe'] as const;
-  const process_ = spawn(process.execPath, [child, world.place.directory, failpoint], { env, stdio: [...stdio] });
-  let errors = '';
-  process_.stderr?.on('data', (chunk: Buffer) => {
-    errors += chunk.toString('utf8');
-  });
-  const signal = await new Promise((resolve) => process_.on('close', (_code, name) => resolve(name)));
-  expect({ signal, errors }).toEqual({ signal: 'SIGKILL', errors: '' });
+  await runKilledChild([world.place.directory, failpoint]);
   await world.start();
 }
 
