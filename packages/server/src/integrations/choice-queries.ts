@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { assignedTo } from '../secrets/queries.ts';
-import { prefixEnd, secretSearches, shortestIndexedText } from '../secrets/search.ts';
+import { searchCondition, secretSearches } from '../secrets/search.ts';
 import type { QueryContext } from '../store/store.ts';
 import { keySearches } from './key-search.ts';
 
@@ -45,9 +45,6 @@ export interface ChoiceFilter {
   readonly limit: number;
 }
 
-/** Above this many hits a search scans in key order instead: hits are dense then, and a page is found soon. */
-const maxCandidates = 2000;
-
 /** A page over all origins: a bounded read of each, merged. */
 async function page(context: QueryContext, args: ChoiceFilter): Promise<FoundChoice[]> {
   const found: FoundChoice[] = [];
@@ -71,23 +68,9 @@ async function secrets(
   if (origin.assignedTo !== null) query = assignedTo(query, [origin.assignedTo]);
   if (args.from !== null) query = query.where(startsAt(origin, args.from));
   if (args.q !== '') {
-    const search = secretSearches[context.dialect];
-    if (args.q.length < shortestIndexedText)
-      query = query.where('secrets.folded_key', '>=', args.q).where('secrets.folded_key', '<', prefixEnd(args.q));
-    else {
-      const { rows } = await sql<{
-        secret_id: string;
-      }>`${search.candidates(args.q, origin.scopeId, maxCandidates + 1)}`.execute(context.db);
-      if (rows.length === 0) return [];
-      query =
-        rows.length > maxCandidates
-          ? query.where((column) => search.contains(column, args.q))
-          : query.where(
-              'secrets.id',
-              'in',
-              rows.map(({ secret_id }) => secret_id),
-            );
-    }
+    const matching = await searchCondition(context, secretSearches, args.q, origin.scopeId);
+    if (matching === null) return [];
+    query = query.where(matching);
   }
   const rows = await query
     .select(['secrets.id', 'secrets.key', 'secrets.folded_key', 'secrets.field_names'])
@@ -115,23 +98,9 @@ async function keys(
     .where('generation', '>', origin.from);
   if (args.from !== null) query = query.where(startsAt(origin, args.from));
   if (args.q !== '') {
-    const search = keySearches[context.dialect];
-    if (args.q.length < shortestIndexedText)
-      query = query.where('folded_key', '>=', args.q).where('folded_key', '<', prefixEnd(args.q));
-    else {
-      const { rows } = await sql<{
-        document_id: number;
-      }>`${search.candidates(args.q, origin.sourceId, maxCandidates + 1)}`.execute(context.db);
-      if (rows.length === 0) return [];
-      query =
-        rows.length > maxCandidates
-          ? query.where(search.contains(args.q))
-          : query.where(
-              'document_id',
-              'in',
-              rows.map(({ document_id }) => document_id),
-            );
-    }
+    const matching = await searchCondition(context, keySearches, args.q, origin.sourceId);
+    if (matching === null) return [];
+    query = query.where(matching);
   }
   const rows = await query
     .select(['key', 'folded_key', 'field_names'])

@@ -2,7 +2,7 @@ import { type SelectQueryBuilder, sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { type UseRow, useRows } from './use-rows.ts';
-import { prefixEnd, secretSearches, shortestIndexedText } from './search.ts';
+import { prefixEnd, searchCondition, secretSearches } from './search.ts';
 
 export type SecretState = 'stale' | 'expired' | 'expiring' | 'unused' | 'shared-value' | 'deleted';
 
@@ -25,8 +25,6 @@ export interface SecretFilter {
 export type SecretRow = Tables['secrets'];
 export type ListedSecret = SecretRow & { readonly uses: number; readonly source_type: Tables['sources']['type'] };
 
-/** Above this many hits a search scans in key order instead: hits are dense then, and a page is found soon. */
-const maxCandidates = 2000;
 /** A value counts as shared only some time after it was set, so that setting one is no way to test a guess. */
 const sharedAfterMilliseconds = 60 * 60 * 1000;
 const dayMilliseconds = 86_400_000;
@@ -44,7 +42,11 @@ async function list(context: QueryContext, args: SecretFilter): Promise<ListedSe
   if (args.tag !== undefined) query = withTag(query, args.scopeId, args.tag);
   if (args.assignedTo !== null) query = assignedTo(query, args.assignedTo);
   if (args.state !== undefined && args.state !== 'deleted') query = inState(query, args.state, args);
-  if (args.q !== undefined && args.q !== '') query = await matching(context, query, args.q.toLowerCase(), args.scopeId);
+  if (args.q !== undefined && args.q !== '') {
+    const found = await searchCondition(context, secretSearches, args.q.toLowerCase(), args.scopeId);
+    if (found === null) return [];
+    query = query.where(found);
+  }
   const { after } = args;
   if (after !== undefined)
     query = query.where(sql<boolean>`(secrets.folded_key, secrets.id) > (${after.foldedKey}, ${after.id})`);
@@ -144,23 +146,6 @@ function inState(
         ),
       );
   }
-}
-
-async function matching(
-  context: QueryContext,
-  query: SecretQuery,
-  text: string,
-  scopeId: string,
-): Promise<SecretQuery> {
-  if (text.length < shortestIndexedText)
-    return query.where('secrets.folded_key', '>=', text).where('secrets.folded_key', '<', prefixEnd(text));
-  const search = secretSearches[context.dialect];
-  const found = await sql<{ secret_id: string }>`${search.candidates(text, scopeId, maxCandidates + 1)}`.execute(
-    context.db,
-  );
-  if (found.rows.length > maxCandidates) return query.where((column) => search.contains(column, text));
-  const ids = found.rows.map((row) => row.secret_id);
-  return ids.length === 0 ? query.where(sql<boolean>`1 = 0`) : query.where('secrets.id', 'in', ids);
 }
 
 async function decorate(
