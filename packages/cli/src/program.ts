@@ -23,6 +23,7 @@ import { addSettingsCommands } from './commands/settings.ts';
 import { addSignInCommands } from './commands/sign-in.ts';
 import { addUserCommands } from './commands/user.ts';
 import { reportError } from './error-report.ts';
+import { addArchiveCommand } from './operator/audit-archive.ts';
 import { addVerifyCommand } from './operator/audit-verify.ts';
 import { addBackupCommands } from './operator/backup.ts';
 import { addDoctorCommand } from './operator/doctor.ts';
@@ -78,7 +79,9 @@ export function createProgram(cli: Cli): Command {
   addRunCommand(program, cli);
   addPreflightCommand(program, cli);
   addExplainCommand(program, cli);
-  addVerifyCommand(addAuditCommands(program, cli), cli);
+  const audit = addAuditCommands(program, cli);
+  addVerifyCommand(audit, cli);
+  addArchiveCommand(audit, cli);
   addSettingsCommands(program, cli);
   addKeyCommands(program, cli);
   addRecoveryCommands(program, cli);

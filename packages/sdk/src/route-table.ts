@@ -80,6 +80,7 @@ export const routeTable = {
   listAdminSecretVersions: { method: 'GET', path: '/v1/admin/secrets/{key}/versions' },
   listAdminSecrets: { method: 'GET', path: '/v1/admin/secrets' },
   listAuditRecords: { method: 'GET', path: '/v1/audit' },
+  listAuditSegments: { method: 'GET', path: '/v1/audit/segments' },
   listBundleAssets: { method: 'GET', path: '/v1/domains/{domain}/bundles/{bundle}/assets' },
   listBundleGrants: { method: 'GET', path: '/v1/domains/{domain}/bundles/{bundle}/grants' },
   listBundles: { method: 'GET', path: '/v1/domains/{domain}/bundles' },

@@ -1,5 +1,6 @@
+export type { ArchivedSegment } from './audit/archive.ts';
 export { withMacKeys } from './audit/mac-keys.ts';
-export { verifyDataDirectory, verifyExport } from './audit/verify-files.ts';
+export { verifyArchive, verifyDataDirectory, verifyExport } from './audit/verify-files.ts';
 export type { VerifyReport } from './audit/verify-report.ts';
 export { processEnvironment } from './config/environment.ts';
 export { ConfigurationError, loadConfiguration, type LoadedConfiguration } from './config/load.ts';

@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StrongroomError } from '@strongroom/contract';
+import { SigningKey } from '@strongroom/crypto';
+import { type ArchivedSegment, archiveLease, archiveRecords } from './audit/archive.ts';
 import type { LoadedConfiguration } from './config/load.ts';
 import { createOperatorLink, signInLinkText } from './identities/index.ts';
 import { operatorActor } from './identities/actor.ts';
@@ -17,6 +19,7 @@ import { backupSqlite } from './store/backup.ts';
 import type { BackupManifest } from './store/backup-manifest.ts';
 import { DataDirectoryInUse, dataFiles } from './store/data-directory.ts';
 import { openPostgresStore } from './store/postgres.ts';
+import { withLease } from './store/leases.ts';
 import { type RestoreResult, restoreSqlite, startEpoch } from './store/restore.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { OpenStore } from './store/store.ts';
@@ -82,6 +85,39 @@ export async function restore(
   } finally {
     await store.close();
   }
+}
+
+/**
+ * Moves audit records that are older to segments in a directory, and removes them.
+ * @param options.before milliseconds since 1970
+ * @throws StrongroomError as `archiveRecords`; `state_conflict` while a server runs over the embedded store, or somebody else
+ * archives
+ */
+export async function archiveAudit(
+  configuration: LoadedConfiguration,
+  options: { readonly directory: string; readonly before: number },
+): Promise<readonly ArchivedSegment[]> {
+  const instead =
+    'Stop it; or let it do the work itself, with STRONGROOM_AUDIT_RETENTION_DAYS and STRONGROOM_AUDIT_ARCHIVE_DIR.';
+  return withInstallation(configuration, instead, async (store, keyring) => {
+    const { signingSeed, macKey } = await keyring.auditKeys();
+    const signing = new SigningKey(signingSeed);
+    try {
+      const parts = { store, signing, installationId: keyring.installationId };
+      const outcome = await withLease(store, archiveLease, `operator ${process.pid}`, 30_000, (lease) =>
+        archiveRecords(parts, { ...options, lease, principalName: operatorActor.principalName }),
+      );
+      if (outcome.held) return outcome.result;
+      throw new StrongroomError('state_conflict', {
+        detail: 'Another run archives audit records, or one was killed less than a minute ago.',
+        hint: 'Repeat it in a minute.',
+      });
+    } finally {
+      signing.destroy();
+      signingSeed.fill(0);
+      macKey.fill(0);
+    }
+  });
 }
 
 /** Writes a recovery kit of the key file to a new file. @returns the recovery key, to be kept apart from it */
@@ -234,7 +270,7 @@ export async function withInstallation<Result>(
       const path = auditAnchor.kind === 'file' ? auditAnchor.path : null;
       if (path !== null) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       const keys = await keyring.auditKeys();
-      await store.startAudit({ keys, epoch, anchor: { path, isOnStdout: false } });
+      await store.startAudit({ keys, epoch, anchor: { path, isOnStdout: path === null } });
       return await work(store, keyring);
     } finally {
       keyring.close();

@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { routes, StrongroomError } from '@strongroom/contract';
 import { type Kek, SigningKey } from '@strongroom/crypto';
+import { archiveJob } from './audit/archive-job.ts';
 import { type AuditBackground, startAuditBackground } from './audit/background.ts';
 import type { AuditEvent } from './audit/event.ts';
 import type { KekSettings } from './config/kek-settings.ts';
@@ -23,7 +24,7 @@ import { periodicJobs } from './operation/jobs.ts';
 import { isLoopback, listenProblems } from './operation/listen-rules.ts';
 import type { Log } from './operation/log.ts';
 import { listenForMetrics, Metrics } from './operation/metrics.ts';
-import { Scheduler } from './operation/scheduler.ts';
+import { type PeriodicJob, Scheduler } from './operation/scheduler.ts';
 import { version } from './operation/version.ts';
 import { createServices, type ServiceParts, type Services } from './services.ts';
 import { defaultDiskReserve } from './store/disk-reserve.ts';
@@ -105,7 +106,7 @@ async function open(
   const { kek, installationId } = await kekSource.open(store);
   const keyring = await openKeyring(store, kek, installationId);
   closers.push(() => keyring.close());
-  const { auditKeys, background } = await openAudit(store, keyring, configuration, log);
+  const { auditKeys, background, archiving } = await openAudit(store, keyring, configuration, log);
   closers.push(() => background.stop());
   await applyConfiguredStores(store, settings.managed);
 
@@ -144,6 +145,7 @@ async function open(
   closers.push(() => services.runs.close());
 
   const scheduler = new Scheduler(store, holder, log);
+  scheduler.start(archiving);
   scheduler.start(periodicJobs(store, keyring, services.keyIndex, services.managed, services.sourceVersions));
   closers.push(() => scheduler.stop());
   const metricsServer =
@@ -242,7 +244,11 @@ async function openAudit(
   keyring: Keyring,
   { settings }: LoadedConfiguration,
   log: Log,
-): Promise<{ readonly auditKeys: AuditKeyMaterial; readonly background: AuditBackground }> {
+): Promise<{
+  readonly auditKeys: AuditKeyMaterial;
+  readonly background: AuditBackground;
+  readonly archiving: readonly PeriodicJob[];
+}> {
   const { auditAnchor } = settings;
   const anchorPath = auditAnchor.kind === 'file' ? auditAnchor.path : null;
   if (anchorPath !== null) mkdirSync(dirname(anchorPath), { recursive: true, mode: 0o700 });
@@ -255,8 +261,13 @@ async function openAudit(
     { store, signing, installationId: keyring.installationId, epoch, anchorPath },
     (error) => log.warn({ error }, 'an audit checkpoint could not be made; it is tried again'),
   );
+  const { retentionDays: days, archiveDir: directory } = settings.audit;
   return {
     auditKeys,
+    archiving:
+      days === undefined || directory === undefined
+        ? []
+        : [archiveJob({ store, signing, installationId: keyring.installationId }, { directory, days })],
     background: {
       denials: background.denials,
       stop: async () => {

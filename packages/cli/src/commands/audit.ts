@@ -2,12 +2,13 @@ import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CallInput, Client, ItemOf } from '@strongroom/sdk';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Cli, group, type Session } from '../cli.ts';
 import { Cancelled, UsageError } from '../errors.ts';
 import { parseCount } from '../lists.ts';
 import { localTime } from '../output/text.ts';
 import { layTable } from '../output/table.ts';
+import { parseTime } from '../time.ts';
 
 type AuditRecord = ItemOf<'listAuditRecords'>;
 
@@ -30,17 +31,12 @@ function addFilterOptions(command: Command): Command {
     .option('--to <time>', 'before', parseTime);
 }
 
-function parseTime(text: string): string {
-  const time = /^\d{4}-\d{2}-\d{2}(?:$|T)/.test(text) ? new Date(text) : new Date(Number.NaN);
-  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError('Write 2027-01-31, or RFC 3339.');
-  return time.toISOString();
-}
-
 /** @param audit the group that the operator's `verify` joins */
 export function addAuditCommands(program: Command, cli: Cli): Command {
   const audit = group(program, 'audit', 'the record of who did what, and the proof that nobody edited it');
   addTailCommand(audit, cli);
   addExportCommand(audit, cli);
+  addSegmentsCommand(audit, cli);
   audit
     .command('anchor')
     .description('print the newest signed statement and the public key; kept elsewhere, they show a rolled-back log')
@@ -81,10 +77,26 @@ function addTailCommand(audit: Command, cli: Cli): void {
         const client = await session.connect();
         const seen = new Set<string>();
         print(session, await newest(client, options, options.limit, seen));
+        if (seen.size < options.limit) await noteArchived(session, client, options);
         if (options.follow === true) await follow(session, client, options, seen);
         return undefined;
       }),
     );
+}
+
+/** Says when records of the time asked for are not in the database any more. */
+async function noteArchived(
+  { output }: Pick<Session, 'output'>,
+  client: Client,
+  { domain, from, to }: FilterOptions,
+): Promise<void> {
+  const query = { limit: 1, ...filters({ ...(from && { from }), ...(to && { to }) }) };
+  const { archived } =
+    domain === undefined
+      ? await client.listAuditRecords({ query })
+      : await client.listDomainAuditRecords({ params: { domain }, query });
+  if (archived !== undefined)
+    output.note(`records from ${localTime(archived.from)} to ${localTime(archived.to)} are in the archive`);
 }
 
 const followMilliseconds = 1000;
@@ -188,7 +200,9 @@ function addExportCommand(audit: Command, cli: Cli): void {
           );
         }
         const query: CallInput<'exportAuditRecords'>['query'] = { format, ...chosen };
-        const exported = await (await connect()).exportAuditRecords({ query, timeoutMilliseconds: 120_000 });
+        const client = await connect();
+        if (format === 'csv') await noteArchived({ output }, client, options);
+        const exported = await client.exportAuditRecords({ query, timeoutMilliseconds: 120_000 });
         if (path === undefined) {
           for await (const chunk of exported.chunks) await output.bytes(chunk);
           return undefined;
@@ -216,4 +230,24 @@ async function writeNew(path: string, chunks: AsyncIterable<Uint8Array>): Promis
   } finally {
     await file.close();
   }
+}
+
+function addSegmentsCommand(audit: Command, cli: Cli): void {
+  audit
+    .command('segments')
+    .description('list what of the record went to the archive, with the digests of its files')
+    .action(
+      cli.action(async ({ connect, output }) => {
+        const client = await connect();
+        for await (const item of client.items('listAuditSegments', { query: { limit: 200 } })) {
+          const { segment, records, from, to, sha256 } = item;
+          output.item(item, () => {
+            if (segment === undefined || from === undefined || to === undefined)
+              output.line(`segment ${item.number}: its mark is UNREADABLE: strongroom audit verify`);
+            else output.line(`${segment}: ${localTime(from)} to ${localTime(to)}, ${records} records, ${sha256}`);
+          });
+        }
+        return undefined;
+      }),
+    );
 }

@@ -14,6 +14,8 @@ interface VerifyOptions extends ConfigOptions {
   readonly anchor?: string;
   readonly publicKey?: string;
   readonly outsideAnchor: readonly string[];
+  readonly archive: readonly string[];
+  readonly archiveOnly?: true;
   readonly withKeys?: true;
 }
 
@@ -28,6 +30,8 @@ export function addVerifyCommand(audit: Command, cli: Cli): void {
     .option('--anchor <file>', 'with --file: the anchor file, or a copy')
     .option('--public-key <file>', 'trusted public keys; audit.pub of the data directory when left out')
     .option('--outside-anchor <file>', 'anchor lines that were kept elsewhere, may be repeated', collect, [])
+    .option('--archive <folder>', 'archived segments, read with the rest; may be repeated', collect, [])
+    .option('--archive-only', 'with --archive: the segments by themselves; with a --public-key that you trust')
     .option('--with-keys', "also check each record's MAC, with the server's keyring and key file")
     .addHelpText(
       'after',
@@ -49,10 +53,20 @@ export function addVerifyCommand(audit: Command, cli: Cli): void {
 
 async function verify(session: Session, options: VerifyOptions): Promise<VerifyReport> {
   const { io } = session;
-  const { file, anchor, publicKey, outsideAnchor, dataDir } = options;
+  const { file, anchor, publicKey, outsideAnchor, dataDir, archive } = options;
   const path = (text: string): string => resolve(io.cwd, text);
   const publicKeyText = publicKey === undefined ? undefined : utf8Text(await readInput(io, publicKey, maxKeyFileBytes));
-  const anchors = { outsideAnchors: outsideAnchor.map(path) };
+  const kept = { outsideAnchors: outsideAnchor.map(path), archives: archive.map(path) };
+  if (options.archiveOnly === true) {
+    if (archive.length === 0) throw new UsageError('--archive-only goes with --archive');
+    if (file !== undefined || dataDir !== undefined || anchor !== undefined)
+      throw new UsageError('--archive-only goes without --file, --anchor and --data-dir');
+    if (publicKeyText === undefined)
+      throw new UsageError('an archive is verified with a public key you trust', 'Add --public-key audit.pub.');
+    return withServer((server) =>
+      withKeys(server, session, options, (keys) => server.verifyArchive({ ...kept, ...keys, publicKeyText })),
+    );
+  }
   if (file !== undefined) {
     if (publicKeyText === undefined)
       throw new UsageError('an export is verified with a public key you trust', 'Add --public-key audit.pub.');
@@ -60,7 +74,7 @@ async function verify(session: Session, options: VerifyOptions): Promise<VerifyR
     return withServer((server) =>
       withKeys(server, session, options, (keys) =>
         server.verifyExport(path(file), {
-          ...anchors,
+          ...kept,
           ...keys,
           publicKeyText,
           ...(anchor === undefined ? {} : { anchorPath: path(anchor) }),
@@ -74,7 +88,7 @@ async function verify(session: Session, options: VerifyOptions): Promise<VerifyR
     const { auditAnchor } = settings;
     return withKeys(server, session, options, (keys) =>
       server.verifyDataDirectory(settings.dataDir, {
-        ...anchors,
+        ...kept,
         ...keys,
         ...(auditAnchor.kind === 'file' ? { anchorPath: auditAnchor.path } : {}),
         ...(publicKeyText === undefined ? {} : { publicKeyText }),
@@ -108,6 +122,7 @@ function printReport({ output }: Session, report: VerifyReport): void {
     'signed by': report.keyIds.join(', ') || 'nobody',
     macs: report.macs,
   });
+  printArchived({ output }, report);
   for (const { chain, sequence, why } of report.bad) {
     output.line(output.bad(visible(`bad: ${place(chain, sequence)}: ${why}`)));
   }
@@ -124,6 +139,18 @@ function printReport({ output }: Session, report: VerifyReport): void {
     for (const lost of restore.lost) output.line(visible(`  lost by it: ${lost.why}`));
   }
   if (report.ok) output.line(output.good('nothing was changed'));
+}
+
+function printArchived({ output }: Pick<Session, 'output'>, { archived, archivedCount }: VerifyReport): void {
+  if (archivedCount > archived.length) output.line(`archived: ${archivedCount - archived.length} older segments`);
+  for (const { segment, records, from, to, sha256, digest, isRead } of archived) {
+    const range = `${count(records, 'record')}, ${localTime(from)} to ${localTime(to)}`;
+    output.line(
+      isRead
+        ? `archived: ${segment}: ${range}: read`
+        : `archived: ${segment}: ${range}: not read; its file has SHA-256 ${sha256}, its mark ${digest}`,
+    );
+  }
 }
 
 function place(chain: string | null, sequence: number | null): string {

@@ -46,6 +46,17 @@ const filters = {
 const scopeFilter = {
   scope: Type.Optional(Type.String({ maxLength: 64, description: 'admin, global, or a domain by name or id' })),
 };
+/** A page, and whether there is more in the archive. */
+const RecordPage = Closed({
+  items: Type.Array(AuditRecord),
+  nextCursor: Type.Optional(Type.String()),
+  archived: Type.Optional(
+    Closed(
+      { from: Time, to: Time },
+      { description: 'Of the time asked for, records between these are in the archive and not in the list' },
+    ),
+  ),
+});
 const page = { limit: pageQuery.limit, cursor: pageQuery.cursor };
 
 export const auditRoutes = [
@@ -58,7 +69,7 @@ export const auditRoutes = [
     access: { kind: 'platform', action: 'audit.read' },
     query: Closed({ ...page, ...scopeFilter, ...filters }),
     status: 200,
-    response: Page(AuditRecord),
+    response: RecordPage,
     errors: ['cursor_invalid'],
   }),
   route({
@@ -78,10 +89,37 @@ export const auditRoutes = [
       mediaType: 'application/x-ndjson',
       otherMediaTypes: ['text/csv; charset=utf-8; header=present'],
       description:
-        'JSON Lines, or CSV (RFC 4180, text/csv) with format=csv; cells that a spreadsheet would run are quoted',
+        'JSON Lines, or CSV (RFC 4180, text/csv) with format=csv; cells that a spreadsheet would run are quoted. Of what is archived JSON Lines have the marks alone; the header Strongroom-Archived (from/to) says when records of the time asked for are in the archive',
     },
     errors: ['audit_unavailable'],
     rateLimitPerMinute: 10,
+  }),
+  route({
+    id: 'listAuditSegments',
+    method: 'GET',
+    path: '/v1/audit/segments',
+    summary: 'List what of the log went to the archive, oldest first',
+    tag: 'audit',
+    access: { kind: 'platform', action: 'audit.read' },
+    query: Closed(page),
+    status: 200,
+    response: Page(
+      Closed({
+        number: Type.Integer(),
+        digest: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the signed mark' }),
+        segment: Type.Optional(Type.String({ description: 'Name of its files, without their endings' })),
+        sha256: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the file' })),
+        bytes: Type.Optional(Type.Integer()),
+        records: Type.Optional(Type.Integer()),
+        from: Type.Optional(Time),
+        to: Type.Optional(Time),
+        sealedAt: Type.Optional(Time),
+        unreadable: Type.Optional(
+          Type.Literal(true, { description: 'Its mark was changed. Run strongroom audit verify' }),
+        ),
+      }),
+    ),
+    errors: ['cursor_invalid'],
   }),
   route({
     id: 'showAuditAnchor',
@@ -121,7 +159,7 @@ export const auditRoutes = [
     params: Closed({ domain: Label }),
     query: Closed({ ...page, ...filters }),
     status: 200,
-    response: Page(AuditRecord),
+    response: RecordPage,
     errors: ['cursor_invalid'],
   }),
 ] as const;

@@ -28,8 +28,9 @@ import {
 } from './segment-file.ts';
 import { latestCheckpoint } from './statements.ts';
 
-/** Who archives holds this lease, so that one does at a time. */
-export const archiveLease = 'job.archive-audit';
+export const archiveJobName = 'archive-audit';
+/** Who archives holds this lease, the job's as well as an operator, so that one does at a time. */
+export const archiveLease = `job.${archiveJobName}`;
 
 /** A removal of so many records holds up the write lane for a fraction of a second. */
 const recordsPerSegment = 10_000;

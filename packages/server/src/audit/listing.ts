@@ -20,6 +20,19 @@ export interface ListQuery {
   readonly to?: string | undefined;
 }
 
+/** A page of records, and when it concerns such: what of the time asked for is in the archive. */
+interface AuditPage {
+  readonly items: AuditRecordView[];
+  readonly nextCursor?: string;
+  readonly archived?: ArchivedTimes;
+}
+
+/** From when to when records are in the archive, RFC 3339. */
+interface ArchivedTimes {
+  readonly from: string;
+  readonly to: string;
+}
+
 const defaultLimit = 50;
 
 /**
@@ -33,7 +46,7 @@ export async function listRecords(
   caller: Pick<Caller, 'id'>,
   query: ListQuery,
   scopeId?: string,
-): Promise<{ items: AuditRecordView[]; nextCursor?: string }> {
+): Promise<AuditPage> {
   const limit = query.limit ?? defaultLimit;
   const filter = { ...filterOf(query), ...(scopeId !== undefined && { scope: scopeId }) };
   const binding = JSON.stringify([
@@ -44,17 +57,30 @@ export async function listRecords(
     ),
   ]);
   const before = query.cursor === undefined ? undefined : openPlace(parts.keys, query.cursor, binding);
-  const rows = await parts.store.query('audit.list', {
-    ...filter,
-    ...(before !== undefined && { before }),
-    limit: limit + 1,
-  });
+  const [rows, archived] = await Promise.all([
+    parts.store.query('audit.list', { ...filter, ...(before !== undefined && { before }), limit: limit + 1 }),
+    archivedIn(parts.store, filter),
+  ]);
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   const views = items.map(recordView);
-  if (rows.length <= limit || last === undefined) return { items: views };
+  const page = { items: views, ...(archived !== null && { archived }) };
+  if (rows.length <= limit || last === undefined) return page;
   const place: RecordPlace = { at: last.at, chain: last.chain_id, sequence: last.sequence };
-  return { items: views, nextCursor: parts.keys.sealCursor(place, binding) };
+  return { ...page, nextCursor: parts.keys.sealCursor(place, binding) };
+}
+
+/** Whether there are archived records in a filter's time, whatever else it says. */
+export async function archivedIn(
+  store: Pick<Store, 'query'>,
+  { from, to }: RecordFilter,
+): Promise<ArchivedTimes | null> {
+  const range = await store.query('audit.archivedRange', {
+    ...(from !== undefined && { from }),
+    ...(to !== undefined && { to }),
+  });
+  if (range === null) return null;
+  return { from: new Date(range.from).toISOString(), to: new Date(range.to).toISOString() };
 }
 
 /** @throws StrongroomError `validation_failed` for a time there is not */

@@ -1,12 +1,17 @@
+import { mkdtempSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type auditRoutes, AuditRecord, StrongroomError } from '@strongroom/contract';
 import { SigningKey } from '@strongroom/crypto';
 import { Value } from 'typebox/value';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openTestStore, type TestStore } from '../../testing/stores.ts';
 import type { Caller } from '../access/types.ts';
 import type { HandlerRequest, HandlersOf } from '../http/handler.ts';
 import { dataFiles } from '../store/data-directory.ts';
+import { withLease } from '../store/leases.ts';
+import { archiveJob } from './archive-job.ts';
+import { archiveLease, archiveRecords } from './archive.ts';
 import { Checkpointer } from './checkpoint.ts';
 import type { AuditEvent } from './event.ts';
 import { auditHandlers } from './routes.ts';
@@ -170,6 +175,90 @@ describe('the export', () => {
     const { stream } = await handlers.exportAuditRecords(asked);
     gone.abort();
     expect(typeof stream === 'object' && stream.destroyed).toBe(true);
+  });
+});
+
+describe('the archive', () => {
+  it('is listed by its marks, and lists and exports say what is in it', async () => {
+    const { publicKey, signingSeed } = await test.keys.auditKeys();
+    const signing = new SigningKey(signingSeed);
+    const installationId = test.keys.installationId;
+    const anchorPath = dataFiles(test.directory).anchor;
+    const checkpointer = new Checkpointer({ store: test.store, signing, installationId, epoch: 1, anchorPath });
+    const list = async (query: Parameters<typeof request<'listAuditRecords'>>[0] = {}) =>
+      (await handlers.listAuditRecords(request<'listAuditRecords'>({ limit: 5, ...query }))).body!;
+    expect(await list()).not.toHaveProperty('archived');
+    expect((await handlers.listAuditSegments(request<'listAuditSegments'>({}))).body).toEqual({ items: [] });
+    for (let index = 0; index < 3; index += 1) {
+      await record({});
+      await checkpointer.make();
+    }
+    const directory = mkdtempSync(join(test.directory, 'archive-'));
+    await withLease(test.store, archiveLease, 'test', 60_000, (lease) =>
+      archiveRecords(
+        { store: test.store, signing, installationId },
+        { directory, before: Date.now() + 1, lease, principalName: 'system', recordsPerSegment: 1 },
+      ),
+    );
+    const first = (await handlers.listAuditSegments(request<'listAuditSegments'>({ limit: 2 }))).body!;
+    expect(first.items).toMatchObject([{ segment: 'audit-1-000001' }, { segment: 'audit-1-000002', number: 2 }]);
+    const cursor = first.nextCursor!;
+    const { body } = await handlers.listAuditSegments(request<'listAuditSegments'>({ limit: 2, cursor }));
+    expect(body).toMatchObject({ items: [{ number: 3, records: 2 }] });
+    for (const other of [
+      request<'listAuditSegments'>({ cursor }, 'usr_other'),
+      request<'listAuditSegments'>({ cursor: 'x' }),
+    ])
+      await expect(handlers.listAuditSegments(other)).rejects.toMatchObject({ code: 'cursor_invalid' });
+    const archived = { from: first.items[0]!.from, to: body!.items[0]!.to };
+    expect((await list()).archived).toEqual(archived);
+    expect(await list({ from: '2999-01-01T00:00:00Z' })).not.toHaveProperty('archived');
+    const domain = await handlers.listDomainAuditRecords(request<'listDomainAuditRecords'>({}));
+    expect(domain.body!.archived).toEqual(archived);
+    const { headers } = await handlers.exportAuditRecords(request<'exportAuditRecords'>({ format: 'csv' }));
+    expect(headers!['strongroom-archived']).toBe(`${archived.from}/${archived.to}`);
+
+    const other = auditHandlers({
+      store: test.store,
+      keys: test.keys,
+      publicKey: Uint8Array.from(publicKey, (byte) => byte ^ 1),
+      anchorPath,
+    });
+    const shown = await other.listAuditSegments(request<'listAuditSegments'>({ limit: 1 }));
+    expect(shown.body!.items).toEqual([{ number: 1, digest: first.items[0]!.digest, unreadable: true }]);
+  });
+
+  it('takes by itself what is older than the retention, a day of it at a time', async () => {
+    const { signingSeed } = await test.keys.auditKeys();
+    const directory = mkdtempSync(join(test.directory, 'archive-'));
+    const parts = {
+      store: test.store,
+      signing: new SigningKey(signingSeed),
+      installationId: test.keys.installationId,
+    };
+    const job = archiveJob(parts, { directory, days: 30 });
+    const day = 24 * 60 * 60_000;
+    const lease = { name: archiveLease, signal: new AbortController().signal };
+    const run = async (days: number): Promise<string[]> => {
+      const { epoch } = await test.store.execute('lease.acquire', {
+        name: archiveLease,
+        holder: 'test',
+        ttlMilliseconds: 60_000,
+      });
+      const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + days * day);
+      try {
+        await job.run({ ...lease, epoch: epoch! });
+      } finally {
+        now.mockRestore();
+        await test.store.execute('lease.release', { name: archiveLease, epoch: epoch! });
+      }
+      return readdirSync(directory);
+    };
+    await record({});
+    await new Checkpointer({ ...parts, epoch: 1, anchorPath: dataFiles(test.directory).anchor }).make();
+    expect(await run(29)).toEqual([]);
+    expect(await run(30.5)).toEqual([]);
+    expect(await run(32)).toHaveLength(2);
   });
 });
 

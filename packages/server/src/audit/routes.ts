@@ -9,8 +9,9 @@ import type { Store } from '../store/store.ts';
 import { readAnchorTail } from './anchor.ts';
 import type { CheckpointDocument } from './checkpoint-document.ts';
 import { exportCsv, exportJsonLines } from './export.ts';
-import { filterOf, listRecords } from './listing.ts';
+import { archivedIn, filterOf, listRecords } from './listing.ts';
 import { signingKeyId } from './record.ts';
+import { listSegments } from './segment-listing.ts';
 
 export interface AuditRouteParts {
   readonly store: Pick<Store, 'query' | 'execute' | 'db' | 'dialect'>;
@@ -45,6 +46,7 @@ export function auditHandlers(parts: AuditRouteParts): HandlersOf<typeof auditRo
           ],
         });
       await recordExport(store, caller, { format, ...filter });
+      const archived = await archivedIn(store, filter);
       const chunks =
         format === 'csv'
           ? exportCsv(store, filter)
@@ -53,9 +55,13 @@ export function auditHandlers(parts: AuditRouteParts): HandlersOf<typeof auditRo
         stream: untilAborted(Readable.from(chunks, { objectMode: false }), signal),
         headers: {
           'content-disposition': `attachment; filename="audit.${format}"`,
+          ...(archived !== null && { 'strongroom-archived': `${archived.from}/${archived.to}` }),
           ...(format === 'csv' && { 'content-type': 'text/csv; charset=utf-8; header=present' }),
         },
       };
+    },
+    async listAuditSegments({ caller, query }) {
+      return { body: await listSegments(parts, caller, query) };
     },
     async showAuditAnchor() {
       const { previous: latest } = await checkpointState(store);

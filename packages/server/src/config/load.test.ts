@@ -44,12 +44,22 @@ describe('loadConfiguration', () => {
       database: { kind: 'sqlite' },
       kek: { kind: 'file', file: '/srv/data/kek', isDefault: true },
       auditAnchor: { kind: 'file', path: '/srv/data/audit.anchor' },
+      audit: { retentionDays: undefined, archiveDir: undefined },
       runner: 'process',
       logLevel: 'info',
       features: { secretsV2: { enabled: true, setBy: 'default' } },
       limits: { valueBytes: 1_048_576, runLogRetentionDays: 30 },
     });
     expect(secrets.databaseUrl).toBeUndefined();
+  });
+
+  it('removes audit records into an archive only', () => {
+    const archive = { STRONGROOM_AUDIT_RETENTION_DAYS: '365', STRONGROOM_AUDIT_ARCHIVE_DIR: 'archive' };
+    expect(load(archive).settings.audit).toEqual({ retentionDays: 365, archiveDir: '/srv/archive' });
+    expect(problemsOf({ STRONGROOM_AUDIT_RETENTION_DAYS: '365' })).toEqual([
+      'STRONGROOM_AUDIT_RETENTION_DAYS needs audit.archiveDir: records are removed only once they are archived',
+    ]);
+    expect(problemsOf({ ...archive, STRONGROOM_AUDIT_RETENTION_DAYS: '0' })).toHaveLength(1);
   });
 
   it('names the variables as the reference says', () => {

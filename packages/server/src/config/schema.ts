@@ -84,6 +84,24 @@ export const ConfigurationSchema = Closed({
       'Where the heads of the audit chains are noted before any answer: a file, or `stdout`; by default `audit.anchor` in the data folder',
     ),
   ),
+  audit: Closed(
+    {
+      retentionDays: Type.Optional(
+        Type.Integer({
+          minimum: 1,
+          maximum: 36_500,
+          description:
+            'Days that audit records stay in the database before they go to audit.archiveDir; by default for ever',
+        }),
+      ),
+      archiveDir: Type.Optional(
+        Path(
+          'Folder of the archived audit segments; it must be there, and be kept: records are removed once they are in it',
+        ),
+      ),
+    },
+    { default: {} },
+  ),
   runner: Type.Union([Type.Literal('process'), Type.Literal('none')], {
     default: 'process',
     description: 'What runs jobs: processes on this machine, or nothing',

@@ -27,6 +27,11 @@ export interface Settings {
   /** Read at the very first start only, by whoever makes the first identity. */
   readonly bootstrapTokenFile: string | undefined;
   readonly auditAnchor: { readonly kind: 'stdout' } | { readonly kind: 'file'; readonly path: string };
+  readonly audit: {
+    /** Never without a folder. */
+    readonly retentionDays: number | undefined;
+    readonly archiveDir: string | undefined;
+  };
   readonly runner: 'process' | 'none';
   readonly runnerUids: { readonly first: number; readonly last: number } | undefined;
   readonly metricsListen: ListenAddress | undefined;
@@ -117,6 +122,7 @@ export function buildSettings(context: BuildContext, secrets: Secrets, ambient: 
       auditAnchor === 'stdout'
         ? { kind: 'stdout' }
         : { kind: 'file', path: auditAnchor === undefined ? join(dataDir, 'audit.anchor') : path(auditAnchor) },
+    audit: auditSettings(context, path),
     runner: configuration.runner,
     runnerUids: uidRange(context, configuration.runnerUids),
     metricsListen:
@@ -135,6 +141,15 @@ export function buildSettings(context: BuildContext, secrets: Secrets, ambient: 
     limits: configuration.limits,
     isProduction: ambient.isProduction,
   };
+}
+
+function auditSettings(context: BuildContext, path: (text: string) => string): Settings['audit'] {
+  const { retentionDays, archiveDir } = context.configuration.audit;
+  if (retentionDays !== undefined && archiveDir === undefined)
+    context.problems.push(
+      `${say(context, 'audit.retentionDays')} needs audit.archiveDir: records are removed only once they are archived`,
+    );
+  return { retentionDays, archiveDir: archiveDir === undefined ? undefined : path(archiveDir) };
 }
 
 /** A setting as the reader knows it: the variable that was set, else its name in the file. */

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import type { Ambient } from '../config/environment.ts';
@@ -37,6 +37,7 @@ const checks: readonly NamedCheck[] = [
   { id: 'kek-source', title: 'The key-encryption key can be read again', run: checkKekSource },
   { id: 'recovery-kit', title: 'A recovery kit was made and tried', run: checkRecovery },
   { id: 'audit-anchor', title: 'The audit anchor can be written', run: checkAnchor },
+  { id: 'audit-archive', title: 'The audit archive can be written', run: checkArchive },
   { id: 'disk', title: 'There is room on the disk', run: checkDisk },
   { id: 'clock', title: 'The clock agrees with the records', run: checkClock },
   { id: 'leases', title: 'Background work has a holder', run: checkLeases },
@@ -146,6 +147,13 @@ function checkAnchor({ settings: { auditAnchor } }: DoctorParts): Finding {
   if (auditAnchor.kind === 'stdout') return ok('Written to the standard output');
   canAppend(auditAnchor.path);
   return ok(auditAnchor.path);
+}
+
+function checkArchive({ settings: { audit } }: DoctorParts): Finding {
+  const { archiveDir, retentionDays } = audit;
+  if (archiveDir === undefined || retentionDays === undefined) return ok('Records stay in the database');
+  accessSync(archiveDir, constants.W_OK | constants.X_OK);
+  return ok(`After ${retentionDays} days to ${archiveDir}`);
 }
 
 function checkDisk({ settings }: DoctorParts): Finding {

@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createToken } from '@strongroom/crypto';
+import { backup, createLog, loadConfiguration, restore, type RunningServer, startServer } from '@strongroom/server';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+describe('audit archive', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'strongroom-archive-cli-'));
+  const archive = join(directory, 'archive');
+  const configurationOf = (dataDir: string) =>
+    loadConfiguration({
+      variables: {
+        STRONGROOM_DATA_DIR: dataDir,
+        STRONGROOM_LISTEN: '127.0.0.1:0',
+        STRONGROOM_KEK_FILE: join(directory, 'kek'),
+        STRONGROOM_BOOTSTRAP_TOKEN_FILE: join(directory, 'token'),
+      },
+      workingDirectory: directory,
+    });
+  const start = (): Promise<RunningServer> =>
+    startServer({
+      configuration: configurationOf('data'),
+      log: createLog('silent', { write: () => undefined }),
+      writeDeadlineMilliseconds: 60_000,
+    });
+  const main = fileURLToPath(new URL('../main.ts', import.meta.url));
+  const run = (...words: readonly string[]) =>
+    new Promise<{ code: number | string; out: string; errors: string }>((resolve) => {
+      const env = {
+        PATH: process.env['PATH'],
+        HOME: directory,
+        NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
+        STRONGROOM_KEK_FILE: join(directory, 'kek'),
+      };
+      execFile(process.execPath, [main, ...words], { env, cwd: directory }, (error, out, errors) =>
+        resolve({ code: error?.code ?? 0, out, errors }),
+      );
+    });
+
+  beforeAll(async () => {
+    mkdirSync(archive);
+    writeFileSync(join(directory, 'token'), createToken('srt_'), { mode: 0o600 });
+  });
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  it('moves records of a stopped server, and every way to verify finds all well', async () => {
+    const server = await start();
+    const words = ['audit', 'archive', '--before', new Date().toISOString(), '--to', 'archive'];
+    const refused = await run(...words);
+    expect(refused).toMatchObject({ code: 5, errors: expect.stringContaining('STRONGROOM_AUDIT_RETENTION_DAYS') });
+    await server.stop();
+    await (await start()).stop();
+    expect(await run('audit', 'archive', '--before', '2999-01-01', '--to', 'archive')).toMatchObject({ code: 2 });
+    expect(await run('audit', 'archive', '--before', '2020-01-01')).toMatchObject({ code: 2 });
+    expect(await run('audit', 'archive', '--before', '2020-01-01', '--to', 'nowhere')).toMatchObject({ code: 5 });
+    expect(await run('audit', 'archive', '--before', '2020-01-01', '--to', 'archive')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('nothing was old enough'),
+    });
+    const archived = await run('audit', 'archive', '--before', new Date().toISOString(), '--to', 'archive', '--json');
+    expect(archived.errors).toBe('');
+    const { segments } = JSON.parse(archived.out) as { segments: { segment: string; digest: string }[] };
+    expect(segments.map(({ segment }) => segment)).toEqual(['audit-1-000001']);
+
+    const alone = await run('audit', 'verify');
+    expect(alone).toMatchObject({ code: 0, out: expect.stringContaining(`its mark ${segments[0]!.digest}`) });
+    const whole = await run('audit', 'verify', '--archive', 'archive', '--with-keys');
+    expect(whole).toMatchObject({ code: 0, out: expect.stringMatching(/audit-1-000001: .*: read\n/) });
+    const keys = ['--public-key', 'data/audit.pub'];
+    expect(await run('audit', 'verify', '--archive', 'archive', '--archive-only', ...keys)).toMatchObject({ code: 0 });
+    expect(await run('audit', 'verify', '--archive-only', ...keys)).toMatchObject({ code: 2 });
+    expect(await run('audit', 'verify', '--archive', 'archive', '--archive-only')).toMatchObject({ code: 2 });
+  });
+
+  it('a backup carries the marks, and a restored log verifies with the archive', async () => {
+    await backup(configurationOf('data'), join(directory, 'backup'));
+    const elsewhere = configurationOf('elsewhere');
+    await restore(elsewhere, { backup: join(directory, 'backup') });
+    const report = await run('audit', 'verify', '--data-dir', 'elsewhere', '--archive', 'archive', '--json');
+    expect(report.code).toBe(0);
+    expect(JSON.parse(report.out)).toMatchObject({ ok: true, archivedCount: 1, archived: [{ isRead: true }] });
+    for (const name of readdirSync(archive)) rmSync(join(archive, name));
+    const missing = await run('audit', 'verify', '--data-dir', 'elsewhere', '--archive', 'archive');
+    expect(missing).toMatchObject({
+      code: 7,
+      out: expect.stringContaining('audit-1-000001 is missing in the archive'),
+    });
+    expect(await run('audit', 'verify', '--data-dir', 'elsewhere')).toMatchObject({ code: 0 });
+  });
+});
