@@ -32,9 +32,19 @@ export { backendDeclarations, type IntegrationType } from './backends/index.ts';
 export type { BackendDeclaration, SourceType } from './backends/declaration.ts';
 export { profileRoutes, profileSettings } from './routes/profiles.ts';
 export { SecretMetadata } from './routes/secret-schemas.ts';
-export { referenceRoutes, sparkJobRoutes } from './routes/surfaces.ts';
+export {
+  computeClusterRoutes,
+  notebookRoutes,
+  referenceRoutes,
+  sparkJobRoutes,
+  storageConfigRoutes,
+} from './routes/surfaces.ts';
 export * from './surfaces/fields.ts';
+export * from './surfaces/actions.ts';
+export * from './surfaces/compute-cluster.ts';
+export * from './surfaces/notebook.ts';
 export * from './surfaces/spark-job.ts';
+export * from './surfaces/storage-config.ts';
 export { bundleRoutes, grantRoutes, memberRoutes, principalNamePattern } from './routes/access.ts';
 export { domainRoutes } from './routes/domains.ts';
 export {

@@ -61,10 +61,14 @@ import { Secrets } from './secrets/service.ts';
 import type { Store } from './store/store.ts';
 import { referenceHandlers } from './surfaces/routes.ts';
 import { ConfigurationService } from './surfaces/service.ts';
-import { sparkJobSurface } from './surfaces/spark-job/definition.ts';
+import { computeClusterHandlers } from './surfaces/compute-cluster/routes.ts';
+import { notebookHandlers } from './surfaces/notebook/routes.ts';
+import { OwnedSecrets } from './surfaces/owned-secrets.ts';
+import { surfaces } from './surfaces/registry.ts';
 import { sparkJobHandlers } from './surfaces/spark-job/routes.ts';
 import { ReferenceUses } from './surfaces/uses.ts';
 
+import { storageConfigHandlers } from './surfaces/storage-config/routes.ts';
 export interface ServiceParts {
   readonly store: Store;
   readonly keyring: Keyring;
@@ -101,6 +105,7 @@ export interface Services {
 
 /** Puts the folders together: each service gets the collaborators it uses, each route its handler. */
 export function createServices(parts: ServiceParts): Services {
+  readonly ownedSecrets: OwnedSecrets;
   const { store, keyring, configuration, metrics, log } = parts;
   const { settings, ambient } = configuration;
   const { limits } = settings;
@@ -140,7 +145,9 @@ export function createServices(parts: ServiceParts): Services {
   const resolver = new Resolver(store, access, sources, () => features.isEnabled('secretsV2'));
   const runs = new RunService({ store, access, resolver, settings: runnerSettings(parts), report });
   const runReader = new RunReader(store, access, keyring);
-  const jobs = new ConfigurationService(sparkJobSurface, store, access, keyring);
+  const owned = new OwnedSecrets({ store, secrets, reader, writes: managed.writes, maxValueBytes: limits.valueBytes });
+  const surfaceParts = { store, access, keys: keyring, owned, report };
+  const launchParts = { store, resolver, runs, reader: runReader };
   const launches = new LaunchService({ store, access, resolver, sealer: parts.sealer ?? createSealer() });
   const drift = new DriftService(store, access, keyring);
   const whoMay = new WhoMay(store, access);
@@ -162,6 +169,7 @@ export function createServices(parts: ServiceParts): Services {
       ...grantHandlers(members),
       ...bundleHandlers(new Bundles(store, access, keyring), new BundleAssets(store, access, keyring)),
       ...explainHandlers(new Explain(store, access, whoMay)),
+    ownedSecrets: owned,
       ...domainHandlers(
         new Domains({
           store,
@@ -181,7 +189,10 @@ export function createServices(parts: ServiceParts): Services {
         anchorPath: auditAnchor.kind === 'file' ? auditAnchor.path : null,
       }),
       ...referenceHandlers(new ReferenceUses(store, access, keyring)),
-      ...sparkJobHandlers({ store, jobs, resolver, runs, reader: runReader }),
+      ...sparkJobHandlers(new ConfigurationService(surfaces['spark-job'], surfaceParts), launchParts),
+      ...computeClusterHandlers(new ConfigurationService(surfaces['compute-cluster'], surfaceParts), launchParts),
+      ...notebookHandlers(new ConfigurationService(surfaces.notebook, surfaceParts), launchParts),
+      ...storageConfigHandlers(new ConfigurationService(surfaces['storage-config'], surfaceParts)),
       ...runHandlers(runs, runReader, new Redeployer({ store, access, runs, reader: runReader, report }), access),
       ...launchHandlers(launches, drift),
       ...operationHandlers({

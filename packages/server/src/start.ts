@@ -20,7 +20,7 @@ import { type AuditKeyMaterial, type Keyring, openKeyring } from './keys/keyring
 import { firstKitName, writeRecoveryKit } from './keys/recovery.ts';
 import { applyConfiguredStores } from './managed-stores/choice.ts';
 import { createOpenManagedStore } from './managed-stores/open-managed-store.ts';
-import { periodicJobs } from './operation/jobs.ts';
+import { periodicJobs, sweepOwnedSecrets } from './operation/jobs.ts';
 import { isLoopback, listenProblems } from './operation/listen-rules.ts';
 import type { Log } from './operation/log.ts';
 import { listenForMetrics, Metrics } from './operation/metrics.ts';
@@ -146,7 +146,9 @@ async function open(
 
   const scheduler = new Scheduler(store, holder, log);
   scheduler.start(archiving);
-  scheduler.start(periodicJobs(store, keyring, services.keyIndex, services.managed, services.sourceVersions));
+  const { keyIndex, managed, sourceVersions, outsideCredentials } = services;
+  scheduler.start(periodicJobs(store, keyring, keyIndex, managed, sourceVersions, outsideCredentials));
+  scheduler.start([sweepOwnedSecrets(services.ownedSecrets)]);
   closers.push(() => scheduler.stop());
   const metricsServer =
     settings.metricsListen === undefined ? undefined : await listenForMetrics(metrics, settings.metricsListen);

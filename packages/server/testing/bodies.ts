@@ -33,6 +33,12 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   putIntegrationAssignments: () => ({ all: true }),
   createSparkJob: () => ({ name: freshName(), command: ['true'] }),
   updateSparkJob: () => ({ command: ['true'], description: freshName() }),
+  createComputeCluster: () => ({ name: freshName() }),
+  updateComputeCluster: () => ({ description: freshName() }),
+  createNotebook: () => ({ name: freshName() }),
+  updateNotebook: () => ({ description: freshName() }),
+  createStorageConfig: () => ({ name: freshName(), ...storageForm(freshName()) }),
+  updateStorageConfig: () => ({ ...storageForm(freshName()), secretKey: { set: freshName() } }),
   createLaunch: () => ({ references: [{ name: 'PGPASSWORD', reference: password }] }),
   redeployDrift: () => ({ all: true }),
   resolveLaunch: () => ({ publicKey: ephemeralJwk() }),
@@ -57,6 +63,16 @@ export const integrationForm = {
   },
   credentials: { token: 'a token' },
 } as const;
+
+/** A storage configuration of a bucket that nobody answers for; each place can be had once. */
+export function storageForm(place: string | number) {
+  return {
+    provider: 's3-compatible',
+    endpoint: 'http://127.0.0.1:9',
+    bucket: 'data',
+    basePath: `at-${place}`,
+  } as const;
+}
 
 /** A profile that integrations of `finance` may name. */
 export const profileForm = {

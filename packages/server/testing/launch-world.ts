@@ -11,6 +11,7 @@ import { createSealer } from '../src/launches/sealer.ts';
 import { defaultJobUsers, type RunnerSettings, RunService } from '../src/runs/service.ts';
 import { defaultLogLimits } from '../src/runs/run-logs.ts';
 import { SecretReader } from '../src/secrets/reader.ts';
+import { SecretWrites } from '../src/secrets/secret-writes.ts';
 import { Secrets } from '../src/secrets/service.ts';
 import type { ValueInput } from '../src/secrets/values.ts';
 import type { Kek } from '@strongroom/crypto';
@@ -18,6 +19,7 @@ import type { Sources } from '../src/launches/sources/source.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
 import { globalScopeId, newId } from '../src/store/ids.ts';
 import type { SparkJobDocument, SparkJobInput } from '../src/surfaces/spark-job/document.ts';
+import { OwnedSecrets } from '../src/surfaces/owned-secrets.ts';
 import { sparkJobSurface } from '../src/surfaces/spark-job/definition.ts';
 import { ConfigurationService } from '../src/surfaces/service.ts';
 import type { TestCommands } from './launch-program.ts';
@@ -143,7 +145,15 @@ export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise
     report: (message, error) => reports.push({ message, error }),
   });
   await runs.open();
-  const jobs = new ConfigurationService(sparkJobSurface, store, access, keys);
+  const owned = new OwnedSecrets({
+    store,
+    secrets,
+    reader,
+    writes: new SecretWrites(store, null),
+    maxValueBytes: 65_536,
+  });
+  const report = (message: string, error: unknown): void => void reports.push({ message, error });
+  const jobs = new ConfigurationService(sparkJobSurface, { store, access, keys, owned, report });
   const launches = new LaunchService({ store, access, resolver, sealer: createSealer() });
   const caller = async (name: string): Promise<Caller> => {
     const id = ids.get(name) ?? '';

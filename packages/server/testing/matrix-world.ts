@@ -1,7 +1,7 @@
 import { type PlatformRole, type Preset, type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import { createToken } from '@strongroom/crypto';
 import { startTestServer, type TestServer, type TestUser } from './app.ts';
-import { integrationForm, profileForm, queryFor } from './bodies.ts';
+import { integrationForm, profileForm, queryFor, storageForm } from './bodies.ts';
 import { Conformance } from './conformance.ts';
 import { plainSchema, sample } from './samples.ts';
 
@@ -17,6 +17,9 @@ export interface Things {
   readonly serviceAccount: string;
   readonly token: string;
   readonly job: string;
+  readonly cluster: string;
+  readonly notebook: string;
+  readonly storageConfig: string;
   readonly integration: string;
   readonly run: string;
   readonly launch: string;
@@ -246,6 +249,12 @@ async function fillDomain(test: TestServer, domain: string): Promise<Things> {
   const secret = { scope: 'domain', source: 'managed', key } as const;
   for (const name of ['nightly', 'weekly'])
     await post('/spark-jobs', { name, command: ['true'], environment: [{ name: 'PGPASSWORD', secret }] });
+  for (const [index, name] of ['raw', 'curated'].entries())
+    await post('/storage-configs', { name, ...storageForm(index), accessKey: { secret }, secretKey: { set: 'typed' } });
+  for (const name of ['shared', 'spare']) {
+    await post('/compute-clusters', { name, environment: [{ name: 'PGPASSWORD', secret }], storageConfigs: ['raw'] });
+    await post('/notebooks', { name, environment: [{ name: 'PGPASSWORD', secret }] });
+  }
   const run = await post('/spark-jobs/nightly/runs');
   await post('/spark-jobs/nightly/runs');
   const launch = await test.call<{ id: string }>('POST', `${base}/launches`, {
@@ -263,6 +272,9 @@ async function fillDomain(test: TestServer, domain: string): Promise<Things> {
     serviceAccount: workload.id,
     token: tokens.items[0]?.id ?? '',
     job: 'nightly',
+    cluster: 'shared',
+    notebook: 'shared',
+    storageConfig: 'raw',
     integration: 'vault-prod',
     run: run.id,
     launch: launch.id,
@@ -299,6 +311,9 @@ function targetOf(route: RouteDeclaration, name: string, things: Things, platfor
     case 'profile':
       return platform.profile;
     case 'name':
+      if (route.path.includes('/compute-clusters/')) return things.cluster;
+      if (route.path.includes('/notebooks/')) return things.notebook;
+      if (route.path.includes('/storage-configs/')) return things.storageConfig;
       if (!route.path.includes('/integrations/')) return things.job;
       if (isOfDomain) return things.integration;
       return route.path.startsWith('/v1/admin') ? 'admin-vault' : 'global-vault';

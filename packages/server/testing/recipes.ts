@@ -1,5 +1,5 @@
 import type { RouteDeclaration } from '@strongroom/contract';
-import { bodyFor, ephemeralJwk, integrationForm, profileForm, withoutScope } from './bodies.ts';
+import { bodyFor, ephemeralJwk, integrationForm, profileForm, storageForm, withoutScope } from './bodies.ts';
 import { type MatrixWorld, pathTo } from './matrix-world.ts';
 import { freshName } from './samples.ts';
 
@@ -77,6 +77,14 @@ async function job(world: MatrixWorld, command: readonly string[] = ['true']): P
   const name = freshName();
   await post(world, `${inFinance}/spark-jobs`, { name, command });
   return name;
+}
+
+/** Another configuration of the kind that the route is about. */
+async function configuration(world: MatrixWorld, { path }: RouteDeclaration): Promise<Made> {
+  const kind = path.split('/')[4] ?? '';
+  const name = freshName();
+  await post(world, `${inFinance}/${kind}`, { name, ...(kind === 'storage-configs' ? storageForm(name) : {}) });
+  return { params: { name } };
 }
 
 async function launch(world: MatrixWorld, isResolved: boolean): Promise<Made> {
@@ -207,6 +215,14 @@ const recipes: Readonly<Record<string, Recipe>> = {
   suspendSparkJob: withJob,
   deleteSparkJob: withJob,
   runSparkJob: withJob,
+  updateComputeCluster: configuration,
+  deleteComputeCluster: configuration,
+  runComputeCluster: configuration,
+  updateNotebook: configuration,
+  deleteNotebook: configuration,
+  runNotebook: configuration,
+  updateStorageConfig: configuration,
+  deleteStorageConfig: configuration,
   stopRun: async (world) => {
     const name = await job(world, ['sleep', '60']);
     return { params: { id: (await post(world, `${inFinance}/spark-jobs/${name}/runs`)).id } };

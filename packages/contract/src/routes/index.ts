@@ -12,7 +12,13 @@ import { profileRoutes } from './profiles.ts';
 import { operationRoutes } from './operation.ts';
 import { launchRoutes } from './launches.ts';
 import { runRoutes } from './runs.ts';
-import { referenceRoutes, sparkJobRoutes } from './surfaces.ts';
+import {
+  computeClusterRoutes,
+  notebookRoutes,
+  referenceRoutes,
+  sparkJobRoutes,
+  storageConfigRoutes,
+} from './surfaces.ts';
 import { secretRoutes } from './secrets.ts';
 
 /** Every route of the API: the server registers these, the OpenAPI document and the client are made from them. */
@@ -34,6 +40,9 @@ export const routes = [
   ...auditRoutes,
   ...operationRoutes,
   ...sparkJobRoutes,
+  ...computeClusterRoutes,
+  ...notebookRoutes,
+  ...storageConfigRoutes,
   ...referenceRoutes,
   ...runRoutes,
   ...launchRoutes,

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { Id, Label, Time } from '../names.ts';
 import { Closed, Page, pageQuery, route } from '../route.ts';
-import { SecretInput, surfaceLimits } from '../surfaces/fields.ts';
+import { ConfigurationName, SecretInput, surfaceLimits } from '../surfaces/fields.ts';
 
 /** A workload's ephemeral public key: X25519 (RFC 8037) or P-256 (RFC 7518 §6.2). No private member is accepted. */
 const EphemeralJwk = Closed({
@@ -22,7 +22,8 @@ const Drifted = Closed({
   kind: Type.Enum(['run', 'workload']),
   state: Type.String({ description: 'running, unknown (its lease lapsed), or ended' }),
   domain: Type.String(),
-  job: Type.Optional(Type.String()),
+  job: Type.Optional(Type.String({ description: 'The configuration, whatever its kind' })),
+  surface: Type.Optional(Type.String()),
   subject: Type.String(),
   name: Type.String({ description: 'The variable' }),
   reference: Type.String(),
@@ -70,6 +71,7 @@ export const launchRoutes = [
         ),
       ),
       sparkJob: Type.Optional(Label),
+      configuration: Type.Optional(ConfigurationName),
     }),
     isLaunch: true,
     status: 201,

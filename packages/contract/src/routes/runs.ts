@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { Id, Label, Time } from '../names.ts';
 import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
+import { ConfigurationName } from '../surfaces/fields.ts';
 
 export const runStates = ['queued', 'running', 'succeeded', 'failed', 'stopped'] as const;
 
@@ -97,7 +98,8 @@ const Redeployed = Closed({
       'current: nothing to do, no running launch of it holds an older version or a newer run is there already; ' +
       'reported: the launch of a workload, which only its owner can start anew',
   }),
-  job: Type.Optional(Type.String()),
+  job: Type.Optional(Type.String({ description: 'The configuration, whatever its kind' })),
+  surface: Type.Optional(Type.String()),
   launch: Type.Optional(Type.String({ description: 'Of a launch that was named or is a workload’s' })),
   run: Type.Optional(Id),
   problem: Type.Optional(Problem),
@@ -181,6 +183,9 @@ export const runRoutes = [
     params: Closed({ domain: Label }),
     body: Closed({
       sparkJobs: Type.Optional(Type.Array(Label, { minItems: 1, maxItems: maxRedeployed, uniqueItems: true })),
+      configurations: Type.Optional(
+        Type.Array(ConfigurationName, { minItems: 1, maxItems: maxRedeployed, uniqueItems: true }),
+      ),
       launches: Type.Optional(Type.Array(Id, { minItems: 1, maxItems: maxRedeployed, uniqueItems: true })),
       all: Type.Optional(Type.Literal(true, { description: 'Whatever is listed as drifted; names nothing else' })),
       stopOld: Type.Optional(

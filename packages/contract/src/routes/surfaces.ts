@@ -1,141 +1,59 @@
 import { Type } from 'typebox';
 import { Label } from '../names.ts';
 import { Closed, Page, pageQuery, route } from '../route.ts';
-import { SparkJob, SparkJobCreate, SparkJobSummary, SparkJobUpdate } from '../surfaces/spark-job.ts';
-import { Preflight, RunAccepted, RunSummary } from './runs.ts';
+import { surfaceActions } from '../surfaces/actions.ts';
+import { ComputeCluster, ComputeClusterCreate, ComputeClusterUpdate } from '../surfaces/compute-cluster.ts';
+import { Notebook, NotebookCreate, NotebookUpdate } from '../surfaces/notebook.ts';
+import { SparkJob, SparkJobCreate, SparkJobUpdate } from '../surfaces/spark-job.ts';
+import { StorageConfig, StorageConfigCreate, StorageConfigUpdate } from '../surfaces/storage-config.ts';
+import { configurationRoutes, launchableRoutes, suspendRoute } from './configuration-routes.ts';
+
+const sparkJob = { noun: 'SparkJob', plural: 'SparkJobs', path: 'spark-jobs', title: 'Spark job' } as const;
+const ofSparkJobs = surfaceActions['spark-job'];
+export const sparkJobRoutes = [
+  ...configurationRoutes(sparkJob, ofSparkJobs, { create: SparkJobCreate, update: SparkJobUpdate, shown: SparkJob }),
+  suspendRoute(sparkJob, ofSparkJobs.suspend, SparkJob),
+  ...launchableRoutes(sparkJob, ofSparkJobs),
+] as const;
+
+const computeCluster = {
+  noun: 'ComputeCluster',
+  plural: 'ComputeClusters',
+  path: 'compute-clusters',
+  title: 'compute cluster',
+} as const;
+const ofComputeClusters = surfaceActions['compute-cluster'];
+export const computeClusterRoutes = [
+  ...configurationRoutes(computeCluster, ofComputeClusters, {
+    create: ComputeClusterCreate,
+    update: ComputeClusterUpdate,
+    shown: ComputeCluster,
+  }),
+  ...launchableRoutes(computeCluster, ofComputeClusters),
+] as const;
+
+const notebook = { noun: 'Notebook', plural: 'Notebooks', path: 'notebooks', title: 'notebook' } as const;
+const ofNotebooks = surfaceActions.notebook;
+export const notebookRoutes = [
+  ...configurationRoutes(notebook, ofNotebooks, { create: NotebookCreate, update: NotebookUpdate, shown: Notebook }),
+  ...launchableRoutes(notebook, ofNotebooks),
+] as const;
+
+const storageConfig = {
+  noun: 'StorageConfig',
+  plural: 'StorageConfigs',
+  path: 'storage-configs',
+  title: 'storage configuration',
+} as const;
+export const storageConfigRoutes = [
+  ...configurationRoutes(storageConfig, surfaceActions['storage-config'], {
+    create: StorageConfigCreate,
+    update: StorageConfigUpdate,
+    shown: StorageConfig,
+  }),
+] as const;
 
 const domainParams = Closed({ domain: Label });
-const named = Closed({ domain: Label, name: Label });
-const saveErrors = [
-  'reference_unresolved',
-  'permission_missing',
-  'validation_failed',
-  'limit_exceeded',
-  'feature_disabled',
-] as const;
-
-export const sparkJobRoutes = [
-  route({
-    id: 'createSparkJob',
-    method: 'POST',
-    path: '/v1/domains/{domain}/spark-jobs',
-    summary: 'Save a Spark job; references that are known not to resolve stop the save',
-    tag: 'spark-jobs',
-    access: { kind: 'scope', action: 'spark-job.create' },
-    params: domainParams,
-    body: SparkJobCreate,
-    status: 201,
-    response: SparkJob,
-    errors: [...saveErrors, 'already_exists', 'idempotency_mismatch'],
-    idempotent: true,
-  }),
-  route({
-    id: 'listSparkJobs',
-    method: 'GET',
-    path: '/v1/domains/{domain}/spark-jobs',
-    summary: 'The Spark jobs the caller may see, by name',
-    tag: 'spark-jobs',
-    access: { kind: 'scope', action: 'domain.view' },
-    params: domainParams,
-    query: Closed({ ...pageQuery }),
-    status: 200,
-    response: Page(SparkJobSummary),
-    errors: ['cursor_invalid'],
-  }),
-  route({
-    id: 'showSparkJob',
-    method: 'GET',
-    path: '/v1/domains/{domain}/spark-jobs/{name}',
-    summary: 'One Spark job: plain values and references, never a secret',
-    tag: 'spark-jobs',
-    access: { kind: 'asset', action: 'spark-job.view', parameter: 'name' },
-    params: named,
-    status: 200,
-    response: SparkJob,
-  }),
-  route({
-    id: 'updateSparkJob',
-    method: 'PUT',
-    path: '/v1/domains/{domain}/spark-jobs/{name}',
-    summary:
-      'Replace a Spark job; what may redirect a value needs USE on every reference it holds. What changes nothing keeps the revision',
-    tag: 'spark-jobs',
-    access: { kind: 'asset', action: 'spark-job.update', parameter: 'name' },
-    params: named,
-    body: SparkJobUpdate,
-    status: 200,
-    response: SparkJob,
-    errors: [...saveErrors, 'revision_mismatch', 'version_conflict'],
-    ifMatch: true,
-  }),
-  route({
-    id: 'suspendSparkJob',
-    method: 'PATCH',
-    path: '/v1/domains/{domain}/spark-jobs/{name}',
-    summary: 'Suspend a Spark job, or lift the suspension; a suspended job starts no run',
-    tag: 'spark-jobs',
-    access: { kind: 'asset', action: 'spark-job.suspend', parameter: 'name' },
-    params: named,
-    body: Closed({ suspended: Type.Boolean() }),
-    status: 200,
-    response: SparkJob,
-    errors: ['revision_mismatch'],
-    ifMatch: true,
-  }),
-  route({
-    id: 'deleteSparkJob',
-    method: 'DELETE',
-    path: '/v1/domains/{domain}/spark-jobs/{name}',
-    summary: 'Delete a Spark job; its runs and their logs stay',
-    tag: 'spark-jobs',
-    access: { kind: 'asset', action: 'spark-job.delete', parameter: 'name' },
-    params: named,
-    status: 204,
-    errors: ['revision_mismatch', 'state_conflict'],
-    ifMatch: true,
-  }),
-  route({
-    id: 'preflightSparkJob',
-    method: 'POST',
-    path: '/v1/domains/{domain}/spark-jobs/{name}/preflight',
-    summary: 'Resolve as a launch would, throw the values away, say what each reference gave',
-    tag: 'spark-jobs',
-    access: { kind: 'asset', action: 'spark-job.run', parameter: 'name' },
-    params: named,
-    isLaunch: true,
-    status: 200,
-    response: Preflight,
-    errors: ['audit_unavailable', 'deadline_exceeded'],
-    rateLimitPerMinute: 60,
-  }),
-  route({
-    id: 'runSparkJob',
-    method: 'POST',
-    path: '/v1/domains/{domain}/spark-jobs/{name}/runs',
-    summary: 'Start a run',
-    tag: 'spark-jobs',
-    access: { kind: 'asset', action: 'spark-job.run', parameter: 'name' },
-    params: named,
-    isLaunch: true,
-    status: 202,
-    response: RunAccepted,
-    errors: ['state_conflict', 'runner_unavailable', 'limit_exceeded', 'audit_unavailable', 'shutting_down'],
-    idempotent: true,
-  }),
-  route({
-    id: 'listSparkJobRuns',
-    method: 'GET',
-    path: '/v1/domains/{domain}/spark-jobs/{name}/runs',
-    summary: 'Runs of a Spark job, newest first',
-    tag: 'spark-jobs',
-    access: { kind: 'asset', action: 'spark-job.view', parameter: 'name' },
-    params: named,
-    query: Closed({ limit: pageQuery.limit, cursor: pageQuery.cursor }),
-    status: 200,
-    response: Page(RunSummary),
-    errors: ['cursor_invalid'],
-  }),
-] as const;
 
 export const referenceRoutes = [
   route({

@@ -1,6 +1,8 @@
 import { Type } from 'typebox';
+import { Id, Label, Time } from '../names.ts';
 import { referenceScopes } from '../reference.ts';
-import { Closed } from '../route.ts';
+import { ActionsField, Closed } from '../route.ts';
+import { launchableSurfaces } from './actions.ts';
 
 /** Parts that every surface's schema is made of. */
 
@@ -80,3 +82,104 @@ export const Warning = Closed({
   }),
   message: Type.String(),
 });
+
+/** `500m`, `4g`: as Spark writes memory. */
+export const memoryPattern = '^[1-9][0-9]{0,5}[kmgt]b?$';
+
+/** An environment variable's name that a configuration may set; ours begin with STRONGROOM_. */
+export const jobVariablePattern = '^(?!STRONGROOM_)[A-Za-z_][A-Za-z0-9_]{0,254}$';
+
+/** What every configuration takes beside its own fields. */
+export const commonInput = {
+  description: Type.Optional(Type.String({ maxLength: 2000 })),
+  bundle: Type.Optional(
+    Type.String({ maxLength: 53, description: 'Name of a bundle of the domain; default: the default bundle' }),
+  ),
+  managedBy: Type.Optional(
+    Type.String({ maxLength: 253, description: 'What applies it, when it comes from a manifest' }),
+  ),
+};
+
+/** What every configuration that is launched takes. */
+export const launchInput = {
+  storageConfigs: Type.Optional(
+    Type.Array(Label, {
+      maxItems: 50,
+      description: 'Names of storage configurations of the domain; needs CONSUME of each',
+    }),
+  ),
+  runner: Type.Optional(Type.Enum(['process', 'kubernetes'])),
+};
+
+/** Environment variables as they are sent, in our form and in IOMETE's. */
+export const environmentInput = {
+  environment: Type.Optional(NamedInputs({ pattern: jobVariablePattern }, 'Environment variables')),
+  envSecrets: Type.Optional(IometeSecrets),
+};
+
+/** Spark properties as they are sent, in our form and in IOMETE's. */
+export const sparkConfigInput = {
+  sparkConfig: Type.Optional(
+    NamedInputs(
+      { pattern: '^spark\\.[A-Za-z0-9._-]{1,248}$' },
+      'Spark properties, given in a file, never as arguments',
+    ),
+  ),
+  sparkConfSecrets: Type.Optional(IometeSecrets),
+};
+
+/**
+ * A scalar field that always holds a credential: one of its parts. A text that is typed becomes a managed secret that the
+ * configuration owns; the configuration itself holds a reference.
+ */
+export const CredentialInput = Closed(
+  {
+    set: Type.Optional(Type.String({ minLength: 1, maxLength: surfaceLimits.valueLength, writeOnly: true })),
+    value: Type.Optional(
+      Type.String({ minLength: 1, maxLength: surfaceLimits.valueLength, writeOnly: true, description: 'As `set`' }),
+    ),
+    secret: Type.Optional(SecretInput),
+    keep: Type.Optional(Type.Literal(true, { description: 'As it is; so is what is left out of an update' })),
+    clear: Type.Optional(Type.Literal(true, { description: 'Away with it, and with the secret it owned' })),
+  },
+  { [secretCapableKeyword]: true },
+);
+
+/** What is shown of a credential field. */
+export const CredentialState = Closed({
+  isSet: Type.Boolean(),
+  secret: Type.Optional(ReferenceFields),
+  isOwned: Type.Optional(Type.Boolean({ description: 'The secret was typed here and goes with the configuration' })),
+});
+
+/** What every configuration shows beside its document. */
+export const configurationFields = {
+  id: Id,
+  name: Label,
+  domain: Type.String(),
+  bundle: Type.String(),
+  managedBy: Type.Optional(Type.String()),
+  suspended: Type.Boolean(),
+  revision: Type.Integer(),
+  createdAt: Time,
+  createdBy: Type.String(),
+  updatedAt: Time,
+  updatedBy: Type.String(),
+  actions: ActionsField,
+};
+
+/** What a list shows of a configuration. */
+export const ConfigurationSummary = Closed({
+  ...configurationFields,
+  references: Type.Integer({ description: 'How many references it holds' }),
+});
+
+/** What is running of a configuration that runs until it is stopped. */
+export const RunningState = Closed({
+  run: Id,
+  state: Type.Enum(['queued', 'running']),
+  restartRequired: Type.Boolean({ description: 'It was changed since this was launched' }),
+});
+
+/** A configuration that can be launched, of whichever kind. */
+export const ConfigurationName = Closed({ surface: Type.Enum([...launchableSurfaces]), name: Label });

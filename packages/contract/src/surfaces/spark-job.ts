@@ -1,21 +1,23 @@
 import { Type } from 'typebox';
-import { Id, Label, Time } from '../names.ts';
-import { ActionsField, Closed } from '../route.ts';
+import { Label } from '../names.ts';
+import { Closed } from '../route.ts';
 import {
-  IometeSecrets,
-  NamedInputs,
+  commonInput,
+  configurationFields,
+  environmentInput,
+  launchInput,
+  memoryPattern,
   NamedValues,
   ReferenceFields,
   secretCapableKeyword,
   SecretInput,
+  sparkConfigInput,
   surfaceLimits,
   Warning,
 } from './fields.ts';
 
 /** A Spark job: a command, or an application for `spark-submit`, with what it needs. */
 
-/** `500m`, `4g`: as Spark writes memory. */
-const memoryPattern = '^[1-9][0-9]{0,5}[kmgt]b?$';
 /** Relative, no empty, dot or dot-dot segment, no backslash, no control character, at most 8 segments. */
 export const relativeFilePattern = '^[A-Za-z0-9_][A-Za-z0-9._-]{0,126}(?:/[A-Za-z0-9_][A-Za-z0-9._-]{0,126}){0,7}$';
 
@@ -53,12 +55,8 @@ const SparkApplication = Closed({
   ),
 });
 
-/** An environment variable's name that a job may set; ours begin with STRONGROOM_. */
-export const jobVariablePattern = '^(?!STRONGROOM_)[A-Za-z_][A-Za-z0-9_]{0,254}$';
-const propertyName = { pattern: '^spark\\.[A-Za-z0-9._-]{1,248}$' };
-
 const shared = {
-  description: Type.Optional(Type.String({ maxLength: 2000 })),
+  description: commonInput.description,
   command: Type.Optional(
     Type.Array(Type.String({ maxLength: surfaceLimits.argumentLength }), {
       minItems: 1,
@@ -67,8 +65,7 @@ const shared = {
     }),
   ),
   spark: Type.Optional(SparkApplication),
-  storageConfigs: Type.Optional(Type.Array(Label, { maxItems: 50 })),
-  runner: Type.Optional(Type.Enum(['process', 'kubernetes'])),
+  ...launchInput,
   image: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
   sizes: Type.Optional(Sizes),
   timeoutSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 30 * 86_400 })),
@@ -79,8 +76,9 @@ const shared = {
 
 const input = {
   ...shared,
-  environment: Type.Optional(NamedInputs({ pattern: jobVariablePattern }, 'Environment variables')),
-  sparkConfig: Type.Optional(NamedInputs(propertyName, 'Spark properties, given in a file, never as arguments')),
+  ...commonInput,
+  ...environmentInput,
+  ...sparkConfigInput,
   files: Type.Optional(
     Type.Array(
       Closed({
@@ -93,14 +91,6 @@ const input = {
       }),
       { maxItems: surfaceLimits.files, [secretCapableKeyword]: true },
     ),
-  ),
-  envSecrets: Type.Optional(IometeSecrets),
-  sparkConfSecrets: Type.Optional(IometeSecrets),
-  bundle: Type.Optional(
-    Type.String({ maxLength: 53, description: 'Name of a bundle of the domain; default: the default bundle' }),
-  ),
-  managedBy: Type.Optional(
-    Type.String({ maxLength: 253, description: 'What applies it, when it comes from a manifest' }),
   ),
 };
 
@@ -122,25 +112,4 @@ const outputDocument = {
   ),
 };
 
-/** What every configuration shows beside its document. */
-export const configurationFields = {
-  id: Id,
-  name: Label,
-  domain: Type.String(),
-  bundle: Type.String(),
-  managedBy: Type.Optional(Type.String()),
-  suspended: Type.Boolean(),
-  revision: Type.Integer(),
-  createdAt: Time,
-  createdBy: Type.String(),
-  updatedAt: Time,
-  updatedBy: Type.String(),
-  actions: ActionsField,
-};
-
 export const SparkJob = Closed({ ...configurationFields, ...outputDocument, warnings: Type.Array(Warning) });
-
-export const SparkJobSummary = Closed({
-  ...configurationFields,
-  references: Type.Integer({ description: 'How many references it holds' }),
-});

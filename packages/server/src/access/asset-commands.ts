@@ -147,13 +147,14 @@ async function moveConfiguration(context: CommandContext, args: MoveConfiguratio
 type PlacedRow = MovedConfiguration & { readonly bundle_id: string | null };
 
 async function findMoved(context: CommandContext, args: MoveConfigurationArgs): Promise<PlacedRow | undefined> {
-  return context.db
+  const row = await context.db
     .selectFrom('configurations')
-    .select(['id', 'surface as type', 'name', 'bundle_id'])
+    .select(['id', 'name', 'bundle_id'])
     .where('id', '=', args.configurationId)
     .where('scope_id', '=', args.scope.id)
     .where('deleted_at', 'is', null)
     .executeTakeFirst();
+  return row === undefined ? undefined : { ...row, type: args.type };
 }
 
 async function findIntegration(context: CommandContext, args: MoveConfigurationArgs): Promise<PlacedRow | undefined> {

@@ -164,7 +164,7 @@ export class BundleAssets {
     if (asset === null || bundleId === undefined) throw new StrongroomError('not_found');
     const owns = ownsBundle(caller.snapshot, scope, bundleId);
     if (!owns.allow) await this.#access.refuse(caller, 'access.manage', { kind: 'asset', asset }, owns);
-    return { id: asset.id, type: asset.type, bundleId };
+    return { id: asset.id, type: subject.type, bundleId };
   }
 
   async #moveConfiguration(

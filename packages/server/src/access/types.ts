@@ -6,6 +6,7 @@ import type {
   PlatformRole,
   Preset,
   ScopeKind,
+  SurfaceName,
 } from '@strongroom/contract';
 import type { MaybePromise } from '../store/maybe-promise.ts';
 
@@ -20,7 +21,7 @@ export interface ScopeRef {
 
 /** One asset of a domain, as far as a decision needs it. */
 export interface AssetRef {
-  readonly type: AssetType;
+  readonly type: AssetType | SurfaceName;
   /** Id of the configuration or the secret. */
   readonly id: string;
   readonly name: string;

@@ -191,6 +191,8 @@ describe('an integration', () => {
       revision: 1,
       by: 'test',
       document: JSON.stringify({ command: ['true'] }),
+      uniqueKey: null,
+      consumptions: [],
       bundleId: (
         await store.db
           .selectFrom('configurations')

@@ -4,6 +4,7 @@ import type { Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
 import { globalScopeId } from '../store/ids.ts';
 import type { Store } from '../store/store.ts';
+import { maySee } from '../surfaces/registry.ts';
 import { timeText } from '../surfaces/views.ts';
 import type { DriftRow } from './queries.ts';
 
@@ -19,6 +20,7 @@ export interface DriftItem {
   readonly state: 'running' | 'unknown' | 'ended';
   readonly domain: string;
   readonly job?: string;
+  readonly surface?: string;
   readonly subject: string;
   readonly name: string;
   readonly reference: string;
@@ -133,10 +135,10 @@ export class DriftService {
 
   /** A configuration that the caller may not see is not named to it, nor that it runs. */
   #maySee(caller: Caller, row: DriftRow): boolean {
-    if (row.bundle_id === null || row.configuration_name === null) return true;
+    if (row.bundle_id === null || row.configuration_name === null || row.surface === null) return true;
     const scope: ScopeRef = { id: row.scope_id, kind: 'domain', name: row.domain_name };
     const asset = {
-      type: 'spark-job',
+      type: row.surface,
       id: '',
       name: row.configuration_name,
       scope,
@@ -147,7 +149,7 @@ export class DriftService {
       kind: 'scope',
       scope: { id: globalScopeId, kind: 'global', name: 'global' },
     }).allow;
-    return isManager || this.#access.decide(caller.snapshot, 'spark-job.view', { kind: 'asset', asset }).allow;
+    return isManager || maySee(this.#access, caller.snapshot, asset);
   }
 }
 
@@ -170,6 +172,7 @@ function itemOf(row: DriftRow, now: number): DriftItem {
     state: row.ended_at !== null ? 'ended' : isLive ? 'running' : 'unknown',
     domain: row.domain_name,
     ...(row.configuration_name === null ? {} : { job: row.configuration_name }),
+    ...(row.surface === null ? {} : { surface: row.surface }),
     subject: row.subject_name === null ? 'deleted' : `${row.subject_kind}:${row.subject_name}`,
     name: row.name,
     reference: row.reference,

@@ -1,10 +1,10 @@
 import type { AssetRef, Caller } from '../access/types.ts';
 import { StrongroomError } from '@strongroom/contract';
-import { authorisedWanted, dropSpec, prepareLaunch } from '../runs/launch-run.ts';
+import { dropSpec, prepareLaunch } from '../runs/launch-run.ts';
 import type { RunService } from '../runs/service.ts';
 import type { Store } from '../store/store.ts';
-import type { SurfaceDefinition } from '../surfaces/definition.ts';
-import { configurationOf, usesOfConfiguration } from '../surfaces/rows.ts';
+import { configurationOf } from '../surfaces/rows.ts';
+import { planLaunch } from './plan.ts';
 import type { ReferenceResult, Resolver } from './resolve.ts';
 
 export interface PreflightResult {
@@ -26,9 +26,8 @@ export interface PreflightResult {
  * The launch's own path with the caller's identity: collect, decide, fetch, audit, put into place, drop. Nothing is started
  * and no value leaves.
  */
-export async function preflight<Document>(
+export async function preflight(
   parts: { readonly store: Store; readonly resolver: Resolver; readonly runs: RunService },
-  surface: SurfaceDefinition<unknown, Document>,
   caller: Caller,
   asset: AssetRef,
   signal?: AbortSignal,
@@ -36,20 +35,19 @@ export async function preflight<Document>(
   const { store, resolver, runs } = parts;
   const row = await configurationOf(store, asset.id);
   if (row === undefined || row.deleted_at !== null) throw new StrongroomError('not_found');
-  const document = surface.parse(row.document);
-  const wanted = authorisedWanted(surface, document, await usesOfConfiguration(store, row.id));
+  const plan = await planLaunch(store, asset.scope, row);
   const found: string[] = [];
   const resolution = await resolver.resolve({
     verb: 'preflight',
     domain: asset.scope,
     subject: caller,
-    needs: [{ action: surface.actions.launch, resource: { kind: 'asset', asset } }],
-    wanted,
+    needs: plan.needs,
+    wanted: plan.wanted,
     readsAll: true,
     ...(signal === undefined ? {} : { signal }),
     inspect: (values) => {
-      const place = { name: row.name, home: runs.homeOf('preflight'), domain: asset.scope };
-      const { inspection, prepared } = prepareLaunch(surface, document, place, wanted, values);
+      const place = { name: row.name, home: runs.homeOf('preflight') };
+      const { inspection, prepared } = prepareLaunch(plan, place, values);
       if (prepared !== null) dropSpec(prepared.spec);
       prepared?.redactor.dispose();
       return inspection;

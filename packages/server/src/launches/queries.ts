@@ -1,3 +1,4 @@
+import type { SurfaceName } from '@strongroom/contract';
 import { sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
 
@@ -25,7 +26,7 @@ export interface DriftRow {
   readonly subject_kind: string | null;
   readonly subject_name: string | null;
   readonly configuration_name: string | null;
-  readonly surface: string | null;
+  readonly surface: SurfaceName | null;
   readonly bundle_id: string | null;
   readonly name: string;
   readonly pointer: string;

@@ -12,6 +12,7 @@ interface Requested {
   readonly kind: AuthorisedWanted['kind'];
   readonly authorisers: readonly string[];
   readonly sourceId: string | null;
+  readonly ownedBy?: string;
 }
 
 export function toRequested({
@@ -22,8 +23,10 @@ export function toRequested({
   kind,
   authorisers,
   sourceId,
+  ownedBy,
 }: AuthorisedWanted): Requested {
-  return { name, pointer, reference, text, kind, authorisers, sourceId };
+  const owner = ownedBy === undefined ? {} : { ownedBy };
+  return { name, pointer, reference, text, kind, authorisers, sourceId, ...owner };
 }
 
 /** Texts of `launches.requested` that were read lately: a workload asks for the same at each of its launches. */

@@ -9,7 +9,6 @@ import { Flights, Gate } from './flights.ts';
 import { preflight } from './preflight.ts';
 import { pickField } from './launch-values.ts';
 import type { Fetched } from './sources/source.ts';
-import { sparkJobSurface } from '../surfaces/spark-job/definition.ts';
 
 const environment = (...keys: string[]) =>
   keys.map((key, index) => ({ name: `V${index}`, secret: `secret://domain/managed/${key}` }));
@@ -262,7 +261,6 @@ describeEachStore('a launch', (_, database) => {
     });
     const result = await preflight(
       { store: world.test.store, resolver: world.resolver, runs: world.runs },
-      sparkJobSurface,
       await world.caller('ann'),
       job,
     );
@@ -288,7 +286,6 @@ describeEachStore('a launch', (_, database) => {
     const before = await world.test.store.db.selectFrom('runs').select('id').execute();
     const result = await preflight(
       { store: world.test.store, resolver: world.resolver, runs: world.runs },
-      sparkJobSurface,
       await world.caller('ann'),
       job,
     );

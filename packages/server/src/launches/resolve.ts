@@ -31,10 +31,12 @@ export interface LaunchSubject {
 export interface Need {
   readonly action: Action;
   readonly resource: Resource;
+  /** Whose permission it takes; absent: the subject's. */
+  readonly by?: string;
 }
 
 export interface ResolveRequest {
-  readonly verb: 'launch.resolve' | 'preflight';
+  readonly verb: 'launch.resolve' | 'preflight' | 'surface.test';
   readonly domain: ScopeRef;
   readonly launchId?: string;
   readonly subject: LaunchSubject;
@@ -173,9 +175,9 @@ export class Resolver {
 
   /** Step 2. Every snapshot it uses counts for `revision`: the commit refuses when any of them is no longer current. */
   #decide(request: ResolveRequest, isFirst: boolean): MaybePromise<Decided> {
-    const { domain, subject, wanted } = request;
+    const { domain, wanted } = request;
     return andThen(this.#snapshots(request, isFirst), (snapshots) => {
-      this.#checkNeeds(request, snapshots.get(subject.id) ?? null);
+      this.#checkNeeds(request, snapshots);
       return andThen(wanted.length === 0 || this.#areReferencesEnabled(), (isEnabled) => {
         const steps = wanted.map((item) =>
           andThen(findTarget(this.#store, domain, item.reference), (target) => {
@@ -192,7 +194,7 @@ export class Resolver {
   }
 
   /** Of everybody whose permissions count. */
-  #snapshots({ subject, wanted }: ResolveRequest, isFirst: boolean): MaybePromise<Snapshots> {
+  #snapshots({ subject, wanted, needs }: ResolveRequest, isFirst: boolean): MaybePromise<Snapshots> {
     const snapshots = new Map<string, AccessSnapshot | null>();
     if (subject.snapshot !== undefined && isFirst) snapshots.set(subject.id, subject.snapshot);
     let read: MaybePromise<Snapshots> = snapshots;
@@ -201,17 +203,19 @@ export class Resolver {
       read = andThen(read, () => andThen(this.#access.snapshot(id), (snapshot) => snapshots.set(id, snapshot)));
     };
     add(subject.id);
+    for (const { by } of needs) if (by !== undefined) add(by);
     for (const { authorisers } of wanted) for (const id of authorisers) add(id);
     return read;
   }
 
-  #checkNeeds(request: ResolveRequest, snapshot: AccessSnapshot | null): void {
-    for (const { action, resource } of request.needs) {
+  #checkNeeds({ needs, subject }: ResolveRequest, snapshots: Snapshots): void {
+    for (const { action, resource, by = subject.id } of needs) {
+      const snapshot = snapshots.get(by) ?? null;
       const decision = snapshot === null ? null : this.#access.decide(snapshot, action, resource);
       if (decision?.allow === true) continue;
-      throw new StrongroomError('permission_missing', {
-        detail: `${request.subject.name} may not ${action} any more.`,
-      });
+      const who = by === subject.id ? subject.name : 'Who saved it';
+      const what = resource.kind === 'asset' ? ` on ${resource.asset.type} ${resource.asset.name}` : '';
+      throw new StrongroomError('permission_missing', { detail: `${who} may not ${action}${what} any more.` });
     }
   }
 
@@ -229,10 +233,12 @@ export class Resolver {
         if (before.failure !== null) return before;
         const snapshot = snapshots.get(id) ?? null;
         if (snapshot === null) return { failure: 'authoriser-gone', because: ['no-principal'] };
-        return andThen(decideUse(this.#access, snapshot, domain, wanted.reference, target), (decision) =>
-          decision.failure !== null || before.because.length === 0
-            ? decision
-            : { failure: null, because: [...new Set([...before.because, ...decision.because])] },
+        return andThen(
+          decideUse(this.#access, snapshot, domain, wanted.reference, target, wanted.ownedBy),
+          (decision) =>
+            decision.failure !== null || before.because.length === 0
+              ? decision
+              : { failure: null, because: [...new Set([...before.because, ...decision.because])] },
         );
       });
     return all;

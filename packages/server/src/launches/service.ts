@@ -2,18 +2,18 @@ import { formatReference, StrongroomError } from '@strongroom/contract';
 import type { AccessService } from '../access/service.ts';
 import type { Caller, Resource, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
-import { authorisedWanted } from '../runs/launch-run.ts';
 import { newId } from '../store/ids.ts';
 import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { FieldProblems } from '../surfaces/definition.ts';
 import { readReference, type SecretInput } from '../surfaces/reference-input.ts';
-import { sparkJobSurface } from '../surfaces/spark-job/definition.ts';
-import { configurationOf, findConfiguration, usesOfConfiguration } from '../surfaces/rows.ts';
+import { launchableOf } from '../surfaces/registry.ts';
+import { configurationOf, findConfiguration } from '../surfaces/rows.ts';
 import { refuseSave } from '../surfaces/save-check.ts';
 import { assetOf, timeText } from '../surfaces/views.ts';
 import { checkBinding } from './commands.ts';
 import { referenceError } from './outcomes.ts';
+import { planLaunch } from './plan.ts';
 import { deliveryTime, readRequested, toRequested } from './requested.ts';
 import { findLaunch, findLaunchScope, type LaunchRow } from './rows.ts';
 import type { LaunchValues } from './launch-values.ts';
@@ -29,6 +29,7 @@ const launchTimes = { lifetimeMilliseconds: 300_000, leaseMilliseconds: 120_000 
 export interface LaunchBody {
   readonly references?: readonly { readonly name: string; readonly reference: SecretInput }[] | undefined;
   readonly sparkJob?: string | undefined;
+  readonly configuration?: { readonly surface: string; readonly name: string } | undefined;
 }
 
 export interface Delivered {
@@ -72,15 +73,13 @@ export class LaunchService {
     readonly expiresAt: string;
     readonly references: { readonly name: string; readonly reference: string }[];
   }> {
-    if ((body.references === undefined) === (body.sparkJob === undefined))
-      throw new StrongroomError('validation_failed', {
-        errors: [{ pointer: '', message: 'Give either "references" or "sparkJob".' }],
-      });
+    requireOne(body);
     const result = await this.#access.decided(caller, async (current) => {
+      const named = configurationIn(body);
       const asked =
-        body.sparkJob === undefined
-          ? askedReferences(current.id, body.references ?? [])
-          : await this.#askedJob(current, domain, body.sparkJob);
+        named === undefined
+          ? askedReferences(current.id, domain, body.references ?? [])
+          : await this.#askedConfiguration(current, domain, named);
       await this.#checkNow(current, domain, asked.wanted);
       const decision = await this.#access.require(current, 'launch.create', { kind: 'scope', scope: domain });
       const id = newId('launch');
@@ -95,7 +94,9 @@ export class LaunchService {
         launch: id,
         because: decision.because,
         detail: { references: asked.wanted.length },
-        ...(asked.job === undefined ? {} : { object: { type: 'spark-job', id: asked.job.id, name: asked.job.name } }),
+        ...(asked.job === undefined
+          ? {}
+          : { object: { type: asked.job.surface, id: asked.job.id, name: asked.job.name } }),
       };
       return this.#store.execute(
         'launches.create',
@@ -136,7 +137,7 @@ export class LaunchService {
     const alarm = this.#checkBinding(caller, domain, row, recipient);
     if (alarm !== undefined) await alarm;
     const needs: Need[] = [{ action: 'launch.create', resource: scope }];
-    if (row.configuration_id !== null) needs.push(await this.#jobNeed(row.configuration_id, domain));
+    if (row.configuration_id !== null) needs.push(...(await this.#configurationNeeds(row.configuration_id, domain)));
     const wanted = readRequested(row);
     let heartbeatUntil = 0;
     const resolution = await this.#resolver.resolve({
@@ -264,32 +265,45 @@ export class LaunchService {
     await this.#store.execute('launches.record', undefined, { audit: [event] });
   }
 
-  async #jobNeed(configurationId: string, domain: ScopeRef): Promise<Need> {
-    const job = await configurationOf(this.#store, configurationId);
-    if (job === undefined || job.deleted_at !== null)
-      throw new StrongroomError('launch_refused', { detail: 'The Spark job was deleted.' });
-    if (job.is_suspended === 1) throw new StrongroomError('launch_refused', { detail: 'The Spark job is suspended.' });
-    const resource: Resource = { kind: 'asset', asset: assetOf(job, domain) };
-    return { action: 'spark-job.run', resource };
+  async #configurationNeeds(configurationId: string, domain: ScopeRef): Promise<readonly Need[]> {
+    const row = await configurationOf(this.#store, configurationId);
+    if (row === undefined || row.deleted_at !== null)
+      throw new StrongroomError('launch_refused', { detail: 'The configuration was deleted.' });
+    if (row.is_suspended === 1) throw new StrongroomError('launch_refused', { detail: `${row.name} is suspended.` });
+    return (await planLaunch(this.#store, domain, row)).needs;
   }
 
-  async #askedJob(caller: Caller, domain: ScopeRef, name: string): Promise<Asked> {
-    const row = await findConfiguration(this.#store, domain.id, 'spark-job', name);
+  async #askedConfiguration(
+    caller: Caller,
+    domain: ScopeRef,
+    { surface: type, name }: { readonly surface: string; readonly name: string },
+  ): Promise<Asked> {
+    const surface = launchableOf(type);
+    const row = await findConfiguration(this.#store, domain.id, surface.type, name);
     if (row === undefined)
-      throw new StrongroomError('not_found', { detail: 'There is no such Spark job, or it is not yours.' });
-    await this.#access.require(caller, 'spark-job.run', { kind: 'asset', asset: assetOf(row, domain) });
+      throw new StrongroomError('not_found', { detail: `There is no such ${surface.title}, or it is not yours.` });
+    await this.#access.require(caller, surface.launch.action, { kind: 'asset', asset: assetOf(row, domain) });
     if (row.is_suspended === 1) throw new StrongroomError('state_conflict', { detail: `${name} is suspended.` });
-    const uses = await usesOfConfiguration(this.#store, row.id);
-    const all = authorisedWanted(sparkJobSurface, sparkJobSurface.parse(row.document), uses, [caller.id]);
-    return { job: row, wanted: uniqueNames(all) };
+    const { wanted, needs } = await planLaunch(this.#store, domain, row, [caller.id]);
+    for (const { action, resource, by } of needs)
+      if (by === undefined) await this.#access.require(caller, action, resource);
+    return { job: row, wanted: uniqueNames(wanted) };
   }
 
   /** What is known to fail fails before a launch exists. */
   async #checkNow(caller: Caller, domain: ScopeRef, wanted: readonly AuthorisedWanted[]): Promise<void> {
     const problems = [];
-    for (const item of wanted) {
+    // What a storage configuration refers to is for those who put it there; who uses it needs CONSUME.
+    for (const item of wanted.filter(({ authorisers }) => authorisers.includes(caller.id))) {
       const target = await findTarget(this.#store, domain, item.reference);
-      const { failure, because } = await decideUse(this.#access, caller.snapshot, domain, item.reference, target);
+      const { failure, because } = await decideUse(
+        this.#access,
+        caller.snapshot,
+        domain,
+        item.reference,
+        target,
+        item.ownedBy,
+      );
       if (failure !== null)
         problems.push({
           failure,
@@ -308,12 +322,29 @@ interface OwnLaunch {
 }
 
 interface Asked {
-  readonly job?: { readonly id: string; readonly name: string; readonly revision: number };
+  readonly job?: {
+    readonly id: string;
+    readonly surface: string;
+    readonly name: string;
+    readonly revision: number;
+  };
   readonly wanted: readonly AuthorisedWanted[];
+}
+
+function requireOne({ references, sparkJob, configuration }: LaunchBody): void {
+  if ([references, sparkJob, configuration].filter((each) => each !== undefined).length === 1) return;
+  throw new StrongroomError('validation_failed', {
+    errors: [{ pointer: '', message: 'Give one of "references", "configuration" and "sparkJob".' }],
+  });
+}
+
+function configurationIn({ sparkJob, configuration }: LaunchBody): LaunchBody['configuration'] {
+  return sparkJob === undefined ? configuration : { surface: 'spark-job', name: sparkJob };
 }
 
 function askedReferences(
   callerId: string,
+  domain: ScopeRef,
   references: readonly { readonly name: string; readonly reference: SecretInput }[],
 ): Asked {
   const problems = new FieldProblems();
@@ -323,7 +354,7 @@ function askedReferences(
     const pointer = `/references/${index}/reference`;
     if (names.has(name)) problems.add(`/references/${index}/name`, 'The name is there twice.');
     names.add(name);
-    const reference = readReference(input, pointer, problems);
+    const reference = readReference(input, pointer, problems, domain);
     if (reference !== undefined)
       wanted.push({
         name,

@@ -37,6 +37,8 @@ export interface TargetSecret {
   readonly version: number;
   readonly shape: 'text' | 'binary' | 'fields';
   readonly fieldNames: readonly string[] | null;
+  /** The configuration that it was typed into; `null`: none. */
+  readonly ownedBy: string | null;
   /** The current version as it is sealed in the database; `null` when its value is elsewhere. */
   readonly stored: StoredVersion | null;
 }
@@ -54,6 +56,7 @@ interface SecretRow {
   readonly current_version: number;
   readonly shape: 'text' | 'binary' | 'fields';
   readonly field_names: string | null;
+  readonly owned_by: string | null;
   readonly source_id: string;
   readonly source_name: string;
   readonly source_type: Tables['sources']['type'];
@@ -81,6 +84,7 @@ const secretByKey = hotStatement<SecretRow>(
         'secrets.current_version',
         'secrets.shape',
         'secrets.field_names',
+        'secrets.owned_by',
         'secrets.source_id',
         'sources.name as source_name',
         'sources.type as source_type',
@@ -118,8 +122,6 @@ export function findTarget(store: Store, domain: ScopeRef, reference: Reference)
   });
 }
 
-function targetOf(row: SecretRow, scope: Target['scope'], scopeId: string): Target {
-  return {
 function absentTarget(
   store: Store,
   scope: Target['scope'],
@@ -135,6 +137,8 @@ function absentTarget(
   }));
 }
 
+function targetOf(row: SecretRow, scope: Target['scope'], scopeId: string): Target {
+  return {
     scopeId,
     scope,
     source: { id: row.source_id, name: row.source_name, type: row.source_type, revision: null },
@@ -146,6 +150,7 @@ function absentTarget(
       epoch: row.current_epoch,
       version: row.current_version,
       shape: row.shape,
+      ownedBy: row.owned_by,
       fieldNames: row.field_names === null ? null : (JSON.parse(row.field_names) as string[]),
       stored:
         row.envelope === null || row.fingerprint === null
@@ -190,9 +195,17 @@ function decideIntegration(
   return isSeen ? { failure: 'use-missing', because: decision.because } : absent();
 }
 
+/** What was typed into a configuration is that configuration's: who may save or launch it needs no USE besides. */
+function decideOwned(secret: TargetSecret, { field }: Reference): UseDecision {
+  if (secret.isDeleted) return { failure: 'deleted', because: ['deleted'] };
+  return field === undefined ? { failure: null, because: ['owned'] } : { failure: 'field-missing', because: ['field'] };
+}
+
 /**
  * Whether a principal may use what a reference points to. What it may not see and what is not there give the same
  * failure.
+ *
+ * @param ownedBy the configuration that the reference is in, where it is to a secret that was typed into it
  */
 export function decideUse(
   access: Access,
@@ -200,6 +213,7 @@ export function decideUse(
   domain: ScopeRef,
   reference: Reference,
   target: Target,
+  ownedBy?: string,
 ): MaybePromise<UseDecision> {
   if (snapshot.principal.isDisabled) return { failure: 'authoriser-gone', because: ['disabled'] };
   const listing = access.decide(snapshot, 'secret.list', { kind: 'scope', scope: domain });
@@ -211,6 +225,7 @@ export function decideUse(
       : { failure: 'not-yours', because: listing.because };
   if (!isManaged) return integration === null ? absent() : decideIntegration(access, snapshot, integration, absent);
   if (secret === null) return absent();
+  if (secret.ownedBy !== null && secret.ownedBy === ownedBy) return decideOwned(secret, reference);
   const placed = access.secretAsset(domain, { scope: target.scope, secretId: secret.id, key: secret.key });
   return andThen(placed, (asset): UseDecision => {
     const decision = access.decide(snapshot, 'secret.use', { kind: 'asset', asset });
@@ -222,6 +237,8 @@ export function decideUse(
         because: decision.because,
       };
     }
+    // Whoever may use the configuration uses it there and nowhere else.
+    if (secret.ownedBy !== null) return { failure: 'use-missing', because: ['owned'] };
     if (secret.isDeleted) return { failure: 'deleted', because: ['deleted'] };
     if (reference.field !== undefined && !(secret.fieldNames ?? []).includes(reference.field))
       return { failure: 'field-missing', because: ['field'] };

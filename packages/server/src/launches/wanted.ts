@@ -12,6 +12,8 @@ export interface Wanted {
   /** Canonical form of `reference`. */
   readonly text: string;
   readonly kind: 'reference' | 'placeholder';
+  /** To a secret that this configuration owns; absent: to anybody's. */
+  readonly ownedBy?: string;
 }
 
 /** A wanted reference with everybody whose USE it needs. */
@@ -21,12 +23,16 @@ export interface AuthorisedWanted extends Wanted {
   readonly sourceId: string | null;
 }
 
-/** Step 1 of a launch: every reference and placeholder of a configuration, in its order. */
-export function collectWanted(fields: readonly Field[]): Wanted[] {
+/**
+ * Step 1 of a launch: every reference and placeholder of a configuration, in its order.
+ * @param configurationId which owns what its fields say it owns
+ */
+export function collectWanted(fields: readonly Field[], configurationId: string): Wanted[] {
   return fields.flatMap(({ pointer, name, content }): Wanted[] => {
     if (content.kind === 'reference') {
       const { reference } = content;
-      return [{ name, pointer, reference, text: formatReference(reference), kind: 'reference' }];
+      const owner = content.isOwned === true ? { ownedBy: configurationId } : {};
+      return [{ name, pointer, reference, text: formatReference(reference), kind: 'reference', ...owner }];
     }
     return placeholderKeys(content.text).map((key) => {
       const reference = placeholderReference(key);

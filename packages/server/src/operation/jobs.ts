@@ -7,6 +7,7 @@ import { resealRetired } from '../keys/reseal.ts';
 import { purgeable } from '../secrets/queries.ts';
 import { asStrongroomError } from '../store/errors.ts';
 import type { Store } from '../store/store.ts';
+import type { OwnedSecrets } from '../surfaces/owned-secrets.ts';
 import type { PeriodicJob } from './scheduler.ts';
 
 const minute = 60_000;
@@ -100,6 +101,15 @@ async function hasRetired({ db }: Store): Promise<boolean> {
     db.selectFrom(table).select('term_id').where('term_id', 'in', retired).limit(1).executeTakeFirst();
   return (await first('secret_versions')) !== undefined || (await first('integration_credentials')) !== undefined;
 }
+/** What crashes leave of saves with credentials. */
+export function sweepOwnedSecrets(ownedSecrets: OwnedSecrets): PeriodicJob {
+  return {
+    name: 'sweep-owned-secrets',
+    everyMilliseconds: 5 * minute,
+    run: ({ signal }) => ownedSecrets.sweep(signal),
+  };
+}
+
 
 /**
  * Ends the retention of deleted secrets: row, versions and index entry go, one audited command each; with the entry of a store

@@ -3,6 +3,7 @@ import { requireLivingSecrets } from '../launches/commands.ts';
 import { type ReceiptRow, writeReceipts } from '../launches/receipts.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
+import { unfinishedRunOf } from './queries.ts';
 
 export type RunRow = Tables['runs'];
 
@@ -20,9 +21,11 @@ export interface NewRun {
   readonly holder: string;
   readonly bootId: string | null;
   readonly maxUnfinished: number;
+  /** Refused while another run of the configuration is unfinished. */
+  readonly isOnly: boolean;
 }
 
-/** @throws StrongroomError `limit_exceeded` when the domain has too many unfinished runs */
+/** @throws StrongroomError `limit_exceeded` when the domain has too many unfinished runs; `state_conflict` for a second one */
 async function create(context: CommandContext, args: NewRun): Promise<{ readonly id: string }> {
   const { count } = await context.db
     .selectFrom('runs')
@@ -34,6 +37,14 @@ async function create(context: CommandContext, args: NewRun): Promise<{ readonly
     throw new StrongroomError('limit_exceeded', {
       detail: `The domain has ${args.maxUnfinished} unfinished runs, which is the limit.`,
     });
+  if (args.isOnly) {
+    const up = await unfinishedRunOf(context, args.configurationId);
+    if (up !== undefined)
+      throw new StrongroomError('state_conflict', {
+        detail: `${args.configurationName} is up already, as run ${up.id}.`,
+        hint: 'Stop that run first.',
+      });
+  }
   await context.db
     .insertInto('launches')
     .values({

@@ -1,26 +1,10 @@
 import { createRedactor, type NamedValue, type Redactor, RedactorLimitError } from '@strongroom/redactor';
-import type { ScopeRef } from '../access/types.ts';
 import type { LaunchValues } from '../launches/launch-values.ts';
+import type { LaunchPlan } from '../launches/plan.ts';
 import type { Inspection } from '../launches/resolve.ts';
-import { type AuthorisedWanted, collectWanted, wantedId } from '../launches/wanted.ts';
-import type { Rendered, SurfaceDefinition } from '../surfaces/definition.ts';
-import type { UseRow } from '../surfaces/rows.ts';
+import { type AuthorisedWanted, wantedId } from '../launches/wanted.ts';
+import type { Rendered } from '../surfaces/definition.ts';
 import type { ProcessSpec } from './process-spec.ts';
-
-/** What a launch of a configuration wants, each with whoever authorised it. What nobody authorised is authorised by nobody. */
-export function authorisedWanted<Document>(
-  surface: SurfaceDefinition<unknown, Document>,
-  document: Document,
-  uses: readonly UseRow[],
-  also: readonly string[] = [],
-): AuthorisedWanted[] {
-  const held = new Map(uses.map((use) => [`${use.pointer} ${use.reference}`, use]));
-  return collectWanted(surface.fields(document)).map((wanted) => {
-    const use = held.get(wantedId(wanted));
-    const sourceId = use === undefined || use.target_source_id === '' ? null : use.target_source_id;
-    return { ...wanted, authorisers: [use?.authorised_by ?? '', ...also], sourceId };
-  });
-}
 
 /** A rendered launch, kept between the inspection and the start. */
 export interface PreparedLaunch {
@@ -34,16 +18,15 @@ export interface PreparedInspection {
 }
 
 /** Puts the values into their places and builds the redactor, before anything is committed; starts nothing. */
-export function prepareLaunch<Document>(
-  surface: SurfaceDefinition<unknown, Document>,
-  document: Document,
-  place: { readonly name: string; readonly home: string; readonly domain: ScopeRef },
-  wanted: readonly AuthorisedWanted[],
+export function prepareLaunch(
+  { surface, document, wanted, storage }: LaunchPlan,
+  place: { readonly name: string; readonly home: string },
   values: LaunchValues,
 ): PreparedInspection {
-  const rendered: Rendered = surface.render(document, {
+  const rendered = surface.launch.render(document, {
     name: place.name,
     home: place.home,
+    storage,
     value: (pointer, reference) => values.get(wantedId({ pointer, text: reference })),
   });
   const misfits = new Map(

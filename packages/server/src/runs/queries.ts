@@ -7,8 +7,8 @@ export type ListedRun = RunRow & { readonly subject_name: string | null; readonl
 export interface RunFilter {
   readonly scopeId: string;
   readonly configurationId?: string;
-  /** Only runs of configurations in these bundles; absent: decided already. */
-  readonly bundleIds?: readonly string[];
+  /** Only runs of configurations of these kinds in these bundles; absent: decided already. */
+  readonly visible?: readonly { readonly surface: RunRow['surface']; readonly bundleIds: readonly string[] }[];
   readonly state?: RunRow['state'];
   readonly before?: { readonly createdAt: number; readonly id: string };
   readonly limit: number;
@@ -23,15 +23,22 @@ async function list({ db }: QueryContext, args: RunFilter): Promise<ListedRun[]>
     .select(['principals.name as subject_name', 'principals.kind as subject_kind'])
     .where('runs.scope_id', '=', args.scopeId);
   if (args.configurationId !== undefined) query = query.where('runs.configuration_id', '=', args.configurationId);
-  const { bundleIds, before } = args;
-  if (bundleIds !== undefined) {
-    if (bundleIds.length === 0) return [];
+  const { before } = args;
+  const visible = args.visible?.filter(({ bundleIds }) => bundleIds.length > 0);
+  if (visible !== undefined) {
+    if (visible.length === 0) return [];
     query = query.where('runs.configuration_id', 'in', (column) =>
       column
         .selectFrom('configurations')
         .select('id')
         .where('scope_id', '=', args.scopeId)
-        .where('bundle_id', 'in', bundleIds),
+        .where((each) =>
+          each.or(
+            visible.map(({ surface, bundleIds }) =>
+              each.and([each('surface', '=', surface), each('bundle_id', 'in', bundleIds)]),
+            ),
+          ),
+        ),
     );
   }
   if (args.state !== undefined) query = query.where('runs.state', '=', args.state);
@@ -68,6 +75,22 @@ export async function runsWithLogs(
     .limit(args.limit)
     .execute();
   return rows.map((row) => ({ ...row, ended_at: row.ended_at ?? 0 }));
+}
+
+/** The unfinished run of a configuration, with the revision it was launched at; the newest where there are several. */
+export async function unfinishedRunOf(
+  { db }: Pick<QueryContext, 'db'>,
+  configurationId: string,
+): Promise<{ readonly id: string; readonly state: RunRow['state']; readonly revision: number | null } | undefined> {
+  return db
+    .selectFrom('runs')
+    .innerJoin('launches', 'launches.id', 'runs.id')
+    .select(['runs.id', 'runs.state', 'launches.configuration_revision as revision'])
+    .where('runs.configuration_id', '=', configurationId)
+    .where('runs.state', 'in', ['queued', 'running'])
+    .orderBy('runs.created_at', 'desc')
+    .orderBy('runs.id', 'desc')
+    .executeTakeFirst();
 }
 
 export const runQueries = {

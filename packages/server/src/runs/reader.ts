@@ -6,10 +6,11 @@ import type { Keys } from '../keys/keys.ts';
 import { explainFailure } from '../launches/outcomes.ts';
 import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
+import { bundlesWhere, launchableOf, launchables, surfaceOf } from '../surfaces/registry.ts';
 import { configurationOf } from '../surfaces/rows.ts';
 import { assetOf, timeText } from '../surfaces/views.ts';
 import type { RunRow } from './commands.ts';
-import type { ListedRun } from './queries.ts';
+import type { ListedRun, RunFilter } from './queries.ts';
 
 export interface RunQuery {
   readonly limit?: number | undefined;
@@ -52,8 +53,12 @@ export class RunReader {
   /** Runs of the configurations that the caller may see, newest first. */
   async ofDomain(caller: Caller, domain: ScopeRef, query: RunQuery) {
     const bundles = await this.#store.query('surfaces.bundles', { scopeId: domain.id });
-    const bundleIds = bundles.map(({ id }) => id).filter((id) => this.#mayViewIn(caller, domain, id));
-    return this.#page(caller, domain, query, { bundleIds });
+    const ids = bundles.map(({ id }) => id);
+    const visible = launchables.map((surface) => ({
+      surface: surface.type,
+      bundleIds: bundlesWhere(this.#access, caller.snapshot, domain, surface, surface.actions.view, ids),
+    }));
+    return this.#page(caller, domain, query, { visible });
   }
 
   /**
@@ -74,7 +79,7 @@ export class RunReader {
     const configuration = row === undefined ? undefined : await configurationOf(this.#store, row.configuration_id);
     if (row === undefined || configuration === undefined) throw new StrongroomError('not_found');
     const asset = assetOf(configuration, domain);
-    await this.#access.require(caller, 'spark-job.view', { kind: 'asset', asset });
+    await this.#access.require(caller, surfaceOf(asset.type).actions.view, { kind: 'asset', asset });
     return { row, asset };
   }
 
@@ -94,25 +99,21 @@ export class RunReader {
       .where('launch_id', '=', id)
       .orderBy('pointer')
       .execute();
+    const surface = launchableOf(asset.type);
     const listed: ListedRun = { ...row, subject_kind: subject?.kind ?? null, subject_name: subject?.name ?? null };
     return {
       ...summaryOf(listed),
       variables: receipts.map((receipt) => receiptView(receipt, domain.name)),
       log: { bytes: row.log_bytes, cut: row.log_cut === 1 },
-      actions: actionsOn(caller.snapshot, ['spark-job.view', 'spark-job.run'], { kind: 'asset', asset }),
+      actions: actionsOn(caller.snapshot, [surface.actions.view, surface.launch.action], { kind: 'asset', asset }),
     };
-  }
-
-  #mayViewIn(caller: Caller, domain: ScopeRef, bundleId: string): boolean {
-    const asset: AssetRef = { type: 'spark-job', id: '', name: '', scope: domain, bundleIds: [bundleId] };
-    return this.#access.decide(caller.snapshot, 'spark-job.view', { kind: 'asset', asset }).allow;
   }
 
   async #page(
     caller: Caller,
     domain: ScopeRef,
     query: RunQuery,
-    filter: { readonly configurationId?: string; readonly bundleIds?: readonly string[] },
+    filter: Pick<RunFilter, 'configurationId' | 'visible'>,
   ): Promise<{ items: RunSummaryView[]; nextCursor?: string }> {
     const { limit = 50, cursor, state } = query;
     const binding = JSON.stringify(['runs.list', caller.id, domain.id, filter.configurationId ?? '', state ?? '']);

@@ -69,7 +69,15 @@ describeEachStore('starting anew what drifted', (_, database) => {
     const [item] = first.items;
     expect(first).toEqual({
       isComplete: true,
-      items: [{ outcome: 'started', job: 'repeated', run: item?.run, old: [{ launch: id, outcome: 'running' }] }],
+      items: [
+        {
+          outcome: 'started',
+          job: 'repeated',
+          surface: 'spark-job',
+          run: item?.run,
+          old: [{ launch: id, outcome: 'running' }],
+        },
+      ],
     });
     expect(await redeploy('ann', { all: true })).toMatchObject({
       items: [{ outcome: 'current', run: item?.run, old: [{ launch: id, outcome: 'running' }] }],

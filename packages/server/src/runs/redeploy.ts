@@ -4,6 +4,7 @@ import type { AccessService } from '../access/service.ts';
 import type { AssetRef, Caller, ScopeRef } from '../access/types.ts';
 import type { DriftedLaunch } from '../launches/queries.ts';
 import type { Store } from '../store/store.ts';
+import { bundlesWhere, launchableOf, launchables, maySee } from '../surfaces/registry.ts';
 import { configurationOf, findConfiguration } from '../surfaces/rows.ts';
 import { assetOf } from '../surfaces/views.ts';
 import type { RunRow } from './commands.ts';
@@ -14,6 +15,7 @@ import type { Report } from './settings.ts';
 /** What `redeploy` is asked for: everything, or what is named. */
 export interface RedeployRequest {
   readonly sparkJobs?: readonly string[] | undefined;
+  readonly configurations?: readonly { readonly surface: string; readonly name: string }[] | undefined;
   readonly launches?: readonly string[] | undefined;
   readonly all?: true | undefined;
   /** Stop what holds the older version, once the new run has started. */
@@ -35,6 +37,7 @@ interface OldLaunch {
 export interface RedeployItem {
   outcome: 'started' | 'current' | 'refused' | 'reported';
   readonly job?: string;
+  readonly surface?: string;
   readonly launch?: string;
   run?: string;
   problem?: Problem;
@@ -99,7 +102,7 @@ export class Redeployer {
         ? await this.#allOf(caller, domain, drifted, items)
         : await this.#named(caller, domain, request, drifted, items);
     const chosen = candidates.slice(0, maxRedeployed);
-    for (const candidate of chosen) items.push(await this.#start(caller, candidate, drifted));
+    for (const candidate of chosen) items.push(await this.#start(caller, candidate, drifted, request.stopOld === true));
     if (request.stopOld === true) await this.#stopOld(caller, domain, items, signal);
     return { items, isComplete: chosen.length === candidates.length && drifted.length < maxDrifted };
   }
@@ -108,10 +111,10 @@ export class Redeployer {
   async #requireRunner(caller: Caller, domain: ScopeRef): Promise<void> {
     const { store, access } = this.#parts;
     const bundles = await store.query('surfaces.bundles', { scopeId: domain.id });
-    const mayRun = bundles.some(({ id }) => {
-      const asset: AssetRef = { type: 'spark-job', id: '', name: '', scope: domain, bundleIds: [id] };
-      return access.decide(caller.snapshot, 'spark-job.run', { kind: 'asset', asset }).allow;
-    });
+    const ids = bundles.map(({ id }) => id);
+    const mayRun = launchables.some(
+      (surface) => bundlesWhere(access, caller.snapshot, domain, surface, surface.launch.action, ids).length > 0,
+    );
     if (mayRun) return;
     const decision = { allow: false, because: ['missing:RUN'] };
     await access.refuse(caller, 'spark-job.run', { kind: 'scope', scope: domain }, decision);
@@ -141,14 +144,15 @@ export class Redeployer {
   async #named(
     caller: Caller,
     domain: ScopeRef,
-    { sparkJobs = [], launches = [] }: RedeployRequest,
+    { sparkJobs = [], configurations = [], launches = [] }: RedeployRequest,
     drifted: readonly DriftedLaunch[],
     items: RedeployItem[],
   ): Promise<Candidate[]> {
     const candidates: Candidate[] = [];
-    for (const job of sparkJobs) {
-      const row = await findConfiguration(this.#parts.store, domain.id, 'spark-job', job);
-      if (row === undefined) items.push(refused({ job }, new StrongroomError('not_found')));
+    const named = [...sparkJobs.map((name) => ({ surface: 'spark-job', name })), ...configurations];
+    for (const { surface, name: job } of named) {
+      const row = await findConfiguration(this.#parts.store, domain.id, launchableOf(surface).type, job);
+      if (row === undefined) items.push(refused({ job, surface }, new StrongroomError('not_found')));
       else {
         const old = drifted.filter(({ kind, configuration_id: id }) => kind === 'run' && id === row.id);
         candidates.push({ asset: assetOf(row, domain), old });
@@ -177,9 +181,10 @@ export class Redeployer {
     const { access } = this.#parts;
     const mayList = access.decide(caller.snapshot, 'secret.list', { kind: 'scope', scope: domain }).allow;
     if (asset === null) return mayList;
-    if (!access.decide(caller.snapshot, 'spark-job.view', { kind: 'asset', asset }).allow) return false;
+    if (!maySee(access, caller.snapshot, asset)) return false;
     if (mayList) return true;
-    return kind === 'run' && access.decide(caller.snapshot, 'spark-job.run', { kind: 'asset', asset }).allow;
+    const { action } = launchableOf(asset.type).launch;
+    return kind === 'run' && access.decide(caller.snapshot, action, { kind: 'asset', asset }).allow;
   }
 
   async #assetOf(domain: ScopeRef, { configuration_id: id }: DriftedLaunch): Promise<AssetRef | null> {
@@ -187,22 +192,46 @@ export class Redeployer {
     return row === undefined ? null : assetOf(row, domain);
   }
 
-  async #start(caller: Caller, candidate: Candidate, drifted: readonly DriftedLaunch[]): Promise<RedeployItem> {
+  async #start(
+    caller: Caller,
+    candidate: Candidate,
+    drifted: readonly DriftedLaunch[],
+    stopsOld: boolean,
+  ): Promise<RedeployItem> {
     const { access, runs } = this.#parts;
     const { asset, launch } = candidate;
-    const named = { job: asset.name, ...(launch === undefined ? {} : { launch }) };
+    const named = { job: asset.name, surface: asset.type, ...(launch === undefined ? {} : { launch }) };
     try {
-      await access.require(caller, 'spark-job.run', { kind: 'asset', asset });
+      const { action, runsUntilStopped } = launchableOf(asset.type).launch;
+      await access.require(caller, action, { kind: 'asset', asset });
       const old = candidate.old.map(({ id }): OldLaunch => ({ launch: id, outcome: 'running' }));
       if (old.length === 0) return { outcome: 'current', ...named, old };
       const newer = await this.#newer(candidate, drifted);
       if (newer !== undefined) return { outcome: 'current', ...named, run: newer, old };
+      if (runsUntilStopped) await this.#stopFirst(caller, asset.scope, old, stopsOld);
       const { id } = await runs.start(caller, asset);
       return { outcome: 'started', ...named, run: id, old };
     } catch (error) {
       if (!(error instanceof StrongroomError)) this.#parts.report(`${asset.name} could not be started anew`, error);
       // Whoever may not see the job gave its name; nothing else of it is said.
-      return refused(launch === undefined ? { job: asset.name } : { launch }, error);
+      return refused(launch === undefined ? { job: asset.name, surface: asset.type } : { launch }, error);
+    }
+  }
+
+  /** What runs until it is stopped has no room for a second: the old one ends before the new one starts. */
+  async #stopFirst(caller: Caller, domain: ScopeRef, old: readonly OldLaunch[], stopsOld: boolean): Promise<void> {
+    if (!stopsOld)
+      throw new StrongroomError('state_conflict', {
+        detail: 'It runs until it is stopped, so the old run has to end first; say stopOld.',
+      });
+    const until = performance.now() + startMilliseconds;
+    for (const each of old) {
+      Object.assign(each, await this.#stop(caller, domain, each.launch));
+      while (each.outcome === 'stopping' && performance.now() < until) {
+        await delay(pollMilliseconds);
+        const row = await this.#parts.runs.find(domain, each.launch);
+        if (row === undefined || (row.state !== 'running' && row.state !== 'queued')) each.outcome = 'ended';
+      }
     }
   }
 
@@ -234,6 +263,7 @@ export class Redeployer {
     for (const { run = '', old } of replaced) {
       const state = states.get(run);
       for (const each of old) {
+        if (each.outcome === 'ended') continue;
         if (state === 'started') Object.assign(each, await this.#stop(caller, domain, each.launch));
         else {
           each.outcome = 'refused';
@@ -281,10 +311,10 @@ export class Redeployer {
   }
 }
 
-function requireSelection({ all, sparkJobs, launches }: RedeployRequest): void {
-  const isNamed = sparkJobs !== undefined || launches !== undefined;
+function requireSelection({ all, sparkJobs, configurations, launches }: RedeployRequest): void {
+  const isNamed = sparkJobs !== undefined || configurations !== undefined || launches !== undefined;
   if (isNamed !== (all === true)) return;
-  const message = isNamed ? 'It is all, or what is named.' : 'Name sparkJobs or launches, or say all.';
+  const message = isNamed ? 'It is all, or what is named.' : 'Name sparkJobs, configurations or launches, or say all.';
   throw new StrongroomError('validation_failed', { errors: [{ pointer: '/all', message }] });
 }
 
@@ -292,12 +322,15 @@ function reported({ id }: DriftedLaunch, asset: AssetRef | null): RedeployItem {
   return {
     outcome: 'reported',
     launch: id,
-    ...(asset === null ? {} : { job: asset.name }),
+    ...(asset === null ? {} : { job: asset.name, surface: asset.type }),
     old: [{ launch: id, outcome: 'running' }],
   };
 }
 
-function refused(named: { readonly job?: string; readonly launch?: string }, error: unknown): RedeployItem {
+function refused(
+  named: { readonly job?: string; readonly surface?: string; readonly launch?: string },
+  error: unknown,
+): RedeployItem {
   return { outcome: 'refused', ...named, problem: problemOf(error), old: [] };
 }
 

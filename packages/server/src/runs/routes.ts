@@ -1,6 +1,7 @@
 import type { runRoutes } from '@strongroom/contract';
 import type { AccessService } from '../access/service.ts';
 import type { HandlersOf } from '../http/handler.ts';
+import { launchableOf } from '../surfaces/registry.ts';
 import type { RunReader } from './reader.ts';
 import type { Redeployer } from './redeploy.ts';
 import type { RunService } from './service.ts';
@@ -25,7 +26,7 @@ export function runHandlers(
     },
     async stopRun({ caller, scope, params }) {
       const { row, asset } = await reader.find(caller, scope, params.id);
-      await access.require(caller, 'spark-job.run', { kind: 'asset', asset });
+      await access.require(caller, launchableOf(asset.type).launch.action, { kind: 'asset', asset });
       await runs.stop(row, caller, scope);
       return { body: { id: row.id, state: row.state } };
     },

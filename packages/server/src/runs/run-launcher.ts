@@ -2,18 +2,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { StrongroomError } from '@strongroom/contract';
 import type { ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
+import { planLaunch } from '../launches/plan.ts';
 import { receiptRow } from '../launches/receipts.ts';
 import type { LaunchSubject, Resolver } from '../launches/resolve.ts';
 import type { Store } from '../store/store.ts';
-import type { SurfaceDefinition } from '../surfaces/definition.ts';
-import { isSurfaceType, surfaces } from '../surfaces/registry.ts';
-import { type ConfigurationRow, configurationOf, usesOfConfiguration } from '../surfaces/rows.ts';
-import { assetOf } from '../surfaces/views.ts';
+import { type ConfigurationRow, configurationOf } from '../surfaces/rows.ts';
 import type { RunEnd, RunRow } from './commands.ts';
 import { RunEnding } from './ending.ts';
 import type { Holder } from './holder.ts';
 import { type JobProcess, startJob } from './job-process.ts';
-import { authorisedWanted, dropSpec, type PreparedLaunch, prepareLaunch } from './launch-run.ts';
+import { dropSpec, type PreparedLaunch, prepareLaunch } from './launch-run.ts';
 import type { LiveRuns } from './live-runs.ts';
 import { createRunFolder, type JobUser, removeRunFolder, workFolderOf } from './run-folder.ts';
 import type { RunLogs } from './run-logs.ts';
@@ -65,10 +63,8 @@ export class RunLauncher {
     const problem = whyNotRun(configuration, settings);
     if (problem !== undefined) throw problem;
     const user = await this.#jobUser(row.scope_id);
-    const surface = surfaceOf(configuration.surface);
-    const document = surface.parse(configuration.document);
-    const wanted = authorisedWanted(surface, document, await usesOfConfiguration(store, configuration.id));
-    const place = { name: configuration.name, home: workFolderOf(settings.folders, row.id), domain };
+    const plan = await planLaunch(store, domain, configuration);
+    const place = { name: configuration.name, home: workFolderOf(settings.folders, row.id) };
     let prepared: PreparedLaunch | null = null;
     const drop = (): void => {
       if (prepared !== null) dropSpec(prepared.spec);
@@ -81,12 +77,12 @@ export class RunLauncher {
         domain,
         launchId: row.id,
         subject,
-        needs: [{ action: surface.actions.launch, resource: { kind: 'asset', asset: assetOf(configuration, domain) } }],
-        wanted,
+        needs: plan.needs,
+        wanted: plan.wanted,
         readsAll: false,
         inspect: (values) => {
           drop();
-          const result = prepareLaunch(surface, document, place, wanted, values);
+          const result = prepareLaunch(plan, place, values);
           prepared = result.prepared;
           return result.inspection;
         },
@@ -227,12 +223,6 @@ export function whyNotRun(row: ConfigurationRow, settings: RunnerSettings): Stro
 export function runnerOf(row: ConfigurationRow, settings: RunnerSettings): string {
   const document = JSON.parse(row.document) as { readonly runner?: string };
   return document.runner ?? settings.defaultRunner;
-}
-
-/** @throws StrongroomError `not_found` for what is no surface of this version */
-export function surfaceOf(type: string): SurfaceDefinition<unknown, unknown> {
-  if (!isSurfaceType(type)) throw new StrongroomError('not_found');
-  return surfaces[type];
 }
 
 /** @throws StrongroomError `not_found` when it was deleted */

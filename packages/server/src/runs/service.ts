@@ -8,6 +8,7 @@ import { Gate } from '../launches/flights.ts';
 import type { LaunchSubject, Resolver } from '../launches/resolve.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
+import { launchableOf } from '../surfaces/registry.ts';
 import { type ConfigurationRow, configurationOf } from '../surfaces/rows.ts';
 import { assetOf } from '../surfaces/views.ts';
 import type { RunRow } from './commands.ts';
@@ -17,7 +18,7 @@ import { type Holder, thisHolder } from './holder.ts';
 import { LiveRuns } from './live-runs.ts';
 import { type OrphanParts, recoverRuns, sweepRunFolders } from './orphans.ts';
 import { removeEmptyBases, workFolderOf } from './run-folder.ts';
-import { RunLauncher, runnerOf, surfaceOf, whyNotRun } from './run-launcher.ts';
+import { RunLauncher, runnerOf, whyNotRun } from './run-launcher.ts';
 import { RunLogs } from './run-logs.ts';
 import type { Report, RunnerSettings } from './settings.ts';
 
@@ -96,7 +97,7 @@ export class RunService {
 
   /**
    * Accepts a run; it is launched in the background.
-   * @throws StrongroomError `state_conflict` (suspended), `runner_unavailable`, `limit_exceeded`, `shutting_down`
+   * @throws StrongroomError `state_conflict` (suspended, or up already and running until it is stopped), `runner_unavailable`, `limit_exceeded`, `shutting_down`
    */
   async start(
     caller: Caller,
@@ -125,7 +126,7 @@ export class RunService {
     const { holder } = this.#open;
     const row = await configurationOf(store, asset.id);
     if (row === undefined || row.deleted_at !== null) throw new StrongroomError('not_found');
-    const action = surfaceOf(asset.type).actions.launch;
+    const { action, runsUntilStopped } = launchableOf(asset.type).launch;
     const decision = await access.require(caller, action, { kind: 'asset', asset: assetOf(row, asset.scope) });
     const problem = whyNotRun(row, settings);
     if (problem !== undefined) throw problem;
@@ -142,6 +143,7 @@ export class RunService {
       holder: holder.text,
       bootId: holder.bootId,
       maxUnfinished,
+      isOnly: runsUntilStopped,
     };
     const created = await store.execute('runs.create', run, {
       audit: [runEvent(caller, asset.scope, action, { type: row.surface, id: row.id, name: row.name }, id, decision)],

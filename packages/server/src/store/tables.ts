@@ -1,5 +1,5 @@
 import type { Generated } from 'kysely';
-import type { AssetType, DomainPermission, PlatformRole, Preset, ScopeKind } from '@strongroom/contract';
+import type { AssetType, DomainPermission, PlatformRole, Preset, ScopeKind, SurfaceName } from '@strongroom/contract';
 
 /**
  * The tables, alike in SQLite and PostgreSQL. Times are milliseconds since 1970 (integers), booleans 0 or 1, JSON is text,
@@ -225,6 +225,8 @@ export interface Tables {
     store_state: 'foreign-edit' | 'missing' | null;
     /** 1: another program left its entry, which isn't marked as ours, so that it is only read. */
     is_unmarked: number;
+    /** The configuration it was typed into and goes with; null: nobody's. Kept while it is deleted. */
+    owned_by: string | null;
   };
   /** What the search finds a secret by; indexed by trigrams on both databases. */
   secret_documents: { document_id: Generated<number>; secret_id: string; scope_id: string; text: string };
@@ -278,12 +280,14 @@ export interface Tables {
   configurations: {
     id: string;
     scope_id: string;
-    surface: AssetType;
+    surface: SurfaceName;
     name: string;
     /** JSON of the normalised configuration: references and plain values, never a secret. */
     document: string;
     bundle_id: string;
     managed_by: string | null;
+    /** What no other live one of its kind and scope may have. */
+    unique_key: string | null;
     is_suspended: number;
     revision: number;
     created_at: number;
@@ -309,6 +313,15 @@ export interface Tables {
     /** The secret, when it is one of ours; kept after its deletion. */
     secret_id: string | null;
     kind: 'reference' | 'placeholder';
+    authorised_by: string;
+    authorised_at: number;
+  };
+
+  /** Configurations that a configuration uses, by id: one made anew under the name does not inherit. */
+  consumptions: {
+    configuration_id: string;
+    consumed_id: string;
+    scope_id: string;
     authorised_by: string;
     authorised_at: number;
   };
@@ -462,7 +475,7 @@ export interface Tables {
     scope_id: string;
     configuration_id: string;
     configuration_name: string;
-    surface: AssetType;
+    surface: SurfaceName;
     state: 'queued' | 'running' | 'succeeded' | 'failed' | 'stopped';
     subject_id: string;
     runner: string;

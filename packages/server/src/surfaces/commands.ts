@@ -1,11 +1,18 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import { requireLivingSecrets } from '../launches/commands.ts';
 import { isUniqueViolation } from '../store/errors.ts';
+import { adminScopeId } from '../store/ids.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { ConfigurationRow, UseRow } from './rows.ts';
 
 /** A reference held, as a save writes it. */
 export type NewUse = Omit<UseRow, 'configuration_id' | 'scope_id' | 'authorised_at'>;
+
+/** A configuration used, as a save writes it. */
+export interface NewConsumption {
+  readonly consumed_id: string;
+  readonly authorised_by: string;
+}
 
 export interface NewConfiguration {
   readonly id: string;
@@ -17,6 +24,9 @@ export interface NewConfiguration {
   readonly managedBy: string | null;
   readonly by: string;
   readonly uses: readonly NewUse[];
+  readonly consumptions: readonly NewConsumption[];
+  /** What no other live one of its kind and scope may have; null: nothing. */
+  readonly uniqueKey: string | null;
   /** Secrets that were decided on: a deletion meanwhile counts these uses or is seen here. */
   readonly secretIds: readonly string[];
   readonly maxConfigurations: number;
@@ -26,6 +36,8 @@ export interface NewConfiguration {
 async function create(context: CommandContext, args: NewConfiguration): Promise<{ readonly id: string }> {
   await requireDomain(context, args.scopeId);
   await requireLivingSecrets(context, args.secretIds);
+  await requireUnique(context, args);
+  if (args.scopeId === adminScopeId) await ensureAdminBundle(context, args.bundleId);
   const { count } = await context.db
     .selectFrom('configurations')
     .select((column) => column.fn.countAll<number>().as('count'))
@@ -49,6 +61,7 @@ async function create(context: CommandContext, args: NewConfiguration): Promise<
         document: args.document,
         bundle_id: args.bundleId,
         managed_by: args.managedBy,
+        unique_key: args.uniqueKey,
         is_suspended: 0,
         revision: 1,
         created_at: context.now,
@@ -63,6 +76,7 @@ async function create(context: CommandContext, args: NewConfiguration): Promise<
     throw new StrongroomError('already_exists', { detail: `The domain has a configuration named ${args.name}.` });
   }
   await writeUses(context, args.id, args.scopeId, args.uses);
+  await writeConsumptions(context, args.id, args.scopeId, args.consumptions);
   return { id: args.id };
 }
 
@@ -74,7 +88,9 @@ export interface ConfigurationChange {
   readonly document: string;
   readonly bundleId: string;
   readonly managedBy: string | null;
+  readonly uniqueKey: string | null;
   readonly uses: readonly NewUse[];
+  readonly consumptions: readonly NewConsumption[];
   readonly secretIds: readonly string[];
 }
 
@@ -82,12 +98,14 @@ export interface ConfigurationChange {
 async function update(context: CommandContext, args: ConfigurationChange): Promise<void> {
   const row = await requireRevision(context, args.id, args.revision);
   await requireLivingSecrets(context, args.secretIds);
+  await requireUnique(context, { ...args, scopeId: row.scope_id, surface: row.surface });
   await context.db
     .updateTable('configurations')
     .set({
       document: args.document,
       bundle_id: args.bundleId,
       managed_by: args.managedBy,
+      unique_key: args.uniqueKey,
       revision: row.revision + 1,
       updated_at: context.now,
       updated_by: args.by,
@@ -96,6 +114,8 @@ async function update(context: CommandContext, args: ConfigurationChange): Promi
     .execute();
   await context.db.deleteFrom('uses').where('configuration_id', '=', args.id).execute();
   await writeUses(context, args.id, row.scope_id, args.uses);
+  await context.db.deleteFrom('consumptions').where('configuration_id', '=', args.id).execute();
+  await writeConsumptions(context, args.id, row.scope_id, args.consumptions);
   // Grants hang on the bundle.
   if (row.bundle_id !== args.bundleId) await context.bumpAuthorisation();
 }
@@ -120,15 +140,67 @@ async function suspend(context: CommandContext, args: StateChange & { readonly i
     .execute();
 }
 
-/** The row stays for the history of its runs; what it used is free. */
-async function remove(context: CommandContext, args: StateChange): Promise<void> {
+/**
+ * The row stays for the history of its runs; what it used is free.
+ * @throws StrongroomError `in_use` when others consume it, unless forced
+ */
+async function remove(context: CommandContext, args: StateChange & { readonly force: boolean }): Promise<void> {
   const row = await requireRevision(context, args.id, args.revision);
+  const consumers = await context.db
+    .selectFrom('consumptions')
+    .select('configuration_id')
+    .where('consumed_id', '=', args.id)
+    .limit(1)
+    .execute();
+  if (consumers.length > 0 && !args.force)
+    throw new StrongroomError('in_use', { detail: `${row.name} is used by other configurations.` });
   await context.db
     .updateTable('configurations')
     .set({ deleted_at: context.now, revision: row.revision + 1, updated_at: context.now, updated_by: args.by })
     .where('id', '=', args.id)
     .execute();
   await context.db.deleteFrom('uses').where('configuration_id', '=', args.id).execute();
+  await context.db.deleteFrom('consumptions').where('configuration_id', '=', args.id).execute();
+}
+
+/** @throws StrongroomError `already_exists` */
+async function requireUnique(
+  context: CommandContext,
+  args: Pick<NewConfiguration, 'id' | 'scopeId' | 'surface' | 'uniqueKey'>,
+): Promise<void> {
+  if (args.uniqueKey === null) return;
+  const other = await context.db
+    .selectFrom('configurations')
+    .select('id')
+    .where('scope_id', '=', args.scopeId)
+    .where('surface', '=', args.surface)
+    .where('unique_key', '=', args.uniqueKey)
+    .where('deleted_at', 'is', null)
+    .where('id', '!=', args.id)
+    .executeTakeFirst();
+  if (other !== undefined)
+    throw new StrongroomError('already_exists', { detail: 'Another configuration is for the same place.' });
+}
+
+/** Configurations of the platform are in a bundle like all others; nobody sees it. */
+async function ensureAdminBundle(context: CommandContext, id: string): Promise<void> {
+  const row = {
+    id,
+    scope_id: adminScopeId,
+    name: 'default',
+    description: '',
+    owner_id: null,
+    is_default: 1,
+    revision: 1,
+    created_at: context.now,
+    created_by: 'system',
+    updated_at: context.now,
+  };
+  await context.db
+    .insertInto('bundles')
+    .values(row)
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .execute();
 }
 
 async function requireDomain(context: CommandContext, scopeId: string): Promise<void> {
@@ -163,6 +235,35 @@ async function writeUses(
       )
       .execute();
   }
+}
+
+/** @throws StrongroomError `version_conflict` when one was deleted since it was decided on */
+async function writeConsumptions(
+  context: CommandContext,
+  configurationId: string,
+  scopeId: string,
+  consumptions: readonly NewConsumption[],
+): Promise<void> {
+  if (consumptions.length === 0) return;
+  const ids = consumptions.map(({ consumed_id: id }) => id);
+  const living = await context.db
+    .selectFrom('configurations')
+    .select('id')
+    .where('id', 'in', ids)
+    .where('deleted_at', 'is', null)
+    .execute();
+  if (living.length !== ids.length) throw new StrongroomError('version_conflict');
+  await context.db
+    .insertInto('consumptions')
+    .values(
+      consumptions.map((consumption) => ({
+        ...consumption,
+        configuration_id: configurationId,
+        scope_id: scopeId,
+        authorised_at: context.now,
+      })),
+    )
+    .execute();
 }
 
 export const surfaceCommands = {

@@ -1,37 +1,73 @@
-import type { Action, AssetType, FieldError, Reference } from '@strongroom/contract';
+import { type Action, type FieldError, type Reference, StrongroomError, type SurfaceName } from '@strongroom/contract';
 import type { SecretValue } from '@strongroom/crypto';
 import type { ScopeRef } from '../access/types.ts';
 import type { ProcessSpec } from '../runs/process-spec.ts';
 
 /**
  * What a kind of configuration is to everything outside its folder. Saving, uses, preflight, listing and launching know
- * only this.
+ * only this: they ask for an ability, never for a surface's name.
  */
 export interface SurfaceDefinition<Input, Document> {
-  readonly type: AssetType;
+  readonly type: SurfaceName;
   /** As people call it: `Spark job`. */
   readonly title: string;
+  /** `admin`: one for the platform, kept in the admin scope under the surface's own name; its actions are the platform's. */
+  readonly scope: 'domain' | 'admin';
   readonly actions: {
     readonly create: Action;
     readonly view: Action;
     readonly update: Action;
     readonly delete: Action;
-    readonly suspend: Action;
-    readonly launch: Action;
+    /** Where it can be kept from being launched without being deleted. */
+    readonly suspend?: Action;
+    /** Where others can use it. */
+    readonly consume?: Action;
   };
   /**
    * Every accepted shape to the one that is saved.
    * @throws StrongroomError `validation_failed` with all bad fields at once; no message repeats a value
    */
-  normalise(input: Input, domain: ScopeRef): Normalised<Document>;
+  normalise(input: Input, scope: ScopeRef): Normalised<Document>;
   /** The document that was saved, from its JSON. */
   parse(json: string): Document;
   /** Every plain text and every reference of the document, in a stable order. */
   fields(document: Document): readonly Field[];
   /** The part of the document that can redirect a value; changing it needs USE on every reference held. */
   authorityPart(document: Document): unknown;
+  readonly launch?: LaunchAbility<Document>;
+  readonly credentials?: CredentialAbility<Document>;
+  /** Names of the storage configurations that it uses, in the order of `/storageConfigs`. */
+  consumes?(document: Document): readonly string[];
+  /** What its storage is to those who consume it. */
+  storage?(document: Document): StorageSettings;
+  /** The text that no other one of its scope may have; `null`: any number may be alike. */
+  uniqueAs?(document: Document): string | null;
+}
+
+/** What can be started. */
+export interface LaunchAbility<Document> {
+  readonly action: Action;
+  /** It has no end of its own: a second start while one is up is refused, and its view says what is running. */
+  readonly runsUntilStopped: boolean;
   /** What a process runner starts, with the values in their places; every value is asked for by its place. */
   render(document: Document, input: RenderInput): Rendered;
+}
+
+/** Scalar fields whose typed value becomes a secret that the configuration owns, and where the values go. */
+export interface CredentialAbility<Document> {
+  /** Names of the fields, which the document holds at its top under these names. */
+  readonly names: readonly string[];
+  /** What its values are sent to; a change of it needs what is owned typed anew. */
+  destination(document: Document): Destination | null;
+  /** The key of an owned secret, where a store has a convention for it; absent: `TYPE.NAME.FIELD`. */
+  key?(configurationName: string, field: string): string;
+}
+
+/** Where values go, as `destinations` of a secret name it. */
+export interface Destination {
+  readonly scheme: string;
+  readonly host: string;
+  readonly port: number;
 }
 
 export interface RenderInput {
@@ -41,6 +77,28 @@ export interface RenderInput {
   readonly home: string;
   /** The value of a wanted place, by pointer and canonical reference. */
   readonly value: (pointer: string, reference: string) => SecretValue;
+  /** The storage configurations it consumes, in their order. */
+  readonly storage: readonly ConsumedStorage[];
+}
+
+/** What a workload needs to know of an S3-compatible bucket. */
+export interface StorageSettings {
+  readonly provider: 'aws' | 's3-compatible';
+  readonly region?: string;
+  readonly endpoint?: string;
+  readonly bucket: string;
+  readonly basePath?: string;
+  readonly usesPathStyle: boolean;
+}
+
+/** A storage configuration as a launch of its consumer has it. */
+export interface ConsumedStorage extends StorageSettings {
+  readonly name: string;
+  /** Its references; the first storage configuration's access key is at `/storageConfigs/0/accessKey/secret`. */
+  readonly credentials: {
+    readonly accessKey?: { readonly pointer: string; readonly reference: string };
+    readonly secretKey?: { readonly pointer: string; readonly reference: string };
+  };
 }
 
 export interface Rendered {
@@ -64,7 +122,17 @@ export interface Normalised<Document> {
   readonly warnings: readonly SaveWarning[];
   /** Pointers of the document that came from elsewhere in the request: document pointer → request pointer. */
   readonly origins: ReadonlyMap<string, string>;
+  /** What was sent of credential fields, which the document does not hold yet; absent where a surface has none. */
+  readonly credentials?: CredentialChanges;
 }
+
+/** By field name; a field that is not there is kept. */
+export type CredentialChanges = ReadonlyMap<string, CredentialChange>;
+
+export type CredentialChange =
+  | { readonly kind: 'set'; readonly value: SecretValue }
+  | { readonly kind: 'refer'; readonly reference: Reference }
+  | { readonly kind: 'clear' };
 
 export interface Field {
   /** RFC 6901, into the document. */
@@ -75,13 +143,24 @@ export interface Field {
 }
 
 export type FieldContent =
-  | { readonly kind: 'reference'; readonly reference: Reference }
+  | {
+      readonly kind: 'reference';
+      readonly reference: Reference;
+      /** To a secret that the configuration owns: for nobody else, and without USE. */
+      readonly isOwned?: boolean;
+    }
   /** A text in which `${secrets.key}` is resolved at launch. */
   | { readonly kind: 'text'; readonly text: string };
 
 export interface SaveWarning {
   readonly pointer: string;
-  readonly code: 'plain-secret' | 'unknown-placeholder' | 'ignored-here' | 'unknown-key' | 'source-unavailable';
+  readonly code:
+    | 'plain-secret'
+    | 'unknown-placeholder'
+    | 'ignored-here'
+    | 'unknown-key'
+    | 'source-unavailable'
+    | 'no-token';
   readonly message: string;
 }
 
@@ -91,5 +170,11 @@ export class FieldProblems {
 
   add(pointer: string, message: string, more: Partial<FieldError> = {}): void {
     this.errors.push({ ...more, pointer, message });
+  }
+
+  /** @throws StrongroomError `validation_failed` when there are any; `title` as people call the thing, `Spark job` */
+  refuse(title: string): void {
+    if (this.errors.length > 0)
+      throw new StrongroomError('validation_failed', { detail: `The ${title} is not valid.`, errors: this.errors });
   }
 }

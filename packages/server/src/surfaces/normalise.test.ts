@@ -206,7 +206,7 @@ describe('what a Spark job is refused for', () => {
       ['/files/1/name'],
     ],
     ['our own file', { name: 'j', command, files: [{ name: 'spark.properties', content: '' }] }, ['/files/0/name']],
-    ['a storage configuration', { name: 'j', command, storageConfigs: ['lake'] }, ['/storageConfigs']],
+    ['a storage configuration twice', { name: 'j', command, storageConfigs: ['lake', 'lake'] }, ['/storageConfigs/1']],
     [
       'a folder for a pod',
       { name: 'j', command, runner: 'kubernetes', workingDirectory: '/srv' },

@@ -22,14 +22,22 @@ export interface IometeSecret {
 }
 
 /** The reference, or `undefined` with the problem noted at `pointer`. */
-export function readReference(input: SecretInput, pointer: string, problems: FieldProblems): Reference | undefined {
+export function readReference(
+  input: SecretInput,
+  pointer: string,
+  problems: FieldProblems,
+  scope: ScopeRef,
+): Reference | undefined {
   try {
     const reference = typeof input === 'string' ? parseReference(input) : referenceFromObject(input);
-    if (reference.scope === 'admin') {
-      problems.add(pointer, 'Admin secrets are for platform surfaces (email, ldap); use a domain or Global secret.');
-      return undefined;
-    }
-    return reference;
+    if (reference.scope === 'global' || reference.scope === scope.kind) return reference;
+    problems.add(
+      pointer,
+      scope.kind === 'domain'
+        ? 'Admin secrets are for platform surfaces (email, ldap); use a domain or Global secret.'
+        : 'Secrets of a domain are for its own configurations; use an admin or Global secret.',
+    );
+    return undefined;
   } catch (error) {
     if (!(error instanceof StrongroomError)) throw error;
     problems.add(pointer, error.message, { code: error.code });
@@ -54,12 +62,12 @@ export function readIometeSecret(
       problems.add(`${pointer}/source/id`, 'Name the Vault integration of this domain.');
       return undefined;
     }
-    return readReference({ scope: 'domain', source: id, key: secret.key }, pointer, problems);
+    return readReference({ scope: 'domain', source: id, key: secret.key }, pointer, problems, domain);
   }
   const own = [undefined, domain.name, domain.id, `iomete-secret-store-${domain.name}`];
-  if (own.includes(id)) return readReference({ scope: 'domain', key: secret.key }, pointer, problems);
+  if (own.includes(id)) return readReference({ scope: 'domain', key: secret.key }, pointer, problems, domain);
   if (id === 'global' || id === 'iomete-secret-store')
-    return readReference({ scope: 'global', key: secret.key }, pointer, problems);
+    return readReference({ scope: 'global', key: secret.key }, pointer, problems, domain);
   problems.add(`${pointer}/source/id`, 'The id is not that of this domain, nor of Global.');
   return undefined;
 }

@@ -60,7 +60,7 @@ export async function checkSave(store: Store, access: AccessService, check: Save
       uses.push(newUse(wanted, target, keptFrom.authorised_by));
       continue;
     }
-    const { failure, because } = await decideUse(access, snapshot, domain, wanted.reference, target);
+    const { failure, because } = await decideUse(access, snapshot, domain, wanted.reference, target, wanted.ownedBy);
     const isUnknownPlaceholder = wanted.kind === 'placeholder' && (failure === 'missing' || failure === 'deleted');
     if (isUnknownPlaceholder) {
       warnings.push({

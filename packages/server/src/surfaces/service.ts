@@ -1,20 +1,27 @@
-import { type ActionsField, StrongroomError } from '@strongroom/contract';
-import type { Static } from 'typebox';
+import { reservedSourceName, StrongroomError } from '@strongroom/contract';
 import { chooseBundle } from '../access/bundle-choice.ts';
-import { actionsOn } from '../access/refusal.ts';
+import { defaultBundleIdOf } from '../access/default-bundle.ts';
 import type { AccessService } from '../access/service.ts';
-import type { AssetRef, Caller, ScopeRef } from '../access/types.ts';
-import type { AuditEvent } from '../audit/event.ts';
+import type { AssetRef, Caller, Resource, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
-import { collectWanted, type Wanted } from '../launches/wanted.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
-import type { SaveWarning, SurfaceDefinition } from './definition.ts';
-import { plainSecretWarning } from './plain-text.ts';
 import { canonical, changedNames } from './compare.ts';
-import { type CheckedSave, checkSave, hasSameUses, refuseSave } from './save-check.ts';
-import { type ConfigurationRow, findConfiguration, usesOfConfiguration } from './rows.ts';
-import { assetOf, timeText } from './views.ts';
+import {
+  type ConfigurationPage,
+  type ConfigurationQuery,
+  ConfigurationViews,
+  type ShownConfiguration,
+} from './configuration-views.ts';
+import { consumptionsOf } from './consumptions.ts';
+import type { Normalised, SaveWarning, SurfaceDefinition } from './definition.ts';
+import type { OwnedSecrets } from './owned-secrets.ts';
+import { maySee, resourceOf } from './registry.ts';
+import { type ConfigurationRow, findConfiguration, type UseRow, usesOfConfiguration } from './rows.ts';
+import { configurationEvent, decideSave, saveEvents } from './save.ts';
+import { hasSameUses } from './save-check.ts';
+import { TypedCredentials } from './typed-credentials.ts';
+import { assetOf } from './views.ts';
 
 /** Configurations of one kind and domain. */
 const maxConfigurations = 20_000;
@@ -25,349 +32,346 @@ export interface SaveInput<Input> {
   readonly managedBy?: string | undefined;
 }
 
-/** What every surface shows of a configuration beside its document. */
-export interface ConfigurationView {
-  readonly id: string;
-  readonly name: string;
-  readonly domain: string;
-  readonly bundle: string;
-  readonly managedBy?: string;
-  readonly suspended: boolean;
-  readonly revision: number;
-  readonly createdAt: string;
-  readonly createdBy: string;
-  readonly updatedAt: string;
-  readonly updatedBy: string;
-  readonly actions: Static<typeof ActionsField>;
+/** A configuration that a route or a launch found. */
+export type ConfigurationRef = Pick<AssetRef, 'scope' | 'name'>;
+
+export interface ConfigurationParts {
+  readonly store: Store;
+  readonly access: AccessService;
+  readonly keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
+  readonly owned: OwnedSecrets;
+  /** Where failures of tidying up go; never with a value. */
+  readonly report: (message: string, error: unknown) => void;
 }
 
-export interface ShownConfiguration<Document> extends ConfigurationView {
-  readonly document: Document;
-  readonly warnings: SaveWarning[];
-}
-
-/** Saving and showing configurations of one surface. Values never come here: references and plain texts only. */
+/** Saving and showing configurations of one surface. What is typed into credential fields becomes secrets of their own. */
 export class ConfigurationService<Input, Document> {
   readonly surface: SurfaceDefinition<Input, Document>;
-  readonly #store: Store;
-  readonly #access: AccessService;
-  readonly #keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
+  readonly #parts: ConfigurationParts;
+  readonly #views: ConfigurationViews<Document>;
 
-  constructor(
-    surface: SurfaceDefinition<Input, Document>,
-    store: Store,
-    access: AccessService,
-    keys: Pick<Keys, 'sealCursor' | 'openCursor'>,
-  ) {
+  constructor(surface: SurfaceDefinition<Input, Document>, parts: ConfigurationParts) {
     this.surface = surface;
-    this.#store = store;
-    this.#access = access;
-    this.#keys = keys;
+    this.#parts = parts;
+    this.#views = new ConfigurationViews(surface, parts.store, parts.access, parts.keys);
   }
 
-  /** @throws StrongroomError `validation_failed`, `reference_unresolved`, `permission_missing`, `already_exists` */
+  /**
+   * @throws StrongroomError `validation_failed`, `reference_unresolved`, `permission_missing`; `already_exists` for the name,
+   * or for what only one may have
+   */
   async create(
     caller: Caller,
-    domain: ScopeRef,
+    scope: ScopeRef,
     name: string,
     save: SaveInput<Input>,
     idempotency?: IdempotencyKey,
   ): Promise<ShownConfiguration<Document>> {
-    const { document, warnings, origins } = this.surface.normalise(save.input, domain);
-    const wanted = collectWanted(this.surface.fields(document));
-    const { unknown, id } = await this.#access.decided(caller, async (current) => {
-      this.#requireStill(current, domain);
-      const bundleId = await chooseBundle(this.#store, current, domain, save.bundle, undefined);
-      const checked = await checkSave(this.#store, this.#access, {
-        domain,
-        snapshot: current.snapshot,
-        wanted,
+    if (name === reservedSourceName)
+      throw new StrongroomError('validation_failed', {
+        errors: [{ pointer: '/name', message: `${reservedSourceName} is reserved.` }],
+      });
+    const id = newId('configuration');
+    const normalised = this.surface.normalise(save.input, scope);
+    const typed = this.#typed({ configurationId: id, name }, normalised, null);
+    const done = await this.#saving(caller, scope, typed, async (current) => {
+      this.#requireStill(current, scope);
+      const bundleId = await this.#bundleFor(current, scope, save.bundle, undefined);
+      const { warnings, result } = await this.#decideAndWrite(current, scope, typed, normalised, {
+        configurationId: id,
+        before: null,
         held: [],
-        changesAuthority: true,
-        origins,
+        consumed: [],
+        commit: (document, decided) =>
+          this.#parts.store.execute(
+            'surfaces.create',
+            {
+              id,
+              scopeId: scope.id,
+              surface: this.surface.type,
+              name,
+              document: JSON.stringify(document),
+              bundleId,
+              managedBy: save.managedBy ?? null,
+              by: caller.name,
+              uses: decided.uses,
+              consumptions: decided.consumptions,
+              uniqueKey: this.surface.uniqueAs?.(document) ?? null,
+              secretIds: decided.secretIds,
+              maxConfigurations,
+            },
+            {
+              audit: saveEvents(this.#event(current, scope, { id, name }, this.surface.actions.create), decided, []),
+              expectAuthorisationRevision: current.snapshot.revision,
+              ...(idempotency === undefined ? {} : { idempotency }),
+            },
+          ),
       });
-      if (checked.problems.length > 0) return refuseSave(this.#store, current, domain, checked.problems);
-      const newConfiguration = {
-        id: newId('configuration'),
-        scopeId: domain.id,
-        surface: this.surface.type,
-        name,
-        document: JSON.stringify(document),
-        bundleId,
-        managedBy: save.managedBy ?? null,
-        by: caller.name,
-        uses: checked.uses,
-        secretIds: checked.secretIds,
-        maxConfigurations,
-      };
-      const audit = this.#saveEvents(
-        current,
-        domain,
-        { id: newConfiguration.id, name },
-        this.surface.actions.create,
-        checked,
-        [],
-      );
-      const created = await this.#store.execute('surfaces.create', newConfiguration, {
-        audit,
-        expectAuthorisationRevision: current.snapshot.revision,
-        ...(idempotency === undefined ? {} : { idempotency }),
-      });
-      return { id: created.id, unknown: checked.warnings };
+      return { warnings, id: result.id };
     });
-    const row = await this.#require(domain, name);
-    if (row.id !== id) throw new StrongroomError('not_found');
-    return this.#show(caller, domain, row, [...warnings, ...unknown]);
+    const row = await this.#require(scope, name);
+    if (row.id !== done.id) throw new StrongroomError('not_found');
+    // The answer to an earlier request with the same key: what was typed with this one is nobody's.
+    if (done.id !== id) await this.#tidy(() => typed.undo(caller, scope));
+    return this.#views.show(caller, scope, row, [...normalised.warnings, ...done.warnings]);
   }
 
-  /** Replaces the document. `bundle` left out: unchanged. A save that changes nothing writes nothing. */
+  /** Replaces the document but for credentials, which stay unless changed. A save that changes nothing writes nothing. */
   async update(
     caller: Caller,
-    asset: AssetRef,
+    target: ConfigurationRef,
     save: SaveInput<Input>,
     ifMatch?: number,
   ): Promise<ShownConfiguration<Document>> {
-    const domain = asset.scope;
-    const { document, warnings, origins } = this.surface.normalise(save.input, domain);
-    const wanted = collectWanted(this.surface.fields(document));
-    const unknown = await this.#access.decided(caller, async (current) => {
-      const row = await this.#current(current, asset, this.surface.actions.update, ifMatch);
+    const { scope, name } = target;
+    const normalised = this.surface.normalise(save.input, scope);
+    const first = await this.#require(scope, name);
+    const typed = this.#typed({ configurationId: first.id, name }, normalised, this.surface.parse(first.document));
+    let held: UseRow[] = [];
+    const done = await this.#saving(caller, scope, typed, async (current) => {
+      const row = await this.#current(current, target, this.surface.actions.update, ifMatch);
+      // What is kept of credentials is kept of the configuration as it was read.
+      if (row.id !== first.id || (this.surface.credentials !== undefined && row.revision !== first.revision))
+        throw new StrongroomError('revision_mismatch', { detail: `It is at revision ${row.revision}.` });
+      held = await usesOfConfiguration(this.#parts.store, row.id);
       const before = this.surface.parse(row.document);
-      const bundleId = await chooseBundle(this.#store, current, domain, save.bundle, row.bundle_id);
-      const held = await usesOfConfiguration(this.#store, row.id);
-      const changesAuthority =
-        canonical(this.surface.authorityPart(before)) !== canonical(this.surface.authorityPart(document));
-      const checked = await checkSave(this.#store, this.#access, {
-        domain,
-        snapshot: current.snapshot,
-        wanted,
+      const bundleId = await this.#bundleFor(current, scope, save.bundle, row.bundle_id);
+      const { warnings } = await this.#decideAndWrite(current, scope, typed, normalised, {
+        configurationId: row.id,
+        before,
         held,
-        changesAuthority,
-        origins,
+        consumed: await consumptionsOf(this.#parts.store, row.id),
+        commit: async (document, decided) => {
+          const changed = changedNames(before, document);
+          const managedBy = save.managedBy ?? null;
+          // A manifest that is applied every hour is no new revision every hour.
+          const isSame = changed.length === 0 && bundleId === row.bundle_id && managedBy === row.managed_by;
+          if (isSame && hasSameUses(held, decided.uses)) return;
+          await this.#parts.store.execute(
+            'surfaces.update',
+            {
+              id: row.id,
+              revision: row.revision,
+              by: caller.name,
+              document: JSON.stringify(document),
+              bundleId,
+              managedBy,
+              uniqueKey: this.surface.uniqueAs?.(document) ?? null,
+              uses: decided.uses,
+              consumptions: decided.consumptions,
+              secretIds: decided.secretIds,
+            },
+            {
+              audit: saveEvents(this.#event(current, scope, row, this.surface.actions.update), decided, changed),
+              expectAuthorisationRevision: current.snapshot.revision,
+            },
+          );
+        },
       });
-      if (checked.problems.length > 0) return refuseSave(this.#store, current, domain, checked.problems);
-      const changed = changedNames(before, document);
-      const change = {
-        id: row.id,
-        revision: row.revision,
-        by: caller.name,
-        document: JSON.stringify(document),
-        bundleId,
-        managedBy: save.managedBy ?? null,
-        uses: checked.uses,
-        secretIds: checked.secretIds,
-      };
-      // A manifest that is applied every hour is no new revision every hour.
-      const isSame = changed.length === 0 && bundleId === row.bundle_id && change.managedBy === row.managed_by;
-      if (isSame && hasSameUses(held, checked.uses)) return checked.warnings;
-      await this.#store.execute('surfaces.update', change, {
-        audit: this.#saveEvents(current, domain, row, this.surface.actions.update, checked, changed),
-        expectAuthorisationRevision: current.snapshot.revision,
-      });
-      return checked.warnings;
+      return { warnings };
     });
-    return this.#show(caller, domain, await this.#require(domain, asset.name), [...warnings, ...unknown]);
+    await this.#tidy(() => typed.removeReplaced(caller, scope, held));
+    const warnings = [...normalised.warnings, ...done.warnings];
+    return this.#views.show(caller, scope, await this.#require(scope, name), warnings);
   }
 
+  /** Decides, writes what was typed, decides on the whole, commits. */
+  async #decideAndWrite<Result>(
+    current: Caller,
+    scope: ScopeRef,
+    typed: TypedCredentials<Document>,
+    { origins }: Normalised<Document>,
+    save: Omit<Parameters<typeof decideSave<Document>>[5], 'document' | 'origins'> & {
+      readonly commit: (
+        document: Document,
+        decided: Awaited<ReturnType<typeof decideSave<Document>>>,
+      ) => Promise<Result>;
+    },
+  ): Promise<{ readonly warnings: readonly SaveWarning[]; readonly result: Result }> {
+    const { store, access } = this.#parts;
+    const { commit, ...proposal } = save;
+    const planned = typed.planned();
+    await this.#requireUnique(current, scope, planned, proposal.configurationId);
+    const decide = (document: Document) =>
+      decideSave(store, access, this.surface, current, scope, { ...proposal, document, origins });
+    const first = await decide(planned);
+    const document = await typed.write(current, scope);
+    const decided = canonical(document) === canonical(planned) ? first : await decide(document);
+    return { warnings: decided.warnings, result: await commit(document, decided) };
+  }
+
+  /** @throws StrongroomError `already_exists`, naming the other one where the caller may see it */
+  async #requireUnique(current: Caller, scope: ScopeRef, document: Document, configurationId: string): Promise<void> {
+    const uniqueKey = this.surface.uniqueAs?.(document) ?? null;
+    if (uniqueKey === null) return;
+    const other = await this.#parts.store.db
+      .selectFrom('configurations')
+      .selectAll()
+      .where('scope_id', '=', scope.id)
+      .where('surface', '=', this.surface.type)
+      .where('unique_key', '=', uniqueKey)
+      .where('deleted_at', 'is', null)
+      .where('id', '!=', configurationId)
+      .executeTakeFirst();
+    if (other === undefined) return;
+    const isSeen = maySee(this.#parts.access, current.snapshot, assetOf(other, scope));
+    throw new StrongroomError('already_exists', {
+      detail: `${isSeen ? other.name : `Another ${this.surface.title}`} is for the same place.`,
+      hint: 'Use that one, or choose another place.',
+    });
+  }
+
+  /** Runs a save; what was typed is zeroed at its end, and taken back where the save failed. */
+  async #saving<Result>(
+    caller: Caller,
+    scope: ScopeRef,
+    typed: TypedCredentials<Document>,
+    save: (current: Caller) => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      return await this.#parts.access.decided(caller, save);
+    } catch (error) {
+      await this.#tidy(() => typed.undo(caller, scope));
+      throw error;
+    } finally {
+      typed.destroy();
+    }
+  }
+
+  /** What is left is swept in the background. */
+  async #tidy(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#parts.report('Secrets of a configuration could not be removed yet', error);
+    }
+  }
+
+  #typed(
+    { configurationId, name }: { readonly configurationId: string; readonly name: string },
+    { document, credentials = new Map() }: Normalised<Document>,
+    before: Document | null,
+  ): TypedCredentials<Document> {
+    const owner = { configurationId, surface: this.surface.type, name };
+    try {
+      return new TypedCredentials(this.#parts.owned, {
+        surface: this.surface,
+        owner,
+        document,
+        changes: credentials,
+        before,
+      });
+    } catch (error) {
+      for (const change of credentials.values()) if (change.kind === 'set') change.value.destroy();
+      throw error;
+    }
+  }
+
+  /** @throws StrongroomError `not_found` for a surface that can't be suspended */
   async suspend(
     caller: Caller,
-    asset: AssetRef,
+    target: ConfigurationRef,
     isSuspended: boolean,
     ifMatch?: number,
   ): Promise<ShownConfiguration<Document>> {
-    await this.#access.decided(caller, async (current) => {
-      const row = await this.#current(current, asset, this.surface.actions.suspend, ifMatch);
-      await this.#store.execute(
+    const action = this.surface.actions.suspend;
+    if (action === undefined) throw new StrongroomError('not_found');
+    await this.#parts.access.decided(caller, async (current) => {
+      const row = await this.#current(current, target, action, ifMatch);
+      const because = [isSuspended ? 'suspended' : 'resumed'];
+      await this.#parts.store.execute(
         'surfaces.suspend',
         { id: row.id, revision: row.revision, by: caller.name, isSuspended },
         {
-          audit: [
-            {
-              ...this.#event(current, asset.scope, row, this.surface.actions.suspend),
-              because: [isSuspended ? 'suspended' : 'resumed'],
-            },
-          ],
+          audit: [{ ...this.#event(current, target.scope, row, action), because }],
           expectAuthorisationRevision: current.snapshot.revision,
         },
       );
     });
-    return this.get(caller, asset);
+    return this.get(caller, target);
   }
 
-  async delete(caller: Caller, asset: AssetRef, ifMatch?: number): Promise<void> {
-    await this.#access.decided(caller, async (current) => {
-      const row = await this.#current(current, asset, this.surface.actions.delete, ifMatch);
-      await this.#store.execute(
+  /** With the secrets it owns. @throws StrongroomError `in_use` when others consume it, unless forced */
+  async delete(caller: Caller, target: ConfigurationRef, ifMatch?: number, force = false): Promise<void> {
+    const id = await this.#parts.access.decided(caller, async (current) => {
+      const row = await this.#current(current, target, this.surface.actions.delete, ifMatch);
+      if (!force) await this.#requireUnused(current, target.scope, row);
+      await this.#parts.store.execute(
         'surfaces.delete',
-        { id: row.id, revision: row.revision, by: caller.name },
+        { id: row.id, revision: row.revision, by: caller.name, force },
         {
-          audit: [this.#event(current, asset.scope, row, this.surface.actions.delete)],
+          audit: [this.#event(current, target.scope, row, this.surface.actions.delete)],
           expectAuthorisationRevision: current.snapshot.revision,
         },
       );
+      return row.id;
+    });
+    await this.#tidy(() => this.#parts.owned.remove(caller, target.scope, id));
+  }
+
+  /** Names those who use it, as far as the caller may see them. */
+  async #requireUnused(current: Caller, scope: ScopeRef, row: ConfigurationRow): Promise<void> {
+    const consumers = await this.#parts.store.query('surfaces.consumersOf', { consumedId: row.id, limit: 100 });
+    if (consumers.length === 0) return;
+    const seen = consumers.filter((each) => maySee(this.#parts.access, current.snapshot, assetOf(each, scope)));
+    throw new StrongroomError('in_use', {
+      detail: `${row.name} is used by ${consumers.length} other configuration${consumers.length === 1 ? '' : 's'}.`,
+      errors: seen.map((each) => ({ pointer: '/storageConfigs', message: `${each.surface} ${each.name} uses it` })),
     });
   }
 
-  async get(caller: Caller, asset: AssetRef): Promise<ShownConfiguration<Document>> {
-    return this.#show(caller, asset.scope, await this.#require(asset.scope, asset.name), []);
+  async get(caller: Caller, { scope, name }: ConfigurationRef): Promise<ShownConfiguration<Document>> {
+    return this.#views.show(caller, scope, await this.#require(scope, name), []);
   }
 
-  /** A page by name of what the caller may see; `references` is how many each holds. */
-  async list(
-    caller: Caller,
-    domain: ScopeRef,
-    query: {
-      readonly limit?: number | undefined;
-      readonly cursor?: string | undefined;
-      readonly q?: string | undefined;
-    },
-  ): Promise<{
-    readonly items: (ConfigurationView & { readonly references: number })[];
-    readonly nextCursor?: string;
-  }> {
-    const limit = query.limit ?? 50;
-    const binding = JSON.stringify(['surfaces.list', caller.id, domain.id, this.surface.type, query.q ?? '']);
-    const after = query.cursor === undefined ? undefined : this.#after(query.cursor, binding);
-    const bundles = await this.#store.query('surfaces.bundles', { scopeId: domain.id });
-    const bundleIds = bundles.map(({ id }) => id).filter((id) => this.#maySee(caller, domain, id));
-    const rows = await this.#store.query('surfaces.list', {
-      scopeId: domain.id,
-      surface: this.surface.type,
-      bundleIds,
-      limit: limit + 1,
-      ...(query.q === undefined ? {} : { q: query.q }),
-      ...(after === undefined ? {} : { after }),
-    });
-    const shown = rows.slice(0, limit);
-    const items = shown.map((row) => ({
-      ...this.#view(caller, domain, row, row.bundle_name),
-      references: row.references,
-    }));
-    const last = shown.at(-1);
-    if (rows.length <= limit || last === undefined) return { items };
-    return { items, nextCursor: this.#keys.sealCursor({ after: last.name }, binding) };
+  list(caller: Caller, scope: ScopeRef, query: ConfigurationQuery): Promise<ConfigurationPage> {
+    return this.#views.list(caller, scope, query);
   }
 
-  #after(cursor: string, binding: string): string {
-    const position = this.#keys.openCursor(cursor, binding) as { readonly after?: unknown } | null;
-    if (typeof position?.after !== 'string') throw new StrongroomError('cursor_invalid');
-    return position.after;
-  }
-
-  #maySee(caller: Caller, domain: ScopeRef, bundleId: string): boolean {
-    const asset: AssetRef = { type: this.surface.type, id: '', name: '', scope: domain, bundleIds: [bundleId] };
-    return this.#access.decide(caller.snapshot, this.surface.actions.view, { kind: 'asset', asset }).allow;
+  async #bundleFor(
+    current: Caller,
+    scope: ScopeRef,
+    name: string | undefined,
+    currentId: string | undefined,
+  ): Promise<string> {
+    if (scope.kind !== 'domain') return currentId ?? defaultBundleIdOf(scope.id);
+    return chooseBundle(this.#parts.store, current, scope, name, currentId);
   }
 
   /** Access may have changed since the route's own decision. */
-  #requireStill(current: Caller, domain: ScopeRef): void {
-    const decision = this.#access.decide(current.snapshot, this.surface.actions.create, {
-      kind: 'scope',
-      scope: domain,
-    });
-    if (!decision.allow) throw new StrongroomError('permission_missing');
+  #requireStill(current: Caller, scope: ScopeRef): void {
+    const resource: Resource = this.surface.scope === 'admin' ? { kind: 'platform' } : { kind: 'scope', scope };
+    if (!this.#parts.access.decide(current.snapshot, this.surface.actions.create, resource).allow)
+      throw new StrongroomError('permission_missing');
   }
 
   async #current(
     current: Caller,
-    asset: AssetRef,
+    { scope, name }: ConfigurationRef,
     action: typeof this.surface.actions.update,
     ifMatch: number | undefined,
   ): Promise<ConfigurationRow> {
-    const row = await this.#require(asset.scope, asset.name);
-    const decision = this.#access.decide(current.snapshot, action, { kind: 'asset', asset: assetOf(row, asset.scope) });
-    if (!decision.allow) throw new StrongroomError('permission_missing');
+    const row = await this.#require(scope, name);
+    const resource = resourceOf(this.surface, assetOf(row, scope));
+    if (!this.#parts.access.decide(current.snapshot, action, resource).allow)
+      throw new StrongroomError('permission_missing');
     if (ifMatch !== undefined && ifMatch !== row.revision)
       throw new StrongroomError('revision_mismatch', { detail: `It is at revision ${row.revision}.` });
     return row;
   }
 
-  async #require(domain: ScopeRef, name: string): Promise<ConfigurationRow> {
-    const row = await findConfiguration(this.#store, domain.id, this.surface.type, name);
+  async #require(scope: ScopeRef, name: string): Promise<ConfigurationRow> {
+    const row = await findConfiguration(this.#parts.store, scope.id, this.surface.type, name);
     if (row === undefined) throw new StrongroomError('not_found');
     return row;
   }
 
   #event(
     caller: Caller,
-    domain: ScopeRef,
-    object: { readonly id: string; readonly name: string },
-    action: AuditEvent['action'],
-  ): AuditEvent {
-    return {
-      principal: caller.id,
-      principalName: caller.name,
-      action,
-      outcome: 'allowed',
-      scope: { id: domain.id, name: domain.name },
-      object: { type: this.surface.type, id: object.id, name: object.name },
-      requestId: caller.requestId,
-      network: caller.network,
-    };
-  }
-
-  /** One record for the save, and one for each reference that the saver authorises with it. */
-  #saveEvents(
-    caller: Caller,
-    domain: ScopeRef,
-    object: { readonly id: string; readonly name: string },
-    action: AuditEvent['action'],
-    checked: CheckedSave,
-    changed: readonly string[],
-  ): AuditEvent[] {
-    const event = this.#event(caller, domain, object, action);
-    return [
-      { ...event, because: changed, detail: { references: checked.uses.length } },
-      ...checked.authorised.map((wanted: Wanted): AuditEvent => ({
-        ...event,
-        action: 'secret.use',
-        reference: wanted.text,
-        detail: { variable: wanted.name },
-      })),
-    ];
-  }
-
-  async #show(
-    caller: Caller,
-    domain: ScopeRef,
-    row: ConfigurationRow,
-    warnings: readonly SaveWarning[],
-  ): Promise<ShownConfiguration<Document>> {
-    const document = this.surface.parse(row.document);
-    const bundles = await this.#store.query('surfaces.bundles', { scopeId: domain.id });
-    const bundle = bundles.find(({ id }) => id === row.bundle_id)?.name ?? 'default';
-    return {
-      ...this.#view(caller, domain, row, bundle),
-      document,
-      warnings: [...warnings, ...this.#plainSecrets(document)],
-    };
-  }
-
-  #plainSecrets(document: Document): SaveWarning[] {
-    return this.surface.fields(document).flatMap(({ name, pointer, content }) => {
-      const warning = content.kind === 'text' ? plainSecretWarning(name, content.text, pointer) : undefined;
-      return warning === undefined ? [] : [warning];
-    });
-  }
-
-  #view(caller: Caller, domain: ScopeRef, row: ConfigurationRow, bundle: string): ConfigurationView {
-    const { view, update, delete: remove, suspend, launch } = this.surface.actions;
-    return {
-      id: row.id,
-      name: row.name,
-      domain: domain.name,
-      bundle,
-      ...(row.managed_by === null ? {} : { managedBy: row.managed_by }),
-      suspended: row.is_suspended === 1,
-      revision: row.revision,
-      createdAt: timeText(row.created_at),
-      createdBy: row.created_by,
-      updatedAt: timeText(row.updated_at),
-      updatedBy: row.updated_by,
-      actions: actionsOn(caller.snapshot, [view, update, remove, suspend, launch], {
-        kind: 'asset',
-        asset: assetOf(row, domain),
-      }),
-    };
+    scope: ScopeRef,
+    { id, name }: { readonly id: string; readonly name: string },
+    action: typeof this.surface.actions.update,
+  ) {
+    return configurationEvent(caller, scope, { type: this.surface.type, id, name }, action);
   }
 }

@@ -5,6 +5,7 @@ import type { Keys } from '../keys/keys.ts';
 import { findTarget } from '../launches/targets.ts';
 import type { Store } from '../store/store.ts';
 import type { FoundUse } from './queries.ts';
+import { maySee } from './registry.ts';
 import { assetOf } from './views.ts';
 
 export interface UsesQuery {
@@ -70,7 +71,7 @@ export class ReferenceUses {
       { id: row.configuration_id, name: row.configuration_name, bundle_id: row.bundle_id, surface: row.surface },
       domain,
     );
-    const isSeen = this.#access.decide(caller.snapshot, 'spark-job.view', { kind: 'asset', asset }).allow;
+    const isSeen = maySee(this.#access, caller.snapshot, asset);
     return {
       domain: domain.name,
       surface: row.surface,

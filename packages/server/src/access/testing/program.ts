@@ -1,4 +1,4 @@
-import type { AssetType } from '@strongroom/contract';
+import type { SurfaceName } from '@strongroom/contract';
 import { foldKey } from '@strongroom/contract';
 import { commands as all } from '../../store/commands.ts';
 import type { CommandContext } from '../../store/store.ts';
@@ -57,7 +57,7 @@ async function addConfiguration(
   args: {
     readonly id: string;
     readonly scopeId: string;
-    readonly surface: AssetType;
+    readonly surface: SurfaceName;
     readonly name: string;
     readonly bundleId: string;
   },

@@ -7,6 +7,7 @@ import { managedStores } from './0004-managed-stores.ts';
 import { sourceVersions } from './0005-source-versions.ts';
 import { auditSegments } from './0007-audit-segments.ts';
 import { foundEntries } from './0008-found-entries.ts';
+import { consumptions } from './0009-consumptions.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -23,4 +24,5 @@ export const migrations: readonly Migration[] = [
   sourceVersions,
   auditSegments,
   foundEntries,
+  consumptions,
 ];

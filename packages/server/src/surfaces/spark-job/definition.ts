@@ -1,5 +1,7 @@
+import { surfaceActions } from '@strongroom/contract';
 import type { Field, SurfaceDefinition } from '../definition.ts';
-import { fromReferenceObject, type SparkJobDocument, type SparkJobInput } from './document.ts';
+import { fieldsOf, fromReferenceObject } from '../named-fields.ts';
+import type { SparkJobDocument, SparkJobInput } from './document.ts';
 import { normaliseSparkJob } from './normalise.ts';
 import { renderSparkJob } from './render.ts';
 
@@ -7,43 +9,24 @@ import { renderSparkJob } from './render.ts';
 export const sparkJobSurface: SurfaceDefinition<SparkJobInput, SparkJobDocument> = {
   type: 'spark-job',
   title: 'Spark job',
-  actions: {
-    create: 'spark-job.create',
-    view: 'spark-job.view',
-    update: 'spark-job.update',
-    delete: 'spark-job.delete',
-    suspend: 'spark-job.suspend',
-    launch: 'spark-job.run',
-  },
+  scope: 'domain',
+  actions: surfaceActions['spark-job'],
   normalise: normaliseSparkJob,
   parse: (json) => JSON.parse(json) as SparkJobDocument,
   fields: sparkJobFields,
-  render: renderSparkJob,
+  consumes: ({ storageConfigs = [] }) => storageConfigs,
+  launch: { action: surfaceActions['spark-job'].launch, runsUntilStopped: false, render: renderSparkJob },
   /** Anything but sizes, timeout and description can redirect a value: a command, a file, a host in a variable. */
   authorityPart: ({ sizes: _sizes, timeoutSeconds: _timeout, description: _description, ...rest }) => rest,
 };
 
 function sparkJobFields(document: SparkJobDocument): Field[] {
-  const fields: Field[] = [];
-  for (const list of ['environment', 'sparkConfig', 'files'] as const) {
-    for (const [index, entry] of document[list].entries()) {
-      const pointer = `/${list}/${index}`;
-      if (entry.secret !== undefined) {
-        fields.push({
-          pointer: `${pointer}/secret`,
-          name: entry.name,
-          content: { kind: 'reference', reference: fromReferenceObject(entry.secret) },
-        });
-        continue;
-      }
-      const isFile = list === 'files';
-      const text = 'content' in entry ? entry.content : 'value' in entry ? entry.value : undefined;
-      fields.push({
-        pointer: `${pointer}/${isFile ? 'content' : 'value'}`,
-        name: entry.name,
-        content: { kind: 'text', text: text ?? '' },
-      });
-    }
-  }
-  return fields;
+  const files = document.files.map(({ name, content, secret }, index): Field => {
+    const pointer = `/files/${index}`;
+    if (secret === undefined)
+      return { pointer: `${pointer}/content`, name, content: { kind: 'text', text: content ?? '' } };
+    const reference = fromReferenceObject(secret);
+    return { pointer: `${pointer}/secret`, name, content: { kind: 'reference', reference } };
+  });
+  return [...fieldsOf('environment', document.environment), ...fieldsOf('sparkConfig', document.sparkConfig), ...files];
 }

@@ -1,11 +1,6 @@
-import {
-  type Reference,
-  type SparkJobCreate,
-  type SparkJobUpdate,
-  referenceFromObject,
-  type ReferenceObject,
-} from '@strongroom/contract';
+import type { ReferenceObject, SparkJobCreate, SparkJobUpdate } from '@strongroom/contract';
 import type { Static } from 'typebox';
+import type { NamedField } from '../named-fields.ts';
 
 /** A Spark job as it is saved: one shape, references as objects. */
 export interface SparkJobDocument {
@@ -27,25 +22,9 @@ export type SparkJobInput = Static<typeof SparkJobCreate> | Static<typeof SparkJ
 export type SparkApplication = NonNullable<Static<typeof SparkJobCreate>['spark']>;
 export type SparkSizes = NonNullable<Static<typeof SparkJobCreate>['sizes']>;
 
-export interface NamedField {
-  readonly name: string;
-  readonly value?: string;
-  readonly secret?: ReferenceObject;
-}
-
 export interface FileField {
   readonly name: string;
   readonly content?: string;
   readonly secret?: ReferenceObject;
   readonly template?: boolean;
-}
-
-/** A reference as documents hold it. */
-export function toReferenceObject(reference: Reference): ReferenceObject {
-  const { scope, source, key, field } = reference;
-  return field === undefined ? { scope, source, key } : { scope, source, key, field };
-}
-
-export function fromReferenceObject(object: ReferenceObject): Reference {
-  return referenceFromObject(object);
 }

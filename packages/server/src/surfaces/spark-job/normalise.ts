@@ -1,20 +1,13 @@
-import { StrongroomError } from '@strongroom/contract';
 import type { ScopeRef } from '../../access/types.ts';
 import { FieldProblems, type Normalised, type SaveWarning } from '../definition.ts';
+import { checkConsumed } from '../consumed-names.ts';
+import { type FieldReader, readEnvironment, readSparkConfig, toReferenceObject } from '../named-fields.ts';
 import { checkBareText, checkPlainText } from '../plain-text.ts';
 import { templateProblem } from '../file-formats.ts';
 import { parseText } from '../placeholders.ts';
-import { type IometeSecret, readIometeSecret, readReference, type SecretInput } from '../reference-input.ts';
-import {
-  type FileField,
-  type NamedField,
-  type SparkJobDocument,
-  type SparkJobInput,
-  toReferenceObject,
-} from './document.ts';
-
-/** Name under which the properties file is found in the working folder. */
-export const propertiesFileName = 'spark.properties';
+import { propertiesFileName } from '../properties-file.ts';
+import { readReference, type SecretInput } from '../reference-input.ts';
+import type { FileField, SparkJobDocument, SparkJobInput } from './document.ts';
 
 /** Every accepted shape of a Spark job to the one that is saved; all bad fields in one error. */
 export function normaliseSparkJob(input: SparkJobInput, domain: ScopeRef): Normalised<SparkJobDocument> {
@@ -22,15 +15,9 @@ export function normaliseSparkJob(input: SparkJobInput, domain: ScopeRef): Norma
   const warnings: SaveWarning[] = [];
   const origins = new Map<string, string>();
   checkCommand(input, problems);
-  const reader: ListReader = { domain, problems, origins };
-  const environment = readList(reader, 'environment', input.environment ?? [], 'envSecrets', input.envSecrets ?? []);
-  const sparkConfig = readList(
-    reader,
-    'sparkConfig',
-    input.sparkConfig ?? [],
-    'sparkConfSecrets',
-    input.sparkConfSecrets ?? [],
-  );
+  const reader: FieldReader = { scope: domain, problems, origins };
+  const environment = readEnvironment(reader, input);
+  const sparkConfig = readSparkConfig(reader, input);
   const files = readFiles(reader, input.files ?? [], new Set(environment.map((entry) => entry.name)));
   if (input.image !== undefined) {
     checkBareText(input.image, '/image', problems);
@@ -46,19 +33,14 @@ export function normaliseSparkJob(input: SparkJobInput, domain: ScopeRef): Norma
     if (input.runner === 'kubernetes')
       problems.add('/workingDirectory', 'A working folder can be set with the process runner only.');
   }
-  if (input.storageConfigs !== undefined && input.storageConfigs.length > 0)
-    problems.add(
-      '/storageConfigs',
-      'There are no storage configurations in this version; use spark.hadoop.fs.s3a.* properties with references.',
-    );
-  if (problems.errors.length > 0)
-    throw new StrongroomError('validation_failed', { detail: 'The Spark job is not valid.', errors: problems.errors });
+  checkConsumed(input.storageConfigs, problems);
+  problems.refuse('Spark job');
   return { document: { ...scalars(input), environment, sparkConfig, files }, warnings, origins };
 }
 
 function scalars(input: SparkJobInput): Partial<SparkJobDocument> {
-  const { description, command, spark, runner, image, sizes, timeoutSeconds, workingDirectory } = input;
-  const kept = { description, command, spark, runner, image, sizes, timeoutSeconds, workingDirectory };
+  const { description, command, spark, runner, image, sizes, timeoutSeconds, workingDirectory, storageConfigs } = input;
+  const kept = { description, command, spark, storageConfigs, runner, image, sizes, timeoutSeconds, workingDirectory };
   return Object.fromEntries(Object.entries(kept).filter(([, value]) => value !== undefined));
 }
 
@@ -94,80 +76,6 @@ function checkCommand(input: SparkJobInput, problems: FieldProblems): void {
     }
 }
 
-interface ListReader {
-  readonly domain: ScopeRef;
-  readonly problems: FieldProblems;
-  readonly origins: Map<string, string>;
-}
-
-interface NamedInput {
-  readonly name: string;
-  readonly value?: string;
-  readonly secret?: SecretInput;
-}
-
-function readList(
-  reader: ListReader,
-  list: 'environment' | 'sparkConfig',
-  entries: readonly NamedInput[],
-  iometeList: string,
-  iometeEntries: readonly IometeSecret[],
-): NamedField[] {
-  const { problems } = reader;
-  const result: NamedField[] = [];
-  const names = new Set<string>();
-  const isNew = (name: string, pointer: string): void => {
-    if (names.has(name)) problems.add(pointer, 'The name is there twice.');
-    names.add(name);
-  };
-  for (const [index, entry] of entries.entries()) {
-    const pointer = `/${list}/${index}`;
-    isNew(entry.name, `${pointer}/name`);
-    const field = readEntry(reader, entry, pointer);
-    if (field !== undefined) result.push(field);
-  }
-  for (const [index, entry] of iometeEntries.entries()) {
-    const pointer = `/${iometeList}/${index}`;
-    isNew(entry.key, `${pointer}/key`);
-    checkIometeName(list, entry.key, `${pointer}/key`, problems);
-    const reference = readIometeSecret(entry.secretObject, `${pointer}/secretObject`, reader.domain, problems);
-    if (reference === undefined) continue;
-    reader.origins.set(`/${list}/${result.length}/secret`, `${pointer}/secretObject`);
-    result.push({ name: entry.key, secret: toReferenceObject(reference) });
-  }
-  return result;
-}
-
-function readEntry(reader: ListReader, entry: NamedInput, pointer: string): NamedField | undefined {
-  const { problems } = reader;
-  if ((entry.value === undefined) === (entry.secret === undefined)) {
-    problems.add(pointer, 'Give either "value" or "secret".');
-    return undefined;
-  }
-  if (entry.secret !== undefined) {
-    const reference = readReference(entry.secret, `${pointer}/secret`, problems);
-    return reference === undefined ? undefined : { name: entry.name, secret: toReferenceObject(reference) };
-  }
-  const value = entry.value ?? '';
-  checkPlainText(value, `${pointer}/value`, problems);
-  return { name: entry.name, value };
-}
-
-const variableName = /^(?!STRONGROOM_)[A-Za-z_][A-Za-z0-9_]{0,254}$/;
-const sparkProperty = /^spark\.[A-Za-z0-9._-]{1,248}$/;
-
-/** The schema checks the names of the other lists; IOMETE's has one shape for both. */
-function checkIometeName(
-  list: 'environment' | 'sparkConfig',
-  name: string,
-  pointer: string,
-  problems: FieldProblems,
-): void {
-  if (list === 'environment' && !variableName.test(name))
-    problems.add(pointer, 'A variable is letters, digits and underscores, and does not begin with STRONGROOM_.');
-  if (list === 'sparkConfig' && !sparkProperty.test(name)) problems.add(pointer, 'A property begins with spark.');
-}
-
 interface FileInput {
   readonly name: string;
   readonly content?: string;
@@ -175,7 +83,7 @@ interface FileInput {
   readonly template?: boolean;
 }
 
-function readFiles(reader: ListReader, entries: readonly FileInput[], variables: ReadonlySet<string>): FileField[] {
+function readFiles(reader: FieldReader, entries: readonly FileInput[], variables: ReadonlySet<string>): FileField[] {
   const { problems } = reader;
   const result: FileField[] = [];
   for (const [index, entry] of entries.entries()) {
@@ -188,7 +96,7 @@ function readFiles(reader: ListReader, entries: readonly FileInput[], variables:
     if (entry.secret !== undefined) {
       if (entry.template === true)
         problems.add(`${pointer}/template`, 'Only "content" can be a template; a secret is written as it is.');
-      const reference = readReference(entry.secret, `${pointer}/secret`, problems);
+      const reference = readReference(entry.secret, `${pointer}/secret`, problems, reader.scope);
       if (reference !== undefined) result.push({ name: entry.name, secret: toReferenceObject(reference) });
       continue;
     }

@@ -1,0 +1,116 @@
+import type { ReferenceObject } from '@strongroom/contract';
+import { SecretValue } from '@strongroom/crypto';
+import type { ScopeRef } from '../access/types.ts';
+import type { CredentialChange, CredentialChanges, Field, FieldProblems } from './definition.ts';
+import { fromReferenceObject } from './named-fields.ts';
+import { parseText, placeholderReference } from './placeholders.ts';
+import { readReference, type SecretInput } from './reference-input.ts';
+
+/** Scalar fields that always hold a credential: documents hold a reference, never what was typed. */
+
+/** As a document holds it. */
+export interface HeldCredential {
+  readonly secret: ReferenceObject;
+  /** The secret was typed here and belongs to the configuration. */
+  readonly isOwned?: true;
+}
+
+/** As it is sent: one of its parts. */
+export interface CredentialInput {
+  readonly set?: string;
+  readonly value?: string;
+  readonly secret?: SecretInput;
+  readonly keep?: true;
+  readonly clear?: true;
+}
+
+/** What a document says of its credential fields, by their names. */
+export type Credentials = Readonly<Record<string, HeldCredential | undefined>>;
+
+/** What was sent of these fields; what is left out, or sent as `keep`, is not in the answer. */
+export function readCredentials(
+  input: Readonly<Record<string, CredentialInput | undefined>>,
+  scope: ScopeRef,
+  problems: FieldProblems,
+): CredentialChanges {
+  const changes = new Map<string, CredentialChange>();
+  for (const [name, sent] of Object.entries(input)) {
+    if (sent === undefined) continue;
+    const change = readCredential(sent, `/${name}`, scope, problems);
+    if (change !== undefined) changes.set(name, change);
+  }
+  return changes;
+}
+
+function readCredential(
+  sent: CredentialInput,
+  pointer: string,
+  scope: ScopeRef,
+  problems: FieldProblems,
+): CredentialChange | undefined {
+  const given = Object.keys(sent);
+  if (given.length !== 1) {
+    problems.add(pointer, 'Give one of "set" (or "value"), "secret", "keep" and "clear".');
+    return undefined;
+  }
+  if (sent.clear === true) return { kind: 'clear' };
+  if (sent.secret !== undefined) {
+    const reference = readReference(sent.secret, `${pointer}/secret`, problems, scope);
+    return reference === undefined ? undefined : { kind: 'refer', reference };
+  }
+  const text = sent.set ?? sent.value;
+  return text === undefined ? undefined : readTyped(text, `${pointer}/${given[0]}`, problems);
+}
+
+const referenceText = /^secret:\/\/(?:domain|global|admin)\//i;
+
+/** A text that is typed: one placeholder alone means its secret; the text of a reference is somebody's mistake. */
+function readTyped(text: string, pointer: string, problems: FieldProblems): CredentialChange | undefined {
+  if (referenceText.test(text)) {
+    problems.add(pointer, 'This is the text of a reference. Put it into "secret".', { code: 'reference_malformed' });
+    return undefined;
+  }
+  if (!text.isWellFormed() || text.includes('\u0000')) {
+    problems.add(pointer, 'It holds a NUL character or a lone surrogate.');
+    return undefined;
+  }
+  const { parts, isMalformed } = parseText(text);
+  const [first, second] = parts;
+  if (first?.kind === 'placeholder' && second === undefined)
+    return { kind: 'refer', reference: placeholderReference(first.key) };
+  if (isMalformed || parts.some(({ kind }) => kind !== 'literal')) {
+    problems.add(pointer, 'A placeholder stands alone here; write $${secrets. for the text itself.');
+    return undefined;
+  }
+  const literal = parts.map((part) => (part.kind === 'literal' ? part.text : '')).join('');
+  return { kind: 'set', value: SecretValue.fromText(literal) };
+}
+
+/** The places of a document's credentials. */
+export function credentialFields(credentials: Credentials): Field[] {
+  return Object.entries(credentials).flatMap(([name, held]): Field[] => {
+    if (held === undefined) return [];
+    const reference = fromReferenceObject(held.secret);
+    return [
+      { pointer: `/${name}/secret`, name, content: { kind: 'reference', reference, isOwned: held.isOwned === true } },
+    ];
+  });
+}
+
+/** What is shown of one. */
+export function credentialState(held: HeldCredential | undefined) {
+  if (held === undefined) return { isSet: false };
+  return { isSet: true, secret: { ...held.secret }, isOwned: held.isOwned === true };
+}
+
+/** A document's credentials. */
+export function credentialsOf(document: unknown, names: readonly string[]): Credentials {
+  const held = Object(document) as Credentials;
+  return Object.fromEntries(names.map((name) => [name, held[name]]));
+}
+
+/** A document with other credentials. */
+export function withCredentials<Document>(document: Document, credentials: Credentials): Document {
+  const held = Object.fromEntries(Object.entries(credentials).filter(([, each]) => each !== undefined));
+  return { ...document, ...held };
+}

@@ -1,0 +1,171 @@
+import { type Reference, reservedSourceName, StrongroomError } from '@strongroom/contract';
+import type { SecretValue } from '@strongroom/crypto';
+import type { Caller, ScopeRef } from '../access/types.ts';
+import type { AuditEvent } from '../audit/event.ts';
+import { changeEvent } from '../secrets/changes.ts';
+import type { SecretReader } from '../secrets/reader.ts';
+import type { SecretWrites } from '../secrets/secret-writes.ts';
+import { type Secrets, writeAttempts } from '../secrets/service.ts';
+import { newId } from '../store/ids.ts';
+import type { Store } from '../store/store.ts';
+import type { Destination } from './definition.ts';
+
+/** For whom a secret is written. */
+export interface Owner {
+  readonly configurationId: string;
+  readonly surface: string;
+  readonly name: string;
+}
+
+export interface OwnedSecret {
+  readonly id: string;
+  readonly reference: Reference;
+}
+
+export interface OwnedSecretParts {
+  readonly store: Store;
+  readonly secrets: Secrets;
+  readonly reader: SecretReader;
+  readonly writes: SecretWrites;
+  /** Bytes of one value. */
+  readonly maxValueBytes: number;
+}
+
+/** How long a secret may be without the configuration it was written for, before it is taken for the rest of a crash. */
+const abandonedMilliseconds = 600_000;
+const removedAtOnce = 200;
+
+/**
+ * Managed secrets that belong to a configuration: what was typed into a credential field. They are written before the
+ * configuration refers to them, and go when it refers to them no more; what a crash leaves in between is swept.
+ */
+export class OwnedSecrets {
+  readonly #parts: OwnedSecretParts;
+
+  constructor(parts: OwnedSecretParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Writes a value as a new secret of the scope. The caller destroys the value.
+   * @param key what it is to be called; something is added where that is taken
+   * @throws StrongroomError `limit_exceeded`; those of a managed store
+   */
+  async create(
+    caller: Caller,
+    scope: ScopeRef,
+    owner: Owner,
+    key: string,
+    value: SecretValue,
+    destination: Destination | null,
+  ): Promise<OwnedSecret> {
+    this.#requireSize(value);
+    try {
+      return await this.#write(caller, scope, owner, key, value, destination);
+    } catch (error) {
+      const codes = ['already_exists', 'key_clash', 'soft_deleted'];
+      if (!(error instanceof StrongroomError && codes.includes(error.code))) throw error;
+      const suffix = newId('secret').slice(-8);
+      return this.#write(caller, scope, owner, `${key}.${suffix}`, value, destination);
+    }
+  }
+
+  async #write(
+    caller: Caller,
+    scope: ScopeRef,
+    owner: Owner,
+    key: string,
+    value: SecretValue,
+    destination: Destination | null,
+  ): Promise<OwnedSecret> {
+    const { secrets, writes } = this.#parts;
+    const source = await secrets.managedSource(scope);
+    const parsed = { value, shape: 'text', fieldNames: null } as const;
+    const made = await secrets.newSecret(caller, scope, source, key, parsed, {
+      description: `Typed into ${owner.surface} ${owner.name}`,
+      ...(destination === null ? {} : { destinations: [{ ...destination }] }),
+    });
+    const args = { ...made.args, ownedBy: owner.configurationId };
+    await writes.write({ scopeId: scope.id, source, key, plan: { kind: 'create', ...made, args }, parsed });
+    return { id: args.id, reference: { scope: scope.kind, source: reservedSourceName, key } };
+  }
+
+  /** Gives an owned secret another value. The caller destroys the value. @throws StrongroomError those of a rotation */
+  async rotate(caller: Caller, scope: ScopeRef, key: string, value: SecretValue): Promise<void> {
+    this.#requireSize(value);
+    const { secrets, reader, writes } = this.#parts;
+    const parsed = { value, shape: 'text', fieldNames: null } as const;
+    for (let attempt = 1; ; attempt += 1) {
+      const row = await reader.find(caller, scope, key);
+      try {
+        const made = await secrets.newVersion(caller, scope, row, { parsed, copiedFrom: null }, 'rotate');
+        const source = { id: row.source_id, type: row.source_type };
+        await writes.write({ scopeId: scope.id, source, key, plan: { kind: 'set', ...made }, parsed });
+        return;
+      } catch (error) {
+        const isOvertaken = error instanceof StrongroomError && error.code === 'version_conflict';
+        if (!isOvertaken || attempt === writeAttempts) throw error;
+      }
+    }
+  }
+
+  /**
+   * Destroys what a configuration owned and refers to no more; what fails is swept later.
+   * @param secretIds which; absent: all of it
+   */
+  async remove(
+    caller: Caller,
+    scope: ScopeRef,
+    configurationId: string,
+    secretIds?: ReadonlySet<string>,
+  ): Promise<void> {
+    if (secretIds?.size === 0) return;
+    const rows = await this.#parts.store.query('surfaces.abandonedSecrets', {
+      configurationId,
+      before: Number.MAX_SAFE_INTEGER,
+      limit: removedAtOnce,
+    });
+    for (const row of rows) {
+      if (secretIds !== undefined && !secretIds.has(row.id)) continue;
+      await this.#delete(row.id, caller.name, changeEvent(caller, scope, 'delete', row, { owner: configurationId }));
+      const { source_id: id, source_type: type, key } = row;
+      const audit = changeEvent(caller, scope, 'purge', row, { owner: configurationId });
+      const plan = { kind: 'purge', args: { secretId: row.id }, audit } as const;
+      await this.#parts.writes.write({ scopeId: scope.id, source: { id, type }, key, plan, parsed: null });
+    }
+  }
+
+  /** Deletes what a crash between a secret and its configuration left; the purge of deleted secrets does the rest. */
+  async sweep(signal: AbortSignal): Promise<void> {
+    const rows = await this.#parts.store.query('surfaces.abandonedSecrets', {
+      before: Date.now() - abandonedMilliseconds,
+      limit: removedAtOnce,
+    });
+    for (const row of rows) {
+      if (signal.aborted) return;
+      await this.#delete(row.id, 'system', {
+        principal: 'system',
+        principalName: 'system',
+        action: 'secret.manage',
+        outcome: 'allowed',
+        scope: { id: row.scope_id, name: '' },
+        object: { type: 'secret', id: row.id, name: row.key },
+        because: ['abandoned'],
+        detail: { change: 'delete', owner: row.owned_by },
+      });
+    }
+  }
+
+  async #delete(secretId: string, by: string, event: AuditEvent): Promise<void> {
+    const args = { secretId, expectedRevision: null, force: true, retentionMilliseconds: 0, by };
+    await this.#parts.store.execute('secret.delete', args, { audit: [event] });
+  }
+
+  #requireSize(value: SecretValue): void {
+    const { maxValueBytes } = this.#parts;
+    if (value.byteLength <= maxValueBytes) return;
+    throw new StrongroomError('limit_exceeded', {
+      detail: `The value is larger than the store's limit of ${maxValueBytes} bytes.`,
+    });
+  }
+}

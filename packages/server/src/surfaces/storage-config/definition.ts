@@ -1,0 +1,74 @@
+import { surfaceActions } from '@strongroom/contract';
+import type { ScopeRef } from '../../access/types.ts';
+import { credentialFields, readCredentials } from '../credential-fields.ts';
+import {
+  type Destination,
+  FieldProblems,
+  type Normalised,
+  type StorageSettings,
+  type SurfaceDefinition,
+} from '../definition.ts';
+import { given } from '../launch-inputs.ts';
+import { checkBareText } from '../plain-text.ts';
+import type { StorageConfigDocument, StorageConfigInput } from './document.ts';
+import { destinationOf, readEndpoint } from './endpoint.ts';
+
+/** The surface `storage-config`. */
+export const storageConfigSurface = {
+  type: 'storage-config',
+  title: 'storage configuration',
+  scope: 'domain',
+  actions: surfaceActions['storage-config'],
+  normalise,
+  parse: (json) => JSON.parse(json) as StorageConfigDocument,
+  fields: ({ accessKey, secretKey }) => credentialFields({ accessKey, secretKey }),
+  authorityPart: ({ description: _description, ...rest }) => rest,
+  credentials: { names: ['accessKey', 'secretKey'], destination },
+  storage,
+  /** Bucket names are the whole of AWS's; elsewhere an endpoint's. */
+  uniqueAs: (document) => {
+    const { endpoint, provider, bucket, basePath = '' } = document;
+    return JSON.stringify([endpoint ?? provider, bucket, basePath]);
+  },
+} satisfies SurfaceDefinition<StorageConfigInput, StorageConfigDocument>;
+
+function destination(document: StorageConfigDocument): Destination {
+  return destinationOf(document);
+}
+
+function storage(document: StorageConfigDocument): StorageSettings {
+  const { provider, region, endpoint, bucket, basePath, usesPathStyle } = document;
+  return { provider, bucket, usesPathStyle, ...given({ region, endpoint, basePath }) };
+}
+
+function normalise(input: StorageConfigInput, scope: ScopeRef): Normalised<StorageConfigDocument> {
+  const problems = new FieldProblems();
+  const { description, provider, region, bucket, accessKey, secretKey } = input;
+  const endpoint = input.endpoint === undefined ? undefined : readEndpoint(input.endpoint, problems);
+  if (provider === 's3-compatible' && input.endpoint === undefined)
+    problems.add('/endpoint', 'It needs the address of the store.');
+  if (provider === 'aws' && input.endpoint === undefined && region === undefined)
+    problems.add('/region', 'It needs the region of the bucket, or an endpoint.');
+  if (bucket.includes('..') || /^\d+\.\d+\.\d+\.\d+$/.test(bucket))
+    problems.add('/bucket', 'A bucket has no two dots in a row, and is no IP address.');
+  const basePath = readBasePath(input.basePath, problems);
+  const credentials = readCredentials({ accessKey, secretKey }, scope, problems);
+  if (problems.errors.length > 0)
+    for (const change of credentials.values()) if (change.kind === 'set') change.value.destroy();
+  problems.refuse('storage configuration');
+  const usesPathStyle = input.usesPathStyle ?? provider === 's3-compatible';
+  const document = { ...given({ description, region, endpoint, basePath }), provider, bucket, usesPathStyle };
+  return { document, warnings: [], origins: new Map(), credentials };
+}
+
+/** The same place with and without slashes around it is one place. */
+function readBasePath(text: string | undefined, problems: FieldProblems): string | undefined {
+  if (text === undefined) return undefined;
+  checkBareText(text, '/basePath', problems);
+  const path = text.replace(/^\/+/, '').replace(/\/+$/, '');
+  if (path.split('/').some((segment) => segment === '.' || segment === '..' || (segment === '' && path !== '')))
+    problems.add('/basePath', 'It has no empty segment, and none of dots.');
+  // oxlint-disable-next-line no-control-regex -- what a key may not have is what is looked for
+  if (/[\u0000-\u001f\u007f\\]/.test(path)) problems.add('/basePath', 'It has no control character and no backslash.');
+  return path === '' ? undefined : path;
+}

@@ -1,0 +1,124 @@
+import { formatReference } from '@strongroom/contract';
+import type { Caller, ScopeRef } from '../access/types.ts';
+import { canonical } from './compare.ts';
+import { type Credentials, credentialsOf, type HeldCredential, withCredentials } from './credential-fields.ts';
+import type { CredentialChanges, Destination, SurfaceDefinition } from './definition.ts';
+import { FieldProblems } from './definition.ts';
+import { fromReferenceObject, toReferenceObject } from './named-fields.ts';
+import type { OwnedSecrets, Owner } from './owned-secrets.ts';
+import type { UseRow } from './rows.ts';
+
+/** One save of a configuration with credential fields. */
+export interface CredentialSave<Document> {
+  readonly surface: SurfaceDefinition<unknown, Document>;
+  readonly owner: Owner;
+  /** As it was sent, without credentials. */
+  readonly document: Document;
+  readonly changes: CredentialChanges;
+  /** As it is saved so far; `null`: not yet. */
+  readonly before: Document | null;
+}
+
+/**
+ * What was typed into a configuration's credential fields, on its way to secrets of its own. {@link planned} is decided on
+ * before anything is written; {@link write} writes, once; what a save that fails wrote is taken back with {@link undo}.
+ */
+export class TypedCredentials<Document> {
+  readonly #owned: OwnedSecrets;
+  readonly #save: CredentialSave<Document>;
+  readonly #names: readonly string[];
+  readonly #held: Credentials;
+  readonly #destination: Destination | null;
+  readonly #isMoved: boolean;
+  readonly #created = new Map<string, { readonly id: string; readonly held: HeldCredential }>();
+  #isWritten = false;
+
+  /** @throws StrongroomError `validation_failed` when a kept credential would go to another place than it was typed for */
+  constructor(owned: OwnedSecrets, save: CredentialSave<Document>) {
+    this.#owned = owned;
+    this.#save = save;
+    const { credentials } = save.surface;
+    this.#names = credentials?.names ?? [];
+    this.#held = save.before === null ? {} : credentialsOf(save.before, this.#names);
+    this.#destination = credentials?.destination(save.document) ?? null;
+    const was = save.before === null ? null : (credentials?.destination(save.before) ?? null);
+    this.#isMoved = save.before !== null && canonical(was) !== canonical(this.#destination);
+    this.#refuseKept();
+  }
+
+  #refuseKept(): void {
+    if (!this.#isMoved) return;
+    const problems = new FieldProblems();
+    for (const [name, held] of Object.entries(this.#held))
+      if (held?.isOwned === true && !this.#isChanged(name))
+        problems.add(`/${name}`, 'It was typed for another host; type it again, or clear it.');
+    problems.refuse(this.#save.surface.title);
+  }
+
+  /** A reference to the very secret that is there is no change. */
+  #isChanged(name: string): boolean {
+    const change = this.#save.changes.get(name);
+    const held = this.#held[name];
+    if (change === undefined) return false;
+    if (change.kind !== 'refer' || held === undefined) return true;
+    return formatReference(change.reference) !== formatReference(fromReferenceObject(held.secret));
+  }
+
+  /** The document as far as it is known before anything is written: what is typed anew isn't in it. */
+  planned(): Document {
+    return this.#documentWith((name) => {
+      const held = this.#held[name];
+      return held?.isOwned === true && !this.#isMoved ? held : undefined;
+    });
+  }
+
+  /** The document to save; the values typed are in secrets of its own. @throws StrongroomError those of writing a secret */
+  async write(caller: Caller, scope: ScopeRef): Promise<Document> {
+    if (!this.#isWritten) for (const name of this.#names) await this.#writeOne(caller, scope, name);
+    this.#isWritten = true;
+    return this.#documentWith((name) => this.#created.get(name)?.held ?? this.#held[name]);
+  }
+
+  async #writeOne(caller: Caller, scope: ScopeRef, name: string): Promise<void> {
+    const change = this.#save.changes.get(name);
+    if (change?.kind !== 'set' || this.#created.has(name)) return;
+    const held = this.#held[name];
+    // Elsewhere it gets a name of its own: what is up with the old place keeps what it was typed for.
+    if (held?.isOwned === true && !this.#isMoved) {
+      await this.#owned.rotate(caller, scope, held.secret.key, change.value);
+      return;
+    }
+    const { surface, owner } = this.#save;
+    const key = surface.credentials?.key?.(owner.name, name) ?? `${surface.type}.${owner.name}.${name}`;
+    const made = await this.#owned.create(caller, scope, owner, key, change.value, this.#destination);
+    this.#created.set(name, { id: made.id, held: { secret: toReferenceObject(made.reference), isOwned: true } });
+  }
+
+  #documentWith(typed: (name: string) => HeldCredential | undefined): Document {
+    const credentials = this.#names.map((name) => {
+      const change = this.#isChanged(name) ? this.#save.changes.get(name) : undefined;
+      if (change === undefined) return [name, this.#held[name]] as const;
+      if (change.kind === 'set') return [name, typed(name)] as const;
+      if (change.kind === 'clear') return [name, undefined] as const;
+      return [name, { secret: toReferenceObject(change.reference) }] as const;
+    });
+    return withCredentials(this.#save.document, Object.fromEntries(credentials));
+  }
+
+  /** After a save: destroys what it replaced or cleared. @param uses what the configuration held before it */
+  async removeReplaced(caller: Caller, scope: ScopeRef, uses: readonly UseRow[]): Promise<void> {
+    const ids = uses.flatMap(({ secret_id: id }) => (id === null ? [] : [id]));
+    await this.#owned.remove(caller, scope, this.#save.owner.configurationId, new Set(ids));
+  }
+
+  /** After a save that failed: destroys what it wrote. */
+  async undo(caller: Caller, scope: ScopeRef): Promise<void> {
+    const ids = new Set([...this.#created.values()].map(({ id }) => id));
+    await this.#owned.remove(caller, scope, this.#save.owner.configurationId, ids);
+  }
+
+  /** Zeroes what was typed. */
+  destroy(): void {
+    for (const change of this.#save.changes.values()) if (change.kind === 'set') change.value.destroy();
+  }
+}
