@@ -24,7 +24,14 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const assets = join(root, 'packages/server/assets');
 
 /** What most servers never load stays where it is installed: SDKs of vendors; and what `pg` uses where somebody installed it. */
-const loadedAtFirstUse = [/^@aws-sdk\//, /^@azure\//, /^@kubernetes\//, 'pg-native'];
+const loadedAtFirstUse = [
+  /^@aws-sdk\//,
+  /^@azure\//,
+  /^@google-cloud\//,
+  /^google-gax(?:\/|$)/,
+  /^@kubernetes\//,
+  'pg-native',
+];
 
 /** Besides the modules: what decides which modules they are, and what is copied. */
 const otherInputs = ['package-lock.json', 'packages/*/package.json', 'packages/server/assets/*', 'scripts/bundle*.ts'];

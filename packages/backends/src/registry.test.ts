@@ -9,7 +9,7 @@ const child = fileURLToPath(new URL('../testing/loaded-modules-child.ts', import
 /** Of the vendors' SDKs, what a process has loaded. */
 function loadedSdks(...args: string[]): string[] {
   const packages = JSON.parse(execFileSync(process.execPath, [child, ...args], { encoding: 'utf8' })) as string[];
-  return packages.filter((name) => /^@(?:aws-sdk|azure|google-cloud|grpc)\//.test(name));
+  return packages.filter((name) => /^(?:@(?:aws-sdk|azure|google-cloud|grpc)\/|google-)/.test(name));
 }
 
 it('has code for every kind that the contract declares', async () => {
@@ -31,6 +31,8 @@ it('loads an SDK when an integration that needs it is opened, and not before', (
     authentication: { method: 'client-secret', tenantId: clientId, clientId },
   };
   expect(loadedSdks('AZURE', JSON.stringify(azure))).toContain('@azure/keyvault-secrets');
+  const google = { project: 'finance-prod', authentication: { method: 'service-account' } };
+  expect(loadedSdks('GOOGLE', JSON.stringify(google))).toContain('@google-cloud/secret-manager');
 });
 
 it('knows the vaults of every cloud of Azure as the vendor’s own', () => {

@@ -8,6 +8,7 @@ import type { BackendDefinition } from './definition.ts';
 export const registry = {
   AWS: async () => (await import('./aws/index.ts')).definition,
   AZURE: async () => (await import('./azure/index.ts')).definition,
+  GOOGLE: async () => (await import('./google/index.ts')).definition,
   VAULT: async () => (await import('./vault/index.ts')).definition,
 } as const satisfies { readonly [Type in IntegrationType]: () => Promise<BackendDefinition<never>> };
 

@@ -1,18 +1,12 @@
 // A double of Azure Key Vault and of its sign-in, in this process: it is written from Microsoft's reference pages and shows
 // that the SDK and we agree with those pages, not that Azure does. There is no Key Vault to install.
 // https://learn.microsoft.com/rest/api/keyvault/secrets/, https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses
-import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
-/** Certificates are made by openssl. */
-export const canServeTls = spawnSync('openssl', ['version']).status === 0;
+import { makeCertificate } from './certificate.ts';
 
 export const azureTenant = '0f0e0d0c-0b0a-4009-8807-060504030201';
 export const azureClientId = '11111111-2222-4333-8444-555555555555';
@@ -55,7 +49,7 @@ export interface AzureKeyVault extends AsyncDisposable {
 
 /** Serves `https://vault.localhost:PORT` and `https://login.localhost:PORT`. */
 export async function startAzureKeyVault(): Promise<AzureKeyVault> {
-  const { key, certificate } = makeCertificate();
+  const { key, certificate } = makeCertificate(['vault.localhost', 'login.localhost']);
   const secrets = new Map<string, Secret>();
   const tokens = new Set<string>();
   const requests: string[] = [];
@@ -198,17 +192,4 @@ function failure(status: number, code: string, inner?: string): AzureAnswer {
 function send(response: ServerResponse, { status, headers = {}, body }: AzureAnswer): void {
   response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers });
   response.end(typeof body === 'string' ? body : JSON.stringify(body));
-}
-
-function makeCertificate(): { readonly key: string; readonly certificate: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'strongroom-azure-'));
-  try {
-    const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
-    const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -keyout ${key} -out ${certificate}`;
-    const names = 'subjectAltName=DNS:vault.localhost,DNS:login.localhost';
-    execFileSync('openssl', [...words.split(' '), '-addext', names], { stdio: 'ignore' });
-    return { key: readFileSync(key, 'utf8'), certificate: readFileSync(certificate, 'utf8') };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }

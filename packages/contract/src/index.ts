@@ -59,5 +59,7 @@ export * from './kubernetes-rbac.ts';
 export * from './kubernetes-tags.ts';
 export { type AwsAuthentication, awsBackend, type AwsSettings } from './backends/aws.ts';
 export { type AzureAuthentication, azureBackend, type AzureSettings } from './backends/azure.ts';
+export { type GoogleAuthentication, googleBackend, type GoogleSettings } from './backends/google.ts';
+export { googleTokenUrl, readServiceAccountKey, type ServiceAccountKey } from './backends/service-account-key.ts';
 export { kubernetesStore, type KubernetesStoreSettings } from './backends/kubernetes.ts';
 export { type VaultAuthentication, vaultBackend, type VaultSettings } from './backends/vault.ts';

@@ -35,6 +35,8 @@ export interface RequestOptions {
 export type AnswerListener = (method: string, path: string, answer: Answer) => void;
 
 export interface TestServerOptions {
+  /** In place of the backends that there are. */
+  readonly loadBackend?: StartOptions['loadBackend'];
   /** Everything the server produces is watched for them; {@link TestServer.assertNoLeak} says what was found. */
   readonly canaries?: Canaries;
   readonly onAnswer?: AnswerListener;
@@ -96,7 +98,7 @@ export interface TestServer {
 /** @param settings variables of the server's configuration, beside the data directory and the address */
 export async function startTestServer(
   ownSettings: Readonly<Record<string, string>> = {},
-  { canaries, onAnswer, replicaOf, openManagedStore }: TestServerOptions = {},
+  { canaries, onAnswer, replicaOf, openManagedStore, loadBackend }: TestServerOptions = {},
 ): Promise<TestServer> {
   const settings =
     replicaOf === undefined
@@ -138,6 +140,7 @@ export async function startTestServer(
         log,
         writeDeadlineMilliseconds,
         ...(openManagedStore && { openManagedStore }),
+        ...(loadBackend && { loadBackend }),
       });
     } finally {
       if (TMPDIR === undefined) delete process.env['TMPDIR'];

@@ -2,8 +2,6 @@ import { StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
 import { VendorFailure } from '../vendor-failure.ts';
 
-export { VendorFailure as AwsFailure };
-
 interface Failure {
   readonly code: ErrorCode;
   /** Completes "AWS …". */

@@ -2,10 +2,11 @@ import { DecryptCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
 import { StrongroomError } from '@strongroom/contract/core';
 import { CryptoError, type Kek, kekFromBytes } from '@strongroom/crypto';
 import type { Egress } from '../egress/index.ts';
+import { VendorFailure } from '../vendor-failure.ts';
 import { untilAborted } from '../wrappers/deadline.ts';
 import { serverIdentity } from './default-chain.ts';
 import { checkEndpoint, endpointOf } from './endpoint.ts';
-import { AwsFailure, awsFailure } from './failures.ts';
+import { awsFailure } from './failures.ts';
 import { createRequestHandler } from './request-handler.ts';
 import { sdkOptions } from './sdk-options.ts';
 
@@ -161,7 +162,7 @@ function kmsFailure(error: unknown, about: string): StrongroomError {
   const known = error instanceof Error && '$response' in error ? aboutTheKey.get(error.name) : undefined;
   if (known !== undefined) return new StrongroomError('key_unavailable', known);
   const failure = awsFailure(error, about);
-  const isOfPolicy = failure instanceof AwsFailure && failure.code === 'backend_denied' && !failure.isOfIdentity;
+  const isOfPolicy = failure instanceof VendorFailure && failure.code === 'backend_denied' && !failure.isOfIdentity;
   return isOfPolicy ? new StrongroomError('backend_denied', { detail: failure.message, hint: policyHint }) : failure;
 }
 

@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import { StrongroomError } from '@strongroom/contract/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type AzureAnswer, azureClientId, azureTenant, canServeTls } from '../../testing/azure-key-vault.ts';
+import { type AzureAnswer, azureClientId, azureTenant } from '../../testing/azure-key-vault.ts';
+import { canServeTls } from '../../testing/certificate.ts';
 import { type AzureWorld, startAzureWorld } from '../../testing/azure-double.ts';
 import { limited } from '../wrappers/limited.ts';
 

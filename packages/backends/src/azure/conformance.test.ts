@@ -1,7 +1,7 @@
 import { SecretValue } from '@strongroom/crypto';
 import { afterAll, beforeAll, describe } from 'vitest';
-import { canServeTls } from '../../testing/azure-key-vault.ts';
 import { type AzureWorld, startAzureWorld } from '../../testing/azure-double.ts';
+import { canServeTls } from '../../testing/certificate.ts';
 import { checksNeeding, describeConformance } from '../../testing/conformance.ts';
 
 describe.skipIf(!canServeTls)('against a double of Azure Key Vault (certificates made by openssl)', () => {

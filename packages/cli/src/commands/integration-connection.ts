@@ -51,6 +51,7 @@ const credentialOf: Readonly<Record<string, string>> = {
   'assume-role': 'secretAccessKey',
   'client-secret': 'clientSecret',
   'client-certificate': 'clientCertificate',
+  'service-account': 'serviceAccountKey',
 };
 const maxCredentialBytes = 64 * 1024;
 

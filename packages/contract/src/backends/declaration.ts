@@ -33,4 +33,6 @@ export interface CredentialDeclaration {
   /** The values of `authentication.method` that need it. */
   readonly methods: readonly string[];
   readonly maxBytes: number;
+  /** What is wrong with one, in words that hold nothing of it and complete "the credential …"; `null`: nothing that its text shows. */
+  readonly problem?: (text: string) => string | null;
 }

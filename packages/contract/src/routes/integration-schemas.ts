@@ -6,10 +6,10 @@ import { scopeKinds } from '../roles.ts';
 import { ActionsField, Closed } from '../route.ts';
 
 /** One line a kind of backend: bodies and answers are unions over these. */
-const { VAULT, AWS, AZURE } = backendDeclarations;
+const { VAULT, AWS, AZURE, GOOGLE } = backendDeclarations;
 
 const IntegrationType = Type.Enum(Object.values(backendDeclarations).map(({ type }) => type));
-const IntegrationSettings = Type.Union([VAULT.settings, AWS.settings, AZURE.settings]);
+const IntegrationSettings = Type.Union([VAULT.settings, AWS.settings, AZURE.settings, GOOGLE.settings]);
 
 type CredentialFields<Names extends PropertyKey> = TObject<{ [Name in Names & string]: TOptional<TString> }>;
 
@@ -46,18 +46,25 @@ function connectionOf<const Declaration extends BackendDeclaration>(declaration:
 const labelling = { description: Type.Optional(FreeText) } as const;
 const Bundle = Type.Optional(Label);
 
-const IntegrationCredentials = Type.Union([credentialsOf(VAULT), credentialsOf(AWS), credentialsOf(AZURE)]);
+const IntegrationCredentials = Type.Union([
+  credentialsOf(VAULT),
+  credentialsOf(AWS),
+  credentialsOf(AZURE),
+  credentialsOf(GOOGLE),
+]);
 
 /** Of a domain; elsewhere there are no bundles. */
 export const DomainIntegrationCreate = Type.Union([
   Closed({ name: IntegrationName, ...labelling, bundle: Bundle, ...connectionOf(VAULT) }),
   Closed({ name: IntegrationName, ...labelling, bundle: Bundle, ...connectionOf(AWS) }),
   Closed({ name: IntegrationName, ...labelling, bundle: Bundle, ...connectionOf(AZURE) }),
+  Closed({ name: IntegrationName, ...labelling, bundle: Bundle, ...connectionOf(GOOGLE) }),
 ]);
 export const PlatformIntegrationCreate = Type.Union([
   Closed({ name: IntegrationName, ...labelling, ...connectionOf(VAULT) }),
   Closed({ name: IntegrationName, ...labelling, ...connectionOf(AWS) }),
   Closed({ name: IntegrationName, ...labelling, ...connectionOf(AZURE) }),
+  Closed({ name: IntegrationName, ...labelling, ...connectionOf(GOOGLE) }),
 ]);
 
 const saved = Type.Optional(
@@ -70,6 +77,7 @@ export const IntegrationForm = Type.Union([
   Closed({ integration: saved, ...connectionOf(VAULT) }),
   Closed({ integration: saved, ...connectionOf(AWS) }),
   Closed({ integration: saved, ...connectionOf(AZURE) }),
+  Closed({ integration: saved, ...connectionOf(GOOGLE) }),
 ]);
 
 const changes = {

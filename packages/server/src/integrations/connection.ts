@@ -88,11 +88,13 @@ export function readCredentials(
   );
   const errors: FieldError[] = [];
   for (const [name, text] of given) {
-    const maxBytes = declaration.credentials[name]?.maxBytes ?? 0;
+    const { maxBytes = 0, problem } = declaration.credentials[name] ?? {};
+    const found = problem?.(text) ?? null;
     if (!needed.includes(name))
       errors.push({ pointer: `/credentials/${name}`, message: 'is not used by this authentication method' });
     else if (Buffer.byteLength(text) > maxBytes)
       errors.push({ pointer: `/credentials/${name}`, message: `has more than ${maxBytes} bytes` });
+    else if (found !== null) errors.push({ pointer: `/credentials/${name}`, message: found });
   }
   const missing = needed.filter((name) => !given.has(name) && (rebound.length > 0 || !kept.has(name)));
   const names = missing.join(', ');

@@ -1,4 +1,4 @@
-import { type IntegrationType, reservedSourceName, StrongroomError } from '@strongroom/contract';
+import { reservedSourceName, StrongroomError } from '@strongroom/contract';
 import { chooseBundle } from '../access/bundle-choice.ts';
 import { type PageOf, type PageRequest, readPage } from '../access/pages.ts';
 import type { AccessService } from '../access/service.ts';
@@ -246,7 +246,7 @@ export class Integrations {
     const declaration = declarationOf(row.type);
     const kept = (await this.#parts.credentials.list([row.id])).get(row.id) ?? [];
     const given = readCredentials(
-      { type: row.type as IntegrationType, settings, credentials: changes.credentials },
+      { type: row.type, settings, credentials: changes.credentials },
       new Set(kept.map(({ name }) => name)),
       reboundPointers(declaration, before, settings),
     );

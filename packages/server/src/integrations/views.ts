@@ -31,7 +31,7 @@ export function integrationView(
     scope: scope.kind,
     ...(scope.kind === 'domain' ? { domain: scope.name } : {}),
     ...(row.bundle_name === null ? {} : { bundle: row.bundle_name }),
-    type: row.type as IntegrationView['type'],
+    type: row.type,
     description: row.description,
     // Of its kind, as it was checked when it was written.
     settings: storedSettings(row.settings) as IntegrationView['settings'],
