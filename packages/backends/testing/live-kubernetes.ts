@@ -1,11 +1,17 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { kubernetesRbac } from '@strongroom/contract/core';
-import type { SecretValue } from '@strongroom/crypto';
+import { kubernetesRbac, type KubernetesRbacOptions } from '@strongroom/contract/core';
+import { SecretValue } from '@strongroom/crypto';
 import type { Kubernetes } from '../../../servers/kubernetes.ts';
+import type { Content, Expectation, PutOptions } from '../src/backend.ts';
 import type { ConformanceContext, ConformancePlace, ForeignThing } from '../src/conformance/index.ts';
-import type { Fingerprints } from '../src/kubernetes/index.ts';
+import {
+  type Fingerprints,
+  type KubernetesBackend,
+  type ManagedKubernetesSettings,
+  openManagedKubernetes,
+} from '../src/kubernetes/index.ts';
 import { formatIdentity, type Identity, type Naming, objectName } from '../src/kubernetes/names.ts';
 import { identityMark } from '../src/kubernetes/marks.ts';
 import { FaultProxy, type NetworkFault } from './fault-proxy.ts';
@@ -78,6 +84,46 @@ function base64Of(value: SecretValue): string {
   return Buffer.from(value.reveal()).toString('base64');
 }
 
+/** A text as it is written. */
+export function text(value: string): Content {
+  return { value: SecretValue.fromText(value), shape: 'text' };
+}
+
+/** Options of a write of its own. */
+export function write(signal: AbortSignal, expect: Expectation = { kind: 'any' }): PutOptions {
+  return { signal, expect, intentId: randomUUID() };
+}
+
+/** Opens stores of one namespace, all under one key of fingerprints; Global's, unless the settings say another scope. */
+export class LiveStores {
+  readonly fingerprints = testFingerprints();
+  readonly #kubernetes: Kubernetes;
+  readonly #namespace: string;
+  readonly #opened: { close(): Promise<void> }[] = [];
+
+  constructor(kubernetes: Kubernetes, namespace: string) {
+    this.#kubernetes = kubernetes;
+    this.#namespace = namespace;
+  }
+
+  async open(account: Account, settings: Partial<ManagedKubernetesSettings> = {}): Promise<KubernetesBackend> {
+    const kubeconfigPath = account.kubeconfig(this.#kubernetes.url);
+    const common = { namespace: this.#namespace, kubeconfigPath, scope: { kind: 'global' } as const };
+    const given = { ...common, fingerprints: this.fingerprints, ...settings };
+    return this.keep(await openManagedKubernetes(given, { now: Date.now }));
+  }
+
+  /** Closes it with the others. */
+  keep<Opened extends { close(): Promise<void> }>(opened: Opened): Opened {
+    this.#opened.push(opened);
+    return opened;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#opened.map((each) => each.close()));
+  }
+}
+
 export function testFingerprints(): Fingerprints {
   const key = randomBytes(32);
   const make = async (value: SecretValue) => createHmac('sha256', key).update(value.reveal()).digest('base64url');
@@ -94,12 +140,12 @@ export interface Account {
 /** Makes the namespaces and applies the manifests. */
 export async function applyRbac(
   kubernetes: Kubernetes,
-  namespaces: { readonly namespace: string; readonly secretsNamespace: string },
+  options: Omit<KubernetesRbacOptions, 'name'> & { readonly name?: string },
 ): Promise<{ readonly server: Account; readonly runtime: Account }> {
-  const { namespace, secretsNamespace } = namespaces;
+  const { namespace, secretsNamespace, name: prefix = 'strongroom', secrets } = options;
   await kubernetes.request('POST', '/api/v1/namespaces', { metadata: { name: secretsNamespace } });
   const accounts = ['server', 'runtime'].map(async (who) => {
-    const name = `strongroom-${who}`;
+    const name = `${prefix}-${who}`;
     const token = await kubernetes.serviceAccountToken(namespace, name, apiAudience);
     return {
       token,
@@ -107,19 +153,24 @@ export async function applyRbac(
     };
   });
   const [server, runtime] = await Promise.all(accounts);
-  for (const manifest of kubernetesRbac({ ...namespaces, name: 'strongroom' })) await kubernetes.apply(manifest);
+  for (const manifest of kubernetesRbac({ ...options, name: prefix })) await kubernetes.apply(manifest);
   if (server === undefined || runtime === undefined) throw new Error('no accounts');
-  await untilStatus(kubernetes, secretsNamespace, server.token, 404);
-  await untilStatus(kubernetes, secretsNamespace, runtime.token, 404);
+  await untilAllowed(kubernetes, secretsNamespace, server.token, secrets?.server[0]);
+  await untilAllowed(kubernetes, secretsNamespace, runtime.token, secrets?.runtime[0]);
   return { server, runtime };
 }
 
 /** Roles take a moment until they hold. */
-async function untilStatus(kubernetes: Kubernetes, namespace: string, token: string, wanted: number): Promise<void> {
+async function untilAllowed(
+  kubernetes: Kubernetes,
+  namespace: string,
+  token: string,
+  name = 'none-of-this-name',
+): Promise<void> {
   for (;;) {
-    const path = `/api/v1/namespaces/${namespace}/secrets/none-of-this-name`;
+    const path = `/api/v1/namespaces/${namespace}/secrets/${name}`;
     const { status } = await kubernetes.request('GET', path, undefined, token);
-    if (status === wanted) return;
+    if (status !== 403) return;
   }
 }
 
@@ -154,10 +205,10 @@ export async function liveFaults(
       ...Object.fromEntries(networkFaults.map((kind) => [kind, proxy.fault(kind)])),
       denied: async () => {
         await kubernetes.kubectl('delete', 'rolebinding', binding.metadata.name, '--namespace', secretsNamespace);
-        await untilStatus(kubernetes, secretsNamespace, token, 403);
+        await untilAllowed(kubernetes, secretsNamespace, token, 403);
         return async () => {
           await kubernetes.apply(binding);
-          await untilStatus(kubernetes, secretsNamespace, token, 404);
+          await untilAllowed(kubernetes, secretsNamespace, token, 404);
         };
       },
     },

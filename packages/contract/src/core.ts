@@ -5,6 +5,7 @@
 export * from './actions.ts';
 export * from './errors.ts';
 export * from './kubernetes-rbac.ts';
+export * from './kubernetes-scope-objects.ts';
 export * from './kubernetes-tags.ts';
 export * from './name-patterns.ts';
 export { isPath, isPathSegment } from './path-segments.ts';

@@ -56,6 +56,7 @@ export {
 } from './routes/explain.ts';
 export { checkVaultSegments, formatVaultPath, parseVaultPath, type VaultPath } from './vault-path.ts';
 export * from './kubernetes-rbac.ts';
+export * from './kubernetes-scope-objects.ts';
 export * from './kubernetes-tags.ts';
 export { type AwsAuthentication, awsBackend, type AwsSettings } from './backends/aws.ts';
 export { type AzureAuthentication, azureBackend, type AzureSettings } from './backends/azure.ts';

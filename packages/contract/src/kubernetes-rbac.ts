@@ -10,6 +10,11 @@ export interface KubernetesRbacOptions {
   readonly secretsNamespace: string;
   /** What the names of the objects begin with. */
   readonly name: string;
+  /**
+   * Names of the Secrets, where they are known beforehand: in the layout `scope-objects`. Then nothing else in the namespace can
+   * be read or changed; without it all of it.
+   */
+  readonly secrets?: { readonly server: readonly string[]; readonly runtime: readonly string[] };
 }
 
 export interface KubernetesManifest {
@@ -24,12 +29,31 @@ export interface KubernetesManifest {
  * each (https://kubernetes.io/docs/reference/access-authn-authz/rbac/).
  */
 export function kubernetesRbac(options: KubernetesRbacOptions): readonly KubernetesManifest[] {
-  return [...account('server', kubernetesServerVerbs, options), ...account('runtime', kubernetesRuntimeVerbs, options)];
+  const { secrets } = options;
+  // Whoever creates an object can't be held to its name: the cluster decides before it knows it.
+  const named = kubernetesServerVerbs.filter((verb) => verb !== 'create');
+  const server: readonly Rule[] =
+    secrets === undefined
+      ? [{ verbs: kubernetesServerVerbs }]
+      : [{ verbs: ['create'] }, { verbs: named, resourceNames: secrets.server }];
+  const runtime: readonly Rule[] =
+    secrets === undefined
+      ? [{ verbs: kubernetesRuntimeVerbs }]
+      : [{ verbs: kubernetesRuntimeVerbs, resourceNames: secrets.runtime }];
+  return [
+    ...account('server', server, options),
+    ...(secrets?.runtime.length === 0 ? [] : account('runtime', runtime, options)),
+  ];
+}
+
+interface Rule {
+  readonly verbs: readonly string[];
+  readonly resourceNames?: readonly string[];
 }
 
 function account(
   who: string,
-  verbs: readonly string[],
+  rules: readonly Rule[],
   { namespace, secretsNamespace, name }: KubernetesRbacOptions,
 ): KubernetesManifest[] {
   const own = `${name}-${who}`;
@@ -41,7 +65,7 @@ function account(
       apiVersion: `${rbac}/v1`,
       kind: 'Role',
       metadata: { name: role, namespace: secretsNamespace },
-      rules: [{ apiGroups: [''], resources: ['secrets'], verbs }],
+      rules: rules.map((rule) => ({ apiGroups: [''], resources: ['secrets'], ...rule })),
     },
     {
       apiVersion: `${rbac}/v1`,

@@ -25,6 +25,7 @@ import { integrationSources } from './integrations/import-source.ts';
 import { KeyIndex } from './integrations/key-index.ts';
 import type { LoadBackend } from './integrations/load-backend.ts';
 import { OpenedBackends } from './integrations/opened-backends.ts';
+import { type OpenCredentialStore, OutsideCredentials } from './integrations/outside-credentials.ts';
 import { profileHandlers } from './integrations/profiles/routes.ts';
 import { Profiles } from './integrations/profiles/service.ts';
 import { integrationHandlers } from './integrations/routes.ts';
@@ -42,6 +43,7 @@ import { createDatabaseSource } from './launches/sources/database-source.ts';
 import { SourceVersions } from './launches/source-versions.ts';
 import { createIntegrationSource } from './launches/sources/integration-source.ts';
 import { sourcesOf } from './launches/sources/source.ts';
+import { createOpenCredentialStore } from './managed-stores/open-managed-store.ts';
 import type { OpenManagedStore } from './managed-stores/opened-stores.ts';
 import { createManagedStores, type ManagedStoreParts } from './managed-stores/parts.ts';
 import { Features } from './operation/features.ts';
@@ -84,6 +86,8 @@ export interface ServiceParts {
   readonly loadBackend: LoadBackend;
   /** For scopes whose values are outside the database. */
   readonly openManagedStore: OpenManagedStore;
+  /** In place of the objects in Kubernetes that have integrations' credentials. */
+  readonly openCredentialStore?: OpenCredentialStore | undefined;
   /** Of leases; unique per process start. */
   readonly holder: string;
   /** In place of sealing to the workload's key: for measuring what the rest of a delivery takes. */
@@ -97,6 +101,7 @@ export interface Services {
   readonly runs: RunService;
   /** Backends of integrations, for whoever resolves references to them. */
   readonly backends: OpenedBackends;
+  readonly outsideCredentials: OutsideCredentials;
   readonly keyIndex: KeyIndex;
   readonly sourceVersions: SourceVersions;
   readonly managed: ManagedStoreParts;
@@ -128,7 +133,7 @@ export function createServices(parts: ServiceParts): Services {
   };
   const managed = createManagedStores(store, keyring, parts.openManagedStore, { limits: secretLimits });
   const secrets = new Secrets(store, keyring, reader, secretLimits, managed.writes);
-  const { backends, keyIndex, handlers: ofIntegrations } = createIntegrations(parts, access);
+  const { backends, keyIndex, outsideCredentials, handlers: ofIntegrations } = createIntegrations(parts, access);
   const importer = new SecretImporter({
     store,
     secrets,
@@ -160,6 +165,7 @@ export function createServices(parts: ServiceParts): Services {
     features,
     runs,
     backends,
+    outsideCredentials,
     keyIndex,
     sourceVersions: new SourceVersions(store, backends),
     managed,
@@ -206,11 +212,16 @@ export function createServices(parts: ServiceParts): Services {
 }
 
 function createIntegrations(
-  { store, keyring, egress, loadBackend, holder, configuration, metrics }: ServiceParts,
+  { store, keyring, egress, loadBackend, openCredentialStore, holder, configuration, metrics }: ServiceParts,
   access: AccessService,
 ) {
-  const { limits } = configuration.settings;
-  const credentials = new IntegrationCredentials(store, keyring);
+  const { managed, limits } = configuration.settings;
+  const outsideCredentials = new OutsideCredentials({
+    store,
+    open: openCredentialStore ?? createOpenCredentialStore({ settings: managed, keys: keyring }),
+    isUsed: managed.kubernetes.layout === 'scope-objects',
+  });
+  const credentials = new IntegrationCredentials(store, keyring, outsideCredentials);
   const backends = new OpenedBackends({
     store,
     credentials,
@@ -234,7 +245,7 @@ function createIntegrations(
     choices: new ChoiceList(store, access, keyring),
   });
   const profiles = new Profiles(store, access, keyring, egress);
-  return { backends, keyIndex, handlers: { ...handlers, ...profileHandlers(profiles) } };
+  return { backends, keyIndex, outsideCredentials, handlers: { ...handlers, ...profileHandlers(profiles) } };
 }
 
 function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSettings {

@@ -40,6 +40,8 @@ export interface StartOptions {
   readonly loadBackend?: ServiceParts['loadBackend'];
   /** In place of Kubernetes and Vault as managed stores. */
   readonly openManagedStore?: ServiceParts['openManagedStore'];
+  /** In place of the objects in Kubernetes that have integrations' credentials. */
+  readonly openCredentialStore?: ServiceParts['openCredentialStore'];
   /** Of writes to the store, in place of its 5 s. */
   readonly writeDeadlineMilliseconds?: number;
 }
@@ -134,10 +136,12 @@ async function open(
         egress: egress.open,
         legacyVaultToken: configuration.secrets.legacyVaultToken,
       }),
+    openCredentialStore: replaced.openCredentialStore,
     holder,
     sealer: replaced.sealer,
   });
   closers.push(() => services.backends.close());
+  closers.push(() => services.outsideCredentials.close());
   closers.push(() => services.managed.stores.close());
   closers.push(() => services.identities.close());
   const first = await bootstrapIdentities(store, keyring, { bootstrapTokenFile: settings.bootstrapTokenFile });

@@ -8,6 +8,7 @@ import { loadConfiguration } from '../src/config/load.ts';
 import { createLog } from '../src/operation/log.ts';
 import { type RunningServer, type StartOptions, startServer } from '../src/start.ts';
 import type { Canaries } from './canaries.ts';
+import { putMigratedDatabase } from './migrated-database.ts';
 import { valuesOfDatabase } from './postgres.ts';
 import { Wire } from './wire.ts';
 import { writeDeadlineMilliseconds } from './write-deadline.ts';
@@ -44,6 +45,8 @@ export interface TestServerOptions {
   readonly replicaOf?: TestServer;
   /** In place of Kubernetes and Vault as managed stores. */
   readonly openManagedStore?: StartOptions['openManagedStore'];
+  /** In place of the objects in Kubernetes that have integrations' credentials. */
+  readonly openCredentialStore?: StartOptions['openCredentialStore'];
 }
 
 export interface TestUser {
@@ -98,7 +101,7 @@ export interface TestServer {
 /** @param settings variables of the server's configuration, beside the data directory and the address */
 export async function startTestServer(
   ownSettings: Readonly<Record<string, string>> = {},
-  { canaries, onAnswer, replicaOf, openManagedStore, loadBackend }: TestServerOptions = {},
+  { canaries, onAnswer, replicaOf, openManagedStore, openCredentialStore, loadBackend }: TestServerOptions = {},
 ): Promise<TestServer> {
   const settings =
     replicaOf === undefined
@@ -141,12 +144,14 @@ export async function startTestServer(
         writeDeadlineMilliseconds,
         ...(openManagedStore && { openManagedStore }),
         ...(loadBackend && { loadBackend }),
+        ...(openCredentialStore && { openCredentialStore }),
       });
     } finally {
       if (TMPDIR === undefined) delete process.env['TMPDIR'];
       else process.env['TMPDIR'] = TMPDIR;
     }
   };
+  if (settings['STRONGROOM_DATABASE_URL'] === undefined) await putMigratedDatabase(dataDir);
   let server = await start({});
 
   const request = async (method: string, path: string, options: RequestOptions = {}): Promise<Answer> => {

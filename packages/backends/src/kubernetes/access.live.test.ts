@@ -2,55 +2,51 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { SecretValue } from '@strongroom/crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Kubernetes, startKubernetes } from '../../../../servers/kubernetes.ts';
-import { type Account, applyRbac, encode, LiveSecrets, testFingerprints } from '../../testing/live-kubernetes.ts';
+import {
+  type Account,
+  applyRbac,
+  encode,
+  LiveSecrets,
+  LiveStores,
+  text,
+  write as writeOptions,
+} from '../../testing/live-kubernetes.ts';
+import type { Expectation } from '../backend.ts';
 import { leakIn } from '../conformance/index.ts';
 import { createEgress } from '../egress/index.ts';
-import { type ManagedKubernetesSettings, openManagedKubernetes } from './index.ts';
+import type { ManagedKubernetesSettings } from './index.ts';
+import { scopeObjectName } from './names.ts';
 import { detectNamespace } from './namespace.ts';
+import { readSecretKey } from './read-key.ts';
 import { OperatorConnection } from './operator-connection.ts';
 import { SecretApi } from './secret-api.ts';
 import { openTypedCluster, readTypedKubeconfig } from './typed-kubeconfig.ts';
 
 const namespaces = { namespace: 'strongroom', secretsNamespace: 'strongroom-secrets' };
 const namespace = namespaces.secretsNamespace;
-const fingerprints = testFingerprints();
 const signal = AbortSignal.timeout(500_000);
-const any = { kind: 'any' } as const;
-const global = { kind: 'global' } as const;
 
 let kubernetes: Kubernetes;
 let server: Account;
 let runtime: Account;
 let secrets: LiveSecrets;
-const opened: { close(): Promise<void> }[] = [];
+let stores: LiveStores;
 
 beforeAll(async () => {
   kubernetes = await startKubernetes();
   ({ server, runtime } = await applyRbac(kubernetes, namespaces));
   secrets = new LiveSecrets(kubernetes, namespace);
+  stores = new LiveStores(kubernetes, namespace);
 });
 afterAll(async () => {
-  await Promise.all(opened.map((backend) => backend.close()));
+  await stores.close();
   await kubernetes.stop();
 });
 
-async function open(settings: Partial<ManagedKubernetesSettings>, account = server) {
-  const kubeconfigPath = account.kubeconfig(kubernetes.url);
-  const common = { namespace, kubeconfigPath, scope: global, fingerprints };
-  const backend = await openManagedKubernetes({ ...common, ...settings }, { now: Date.now });
-  opened.push(backend);
-  return backend;
-}
-
-const text = (value: string) => ({ value: SecretValue.fromText(value), shape: 'text' }) as const;
-const write = (expectation: Parameters<Awaited<ReturnType<typeof open>>['put']>[2]['expect'] = any) => ({
-  signal,
-  expect: expectation,
-  intentId: randomUUID(),
-});
+const open = (settings: Partial<ManagedKubernetesSettings>, account = server) => stores.open(account, settings);
+const write = (expectation?: Expectation) => writeOptions(signal, expectation);
 
 describe('the printed roles', () => {
   const attempts = [
@@ -106,6 +102,71 @@ describe('the printed roles', () => {
     const line = (await reader.check({ signal })).find(({ outcome }) => outcome === 'failed');
     expect(line).toMatchObject({ step: 'write', code: 'backend_denied' });
     expect(line?.message).toContain('create, update, delete');
+  });
+});
+
+describe('the printed roles that name each Secret', () => {
+  const finance = { kind: 'domain', name: 'finance' } as const;
+  const sales = { kind: 'domain', name: 'sales' } as const;
+  const iomete = { name: 'iomete', layout: 'scope-objects' } as const;
+  const credentials = { ...iomete, purpose: 'vault-credentials' } as const;
+  let named: { readonly server: Account; readonly runtime: Account };
+
+  beforeAll(async () => {
+    const server = (['secret-store', 'vault-credentials'] as const).flatMap((kind) =>
+      ([{ kind: 'global' }, finance] as const).map((scope) => scopeObjectName('iomete', kind, scope)),
+    );
+    const runtime = [scopeObjectName('iomete', 'secret-store', finance)];
+    const secretsNamespace = 'iomete';
+    named = await applyRbac(kubernetes, {
+      ...namespaces,
+      secretsNamespace,
+      name: 'named',
+      secrets: { server, runtime },
+    });
+  });
+  const at = { namespace: 'iomete' };
+
+  it('are enough for secrets and for what integrations sign in with', async () => {
+    for (const settings of [iomete, credentials]) {
+      const store = await open({ ...settings, ...at, scope: finance }, named.server);
+      await store.put('a.token.1.1', text('first'), write({ kind: 'absent' }));
+      await store.put('a.token.1.2', text('second'), write({ kind: 'absent' }));
+      expect((await store.get('a.token.1.2', { signal }))?.value.revealText()).toBe('second');
+      await store.delete('a.token.1.1', { signal, expect: { kind: 'any' } });
+      expect((await store.list({ signal, limit: 10 })).items).toEqual([{ key: 'a.token.1.2' }]);
+    }
+    const made = new LiveSecrets(kubernetes, 'iomete');
+    expect((await made.get('iomete-vault-credentials-finance'))?.data).toEqual({ 'a.token.1.2': encode('second') });
+  });
+
+  it('lead to no other domain, and workloads to no credential', async () => {
+    const denied = { code: 'backend_denied' };
+    const other = await open({ ...iomete, ...at, scope: sales }, named.server);
+    await expect(other.get('a', { signal })).rejects.toMatchObject(denied);
+    const reader = await open({ ...iomete, ...at, scope: finance }, named.runtime);
+    expect((await reader.get('a.token.1.2', { signal }))?.value.revealText()).toBe('second');
+    for (const settings of [
+      { ...credentials, scope: finance },
+      { ...iomete, scope: sales },
+      { ...iomete, scope: { kind: 'global' } as const },
+    ])
+      await expect((await open({ ...settings, ...at }, named.runtime)).get('a', { signal })).rejects.toMatchObject(
+        denied,
+      );
+  });
+
+  it('has an object of an install before ours adopted by a command of its own', async () => {
+    const made = new LiveSecrets(kubernetes, 'iomete');
+    await made.create({ metadata: { name: 'iomete-vault-credentials' }, data: { theirs: encode('kept') } });
+    const store = await open({ ...credentials, ...at }, named.server);
+    await expect(store.put('ours', text('x'), write())).rejects.toMatchObject({
+      code: 'state_conflict',
+      hint: 'To have it written: strongroom store adopt --global --credentials',
+    });
+    await store.adopt([], { signal, isTrial: false });
+    await store.put('ours', text('x'), write());
+    expect((await made.get('iomete-vault-credentials'))?.data).toEqual({ theirs: encode('kept'), ours: encode('x') });
   });
 });
 
@@ -175,7 +236,8 @@ describe('signing in', () => {
     const typed = configOf({ server: kubernetes.url, ...authority() }, { token: server.token });
     const egress = createEgress({ allow: [], allowLoopback: true });
     const connection = openTypedCluster(readTypedKubeconfig(JSON.stringify(typed)), egress);
-    opened.push(connection, egress);
+    stores.keep(connection);
+    stores.keep(egress);
     const api = new SecretApi(connection, namespace);
     await secrets.create({ metadata: { name: 'typed' }, data: { a: encode('1') } });
     expect((await api.get('typed', signal))?.data).toEqual({ a: encode('1') });
@@ -192,11 +254,23 @@ describe('signing in', () => {
     vi.stubEnv('KUBERNETES_SERVICE_HOST', hostname);
     vi.stubEnv('KUBERNETES_SERVICE_PORT', port);
     const connection = new OperatorConnection({ inCluster: true, kubeconfigPath: '' }, Date.now, root);
-    opened.push(connection);
+    stores.keep(connection);
     await secrets.create({ metadata: { name: 'in-cluster' }, data: { a: encode('1') } });
     const api = new SecretApi(connection, await detectNamespace(join(folder, 'namespace')));
     expect((await api.get('in-cluster', signal))?.data).toEqual({ a: encode('1') });
     vi.unstubAllEnvs();
+  });
+
+  it('gives the server one key of a Secret that the operator named, and says what is not there', async () => {
+    await secrets.create({ metadata: { name: 'vault-token' }, data: { token: encode('hvs.token') } });
+    const access = { namespace, kubeconfigPath: server.kubeconfig(kubernetes.url) };
+    const read = (name: string, key: string) => readSecretKey(access, { name, key }, Date.now, signal);
+    expect((await read('vault-token', 'token')).revealText()).toBe('hvs.token');
+    await expect(read('vault-token', 'none')).rejects.toMatchObject({
+      code: 'key_unavailable',
+      detail: `The namespace ${namespace} has no Secret vault-token with the key none.`,
+    });
+    await expect(read('none', 'token')).rejects.toMatchObject({ code: 'key_unavailable' });
   });
 
   it('says so where there is no pod', async () => {

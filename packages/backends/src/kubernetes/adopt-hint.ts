@@ -1,7 +1,9 @@
 import type { ManagedScope } from '../vault-managed/scope-path.ts';
+import type { ScopeObjectKind } from './names.ts';
 
 /** The command that makes what somebody else wrote ours. */
-export function adoptHint(scope: ManagedScope, key?: string): string {
+export function adoptHint(scope: ManagedScope, key?: string, purpose: ScopeObjectKind = 'secret-store'): string {
   const flags = scope.kind === 'domain' ? `--domain ${scope.name}` : `--${scope.kind}`;
-  return `To have it written: strongroom store adopt ${flags}${key === undefined ? '' : ` ${key}`}`;
+  const which = purpose === 'secret-store' ? '' : ' --credentials';
+  return `To have it written: strongroom store adopt ${flags}${which}${key === undefined ? '' : ` ${key}`}`;
 }

@@ -1,52 +1,46 @@
 // @needs kubernetes
-import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { SecretValue } from '@strongroom/crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kubernetes, startKubernetes } from '../../../../servers/kubernetes.ts';
-import { type Account, applyRbac, encode, LiveSecrets, testFingerprints } from '../../testing/live-kubernetes.ts';
-import { type ManagedKubernetesSettings, openManagedKubernetes } from './index.ts';
+import {
+  type Account,
+  applyRbac,
+  encode,
+  LiveSecrets,
+  LiveStores,
+  text,
+  write as writeOptions,
+} from '../../testing/live-kubernetes.ts';
+import type { Expectation } from '../backend.ts';
+import type { ManagedKubernetesSettings } from './index.ts';
 import { OperatorConnection } from './operator-connection.ts';
 import { SecretApi } from './secret-api.ts';
 
 const namespaces = { namespace: 'strongroom', secretsNamespace: 'strongroom-secrets' };
 const namespace = namespaces.secretsNamespace;
-const fingerprints = testFingerprints();
 const signal = AbortSignal.timeout(500_000);
 const any = { kind: 'any' } as const;
-const global = { kind: 'global' } as const;
 const finance = { kind: 'domain', name: 'finance' } as const;
 
 let kubernetes: Kubernetes;
 let server: Account;
 let secrets: LiveSecrets;
-const opened: { close(): Promise<void> }[] = [];
+let stores: LiveStores;
 
 beforeAll(async () => {
   kubernetes = await startKubernetes();
   ({ server } = await applyRbac(kubernetes, namespaces));
   secrets = new LiveSecrets(kubernetes, namespace);
+  stores = new LiveStores(kubernetes, namespace);
 });
 afterAll(async () => {
-  await Promise.all(opened.map((backend) => backend.close()));
+  await stores.close();
   await kubernetes.stop();
 });
 
-async function open(settings: Partial<ManagedKubernetesSettings>, account = server) {
-  const kubeconfigPath = account.kubeconfig(kubernetes.url);
-  const common = { namespace, kubeconfigPath, scope: global, fingerprints };
-  const backend = await openManagedKubernetes({ ...common, ...settings }, { now: Date.now });
-  opened.push(backend);
-  return backend;
-}
-
-const text = (value: string) => ({ value: SecretValue.fromText(value), shape: 'text' }) as const;
-const write = (expectation: Parameters<Awaited<ReturnType<typeof open>>['put']>[2]['expect'] = any) => ({
-  signal,
-  expect: expectation,
-  intentId: randomUUID(),
-});
+const open = (settings: Partial<ManagedKubernetesSettings>, account = server) => stores.open(account, settings);
+const write = (expectation?: Expectation) => writeOptions(signal, expectation);
 
 describe('an object for each key', () => {
   const openMetadata = { app: 'openmetadata', clusterName: 'openmetadata', naming: 'openmetadata' } as const;
@@ -149,7 +143,7 @@ describe('an object for each key', () => {
       new OperatorConnection({ inCluster: false, kubeconfigPath: server.kubeconfig(kubernetes.url) }, Date.now),
       namespace,
     );
-    opened.push(api.connection);
+    stores.keep(api.connection);
     await secrets.create({ metadata: { name: 'precondition' }, data: {} });
     const before = await api.get('precondition', signal);
     await secrets.replace('precondition', (secret) => ({ ...secret, data: { a: encode('1') } }));

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { isPath, StrongroomError } from '@strongroom/contract/core';
 import type { ManagedScope } from '../vault-managed/scope-path.ts';
 
+export { type ScopeObjectKind, scopeObjectName } from '@strongroom/contract/core';
+
 /** Of an object: a DNS subdomain (RFC 1123). */
 const maxObjectNameLength = 253;
 const maxKeyLength = 1024;
@@ -123,42 +125,4 @@ export function checkDataKey(key: string): string {
     detail:
       'The key is not one of a Kubernetes Secret: it takes 1 to 253 letters, digits, hyphens, underscores and dots, not two dots in front.',
   });
-}
-
-/** What an object of a whole scope holds: `secret-store` its secrets, `vault-credentials` what its integrations sign in with. */
-export type ScopeObjectKind = 'secret-store' | 'vault-credentials';
-
-/**
- * The name of a scope's object: `<name>-secret-store` for Global, `-admin` and `-<domain>` behind it for the others. A domain
- * whose name is no label of DNS, or is `admin`, is `-domain.` and its name with every byte but digits and the letters a to y
- * as `z` and two hexadecimal digits: a dot is in no other name, so that two scopes never have one object.
- *
- * @throws StrongroomError `validation_failed` for a domain's name that is too long
- */
-export function scopeObjectName(name: string, kind: ScopeObjectKind, scope: ManagedScope): string {
-  const object = `${name}-${kind}${scopeSuffix(scope)}`;
-  if (object.length <= maxObjectNameLength) return object;
-  throw new StrongroomError('validation_failed', { detail: 'The domain’s name is too long for a name in Kubernetes.' });
-}
-
-function scopeSuffix(scope: ManagedScope): string {
-  switch (scope.kind) {
-    case 'global':
-      return '';
-    case 'admin':
-      return '-admin';
-    case 'domain':
-      return `-${encodeDomain(scope.name)}`;
-  }
-}
-
-function encodeDomain(name: string): string {
-  if (/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(name) && name !== 'admin') return name;
-  if (name === '' || !name.isWellFormed())
-    throw new StrongroomError('validation_failed', { detail: 'The domain’s name is not text.' });
-  const letters = [...Buffer.from(name, 'utf8')].map((byte) => {
-    const character = String.fromCodePoint(byte);
-    return /[a-y0-9]/.test(character) ? character : `z${byte.toString(16).padStart(2, '0')}`;
-  });
-  return `domain.${letters.join('')}`;
 }

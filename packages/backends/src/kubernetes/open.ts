@@ -43,7 +43,13 @@ export async function openManagedKubernetes(
   const api = new SecretApi(connection, namespace);
   const parts = { api, fingerprints, ownLabels, tags };
   const layout = isScopeObject
-    ? new ScopeObjectLayout({ ...parts, objectName, scope, identity: `${purpose}/${name}/${formatScope(scope)}` })
+    ? new ScopeObjectLayout({
+        ...parts,
+        objectName,
+        scope,
+        purpose,
+        identity: `${purpose}/${name}/${formatScope(scope)}`,
+      })
     : new ObjectPerSecretLayout({
         ...parts,
         naming: settings.naming ?? 'unique',

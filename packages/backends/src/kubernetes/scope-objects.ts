@@ -17,7 +17,7 @@ import { assertExpected, attempt, conflict } from './attempts.ts';
 import { type Fingerprints, maxObjectBytes, readContent, tooLarge, writeContent } from './content.ts';
 import type { Layout } from './layout.ts';
 import { areTooLarge, formatWriteMarks, identityMark, readWriteMarks, type WriteMark } from './marks.ts';
-import { checkDataKey, isDataKey } from './names.ts';
+import { checkDataKey, isDataKey, type ScopeObjectKind } from './names.ts';
 import type { SecretApi, WriteOutcome } from './secret-api.ts';
 import { changedObject, decodedBytes, newObject, type SecretChange, type SecretObject } from './secret-object.ts';
 
@@ -42,6 +42,7 @@ export interface ScopeObjectParts {
   readonly fingerprints: Fingerprints;
   readonly scope: ManagedScope;
   readonly objectName: string;
+  readonly purpose: ScopeObjectKind;
   /** What the annotation of the object says, when it is ours. */
   readonly identity: string;
   /** `app` and `managed-by`. */
@@ -157,7 +158,9 @@ export class ScopeObjectLayout implements Layout {
     const share = `${Math.round((bytes / maxObjectBytes) * 100)} % of the ${maxObjectBytes} bytes that one Secret takes`;
     if (bytes >= warnedShare * maxObjectBytes)
       return `Warning: the Secret ${objectName} has ${share}. Move this scope to the layout object-per-secret before it is full.`;
-    const isAdopted = isOurs(object, identity) ? '' : ` ${adoptHint(this.#parts.scope)}`;
+    const isAdopted = isOurs(object, identity)
+      ? ''
+      : ` ${adoptHint(this.#parts.scope, undefined, this.#parts.purpose)}`;
     return object.data === null
       ? `The Secret ${objectName} has no data.${isAdopted}`
       : `The Secret ${objectName} has ${share}.${isAdopted}`;
@@ -179,7 +182,7 @@ export class ScopeObjectLayout implements Layout {
     if (!isOurs(object, identity))
       throw new StrongroomError('state_conflict', {
         detail: `The Secret ${object.name} was not made by Strongroom, so that it is only read.`,
-        hint: adoptHint(this.#parts.scope),
+        hint: adoptHint(this.#parts.scope, undefined, this.#parts.purpose),
       });
     assertChangeable(object);
   }

@@ -1,4 +1,4 @@
-import { kubernetesRbac } from '@strongroom/contract/core';
+import { kubernetesRbac, scopeObjectName } from '@strongroom/contract/core';
 import type { Command } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { UsageError } from '../errors.ts';
@@ -7,6 +7,8 @@ interface RbacOptions {
   readonly namespace: string;
   readonly secretsNamespace?: string;
   readonly name: string;
+  readonly scopeObjects?: string;
+  readonly domain: readonly string[];
 }
 
 /** DNS labels; what is put behind the name has to fit into 63 characters. */
@@ -22,22 +24,51 @@ export function addK8sCommands(program: Command, cli: Cli): void {
     )
     .option('-n, --namespace <namespace>', 'where the server and the workloads run', 'default')
     .option('--secrets-namespace <namespace>', 'where the Secrets are, when that is another one')
-    .option('--name <name>', 'what the names begin with', 'strongroom')
+    .option('--name <name>', 'what the names of the accounts begin with', 'strongroom')
+    .option('--scope-objects <name>', 'layout scope-objects: kubernetes.name; the roles then name each Secret')
+    .option('--domain <domain>', 'a domain whose Secrets are named, too; repeatable', collect, [])
     .addHelpText(
       'after',
-      '\nThe server may create, get, update and delete Secrets of that one namespace, workloads may get them; nobody\nmay list them. Leave the runtime’s part out where no workload reads Secrets by itself.\n\n  strongroom k8s rbac --namespace strongroom --secrets-namespace strongroom-secrets | kubectl apply -f -',
+      '\nThe server may create, get, update and delete Secrets of that one namespace, workloads may get them; nobody\nmay list them. With --scope-objects the roles are held to the Secrets of Global, Admin and the domains that are\nnamed, what integrations sign in with included, and workloads may get those of the domains alone. Leave the runtime’s part out where no workload reads Secrets by itself.\n\n  strongroom k8s rbac --namespace strongroom --secrets-namespace strongroom-secrets | kubectl apply -f -\n  strongroom k8s rbac --namespace iomete --scope-objects iomete --domain finance | kubectl apply -f -',
     )
     .action(
-      cli.action(async ({ io, output }, { namespace, secretsNamespace = namespace, name }: RbacOptions) => {
-        for (const [option, value] of Object.entries({ namespace, 'secrets-namespace': secretsNamespace, name }))
-          if (!label.test(value)) throw new UsageError(`--${option} is not a name in Kubernetes`);
-        if (name.length > maxNameLength) throw new UsageError(`--name has more than ${maxNameLength} characters`);
-        const { stringify } = await import('yaml');
-        const manifests = kubernetesRbac({ namespace, secretsNamespace, name });
-        output.answer(manifests, () => {
-          io.stdout.write(manifests.map((manifest) => stringify(manifest)).join('---\n'));
-        });
-        return undefined;
-      }),
+      cli.action(
+        async (
+          { io, output },
+          { namespace, secretsNamespace = namespace, name, scopeObjects, domain }: RbacOptions,
+        ) => {
+          for (const [option, value] of Object.entries({ namespace, 'secrets-namespace': secretsNamespace, name }))
+            if (!label.test(value)) throw new UsageError(`--${option} is not a name in Kubernetes`);
+          if (name.length > maxNameLength) throw new UsageError(`--name has more than ${maxNameLength} characters`);
+          if (scopeObjects === undefined && domain.length > 0)
+            throw new UsageError('--domain goes with --scope-objects');
+          const secrets = scopeObjects === undefined ? {} : { secrets: namesOf(scopeObjects, domain) };
+          const { stringify } = await import('yaml');
+          const manifests = kubernetesRbac({ namespace, secretsNamespace, name, ...secrets });
+          output.answer(manifests, () => {
+            io.stdout.write(manifests.map((manifest) => stringify(manifest)).join('---\n'));
+          });
+          return undefined;
+        },
+      ),
     );
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+/** All objects of the scopes for the server; for workloads those that have secrets of the domains. */
+function namesOf(name: string, domains: readonly string[]) {
+  if (!label.test(name)) throw new UsageError('--scope-objects is not a name in Kubernetes');
+  const scopes = [
+    { kind: 'global' },
+    { kind: 'admin' },
+    ...domains.map((domain) => ({ kind: 'domain', name: domain }) as const),
+  ] as const;
+  const kinds = ['secret-store', 'vault-credentials'] as const;
+  return {
+    server: kinds.flatMap((kind) => scopes.map((scope) => scopeObjectName(name, kind, scope))),
+    runtime: domains.map((domain) => scopeObjectName(name, 'secret-store', { kind: 'domain', name: domain })),
+  };
 }

@@ -55,8 +55,13 @@ describe('strongroom store adopt', () => {
     const again = await adopt('--json');
     expect(JSON.parse(again.out)).toEqual({
       dryRun: false,
+      catalogue: 'later',
       items: [{ object: 'iomete-secret-store-finance', isAdopted: false, keys: ['KEY'] }],
     });
+    expect(again.errors).toMatch(/a server takes the keys up once this store is the scope/);
     expect(await run(['store', 'adopt', '--global'], variables)).toMatchObject({ code: 4 });
+    const credentials = 'iomete-vault-credentials-finance';
+    await kubernetes.kubectl('create', 'secret', 'generic', credentials, '--from-literal=secretId=x');
+    expect(await adopt('--credentials')).toMatchObject({ code: 0, out: `${credentials}: adopted, 1 key\n` });
   });
 });

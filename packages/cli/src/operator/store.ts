@@ -18,6 +18,7 @@ import {
 
 interface AdoptOptions extends ConfigOptions, ScopeOptions {
   readonly store?: 'database' | 'kubernetes' | 'vault';
+  readonly credentials?: true;
   readonly dryRun?: true;
   readonly sqlite?: string;
   readonly urlFile?: string;
@@ -45,6 +46,7 @@ export function addStoreCommands(program: Command, cli: Cli): void {
       ]),
     )
     .option('--dry-run', 'say what would be done, and change nothing')
+    .option('--credentials', 'kubernetes: what the scope’s integrations sign in with, in place of its secrets')
     .option('--sqlite <file>', 'database: the SQLite file that has the table')
     .option('--url-file <file>', 'database: file with the postgres:// URL, without it the server’s own; - is stdin')
     .option('--table <name>', 'database: the table of plaintext secrets', 'secret_store')
@@ -85,6 +87,7 @@ async function adoptEntries(
     ...(store === undefined || store === 'database' ? {} : { store }),
     scope: scope.kind === 'domain' ? { kind: scope.kind, name: scope.params.domain } : { kind: scope.kind },
     keys,
+    isForCredentials: options.credentials === true,
     isTrial,
   });
   output.answer({ dryRun: isTrial, items, catalogue }, () => {

@@ -81,7 +81,7 @@ export class Integrations {
     const id = newId('source');
     const owner = { id, scopeId: scope.id, type: input.type, settings: input.settings };
     const profile = await chooseProfile(this.#store, owner, input.profile ?? null);
-    const credentials = await this.#parts.credentials.seal(owner, given);
+    const credentials = await this.#parts.credentials.seal(owner, given, caller.name);
     const created = await this.#access.decided(caller, async (current) => {
       await this.#access.require(current, 'integration.create', { kind: 'scope', scope });
       const bundleId =
@@ -269,7 +269,7 @@ export class Integrations {
         profileId: profile?.id ?? null,
         bundleId,
         isSetUpAnew: changed.length > 0 || row.profile_id !== (profile?.id ?? null),
-        credentials: await this.#parts.credentials.seal(owner, given),
+        credentials: await this.#parts.credentials.seal(owner, given, caller.name),
         dropped: kept.map(({ name }) => name).filter((name) => !needed.includes(name)),
         by: caller.name,
       },

@@ -17,6 +17,8 @@ export interface AdoptionRequest {
   readonly scope: { readonly kind: 'admin' | 'global' } | { readonly kind: 'domain'; readonly name: string };
   /** Names in the store; none for a Secret that has all keys of the scope, and for all that there are in Vault. */
   readonly keys: readonly string[];
+  /** In Kubernetes: what the integrations of the scope sign in with, in place of its secrets. */
+  readonly isForCredentials?: boolean;
   /** Changes nothing. */
   readonly isTrial: boolean;
 }
@@ -58,13 +60,14 @@ export async function adoptStore(
   configuration: LoadedConfiguration,
   request: AdoptionRequest,
 ): Promise<AdoptionReport> {
-  const { scope, keys, isTrial } = request;
+  const { scope, keys, isTrial, isForCredentials = false } = request;
   const store = request.store ?? chosenStore(configuration, scope.kind);
   const signal = AbortSignal.timeout(milliseconds);
   const items =
     store === 'vault'
       ? await adoptInVault(configuration, scope, keys, isTrial, signal)
-      : await adoptInKubernetes(configuration, scope, keys, isTrial, signal);
+      : await adoptInKubernetes(configuration, request, signal);
+  if (isForCredentials) return { store, items, catalogue: 'unchanged' };
   const names = [...new Set(items.flatMap((item) => item.keys))];
   return { store, items, catalogue: isTrial ? 'unchanged' : await takeUp(configuration, store, scope, names) };
 }
@@ -79,13 +82,12 @@ function chosenStore(
 
 async function adoptInKubernetes(
   { settings: { managed } }: LoadedConfiguration,
-  scope: AdoptionRequest['scope'],
-  keys: readonly string[],
-  isTrial: boolean,
+  { scope, keys, isTrial, isForCredentials = false }: AdoptionRequest,
   signal: AbortSignal,
 ): Promise<readonly AdoptedThing[]> {
   const backend = await import('@strongroom/backends/kubernetes');
-  const settings = { ...managed.kubernetes, scope };
+  const purpose = isForCredentials ? ('vault-credentials' as const) : ('secret-store' as const);
+  const settings = { ...managed.kubernetes, scope, purpose };
   return backend.adoptInKubernetes(settings, { now: Date.now }, keys, { signal, isTrial });
 }
 

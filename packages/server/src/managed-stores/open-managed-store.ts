@@ -5,6 +5,7 @@ import type { Fingerprints } from '@strongroom/backends/kubernetes';
 import { SecretValue } from '@strongroom/crypto';
 import type { ManagedSettings, VaultAccessSettings } from '../config/managed-settings.ts';
 import type { OpenEgress } from '../integrations/connection.ts';
+import type { OpenCredentialStore } from '../integrations/outside-credentials.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { OpenManagedStore, StoreScope } from './opened-stores.ts';
 
@@ -54,6 +55,20 @@ async function openVault({ settings, egress, legacyVaultToken }: OpeningParts, s
     { ...access, scope: managedScope(scope) },
     { egress: await egress(), credential: vaultCredential(settings, vault, legacyVaultToken), now: Date.now },
   );
+}
+
+/** Opens the objects in Kubernetes that have integrations' credentials, as the operator has set the cluster up. */
+export function createOpenCredentialStore({ settings, keys }: Omit<OpeningParts, 'egress'>): OpenCredentialStore {
+  return async (scope) => {
+    const [{ limited }, { openManagedKubernetes }] = await Promise.all([
+      import('@strongroom/backends'),
+      import('@strongroom/backends/kubernetes'),
+    ]);
+    const fingerprints = scopeFingerprints(keys, scope.id);
+    const access = { ...settings.kubernetes, scope: managedScope(scope), fingerprints };
+    const backend = await openManagedKubernetes({ ...access, purpose: 'vault-credentials' }, { now: Date.now });
+    return limited(backend, { deadlineMs: callMilliseconds });
+  };
 }
 
 /**

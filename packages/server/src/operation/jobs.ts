@@ -1,13 +1,14 @@
 import { StrongroomError } from '@strongroom/contract';
 import type { KeyIndex } from '../integrations/key-index.ts';
+import type { OutsideCredentials } from '../integrations/outside-credentials.ts';
 import type { ManagedStoreParts } from '../managed-stores/parts.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { SourceVersions } from '../launches/source-versions.ts';
 import { resealRetired } from '../keys/reseal.ts';
 import { purgeable } from '../secrets/queries.ts';
 import { asStrongroomError } from '../store/errors.ts';
-import type { Store } from '../store/store.ts';
 import type { OwnedSecrets } from '../surfaces/owned-secrets.ts';
+import type { Store } from '../store/store.ts';
 import type { PeriodicJob } from './scheduler.ts';
 
 const minute = 60_000;
@@ -26,6 +27,7 @@ export function periodicJobs(
   keyIndex: KeyIndex,
   managed: ManagedStoreParts,
   sourceVersions: SourceVersions,
+  outsideCredentials: OutsideCredentials,
 ): readonly PeriodicJob[] {
   return [
     {
@@ -70,6 +72,11 @@ export function periodicJobs(
       run: ({ signal }) => managed.finder.round(signal),
     },
     {
+      name: 'sweep-credentials',
+      everyMilliseconds: 10 * minute,
+      run: ({ signal }) => outsideCredentials.sweep(signal),
+    },
+    {
       name: 'index-integrations',
       everyMilliseconds: 15_000,
       run: ({ signal }) => keyIndex.refreshDue(signal),
@@ -94,13 +101,6 @@ export function periodicJobs(
   ];
 }
 
-/** By key, on this thread: an idle server starts no reader for the answer, which is nearly always no. */
-async function hasRetired({ db }: Store): Promise<boolean> {
-  const retired = db.selectFrom('key_terms').select('id').where('purpose', '=', 'value').where('state', '=', 'retired');
-  const first = (table: 'secret_versions' | 'integration_credentials') =>
-    db.selectFrom(table).select('term_id').where('term_id', 'in', retired).limit(1).executeTakeFirst();
-  return (await first('secret_versions')) !== undefined || (await first('integration_credentials')) !== undefined;
-}
 /** What crashes leave of saves with credentials. */
 export function sweepOwnedSecrets(ownedSecrets: OwnedSecrets): PeriodicJob {
   return {
@@ -110,6 +110,13 @@ export function sweepOwnedSecrets(ownedSecrets: OwnedSecrets): PeriodicJob {
   };
 }
 
+/** By key, on this thread: an idle server starts no reader for the answer, which is nearly always no. */
+async function hasRetired({ db }: Store): Promise<boolean> {
+  const retired = db.selectFrom('key_terms').select('id').where('purpose', '=', 'value').where('state', '=', 'retired');
+  const first = (table: 'secret_versions' | 'integration_credentials') =>
+    db.selectFrom(table).select('term_id').where('term_id', 'in', retired).limit(1).executeTakeFirst();
+  return (await first('secret_versions')) !== undefined || (await first('integration_credentials')) !== undefined;
+}
 
 /**
  * Ends the retention of deleted secrets: row, versions and index entry go, one audited command each; with the entry of a store

@@ -377,16 +377,20 @@ export interface Tables {
     created_at: number;
     created_by: string;
   };
-  /** Credentials that are kept in Kubernetes, in the legacy layout; never also in `integration_credentials`. */
+  /** Credentials that are kept in Kubernetes, in the legacy layout; one in force is not in `integration_credentials`. */
   outside_credentials: {
+    /** Its key there: of this very version. */
+    entry: string;
+    scope_id: string;
+    /** Of an integration, which may be deleted by now. */
     source_id: string;
     name: string;
     epoch: number;
     version: number;
     bound_to: string;
-    /** Its key there: of this very version. */
-    entry: string;
-    created_at: number;
+    /** `pending`: being written, or given up; `gone`: no longer in force. Both are taken away after a while. */
+    state: 'pending' | 'current' | 'gone';
+    changed_at: number;
     created_by: string;
   };
   /** Domains a Global integration is assigned to; no row: none, unless `is_for_all`. */

@@ -178,7 +178,9 @@ it('is refused where it is not there, and made by no name', async () => {
   expect(await codeOf(absent.read())).toBe('not_found');
   const column = openSqliteTable(placeOf(file, { valueColumn: 'secret' }), file, true);
   expect(await codeOf(column.read())).toBe('not_found');
-  for (const table of [absent, column]) await table.close();
+  const qualified = openSqliteTable(placeOf(file, { table: 'main.secret_store' }), file, true);
+  expect(await qualified.read()).toEqual([]);
+  for (const table of [absent, column, qualified]) await table.close();
   for (const table of ['x"; DROP TABLE y', 'a.b.c', ''])
     expect(() => openSqliteTable(placeOf(file, { table }), file, true)).toThrow(/letters, digits and underscores/);
 });

@@ -22,11 +22,10 @@ export function openSqliteTable(place: LegacyTablePlace, file: string, isTrial: 
   return {
     async read() {
       return guarded(() => {
-        const columns = database
-          .prepare(`PRAGMA table_info(${sql.table})`)
-          .all()
-          .map((column) => String(column['name']));
-        if (!columns.includes(place.keyColumn) || !columns.includes(place.valueColumn)) throw noSuchTable(place);
+        const [name = '', schema = 'main'] = place.table.split('.').toReversed();
+        const names = database.prepare('SELECT name FROM pragma_table_info(?, ?)').all(name, schema);
+        const columns = new Set(names.map((column) => String(column['name'])));
+        if (!columns.has(place.keyColumn) || !columns.has(place.valueColumn)) throw noSuchTable(place);
         // As bytes: what isn't UTF-8 in a text column is neither altered nor hidden.
         const rows = database
           .prepare(`SELECT CAST(${sql.key} AS TEXT) AS k, CAST(${sql.value} AS BLOB) AS v FROM ${sql.table} ORDER BY k`)

@@ -1,23 +1,29 @@
 import { type Kysely, sql } from 'kysely';
 import type { ColumnTypes } from './column-types.ts';
 import type { Migration } from './index.ts';
-import { createTable, type TableSpec } from './table-spec.ts';
+import { createTable, oneOf, type TableSpec } from './table-spec.ts';
 
 const outside: TableSpec = {
   name: 'outside_credentials',
   columns: {
+    entry: 'text',
+    scope_id: 'text',
     source_id: 'text',
     name: 'text',
     epoch: 'integer',
     version: 'integer',
     bound_to: 'text',
-    entry: 'text',
-    created_at: 'integer',
+    state: 'text',
+    changed_at: 'integer',
     created_by: 'text',
   },
-  primaryKey: ['source_id', 'name'],
-  references: { source_id: 'integrations' },
-  indexes: { entry: { columns: ['entry'], isUnique: true } },
+  primaryKey: ['entry'],
+  references: { scope_id: 'scopes' },
+  indexes: {
+    current: { columns: ['source_id', 'name'], isUnique: true, where: "state = 'current'" },
+    swept: { columns: ['changed_at'], where: "state <> 'current'" },
+  },
+  checks: { state: oneOf('state', 'pending', 'current', 'gone') },
 };
 
 /** Entries that another program left in a managed store, and credentials of integrations that are kept in Kubernetes. */
