@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 
 const testing = (name: string): string => fileURLToPath(new URL(`../testing/${name}`, import.meta.url));
-const vendors = /^(?:@(?:aws-sdk|smithy|azure|google-cloud|grpc|kubernetes)\/|google-|gaxios$|undici$|pg$)/;
+const vendors = /^(?:@(?:aws-sdk|smithy|azure|google-cloud|grpc|kubernetes)\/|google-|gaxios$|undici$)/;
 
 /** The sources, not a bundle of them: which module needs which package is a matter of the imports that are written. */
 it('a server that uses no vendor’s backend and no cluster loads none of their libraries', async () => {
