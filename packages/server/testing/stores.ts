@@ -12,6 +12,7 @@ import type { Queries } from '../src/store/queries.ts';
 import { openPostgresStore } from '../src/store/postgres.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
 import type { CommandMap, OpenStore, QueryMap } from '../src/store/store.ts';
+import { putMigratedDatabase } from './migrated-database.ts';
 import { type PostgresServer, postgresUnavailable, startPostgres } from './postgres.ts';
 import { writeDeadlineMilliseconds } from './write-deadline.ts';
 
@@ -120,6 +121,7 @@ export function sqliteDatabase(): TestDatabase {
     name: 'SQLite',
     async create() {
       const directory = mkdtempSync(join(tmpdir(), 'strongroom-test-'));
+      await putMigratedDatabase(directory);
       return {
         directory,
         open: (program) =>
