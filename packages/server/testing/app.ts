@@ -36,6 +36,8 @@ export interface RequestOptions {
 export type AnswerListener = (method: string, path: string, answer: Answer) => void;
 
 export interface TestServerOptions {
+  /** In place of the backends that there are. */
+  readonly loadBackend?: StartOptions['loadBackend'];
   /** Everything the server produces is watched for them; {@link TestServer.assertNoLeak} says what was found. */
   readonly canaries?: Canaries;
   readonly onAnswer?: AnswerListener;
@@ -43,6 +45,8 @@ export interface TestServerOptions {
   readonly replicaOf?: TestServer;
   /** In place of Kubernetes and Vault as managed stores. */
   readonly openManagedStore?: StartOptions['openManagedStore'];
+  /** In place of the objects in Kubernetes that have integrations' credentials. */
+  readonly openCredentialStore?: StartOptions['openCredentialStore'];
 }
 
 export interface TestUser {
@@ -97,7 +101,7 @@ export interface TestServer {
 /** @param settings variables of the server's configuration, beside the data directory and the address */
 export async function startTestServer(
   ownSettings: Readonly<Record<string, string>> = {},
-  { canaries, onAnswer, replicaOf, openManagedStore }: TestServerOptions = {},
+  { canaries, onAnswer, replicaOf, openManagedStore, openCredentialStore, loadBackend }: TestServerOptions = {},
 ): Promise<TestServer> {
   const settings =
     replicaOf === undefined
@@ -139,6 +143,8 @@ export async function startTestServer(
         log,
         writeDeadlineMilliseconds,
         ...(openManagedStore && { openManagedStore }),
+        ...(loadBackend && { loadBackend }),
+        ...(openCredentialStore && { openCredentialStore }),
       });
     } finally {
       if (TMPDIR === undefined) delete process.env['TMPDIR'];
