@@ -1,11 +1,12 @@
 // A double of Azure Key Vault and of its sign-in, in this process: it is written from Microsoft's reference pages and shows
 // that the SDK and we agree with those pages, not that Azure does. There is no Key Vault to install.
 // https://learn.microsoft.com/rest/api/keyvault/secrets/, https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { jwtVerify } from 'jose';
 import { makeCertificate } from './certificate.ts';
 
 export const azureTenant = '0f0e0d0c-0b0a-4009-8807-060504030201';
@@ -20,6 +21,7 @@ export interface AzureAnswer {
 interface Version {
   readonly id: string;
   readonly value: string;
+  /** Seconds. */
   readonly updated: number;
 }
 
@@ -39,6 +41,11 @@ export interface AzureKeyVault extends AsyncDisposable {
   readonly requests: readonly string[];
   /** Domain that tokens are for, as the challenge says it; `localhost` is what fits `vault.localhost`. */
   resource: string;
+  /** Tokens that are taken. */
+  readonly tokens: Set<string>;
+  /** PEM of the certificate that the application proves itself by, and the token of a ServiceAccount that counts as its own. */
+  applicationCertificate: string | null;
+  federatedToken: string | null;
   /** In place of its own answer, where there is one. */
   script: ((path: string) => AzureAnswer | null) | null;
   set(name: string, value: string): void;
@@ -55,7 +62,7 @@ export async function startAzureKeyVault(): Promise<AzureKeyVault> {
   const requests: string[] = [];
   const clientSecret = `canary-client-secret-${randomBytes(8).toString('hex')}`;
 
-  const answer = (request: IncomingMessage, body: string): AzureAnswer => {
+  const answer = async (request: IncomingMessage, body: string): Promise<AzureAnswer> => {
     const authority = request.headers.host ?? '';
     const url = new URL(request.url ?? '', `https://${authority}`);
     requests.push(`${request.method} ${url.pathname}`);
@@ -74,7 +81,31 @@ export async function startAzureKeyVault(): Promise<AzureKeyVault> {
     return { ...failure(401, 'Unauthorized'), headers: { 'www-authenticate': header } };
   };
 
-  const signIn = (url: URL, body: string): AzureAnswer => {
+  /** RFC 7523 section 2.2: an assertion that the application's certificate signs, or a token of somebody who is trusted. */
+  const isAsserted = async (form: URLSearchParams, url: URL): Promise<boolean> => {
+    const assertion = form.get('client_assertion');
+    const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+    if (assertion === null || form.get('client_assertion_type') !== type) return false;
+    if (double.federatedToken !== null) return assertion === double.federatedToken;
+    if (double.applicationCertificate === null) return false;
+    const certificate = new X509Certificate(double.applicationCertificate);
+    try {
+      const { protectedHeader } = await jwtVerify(assertion, certificate.publicKey, {
+        algorithms: ['RS256', 'PS256'],
+        audience: `${url.origin}/${azureTenant}/oauth2/v2.0/token`,
+        issuer: azureClientId,
+        subject: azureClientId,
+        requiredClaims: ['exp', 'jti', 'nbf'],
+      });
+      const thumbprint = (hash: string): string => createHash(hash).update(certificate.raw).digest('base64url');
+      const { x5t, 'x5t#S256': x5tS256 } = protectedHeader;
+      return x5tS256 === undefined ? x5t === thumbprint('sha1') : x5tS256 === thumbprint('sha256');
+    } catch {
+      return false;
+    }
+  };
+
+  const signIn = async (url: URL, body: string): Promise<AzureAnswer> => {
     const base = `${url.origin}/${azureTenant}`;
     if (url.pathname.endsWith('/.well-known/openid-configuration'))
       return {
@@ -87,11 +118,12 @@ export async function startAzureKeyVault(): Promise<AzureKeyVault> {
         },
       };
     const form = new URLSearchParams(body);
+    const isProved = form.get('client_secret') === clientSecret || (await isAsserted(form, url));
     const isRight =
       form.get('client_id') === azureClientId &&
       form.get('grant_type') === 'client_credentials' &&
       form.get('scope')?.includes(`https://${double.resource}/.default`) === true &&
-      form.get('client_secret') === clientSecret;
+      isProved;
     if (!isRight)
       return { status: 401, body: { error: 'invalid_client', error_description: `AADSTS7000215: ${body}` } };
     const token = `canary-token-${randomBytes(12).toString('hex')}`;
@@ -102,6 +134,7 @@ export async function startAzureKeyVault(): Promise<AzureKeyVault> {
   const read = (url: URL): AzureAnswer => {
     const [, collection, name = '', version = ''] = url.pathname.split('/');
     if (collection === 'secrets' && name === '') return page(url);
+    if (collection === 'secrets' && version === 'versions') return versionsPage(url, secrets.get(name.toLowerCase()));
     const secret = secrets.get(name.toLowerCase());
     if (collection === 'deletedsecrets')
       return secret?.isDeleted === true ? { status: 200, body: bundle(url, secret) } : failure(404, 'SecretNotFound');
@@ -128,10 +161,25 @@ export async function startAzureKeyVault(): Promise<AzureKeyVault> {
     };
   };
 
+  /** In no order: by their ids. Of what isn't there it is an empty page. */
+  const versionsPage = (url: URL, secret: Secret | undefined): AzureAnswer => {
+    const size = Number(url.searchParams.get('maxresults') ?? 25);
+    const after = url.searchParams.get('$skiptoken') ?? '';
+    if (secret === undefined || secret.isDeleted) return { status: 200, body: { value: [], nextLink: null } };
+    const rest = secret.versions.filter(({ id }) => id > after).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    const items = rest.slice(0, size).map(({ id, updated }) => ({
+      id: `${idOf(url, secret)}/${id}`,
+      attributes: { enabled: secret.isEnabled, created: updated, updated },
+    }));
+    const next = new URL(url);
+    next.searchParams.set('$skiptoken', items.at(-1)?.id.split('/').at(-1) ?? '');
+    return { status: 200, body: { value: items, nextLink: rest.length > size ? next.href : null } };
+  };
+
   const server = createServer({ key, cert: certificate }, (request, response) => {
     void (async () => {
       const body = Buffer.concat(await request.toArray()).toString('utf8');
-      send(response, answer(request, body));
+      send(response, await answer(request, body));
     })();
   });
   server.listen(0, '127.0.0.1');
@@ -147,6 +195,9 @@ export async function startAzureKeyVault(): Promise<AzureKeyVault> {
     caCertificate: certificate,
     clientSecret,
     requests,
+    tokens,
+    applicationCertificate: null,
+    federatedToken: null,
     resource: 'localhost',
     script: null,
     set(name, value) {

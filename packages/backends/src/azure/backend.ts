@@ -8,9 +8,11 @@ import type {
   CheckLine,
   Entry,
   GetOptions,
+  KeyVersion,
   ListItem,
   ListOptions,
   ListPage,
+  VersionAnswers,
 } from '../backend.ts';
 import type { AddressRules, Egress } from '../egress/index.ts';
 import { answerOfKey } from '../vendor-failure.ts';
@@ -20,6 +22,7 @@ import { capabilities } from './capabilities.ts';
 import { checkAzure } from './check.ts';
 import { type Exchange, recorded } from './exchange.ts';
 import { malformed, vaultFailure } from './failures.ts';
+import { latestVersion } from './latest-version.ts';
 
 export interface AzureBackendParts {
   readonly client: SecretClient;
@@ -37,8 +40,12 @@ const namePattern = /^[0-9a-zA-Z-]{1,127}$/;
 const versionPattern = /^[0-9a-zA-Z]{1,64}$/;
 /** A link to the next page, behind its host. */
 const cursorPattern = /^\/secrets\?[!-~]{1,4000}$/;
+const versionCursorPattern = /^\/secrets\/[0-9a-zA-Z-]{1,127}\/versions\?[!-~]{1,4000}$/;
 
-/** Somebody's secrets in Azure Key Vault: getting and listing secrets, and whether one is deleted. */
+/** Pages of versions that are looked through; of a secret with more it isn't said which is the current one. */
+const versionPages = 10;
+
+/** Somebody's secrets in Azure Key Vault: getting and listing secrets and versions, and whether one is deleted. */
 export class AzureBackend implements Backend {
   readonly type = 'azure';
   readonly capabilities = capabilities;
@@ -73,6 +80,13 @@ export class AzureBackend implements Backend {
     return new Map(answers);
   }
 
+  async versions(keys: readonly string[], { signal }: CallOptions): Promise<VersionAnswers> {
+    const answers = await mapAtOnce([...new Set(keys)], readsAtOnce, signal, async (key, shared) => {
+      return [key, await answerOfKey(() => this.#versionOf(key, shared))] as const;
+    });
+    return new Map(answers.flatMap(([key, answer]) => (answer === undefined ? [] : [[key, answer] as const])));
+  }
+
   async list({ signal, cursor, limit }: ListOptions): Promise<ListPage> {
     const { origin } = this.#parts;
     if (cursor !== undefined && !cursorPattern.test(cursor)) throw new StrongroomError('cursor_invalid');
@@ -91,7 +105,10 @@ export class AzureBackend implements Backend {
     );
     if (page === null || !Array.isArray(page.items)) throw malformed('listing');
     const items = page.items as readonly (SecretProperties | null)[];
-    return { items: items.map((each) => toItem(each, origin)), nextCursor: cursorOf(page.nextLink, origin) };
+    return {
+      items: items.map((each) => toItem(each, origin)),
+      nextCursor: cursorOf(page.nextLink, origin, cursorPattern),
+    };
   }
 
   async check({ signal }: CallOptions): Promise<readonly CheckLine[]> {
@@ -117,6 +134,30 @@ export class AzureBackend implements Backend {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+  }
+
+  /** `undefined` where listing does not tell; of what isn't there it tells nothing. */
+  async #versionOf(key: string, signal: AbortSignal): Promise<KeyVersion | null | undefined> {
+    checkName(key);
+    const { origin } = this.#parts;
+    const listed: (SecretProperties | null)[] = [];
+    let next: string | null = null;
+    for (let page = 0; page < versionPages; page += 1) {
+      const settings = { maxPageSize: mostListed, ...(next === null ? {} : { continuationToken: `${origin}${next}` }) };
+      const found = await this.#send('listing versions', signal, isNotFound, async (client, options, exchange) => {
+        const { value } = await client.listPropertiesOfSecretVersions(key, options).byPage(settings).next();
+        return { items: value as unknown, nextLink: exchange.nextLink };
+      });
+      if (found === null) return undefined;
+      if (!Array.isArray(found.items)) throw malformed('listing versions');
+      listed.push(...(found.items as (SecretProperties | null)[]));
+      next = cursorOf(found.nextLink, origin, versionCursorPattern);
+      if (next !== null) continue;
+      const latest = latestVersion(listed, { key, origin, versionPattern });
+      if (latest === 'disabled') throw disabled();
+      return latest;
+    }
+    return undefined;
   }
 
   /** A secret that is deleted may be recovered for a while; who may not ask about it learns what Azure said first. */
@@ -205,10 +246,10 @@ function timeOf(date: unknown): number | undefined {
   return date instanceof Date && !Number.isNaN(date.getTime()) ? date.getTime() : undefined;
 }
 
-function cursorOf(link: unknown, origin: string): string | null {
+function cursorOf(link: unknown, origin: string, pattern: RegExp): string | null {
   if (link === undefined || link === null || link === '') return null;
   const cursor = typeof link === 'string' && link.startsWith(`${origin}/`) ? link.slice(origin.length) : '';
-  if (!cursorPattern.test(cursor)) throw malformed('listing');
+  if (!pattern.test(cursor)) throw malformed('listing');
   return cursor;
 }
 
