@@ -70,6 +70,16 @@ describe('the legacy store configuration', () => {
     expect(managed.vault).toBeNull();
   });
 
+  it('is not in the way of what a chart carries along empty, nor of a file that is not there', () => {
+    const empty =
+      'secretStore:\n  type: database\n  vaultSettings: { endpoint: "", path: "", token: "", tokenSecret: { name: "" } }';
+    expect(load(empty).settings.managed.stores.global).toBe('database');
+    const missing = 'secretStore: { type: kubernetes, vaultSettings: { tokenFile: /none } }';
+    expect(load(missing).secrets.legacyVaultToken).toBeUndefined();
+    expect(problemsOf('secretStore: { type: vault, vaultSettings: { endpoint: "" } }')).toHaveLength(3);
+    expect(problemsOf('secretStore: [1]').join()).toMatch(/^secretStore/);
+  });
+
   it('has variables', () => {
     const variables = {
       STRONGROOM_SECRET_STORE_TYPE: 'vault',

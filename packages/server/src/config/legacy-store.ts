@@ -74,6 +74,28 @@ export interface LegacyStore {
 
 const group = 'secretStore';
 
+/** Takes what a chart carries along empty out of the file's document: it says nothing. */
+export function dropUnset(document: Record<string, unknown>): void {
+  const block = document[group];
+  if (!isMapping(block)) return;
+  const settings = block['vaultSettings'];
+  if (isMapping(settings) && isMapping(settings['tokenSecret'])) dropEmpty(settings, 'tokenSecret');
+  dropEmpty(block, 'vaultSettings');
+}
+
+function dropEmpty(parent: Record<string, unknown>, name: string): void {
+  const child = parent[name];
+  if (isMapping(child)) {
+    for (const [key, value] of Object.entries(child)) if (value === '' || value === null) delete child[key];
+    if (Object.keys(child).length > 0) return;
+  } else if (child !== null) return;
+  delete parent[name];
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /**
  * What the legacy block says. Half of one, and one beside our own settings of the same matter, is a problem that names both.
  * Settings of a kind that `type` does not name stay unread: the values of a chart carry them along.

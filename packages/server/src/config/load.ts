@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import { type Ambient, ambientOf, type Environment } from './environment.ts';
+import { dropUnset } from './legacy-store.ts';
 import { readOpenMetadataBlock, readOpenMetadataVariables } from './open-metadata.ts';
 import { buildSecrets, buildSettings, type Secrets, type Settings } from './settings.ts';
 import { type Configuration, ConfigurationSchema, type Setting, settingsTable } from './schema.ts';
@@ -50,6 +51,7 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
   const document: Record<string, unknown> =
     file === undefined ? {} : readYaml(resolve(environment.workingDirectory, file), readFile, problems);
   readOpenMetadataBlock(document, environment.variables, problems);
+  dropUnset(document);
   const origins = new Map<string, string>();
   for (const setting of settingsTable)
     if (valueAt(document, setting.path) !== undefined) origins.set(setting.path.join('.'), 'file');

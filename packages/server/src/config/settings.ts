@@ -83,7 +83,8 @@ export function buildSecrets(context: BuildContext): Secrets {
     problems.push(`${say(context, 'tlsCertFile')} and ${say(context, 'tlsKeyFile')} go together`);
   const certificate = readBytes(context, 'tlsCertFile', tlsCertFile);
   const key = readBytes(context, 'tlsKeyFile', tlsKeyFile);
-  const legacyVault = configuration.secretStore?.vaultSettings;
+  const { secretStore } = configuration;
+  const legacyVault = secretStore?.type === 'vault' ? secretStore.vaultSettings : undefined;
   return {
     databaseUrl: url,
     egressProxy: proxy,

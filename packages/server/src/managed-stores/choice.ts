@@ -36,7 +36,7 @@ export async function applyConfiguredStores(store: Store, { stores }: ManagedSet
       if (!(error instanceof StrongroomError) || error.code !== 'state_conflict') throw error;
       throw new StrongroomError('state_conflict', {
         detail: `The ${name} scope holds secrets in ${storeNameOf(source.type)}, and the configuration names ${wanted}. Nothing was changed.`,
-        hint: `Set STRONGROOM_STORES_${name.toUpperCase()} to ${storeNameOf(source.type)}.`,
+        hint: `Set STRONGROOM_STORES_${name.toUpperCase()}${name === 'global' ? ' (or secretStore.type)' : ''} to ${storeNameOf(source.type)}.`,
         cause: error,
       });
     }

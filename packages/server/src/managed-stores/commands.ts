@@ -15,7 +15,7 @@ import { liveSecret } from '../secrets/live-secret.ts';
 import { deletedSecret, purge } from '../secrets/removal-commands.ts';
 import type { CommandContext, IdempotencyKey } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
-import { foundCommands } from './found-commands.ts';
+import { forgetFound, foundCommands } from './found-commands.ts';
 import { expectationOf, formatPlan, parsePlan, sealedIn, secretIdOf, type WritePlan } from './plan.ts';
 
 export type IntentRow = Tables['write_intents'];
@@ -281,7 +281,8 @@ export interface ChooseStore {
 }
 
 /**
- * Where the values of a scope will be. It must hold none yet, deleted ones included.
+ * Where the values of a scope will be. It must hold none yet, deleted ones included; what another program left, and nobody uses,
+ * is none of its own.
  * @throws StrongroomError `not_found`, `state_conflict`
  */
 export async function chooseStore(
@@ -299,19 +300,38 @@ export async function chooseStore(
     .executeTakeFirst();
   if (source === undefined) throw new StrongroomError('not_found');
   if (source.type === args.type) return { isChanged: false };
-  const holds = async (table: 'secrets' | 'write_intents'): Promise<boolean> => {
-    const rows = context.db.selectFrom(table).select('id').where('source_id', '=', source.id).limit(1);
-    const held = table === 'secrets' ? rows : rows.where('state', '=', 'pending');
-    return (await held.executeTakeFirst()) !== undefined;
-  };
-  if ((await holds('secrets')) || (await holds('write_intents')))
+  if ((await holdsSecrets(context, source.id)) || (await hasPendingWrites(context, source.id)))
     throw new StrongroomError('state_conflict', {
       detail: `The scope holds secrets in its managed store (${source.type}), deleted ones included.`,
       hint: 'Only a scope without secrets can get another managed store.',
     });
+  await forgetFound(context, args.scopeId, source.id);
   await context.db.updateTable('sources').set({ type: args.type }).where('id', '=', source.id).execute();
   context.audit(args.audit);
   return { isChanged: true };
+}
+
+async function holdsSecrets({ db }: CommandContext, sourceId: string): Promise<boolean> {
+  const used = db.selectFrom('uses').select('uses.secret_id').where('uses.secret_id', 'is not', null);
+  const held = await db
+    .selectFrom('secrets')
+    .select('id')
+    .where('source_id', '=', sourceId)
+    .where((column) => column.or([column('is_unmarked', '=', 0), column('id', 'in', used)]))
+    .limit(1)
+    .executeTakeFirst();
+  return held !== undefined;
+}
+
+async function hasPendingWrites({ db }: CommandContext, sourceId: string): Promise<boolean> {
+  const pending = await db
+    .selectFrom('write_intents')
+    .select('id')
+    .where('source_id', '=', sourceId)
+    .where('state', '=', 'pending')
+    .limit(1)
+    .executeTakeFirst();
+  return pending !== undefined;
 }
 
 export const managedStoreCommands = {

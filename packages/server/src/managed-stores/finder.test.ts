@@ -105,6 +105,30 @@ describeEachStore('what another program left in a managed store', (_open, databa
     expect(await look()).toEqual({ found: [], adopted: 0 });
   });
 
+  it('is forgotten with its store, unless somebody uses it or it is ours', async () => {
+    const other = await ManagedWorld.open({ database, open: async () => fixture.open() });
+    const choose = (type: 'DATABASE' | 'VAULT') =>
+      other.test.store.execute('managed.choose', {
+        scopeId: managedScope.id,
+        type,
+        audit: { principal: 'system', principalName: 'system', action: 'settings.manage', outcome: 'allowed' },
+      });
+    for (const key of fixture.store.list(null, 100, true)) fixture.store.remove(key);
+    leave('found', 'theirs');
+    await other.managed.finder.look(place, signal);
+    await choose('DATABASE');
+    expect((await other.reader.list(managedCaller, managedScope, {})).items).toEqual([]);
+    const counts = await other.test.store.db.selectFrom('secret_counts').select('secrets').execute();
+    expect(counts).toEqual([{ secrets: 0 }]);
+    await choose('VAULT');
+    await other.managed.finder.look(place, signal);
+    fixture.store.adopt('found');
+    await other.managed.finder.look(place, signal);
+    expect(await codeOf(choose('DATABASE'))).toBe('state_conflict');
+    fixture.store.remove('found');
+    await other.close();
+  });
+
   it('is never taken for what a write of ours is leaving, or left', async () => {
     const backend = fixture.open();
     const content = { value: SecretValue.fromText('half done'), shape: 'text' } as const;

@@ -60,6 +60,23 @@ async function freeName(context: CommandContext, sourceId: string, key: string):
   return secretKey.test(key) && rows.length === 0 ? folded : exactKey(key);
 }
 
+/** Rows of what was only read there: the scope gets another store, and keeps nothing of this one. */
+export async function forgetFound({ db }: CommandContext, scopeId: string, sourceId: string): Promise<void> {
+  const ids = db.selectFrom('secrets').select('id').where('source_id', '=', sourceId).where('is_unmarked', '=', 1);
+  for (const table of ['secret_versions', 'secret_tags', 'secret_documents', 'secret_assignments'] as const)
+    await db.deleteFrom(table).where('secret_id', 'in', ids).execute();
+  const { numDeletedRows } = await db
+    .deleteFrom('secrets')
+    .where('source_id', '=', sourceId)
+    .where('is_unmarked', '=', 1)
+    .executeTakeFirstOrThrow();
+  await db
+    .updateTable('secret_counts')
+    .set((column) => ({ secrets: column('secrets', '-', Number(numDeletedRows)) }))
+    .where('scope_id', '=', scopeId)
+    .execute();
+}
+
 /** Their entries are marked as ours by now. */
 async function adopt(
   context: CommandContext,
