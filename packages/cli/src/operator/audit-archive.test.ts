@@ -4,7 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createToken } from '@strongroom/crypto';
-import { backup, createLog, loadConfiguration, restore, type RunningServer, startServer } from '@strongroom/server';
+import {
+  archiveAudit,
+  backup,
+  createLog,
+  loadConfiguration,
+  type LoadedConfiguration,
+  restore,
+  type RunningServer,
+  startServer,
+  type VerifyReport,
+} from '@strongroom/server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 describe('audit archive', () => {
@@ -20,12 +30,16 @@ describe('audit archive', () => {
       },
       workingDirectory: directory,
     });
-  const start = (): Promise<RunningServer> =>
+  const start = (configuration = configurationOf('data')): Promise<RunningServer> =>
     startServer({
-      configuration: configurationOf('data'),
+      configuration,
       log: createLog('silent', { write: () => undefined }),
       writeDeadlineMilliseconds: 60_000,
     });
+  const archiveMore = async (configuration: LoadedConfiguration): Promise<void> => {
+    await (await start(configuration)).stop();
+    expect(await archiveAudit(configuration, { directory: archive, before: Date.now() })).toHaveLength(1);
+  };
   const main = fileURLToPath(new URL('../main.ts', import.meta.url));
   const run = (...words: readonly string[]) =>
     new Promise<{ code: number | string; out: string; errors: string }>((resolve) => {
@@ -82,6 +96,33 @@ describe('audit archive', () => {
     const report = await run('audit', 'verify', '--data-dir', 'elsewhere', '--archive', 'archive', '--json');
     expect(report.code).toBe(0);
     expect(JSON.parse(report.out)).toMatchObject({ ok: true, archivedCount: 1, archived: [{ isRead: true }] });
+
+    // Both go on from the backup: each has segments of its own, and knows of the other's that they are not its own.
+    await archiveMore(configurationOf('data'));
+    await archiveMore(elsewhere);
+    const names = readdirSync(archive).filter((name) => name.endsWith('.gz'));
+    expect(names).toEqual(['audit-1-000001.jsonl.gz', 'audit-1-000002.jsonl.gz', 'audit-2-000002.jsonl.gz']);
+    const branched = await run('audit', 'verify', '--data-dir', 'elsewhere', '--archive', 'archive', '--json');
+    expect(branched.code).toBe(0);
+    const { archived, unprotectedWindow } = JSON.parse(branched.out) as VerifyReport;
+    expect(archived.map(({ segment }) => segment)).toEqual(['audit-1-000001', 'audit-2-000002']);
+    expect(unprotectedWindow.map(({ why }) => why)).toContainEqual(
+      expect.stringContaining('audit-1-000002 that the log does not name'),
+    );
+    const only = await run(
+      'audit',
+      'verify',
+      '--archive',
+      'archive',
+      '--archive-only',
+      '--public-key',
+      'data/audit.pub',
+    );
+    expect(only).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('audit-1-000002 that the others do not link to'),
+    });
+
     for (const name of readdirSync(archive)) rmSync(join(archive, name));
     const missing = await run('audit', 'verify', '--data-dir', 'elsewhere', '--archive', 'archive');
     expect(missing).toMatchObject({

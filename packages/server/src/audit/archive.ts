@@ -33,7 +33,7 @@ export const archiveJobName = 'archive-audit';
 export const archiveLease = `job.${archiveJobName}`;
 
 /** A removal of so many records holds up the write lane for a fraction of a second. */
-const recordsPerSegment = 10_000;
+const recordsPerSegment = 5_000;
 const rowsPerChunk = 500;
 const checkpointsPerChunk = 200;
 const removalDeadlineMilliseconds = 60_000;
@@ -52,7 +52,7 @@ export interface ArchiveOptions {
   readonly lease: HeldLease;
   /** In the records that tell of it. */
   readonly principalName: string;
-  /** How many records close a segment; default 10,000. */
+  /** How many records close a segment; default 5,000. */
   readonly recordsPerSegment?: number;
 }
 

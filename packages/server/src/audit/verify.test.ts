@@ -288,6 +288,23 @@ describe('what is found, by its first bad sequence', () => {
     ).toContainEqual(`checkpoint ${two!.id}: its signature is not valid`);
   });
 
+  it('something else that the key signed, in the place of a checkpoint', async () => {
+    const { taken } = write();
+    const line = taken.anchor[0]!;
+    const at = line.lastIndexOf(',"signature":"');
+    const forged = {
+      ...taken.checkpoints[0]!,
+      document: Buffer.from(line.slice(0, at)),
+      signature: Buffer.from(line.slice(at + 14, -2), 'base64url'),
+    };
+    const report = await verifyLog({ ...taken, checkpoints: [forged, taken.checkpoints[1]!] });
+    expect(report.bad.map(({ why }) => why)).toContainEqual(`checkpoint ${forged.id}: it is no checkpoint`);
+    const segments = [{ number: 1, document: forged.document, signature: forged.signature, keyId: forged.keyId }];
+    expect((await verifyLog({ ...taken, segments })).bad.map(({ why }) => why)).toContainEqual(
+      'the mark of segment 1: it is no mark of a segment',
+    );
+  });
+
   it('a column for filtering that hides a record', async () => {
     const { taken, first } = write();
     const old = recordAt(taken, first, 4);
