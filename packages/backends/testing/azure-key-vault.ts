@@ -54,9 +54,9 @@ export interface AzureKeyVault extends AsyncDisposable {
   disable(name: string): void;
 }
 
-/** Serves `https://vault.localhost:PORT` and `https://login.localhost:PORT`. */
+/** Serves `https://vault.localhost:PORT` and `https://login.localhost:PORT`, which is `https://localhost:PORT` to whom the former has no address. */
 export async function startAzureKeyVault(): Promise<AzureKeyVault> {
-  const { key, certificate } = makeCertificate(['vault.localhost', 'login.localhost']);
+  const { key, certificate } = makeCertificate(['vault.localhost', 'login.localhost', 'localhost']);
   const secrets = new Map<string, Secret>();
   const tokens = new Set<string>();
   const requests: string[] = [];
@@ -68,7 +68,7 @@ export async function startAzureKeyVault(): Promise<AzureKeyVault> {
     requests.push(`${request.method} ${url.pathname}`);
     const scripted = double.script?.(url.pathname) ?? null;
     if (scripted !== null) return scripted;
-    if (url.hostname === 'login.localhost') return signIn(url, body);
+    if (['login.localhost', 'localhost'].includes(url.hostname)) return signIn(url, body);
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
     if (token === undefined || !tokens.has(token)) return challenge(authority);
     if (request.method !== 'GET' || !url.searchParams.has('api-version')) return failure(400, 'BadParameter');
@@ -96,6 +96,8 @@ export async function startAzureKeyVault(): Promise<AzureKeyVault> {
         issuer: azureClientId,
         subject: azureClientId,
         requiredClaims: ['exp', 'jti', 'nbf'],
+        // The SDK rounds the time up, too.
+        clockTolerance: '5s',
       });
       const thumbprint = (hash: string): string => createHash(hash).update(certificate.raw).digest('base64url');
       const { x5t, 'x5t#S256': x5tS256 } = protectedHeader;

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { AzureAuthentication } from '@strongroom/contract';
 import { StrongroomError } from '@strongroom/contract/core';
 import {
@@ -43,8 +44,8 @@ export function createIdentity(
   return {
     getToken: (scopes, options) =>
       recorded(async (exchange) => {
-        const credential = await make();
         try {
+          const credential = await make();
           return await credential.getToken(scopes, options);
         } catch (error) {
           if (error instanceof StrongroomError) throw error;
@@ -61,8 +62,15 @@ async function createCredential(
 ): Promise<TokenCredential> {
   const { clientId } = authentication;
   // Of the server, over the ways that its operator gave it: they lead to addresses that no user may name.
-  if (authentication.method === 'managed-identity') return new ManagedIdentityCredential({ clientId });
-  if (authentication.method === 'workload-identity') return new WorkloadIdentityCredential({ clientId });
+  if (authentication.method === 'managed-identity')
+    return new ManagedIdentityCredential({ clientId, retryOptions: { maxRetries: 0 } });
+  // It asks what its operator named, and not Microsoft whether that is known.
+  if (authentication.method === 'workload-identity')
+    return new WorkloadIdentityCredential({
+      clientId,
+      disableInstanceDiscovery: true,
+      retryOptions: { maxRetries: 0 },
+    });
   const options = {
     authorityHost: authority,
     // The authority is one of our own list.
@@ -74,7 +82,25 @@ async function createCredential(
   if (authentication.method === 'client-secret')
     return new ClientSecretCredential(tenantId, clientId, await textOf(credential, 'clientSecret'), options);
   const certificate = await textOf(credential, 'clientCertificate');
+  if (!isCertificate(certificate)) throw notACertificate();
   return new ClientCertificateCredential(tenantId, clientId, { certificate }, options);
+}
+
+/** Whether it is a certificate and the private key that belongs to it: what the SDK says of others comes late and quotes them. */
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).checkPrivateKey(createPrivateKey(pem));
+  } catch {
+    return false;
+  }
+}
+
+function notACertificate(): StrongroomError {
+  const message = 'is no certificate with the private key that belongs to it, in PEM';
+  return new StrongroomError('validation_failed', {
+    detail: `The credential clientCertificate ${message}.`,
+    errors: [{ pointer: '/credentials/clientCertificate', message }],
+  });
 }
 
 async function textOf(credential: BackendParts['credential'], name: string): Promise<string> {

@@ -74,7 +74,7 @@ function checkPayload(data: Uint8Array, checksum: unknown): void {
     if (data.length === 0) throw notASecret();
     return;
   }
-  if (String(checksum) === String(crc32c(data))) return;
+  if (checksum === String(crc32c(data))) return;
   throw new StrongroomError('backend_malformed', {
     detail: 'The secret arrived from Google with another checksum (CRC32C) than it was stored with.',
     hint: 'Try again; what is between the server and Google damages data.',

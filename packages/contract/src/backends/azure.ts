@@ -23,6 +23,14 @@ const authentication = Type.Union([
   ),
 ]);
 
+/** What is wrong with a certificate; `null`: nothing that can be seen without reading it. */
+function certificateProblem(text: string): string | null {
+  const isWhole = [/-----BEGIN CERTIFICATE-----/, /-----BEGIN (?:RSA )?PRIVATE KEY-----/].every((label) =>
+    label.test(text),
+  );
+  return isWhole ? null : 'is no certificate with its private key, in PEM';
+}
+
 const settings = Closed({
   vaultUrl: Type.String({
     maxLength: 2048,
@@ -50,6 +58,7 @@ export const azureBackend = {
       title: 'Client certificate and its private key, PEM',
       methods: ['client-certificate'],
       maxBytes: 65_536,
+      problem: certificateProblem,
     },
   },
   rebinds: ['/vaultUrl', '/cloud', '/authentication/method', '/authentication/tenantId', '/authentication/clientId'],
