@@ -23,6 +23,7 @@ import { IntegrationCredentials } from './integrations/credentials.ts';
 import { IntegrationConformance } from './integrations/conformance.ts';
 import { integrationSources } from './integrations/import-source.ts';
 import { KeyIndex } from './integrations/key-index.ts';
+import { keyQuestion } from './integrations/key-question.ts';
 import type { LoadBackend } from './integrations/load-backend.ts';
 import { OpenedBackends } from './integrations/opened-backends.ts';
 import { type OpenCredentialStore, OutsideCredentials } from './integrations/outside-credentials.ts';
@@ -61,16 +62,16 @@ import { SecretReader } from './secrets/reader.ts';
 import { type SecretKnowledge, secretHandlers } from './secrets/routes.ts';
 import { Secrets } from './secrets/service.ts';
 import type { Store } from './store/store.ts';
-import { referenceHandlers } from './surfaces/routes.ts';
-import { ConfigurationService } from './surfaces/service.ts';
 import { computeClusterHandlers } from './surfaces/compute-cluster/routes.ts';
 import { notebookHandlers } from './surfaces/notebook/routes.ts';
 import { OwnedSecrets } from './surfaces/owned-secrets.ts';
 import { surfaces } from './surfaces/registry.ts';
+import { referenceHandlers } from './surfaces/routes.ts';
+import { ConfigurationService } from './surfaces/service.ts';
 import { sparkJobHandlers } from './surfaces/spark-job/routes.ts';
+import { storageConfigHandlers } from './surfaces/storage-config/routes.ts';
 import { ReferenceUses } from './surfaces/uses.ts';
 
-import { storageConfigHandlers } from './surfaces/storage-config/routes.ts';
 export interface ServiceParts {
   readonly store: Store;
   readonly keyring: Keyring;
@@ -105,12 +106,12 @@ export interface Services {
   readonly keyIndex: KeyIndex;
   readonly sourceVersions: SourceVersions;
   readonly managed: ManagedStoreParts;
+  readonly ownedSecrets: OwnedSecrets;
   readonly handlers: HandlersOf<typeof routes>;
 }
 
 /** Puts the folders together: each service gets the collaborators it uses, each route its handler. */
 export function createServices(parts: ServiceParts): Services {
-  readonly ownedSecrets: OwnedSecrets;
   const { store, keyring, configuration, metrics, log } = parts;
   const { settings, ambient } = configuration;
   const { limits } = settings;
@@ -169,13 +170,13 @@ export function createServices(parts: ServiceParts): Services {
     keyIndex,
     sourceVersions: new SourceVersions(store, backends),
     managed,
+    ownedSecrets: owned,
     handlers: {
       ...identities.handlers,
       ...memberHandlers(members),
       ...grantHandlers(members),
       ...bundleHandlers(new Bundles(store, access, keyring), new BundleAssets(store, access, keyring)),
-      ...explainHandlers(new Explain(store, access, whoMay)),
-    ownedSecrets: owned,
+      ...explainHandlers(new Explain(store, access, whoMay, keyQuestion(store, access, backends))),
       ...domainHandlers(
         new Domains({
           store,

@@ -10,6 +10,7 @@ import {
   type ExplainOutcome,
 } from '@strongroom/contract';
 import { actorOf } from '../identities/actor.ts';
+import type { AskKey } from '../integrations/key-question.ts';
 import { findUsedIntegration } from '../integrations/use-asset.ts';
 import type { Store } from '../store/store.ts';
 import { decide, sees } from './decide.ts';
@@ -59,17 +60,19 @@ type Place = ScopeRef | null;
 
 /**
  * Walks the chain that allows or refuses something, with the same decision function as everything else, and names the link
- * that refuses. It reads no value.
+ * that refuses. It reads no value; a backend is asked at most whether it holds the key, when nothing before it denies.
  */
 export class Explain {
   readonly #store: Store;
   readonly #access: AccessService;
   readonly #whoMay: WhoMay;
+  readonly #askKey: AskKey;
 
-  constructor(store: Store, access: AccessService, whoMay: WhoMay) {
+  constructor(store: Store, access: AccessService, whoMay: WhoMay, askKey: AskKey) {
     this.#store = store;
     this.#access = access;
     this.#whoMay = whoMay;
+    this.#askKey = askKey;
   }
 
   /**
@@ -171,7 +174,8 @@ export class Explain {
     if (found.links.some(({ outcome }) => outcome === 'deny')) return links;
     for (const action of actions)
       links.push(...(await this.#actionLinks(caller, snapshot, place, action, found.asset)));
-    links.push(...(await this.#sourceLinks(place, subject)));
+    const isDenied = links.some(({ outcome }) => outcome === 'deny');
+    links.push(...(await this.#sourceLinks(caller, place, subject, isDenied ? null : found.asset)));
     return links;
   }
 
@@ -201,7 +205,7 @@ export class Explain {
     return { links: [...links, await this.#decisionLink(caller, 'assignment', place.name, decision, resource)], asset };
   }
 
-  /** The link of an integration. Which keys are there only its backend knows, and it isn't asked. */
+  /** The link of an integration. Which keys are there only its backend knows, which is a link of its own. */
   async #integration(
     caller: Caller,
     place: ScopeRef,
@@ -276,7 +280,8 @@ export class Explain {
     return rows.map(({ name }) => name);
   }
 
-  async #sourceLinks(place: ScopeRef, subject: Subject): Promise<LinkView[]> {
+  /** @param asset what the reference is about, unless a link before denies: then no backend is asked */
+  async #sourceLinks(caller: Caller, place: ScopeRef, subject: Subject, asset: AssetRef | null): Promise<LinkView[]> {
     if (subject.kind !== 'reference') return [];
     const { reference } = subject;
     const home = reference.scope === 'domain' ? place.id : `dom_${reference.scope}`;
@@ -286,7 +291,10 @@ export class Explain {
     }
     if (source.type === 'DATABASE')
       return [link('backend', source.type, 'allow', ['embedded'], 'Values are in Strongroom’s own database')];
-    return [link('backend', source.type, 'unknown', ['not-asked'], 'The backend’s own policy was not asked')];
+    if (asset?.type !== 'integration')
+      return [link('backend', source.type, 'unknown', ['not-asked'], 'The backend was not asked')];
+    const { outcome, because, detail } = await this.#askKey(caller, place, asset, reference);
+    return [link('backend', source.type, outcome, because, detail)];
   }
 
   async #decisionLink(

@@ -47,7 +47,9 @@ export class AccessWorld {
     this.bundles = new Bundles(store, this.access, keys);
     this.assets = new BundleAssets(store, this.access, keys);
     this.whoMay = new WhoMay(store, this.access);
-    this.explain = new Explain(store, this.access, this.whoMay);
+    this.explain = new Explain(store, this.access, this.whoMay, () =>
+      Promise.reject(new Error('No backend is asked here')),
+    );
     this.domains = new Domains({
       store,
       access: this.access,
