@@ -1,18 +1,15 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
-import type { CallInput } from '@strongroom/sdk';
 import { isRecord, UsageError } from './errors.ts';
 import { readInput, utf8Text } from './input.ts';
 import type { Io } from './io.ts';
 
-type SparkJobBody = CallInput<'createSparkJob'>['body'];
-
 /** One configuration of a manifest, as the API takes it. */
 export interface Manifest {
-  readonly kind: 'spark-job';
+  readonly kind: string;
   readonly domain: string;
   readonly name: string;
   /** Checked by the server, which names every bad field. */
-  readonly body: SparkJobBody;
+  readonly body: Readonly<Record<string, unknown>>;
 }
 
 const maxManifestBytes = 4 * 1024 * 1024;
@@ -25,16 +22,22 @@ const manager = 'strongroom apply';
  *
  * @param path `-` is stdin, relative to the working folder
  * @param domain for documents that name none; another one in a document is refused
+ * @param kinds that are taken
  * @throws UsageError with line and column, never with a line of the file: it may hold a value by mistake
  */
-export async function readManifests(io: Io, path: string, domain: string | undefined): Promise<readonly Manifest[]> {
+export async function readManifests(
+  io: Io,
+  path: string,
+  domain: string | undefined,
+  kinds: readonly string[],
+): Promise<readonly Manifest[]> {
   const folder = path === '-' ? io.cwd : dirname(resolve(io.cwd, path));
   const documents = await readDocuments(io, path);
   if (documents.length === 0) throw new UsageError(`${path} holds no configuration`);
   const manifests: Manifest[] = [];
   for (const [index, document] of documents.entries()) {
     const where = documents.length === 1 ? path : `${path}, document ${index + 1}`;
-    manifests.push(await toManifest(io, document, where, folder, domain));
+    manifests.push(await toManifest(io, document, where, folder, domain, kinds));
   }
   return manifests;
 }
@@ -78,10 +81,18 @@ async function toManifest(
   where: string,
   folder: string,
   domain: string | undefined,
+  kinds: readonly string[],
 ): Promise<Manifest> {
   if (!isRecord(document)) throw new UsageError(`${where} is not an object`);
   const { kind, domain: own, ...body } = document;
-  if (kind !== 'spark-job') throw new UsageError(`${where} has no kind, or another one than spark-job`);
+  if (typeof kind !== 'string' || !kinds.includes(kind))
+    throw new UsageError(`${where} has no kind, or another one than ${kinds.join(', ')}`);
+  for (const [field, content] of Object.entries(body))
+    if (isRecord(content) && ('set' in content || 'value' in content))
+      throw new UsageError(
+        `${where}: ${field} holds a value`,
+        `A manifest holds references; give a value with --credential ${field}=FILE.`,
+      );
   if (own !== undefined && typeof own !== 'string') throw new UsageError(`${where}: domain is not text`);
   if (own !== undefined && domain !== undefined && own !== domain) {
     throw new UsageError(`${where} is for the domain ${own}, and --domain says ${domain}`);
@@ -97,8 +108,7 @@ async function toManifest(
     ...(typeof workingDirectory === 'string' ? { workingDirectory: absolute(folder, workingDirectory) } : {}),
     ...(Array.isArray(files) ? { files: await inlineFiles(io, files, where, folder) } : {}),
   };
-  // The server's schema decides; its errors name each field.
-  return { kind, domain: target, name, body: filled as unknown as SparkJobBody };
+  return { kind, domain: target, name, body: filled };
 }
 
 function absolute(folder: string, path: string): string {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type PlatformRole, type Preset, type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import { createToken } from '@strongroom/crypto';
 import { startTestServer, type TestServer, type TestUser } from './app.ts';
@@ -226,6 +227,10 @@ async function fillDomain(test: TestServer, domain: string): Promise<Things> {
   const base = `/v1/domains/${domain}`;
   const post = <Body = { id: string }>(path: string, body?: unknown): Promise<Body> =>
     test.call<Body>('POST', `${base}${path}`, body === undefined ? {} : { body });
+  const endOf = async (id: string): Promise<void> => {
+    for (let state = 'queued'; state === 'queued' || state === 'running'; await delay(20))
+      ({ state } = await test.call<{ state: string }>('GET', `${base}/runs/${id}`));
+  };
   const key = 'db-password';
   // Two of each, so that lists have a second page.
   await Promise.all([
@@ -252,8 +257,17 @@ async function fillDomain(test: TestServer, domain: string): Promise<Things> {
   for (const [index, name] of ['raw', 'curated'].entries())
     await post('/storage-configs', { name, ...storageForm(index), accessKey: { secret }, secretKey: { set: 'typed' } });
   for (const name of ['shared', 'spare']) {
-    await post('/compute-clusters', { name, environment: [{ name: 'PGPASSWORD', secret }], storageConfigs: ['raw'] });
-    await post('/notebooks', { name, environment: [{ name: 'PGPASSWORD', secret }] });
+    // Nothing is found there, whatever this machine has: their runs end at once.
+    const environment = [
+      { name: 'PGPASSWORD', secret },
+      { name: 'PATH', value: '/nonexistent' },
+    ];
+    await post('/compute-clusters', { name, environment, storageConfigs: ['raw'] });
+    await post('/notebooks', { name, environment });
+  }
+  for (const path of ['/compute-clusters/shared/runs', '/notebooks/shared/runs']) {
+    await endOf((await post(path)).id);
+    await endOf((await post(path)).id);
   }
   const run = await post('/spark-jobs/nightly/runs');
   await post('/spark-jobs/nightly/runs');

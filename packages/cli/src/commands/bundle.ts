@@ -1,5 +1,5 @@
 import { assetPermissions, type AssetPermission, type AssetType } from '@strongroom/contract/roles';
-import { Argument, type Command, Option } from 'commander';
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { UsageError } from '../errors.ts';
@@ -171,7 +171,23 @@ interface AddAssetOptions extends DomainOption {
   readonly secret?: string;
   readonly prefix?: string;
   readonly sparkJob?: string;
+  readonly asset?: NamedAsset;
   readonly global?: true;
+}
+
+interface NamedAsset {
+  readonly type: AssetType;
+  readonly name: string;
+}
+
+function parseAsset(text: string): NamedAsset {
+  const [type, name, more] = text.split('/');
+  const known = assetTypes.find((each) => each === type && each !== 'secret');
+  if (known === undefined || name === undefined || name === '' || more !== undefined)
+    throw new InvalidArgumentError(
+      `It is TYPE/NAME, and a type is one of ${assetTypes.filter((each) => each !== 'secret').join(', ')}.`,
+    );
+  return { type: known, name };
 }
 
 function addBundleAssetCommands(bundle: Command, cli: Cli): void {
@@ -196,21 +212,27 @@ function addBundleAssetCommands(bundle: Command, cli: Cli): void {
       return undefined;
     }),
   );
-  requireDomain(bundle.command('add <name>').description('add secrets by key or prefix, or move a job here'))
+  requireDomain(bundle.command('add <name>').description('add secrets by key or prefix, or move something else here'))
     .option('--secret <key>', 'one secret')
     .option('--prefix <text>', 'every secret whose key begins so')
     .addOption(new Option('--spark-job <job>', 'a Spark job').conflicts(['secret', 'prefix', 'global']))
+    .addOption(
+      new Option('--asset <type/name>', 'a configuration or an integration of any kind')
+        .argParser(parseAsset)
+        .conflicts(['secret', 'prefix', 'global', 'sparkJob']),
+    )
     .option('--global', 'global secrets, as this domain uses them')
     .action(
       cli.action(async ({ connect, output }, name: string, options: AddAssetOptions) => {
         const { domain, secret, prefix, sparkJob, global } = options;
-        if ([secret, prefix, sparkJob].filter((each) => each !== undefined).length !== 1) {
-          throw new UsageError('give one of --secret, --prefix and --spark-job');
+        const asset = sparkJob === undefined ? options.asset : ({ type: 'spark-job', name: sparkJob } as const);
+        if ([secret, prefix, asset].filter((each) => each !== undefined).length !== 1) {
+          throw new UsageError('give one of --secret, --prefix, --spark-job and --asset');
         }
         const scope = global === true ? ({ scope: 'global' } as const) : {};
         const body =
-          sparkJob !== undefined
-            ? { type: 'spark-job' as const, name: sparkJob }
+          asset !== undefined
+            ? asset
             : {
                 type: 'secret' as const,
                 ...(secret === undefined ? {} : { key: secret }),

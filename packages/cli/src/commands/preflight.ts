@@ -4,25 +4,23 @@ import type { Cli } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { CheckFailed } from '../errors.ts';
 import { count } from '../output/text.ts';
+import { jobNoun, type LaunchNoun } from './configuration-noun.ts';
 
 const summary = 'resolve as a launch would, throw the values away, say what each reference gave';
 const codes = '\nThe exit code is 0 when a launch would go through, and 7 when it would not.';
 
 /** `strongroom preflight JOB`: the same for scripts that know nothing but the name. */
 export function addPreflightCommand(program: Command, cli: Cli): void {
-  addPreflight(program.command('preflight <job>'), cli);
+  addPreflight(program.command('preflight <job>'), cli, jobNoun);
 }
 
-export function addJobPreflight(job: Command, cli: Cli): void {
-  addPreflight(job.command('preflight <job>'), cli);
-}
-
-function addPreflight(command: Command, cli: Cli): void {
+/** Preflight of one kind of configurations. */
+export function addPreflight(command: Command, cli: Cli, { launch }: LaunchNoun): void {
   requireDomain(command.description(summary))
     .addHelpText('after', codes)
     .action(
       cli.action(async ({ connect, output }, name: string, { domain }: DomainOption) => {
-        const found = await (await connect()).preflightSparkJob({ params: { domain, name } });
+        const found = await launch.preflight(await connect(), domain, name);
         output.answer(found, () => printPreflight(output, found));
         if (!found.ok) {
           const bad = found.references.filter(({ outcome }) => outcome !== 'resolved' && outcome !== 'withheld').length;

@@ -20,6 +20,15 @@ const lookups: ReadonlyMap<string, Lookup> = new Map<string, Lookup>([
   ['user', (client, query) => named(client.items('listUsers', { query }))],
   ['group', (client, query) => named(client.items('listGroups', { query }))],
   ['job', (client, query, options) => named(client.items('listSparkJobs', { params: domainOf(options), query }))],
+  [
+    'cluster',
+    (client, query, options) => named(client.items('listComputeClusters', { params: domainOf(options), query })),
+  ],
+  ['notebook', (client, query, options) => named(client.items('listNotebooks', { params: domainOf(options), query }))],
+  [
+    'storage',
+    (client, query, options) => named(client.items('listStorageConfigs', { params: domainOf(options), query })),
+  ],
   ['bundle', (client, query, options) => named(client.items('listBundles', { params: domainOf(options), query }))],
   ['service-account', serviceAccounts],
   ['token', serviceAccounts],

@@ -41,6 +41,8 @@ export interface NewSecret {
   readonly by: string;
   readonly sealed: SealedVersion;
   readonly maxKeysPerScope: number;
+  /** The configuration it was typed into, and goes with; absent: nobody's. */
+  readonly ownedBy?: string;
   /** Another program left the entry; it isn't marked as ours. */
   readonly isUnmarked?: boolean;
 }
@@ -97,6 +99,7 @@ export async function create(context: CommandContext, args: NewSecret): Promise<
       deleted_at: null,
       deleted_by: null,
       purge_after: null,
+      owned_by: args.ownedBy ?? null,
       store_state: null,
       is_unmarked: args.isUnmarked === true ? 1 : 0,
     })

@@ -74,7 +74,7 @@ async function importOne(
 }
 
 /** Whether this very request was answered before: then its answer is repeated. */
-async function isAnswered(store: Store, idempotency: IdempotencyKey | undefined): Promise<boolean> {
+export async function isAnswered(store: Store, idempotency: IdempotencyKey | undefined): Promise<boolean> {
   if (idempotency === undefined) return false;
   const row = await store.db
     .selectFrom('idempotency')

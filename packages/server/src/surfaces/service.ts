@@ -4,6 +4,7 @@ import { defaultBundleIdOf } from '../access/default-bundle.ts';
 import type { AccessService } from '../access/service.ts';
 import type { AssetRef, Caller, Resource, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
+import { isAnswered } from '../secrets/import-each.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { canonical, changedNames } from './compare.ts';
@@ -44,6 +45,8 @@ export interface ConfigurationParts {
   readonly report: (message: string, error: unknown) => void;
 }
 
+const nothingDecided = { uses: [], warnings: [], secretIds: [], authorised: [], problems: [], consumptions: [] };
+
 /** Saving and showing configurations of one surface. What is typed into credential fields becomes secrets of their own. */
 export class ConfigurationService<Input, Document> {
   readonly surface: SurfaceDefinition<Input, Document>;
@@ -76,12 +79,14 @@ export class ConfigurationService<Input, Document> {
     const typed = this.#typed({ configurationId: id, name }, normalised, null);
     const done = await this.#saving(caller, scope, typed, async (current) => {
       this.#requireStill(current, scope);
+      const isRepeated = await isAnswered(this.#parts.store, idempotency);
       const bundleId = await this.#bundleFor(current, scope, save.bundle, undefined);
       const { warnings, result } = await this.#decideAndWrite(current, scope, typed, normalised, {
         configurationId: id,
         before: null,
         held: [],
         consumed: [],
+        isRepeated,
         commit: (document, decided) =>
           this.#parts.store.execute(
             'surfaces.create',
@@ -182,6 +187,8 @@ export class ConfigurationService<Input, Document> {
     typed: TypedCredentials<Document>,
     { origins }: Normalised<Document>,
     save: Omit<Parameters<typeof decideSave<Document>>[5], 'document' | 'origins'> & {
+      /** The request was answered before: the commit repeats that answer, and nothing else is done. */
+      readonly isRepeated?: boolean;
       readonly commit: (
         document: Document,
         decided: Awaited<ReturnType<typeof decideSave<Document>>>,
@@ -189,8 +196,9 @@ export class ConfigurationService<Input, Document> {
     },
   ): Promise<{ readonly warnings: readonly SaveWarning[]; readonly result: Result }> {
     const { store, access } = this.#parts;
-    const { commit, ...proposal } = save;
+    const { commit, isRepeated = false, ...proposal } = save;
     const planned = typed.planned();
+    if (isRepeated) return { warnings: [], result: await commit(planned, nothingDecided) };
     await this.#requireUnique(current, scope, planned, proposal.configurationId);
     const decide = (document: Document) =>
       decideSave(store, access, this.surface, current, scope, { ...proposal, document, origins });

@@ -3,35 +3,41 @@ import { type CallResult, type Client, type ErrorCode, StrongroomError } from '@
 import type { Command } from 'commander';
 import type { Cli, Session } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
-import { Cancelled } from '../errors.ts';
+import { Cancelled, UsageError } from '../errors.ts';
 import { exitCode, exitCodeOfError } from '../exit-codes.ts';
 import { addLimitOption, type ListOptions, listUpTo, pageSize } from '../lists.ts';
 import { duration, localTime } from '../output/text.ts';
+import type { LaunchNoun } from './configuration-noun.ts';
 
 type Run = CallResult<'showRun'>;
 type RunSummary = CallResult<'listRuns'>['items'][number];
 
-export function addRunCommands(job: Command, cli: Cli): void {
-  requireDomain(job.command('run <job>').description('start a run'))
+/**
+ * Runs of one kind of configurations.
+ * @param verb that starts one: `run` for what ends by itself, `start` for what runs until it is stopped
+ */
+export function addRunCommands(group: Command, cli: Cli, noun: LaunchNoun, verb: 'run' | 'start' = 'run'): void {
+  const { word, launch } = noun;
+  requireDomain(group.command(`${verb} <${word}>`).description('start a run'))
     .option('-f, --follow', 'show its log until it ends; the exit code says how it ended')
     .action(
       cli.action(async (session, name: string, options: DomainOption & { readonly follow?: true }) => {
         const { output } = session;
         const { domain, follow } = options;
         const client = await session.connect();
-        const started = await client.runSparkJob({ params: { domain, name } });
+        const started = await launch.run(client, domain, name);
         if (follow === true) {
           output.note(`run ${started.id} of ${name} is ${started.state}`);
-          return followRun(session, client, domain, started.id);
+          return followRun(session, client, domain, started.id, word);
         }
         output.answer(started, () => output.line(`started run ${started.id} of ${name}`));
-        output.note(`to see its log: strongroom job log ${started.id} --domain ${domain} --follow`);
+        output.note(`to see its log: strongroom ${word} log ${started.id} --domain ${domain} --follow`);
         return undefined;
       }),
     );
-  addRunsCommand(job, cli);
+  addRunsCommand(group, cli, noun);
   requireDomain(
-    job.command('show-run <run>').description('show a run: state, variables, what each reference gave'),
+    group.command('show-run <run>').description('show a run: state, variables, what each reference gave'),
   ).action(
     cli.action(async ({ connect, output }, id: string, { domain }: DomainOption) => {
       const run = await (await connect()).showRun({ params: { domain, id } });
@@ -39,7 +45,7 @@ export function addRunCommands(job: Command, cli: Cli): void {
       return undefined;
     }),
   );
-  requireDomain(job.command('log <run>').description('print the log of a run; values are masked'))
+  requireDomain(group.command('log <run>').description('print the log of a run; values are masked'))
     .option('-f, --follow', 'until the run ends')
     .action(
       cli.action(async (session, id: string, options: DomainOption & { readonly follow?: true }) => {
@@ -48,18 +54,41 @@ export function addRunCommands(job: Command, cli: Cli): void {
         return undefined;
       }),
     );
-  requireDomain(job.command('stop <run>').description('stop a run: SIGTERM, then SIGKILL ten seconds later')).action(
-    cli.action(async ({ connect, output }, id: string, { domain }: DomainOption) => {
-      const stopped = await (await connect()).stopRun({ params: { domain, id } });
-      output.answer(stopped, () => output.line(`stopping run ${stopped.id}`));
+  if (verb === 'start') addStop(group, cli, noun);
+  else
+    requireDomain(
+      group.command('stop <run>').description('stop a run: SIGTERM, then SIGKILL ten seconds later'),
+    ).action(
+      cli.action(async ({ connect, output }, id: string, { domain }: DomainOption) => {
+        const stopped = await (await connect()).stopRun({ params: { domain, id } });
+        output.answer(stopped, () => output.line(`stopping run ${stopped.id}`));
+        return undefined;
+      }),
+    );
+}
+
+/** Of what has one run at most: named by its own name. */
+function addStop(group: Command, cli: Cli, noun: LaunchNoun): void {
+  const { word } = noun;
+  requireDomain(
+    group.command(`stop <${word}>`).description(`stop a ${word}: SIGTERM to its run, then SIGKILL ten seconds later`),
+  ).action(
+    cli.action(async ({ connect, output }, name: string, { domain }: DomainOption) => {
+      const client = await connect();
+      const { running } = await noun.show(client, domain, name);
+      if (running === undefined) throw new UsageError(`${word} ${name} is not running`);
+      const stopped = await client.stopRun({ params: { domain, id: running.run } });
+      output.answer(stopped, () => output.line(`stopping ${word} ${name}, run ${stopped.id}`));
       return undefined;
     }),
   );
 }
 
-function addRunsCommand(job: Command, cli: Cli): void {
+function addRunsCommand(group: Command, cli: Cli, { word, launch }: LaunchNoun): void {
   addLimitOption(
-    requireDomain(job.command('runs [job]').description('list runs of a job, or of all, newest first')),
+    requireDomain(
+      group.command(`runs [${word}]`).description(`list runs of a ${word}, or of all that is launched, newest first`),
+    ),
   ).action(
     cli.action(async ({ connect, output }, name: string | undefined, options: DomainOption & ListOptions) => {
       const { domain, limit } = options;
@@ -68,7 +97,7 @@ function addRunsCommand(job: Command, cli: Cli): void {
       const items: RunSummary[] =
         name === undefined
           ? await listUpTo(client, output, 'listRuns', { params: { domain }, query }, limit)
-          : await listUpTo(client, output, 'listSparkJobRuns', { params: { domain, name }, query }, limit);
+          : [...(await launch.runs(client, output, { params: { domain, name }, query }, limit))];
       output.answer({ items }, () =>
         output.table(
           [
@@ -97,13 +126,13 @@ function addRunsCommand(job: Command, cli: Cli): void {
 }
 
 /** Shows a run until it ends. Ctrl-C leaves it running and says how to stop it. */
-async function followRun(session: Session, client: Client, domain: string, id: string): Promise<number> {
+async function followRun(session: Session, client: Client, domain: string, id: string, word: string): Promise<number> {
   const { output } = session;
   try {
     await printLog(session, client, domain, id, true);
   } catch (error) {
     if (error instanceof Cancelled)
-      output.note(`the run goes on; to stop it: strongroom job stop ${id} --domain ${domain}`);
+      output.note(`the run goes on; to stop it: strongroom ${word} stop ${id} --domain ${domain}`);
     // The log may have been lost on the way, or never begun; the run itself says how it ended.
     if (!(error instanceof StrongroomError)) throw error;
     output.note(`the log can't be followed: ${error.message}`);

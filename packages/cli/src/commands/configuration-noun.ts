@@ -1,0 +1,130 @@
+import type { CallInput, CallResult, Client } from '@strongroom/sdk';
+import type { Cli } from '../cli.ts';
+import { listUpTo } from '../lists.ts';
+
+type Output = Cli['output'];
+
+/** What the command line needs of every configuration that it shows. */
+export interface Shown {
+  readonly name: string;
+  readonly domain: string;
+  readonly revision: number;
+  readonly warnings: readonly { readonly pointer: string; readonly message: string }[];
+  readonly running?: { readonly run: string; readonly state: string; readonly restartRequired: boolean };
+}
+
+type Summary = CallResult<'listSparkJobs'>['items'][number];
+type RunSummary = CallResult<'listRuns'>['items'][number];
+type ListInput = CallInput<'listSparkJobs'>;
+type RunsInput = CallInput<'listSparkJobRuns'>;
+
+/** One kind of configurations, as commands name it and as the API does. */
+export interface ConfigurationNoun<One extends Shown = Shown> {
+  /** `strongroom WORD …`; also what an argument that names one is called. */
+  readonly word: string;
+  /** `kind` of a manifest. */
+  readonly kind: string;
+  readonly show: (client: Client, domain: string, name: string) => Promise<One>;
+  readonly create: (client: Client, domain: string, body: unknown) => Promise<One>;
+  readonly update: (client: Client, domain: string, name: string, body: unknown, ifMatch: number) => Promise<One>;
+  readonly delete: (client: Client, domain: string, name: string, ifMatch: number, force: boolean) => Promise<unknown>;
+  readonly list: (client: Client, output: Output, input: ListInput, limit: number) => Promise<readonly Summary[]>;
+  /** Where it can be launched. */
+  readonly launch?: LaunchCalls;
+}
+
+/** A kind that can be launched. */
+export interface LaunchNoun<One extends Shown = Shown> extends ConfigurationNoun<One> {
+  readonly launch: LaunchCalls;
+}
+
+interface LaunchCalls {
+  readonly run: (client: Client, domain: string, name: string) => Promise<CallResult<'runSparkJob'>>;
+  readonly preflight: (client: Client, domain: string, name: string) => Promise<CallResult<'preflightSparkJob'>>;
+  readonly runs: (client: Client, output: Output, input: RunsInput, limit: number) => Promise<readonly RunSummary[]>;
+}
+
+type SparkJobBody = CallInput<'createSparkJob'>['body'];
+type SparkJobChange = NonNullable<CallInput<'updateSparkJob'>['body']>;
+
+export const jobNoun = {
+  word: 'job',
+  kind: 'spark-job',
+  show: (client, domain, name) => client.showSparkJob({ params: { domain, name } }),
+  // The server's schema decides; its errors name each field.
+  create: (client, domain, body) => client.createSparkJob({ params: { domain }, body: body as SparkJobBody }),
+  update: (client, domain, name, body, ifMatch) =>
+    client.updateSparkJob({ params: { domain, name }, body: body as SparkJobChange, ifMatch }),
+  delete: (client, domain, name, ifMatch, force) =>
+    client.deleteSparkJob({ params: { domain, name }, ifMatch, ...(force ? { query: { force } } : {}) }),
+  list: (client, output, input, limit) => listUpTo(client, output, 'listSparkJobs', input, limit),
+  launch: {
+    run: (client, domain, name) => client.runSparkJob({ params: { domain, name } }),
+    preflight: (client, domain, name) => client.preflightSparkJob({ params: { domain, name } }),
+    runs: (client, output, input, limit) => listUpTo(client, output, 'listSparkJobRuns', input, limit),
+  },
+} satisfies LaunchNoun<CallResult<'showSparkJob'>>;
+
+type ComputeClusterBody = CallInput<'createComputeCluster'>['body'];
+type ComputeClusterChange = NonNullable<CallInput<'updateComputeCluster'>['body']>;
+
+export const clusterNoun = {
+  word: 'cluster',
+  kind: 'compute-cluster',
+  show: (client, domain, name) => client.showComputeCluster({ params: { domain, name } }),
+  // The server's schema decides; its errors name each field.
+  create: (client, domain, body) =>
+    client.createComputeCluster({ params: { domain }, body: body as ComputeClusterBody }),
+  update: (client, domain, name, body, ifMatch) =>
+    client.updateComputeCluster({ params: { domain, name }, body: body as ComputeClusterChange, ifMatch }),
+  delete: (client, domain, name, ifMatch, force) =>
+    client.deleteComputeCluster({ params: { domain, name }, ifMatch, ...(force ? { query: { force } } : {}) }),
+  list: (client, output, input, limit) => listUpTo(client, output, 'listComputeClusters', input, limit),
+  launch: {
+    run: (client, domain, name) => client.runComputeCluster({ params: { domain, name } }),
+    preflight: (client, domain, name) => client.preflightComputeCluster({ params: { domain, name } }),
+    runs: (client, output, input, limit) => listUpTo(client, output, 'listComputeClusterRuns', input, limit),
+  },
+} satisfies LaunchNoun<CallResult<'showComputeCluster'>>;
+
+type NotebookBody = CallInput<'createNotebook'>['body'];
+type NotebookChange = NonNullable<CallInput<'updateNotebook'>['body']>;
+
+export const notebookNoun = {
+  word: 'notebook',
+  kind: 'notebook',
+  show: (client, domain, name) => client.showNotebook({ params: { domain, name } }),
+  // The server's schema decides; its errors name each field.
+  create: (client, domain, body) => client.createNotebook({ params: { domain }, body: body as NotebookBody }),
+  update: (client, domain, name, body, ifMatch) =>
+    client.updateNotebook({ params: { domain, name }, body: body as NotebookChange, ifMatch }),
+  delete: (client, domain, name, ifMatch, force) =>
+    client.deleteNotebook({ params: { domain, name }, ifMatch, ...(force ? { query: { force } } : {}) }),
+  list: (client, output, input, limit) => listUpTo(client, output, 'listNotebooks', input, limit),
+  launch: {
+    run: (client, domain, name) => client.runNotebook({ params: { domain, name } }),
+    preflight: (client, domain, name) => client.preflightNotebook({ params: { domain, name } }),
+    runs: (client, output, input, limit) => listUpTo(client, output, 'listNotebookRuns', input, limit),
+  },
+} satisfies LaunchNoun<CallResult<'showNotebook'>>;
+
+type StorageConfigBody = CallInput<'createStorageConfig'>['body'];
+type StorageConfigChange = NonNullable<CallInput<'updateStorageConfig'>['body']>;
+
+export const storageNoun = {
+  word: 'storage',
+  kind: 'storage-config',
+  show: (client, domain, name) => client.showStorageConfig({ params: { domain, name } }),
+  // The server's schema decides; its errors name each field.
+  create: (client, domain, body) => client.createStorageConfig({ params: { domain }, body: body as StorageConfigBody }),
+  update: (client, domain, name, body, ifMatch) =>
+    client.updateStorageConfig({ params: { domain, name }, body: body as StorageConfigChange, ifMatch }),
+  delete: (client, domain, name, ifMatch, force) =>
+    client.deleteStorageConfig({ params: { domain, name }, ifMatch, ...(force ? { query: { force } } : {}) }),
+  list: (client, output, input, limit) => listUpTo(client, output, 'listStorageConfigs', input, limit),
+} satisfies ConfigurationNoun<CallResult<'showStorageConfig'>>;
+
+/** All kinds, by the `kind` of their manifests. */
+export const nouns: ReadonlyMap<string, ConfigurationNoun> = new Map(
+  [jobNoun, clusterNoun, notebookNoun, storageNoun].map((noun): [string, ConfigurationNoun] => [noun.kind, noun]),
+);

@@ -1,0 +1,129 @@
+import type { Command } from 'commander';
+import type { Cli } from '../cli.ts';
+import { type DomainOption, requireDomain } from '../domain-option.ts';
+import { addListOptions, type ListOptions, pageSize } from '../lists.ts';
+import { localTime } from '../output/text.ts';
+import { confirm } from '../prompt.ts';
+import type { ConfigurationNoun, Shown } from './configuration-noun.ts';
+
+type Output = Cli['output'];
+
+/** `list`, `show` and `delete` of one kind of configurations. */
+export function addConfigurationCommands<One extends Shown>(
+  group: Command,
+  cli: Cli,
+  noun: ConfigurationNoun<One>,
+  print: (output: Output, found: One) => void,
+): void {
+  const { word } = noun;
+  addListOptions(requireDomain(group.command('list').description(`list the ${word}s of a domain`))).action(
+    cli.action(async ({ connect, output }, options: DomainOption & ListOptions) => {
+      const query = { limit: pageSize(options.limit), ...(options.search === undefined ? {} : { q: options.search }) };
+      const input = { params: { domain: options.domain }, query };
+      const items = await noun.list(await connect(), output, input, options.limit);
+      output.answer({ items }, () =>
+        output.table(
+          [
+            { title: 'NAME' },
+            { title: 'REFERENCES' },
+            { title: 'BUNDLE' },
+            { title: 'STATE' },
+            { title: 'UPDATED' },
+            { title: 'BY', canCut: true },
+          ],
+          items.map((each) => [
+            each.name,
+            `${each.references}`,
+            each.bundle,
+            each.suspended ? 'suspended' : 'ready',
+            localTime(each.updatedAt),
+            each.updatedBy,
+          ]),
+        ),
+      );
+      return undefined;
+    }),
+  );
+  requireDomain(
+    group.command(`show <${word}>`).description(`show a ${word}: plain values and references, no secret`),
+  ).action(
+    cli.action(async ({ connect, output }, name: string, { domain }: DomainOption) => {
+      const found = await noun.show(await connect(), domain, name);
+      output.answer(found, () => {
+        print(output, found);
+        for (const warning of found.warnings) output.note(`${warning.pointer}: ${warning.message}`);
+      });
+      return undefined;
+    }),
+  );
+  addDelete(group, cli, noun);
+}
+
+function addDelete(group: Command, cli: Cli, noun: ConfigurationNoun): void {
+  const { word, launch } = noun;
+  const what = launch === undefined ? 'and the secrets that it owns' : '; its runs and their logs stay';
+  const command = requireDomain(
+    group.command(`delete <${word}>`).description(`delete a ${word}${what.startsWith(';') ? what : ` ${what}`}`),
+  ).option('-y, --yes', "don't ask");
+  // What is launched is used by nobody.
+  if (launch === undefined) command.option('--force', 'although others use it');
+  command.action(
+    cli.action(
+      async (
+        { io, connect, output },
+        name: string,
+        options: DomainOption & { readonly yes?: true; readonly force?: true },
+      ) => {
+        const { domain } = options;
+        const client = await connect();
+        const { revision } = await noun.show(client, domain, name);
+        if (options.yes !== true) await confirm(io, `delete the ${word} ${name} in ${domain}?`);
+        await noun.delete(client, domain, name, revision, options.force === true);
+        output.answer({ name, deleted: true }, () => output.line(`deleted ${word} ${name} in ${domain}`));
+        return undefined;
+      },
+    ),
+  );
+}
+
+interface ReferenceParts {
+  readonly scope: string;
+  readonly source?: string;
+  readonly key: string;
+  readonly field?: string;
+}
+
+/** A plain value, or a reference as people read it: the canonical form, percent-encoded, is in --json's parts. */
+export function contentOf(value: string | undefined, secret: ReferenceParts | undefined): string {
+  if (secret === undefined) return value ?? '';
+  const { scope, source = 'managed', key, field } = secret;
+  return `secret://${scope}/${source}/${key}${field === undefined ? '' : `#${field}`}`;
+}
+
+/** Facts that every configuration has after its own. */
+export function lastFacts(found: {
+  readonly bundle: string;
+  readonly managedBy?: string;
+  readonly suspended: boolean;
+  readonly updatedAt: string;
+  readonly updatedBy: string;
+  readonly revision: number;
+}) {
+  return {
+    bundle: found.bundle,
+    'managed by': found.managedBy,
+    state: found.suspended ? 'suspended' : 'ready',
+    updated: `${localTime(found.updatedAt)} by ${found.updatedBy}`,
+    revision: `${found.revision}`,
+  };
+}
+
+/** Rows of what a configuration holds, when there are any. */
+export function printFields(output: Output, rows: readonly (readonly string[])[]): void {
+  if (rows.length === 0) return;
+  output.line();
+  output.table(
+    [{ title: 'IN' }, { title: 'NAME' }, { title: 'VALUE', canCut: true }],
+    rows.map((row) => [...row]),
+  );
+}

@@ -1,0 +1,38 @@
+import type { CallResult } from '@strongroom/sdk';
+import type { Command } from 'commander';
+import { type Cli, group } from '../cli.ts';
+import { addConfigurationCommands, contentOf, lastFacts, printFields } from './configuration.ts';
+import { addApplyCommands } from './configuration-apply.ts';
+import { storageNoun } from './configuration-noun.ts';
+
+export function addStorageCommands(program: Command, cli: Cli): void {
+  const storage = group(program, 'storage', 'storage configurations: buckets and the keys that open them');
+  addApplyCommands(storage, cli, storageNoun, true);
+  addConfigurationCommands(storage, cli, storageNoun, printStorage);
+}
+
+function printStorage(output: Cli['output'], storage: CallResult<'showStorageConfig'>): void {
+  output.facts({
+    name: storage.name,
+    domain: storage.domain,
+    id: storage.id,
+    description: storage.description,
+    provider: storage.provider,
+    endpoint: storage.endpoint,
+    region: storage.region,
+    bucket: storage.bucket,
+    'base path': storage.basePath,
+    ...lastFacts(storage),
+  });
+  printFields(
+    output,
+    (['accessKey', 'secretKey'] as const).map((name) => {
+      const { isSet, isOwned, secret } = storage[name];
+      return [
+        'credential',
+        name,
+        isSet ? `${contentOf(undefined, secret)}${isOwned === true ? ' (its own)' : ''}` : '-',
+      ];
+    }),
+  );
+}
