@@ -145,7 +145,7 @@ it('lets the doctor say what a sealed Vault and a narrow policy stop', async () 
   expect(await doctorSays('store-vault')).toMatchObject({
     status: 'red',
     finding: expect.stringMatching(/^The global scope, write: The policy does not allow: /),
-    hint: expect.stringContaining('managed-stores.md'),
+    hint: expect.stringContaining('docs/guides/vault.md'),
   });
   await vault.seal();
   expect(await doctorSays('store-vault')).toMatchObject({

@@ -92,7 +92,7 @@ it('tries the scopes that are in it, and names scope, step, cause and what to do
     {
       status: 'red',
       finding: 'The global scope, write: What is wrong with write.',
-      hint: expect.stringContaining('managed-stores.md'),
+      hint: expect.stringContaining('k8s rbac'),
     },
   ]);
   const refusal = new StrongroomError('key_unavailable', { detail: 'The file /run/token can not be read (ENOENT).' });

@@ -23,7 +23,7 @@ const maxScopes = 3;
 
 /** Reads the key-encryption key once more, as the next start will, and forgets it. */
 export async function checkKekSource({ settings, store, kek }: OutsideParts): Promise<Finding> {
-  if (settings.kek.kind === 'file' && statSync(settings.kek.file).isFIFO())
+  if (settings.kek.kind === 'file' && statSync(settings.kek.file, { throwIfNoEntry: false })?.isFIFO() === true)
     return ok('From a pipe, which is read once, at start');
   try {
     const installation = await store?.db.selectFrom('installation').select('kek_id').executeTakeFirst();
@@ -117,9 +117,13 @@ const variables: Readonly<Record<OutsideType, string>> = {
   KUBERNETES: 'STRONGROOM_KUBERNETES_…',
   VAULT: 'STRONGROOM_VAULT_…',
 };
+const rights: Readonly<Record<OutsideType, string>> = {
+  KUBERNETES: 'Widen the role of the server there: strongroom k8s rbac prints the one that is needed.',
+  VAULT: 'Widen the policy of the server there: docs/guides/vault.md has the one that is needed.',
+};
 
 function hintOf(type: OutsideType, { step }: Pick<CheckLine, 'step'>): string {
   return ofScope.has(step)
-    ? 'Give the server’s identity there what docs/guides/managed-stores.md lists; launches and writes of the scope fail until then.'
-    : `Mend it there, or check ${variables[type]} and STRONGROOM_EGRESS_ALLOW; launches and writes of its scopes fail until then.`;
+    ? `${rights[type]} Launches or writes of the scope fail until then.`
+    : `Mend it there, or check ${variables[type]} and STRONGROOM_EGRESS_ALLOW. Launches and writes of its scopes fail until then.`;
 }
