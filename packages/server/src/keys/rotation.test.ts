@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canary, codeOf, KeysWorld, openText, placeOf, rotationEvent, sealText } from '../../testing/keys-world.ts';
 import { describeEachStore, sqliteDatabase } from '../../testing/stores.ts';
 import { backupSqlite } from '../store/backup.ts';
+import { dataFiles } from '../store/data-directory.ts';
 import { newId } from '../store/ids.ts';
 import { withLease } from '../store/leases.ts';
 import { restoreSqlite } from '../store/restore.ts';
@@ -343,6 +344,8 @@ describeEachStore(
     it('opens with the old key, begins new value terms, and says so when only the new key is there', async () => {
       const world = await KeysWorld.create(database);
       const place = await database.create();
+      // A restore wants a data directory without a store.
+      rmSync(dataFiles(place.directory).database, { force: true });
       try {
         const secretId = newId('secret');
         const text = canary();
