@@ -1,7 +1,9 @@
 import { versionCommands } from './version-commands.ts';
 import { StrongroomError } from '@strongroom/contract/core';
+import { andThen, forEachInTurn, type MaybePromise } from '../store/maybe-promise.ts';
 import { type CommandContext, hotStatement } from '../store/store.ts';
-import { type ReceiptRow, writeReceipts } from './receipts.ts';
+import { receiptLength, type ReceiptRow, writeReceipts } from './receipts.ts';
+import { type BindingRow, bindingOf } from './rows.ts';
 
 /** Milliseconds in which the first key of a delivery may be used again: a lost answer is no lost launch. */
 const repeatMilliseconds = 60_000;
@@ -43,21 +45,6 @@ async function create(
   return { id: args.id, expiresAt };
 }
 
-interface BindingRow {
-  readonly expires_at: number;
-  readonly jwk_thumbprint: string | null;
-  readonly bound_at: number | null;
-  readonly ended_at: number | null;
-}
-
-const bindingOf = hotStatement<BindingRow>('launches.bindingOf', (db) =>
-  db
-    .selectFrom('launches')
-    .select(['expires_at', 'jwk_thumbprint', 'bound_at', 'ended_at'])
-    .where('id', '=', '')
-    .compile(),
-);
-
 /** Binds, or repeats, or changes nothing: then {@link checkBinding} says why. */
 const bind = hotStatement<{ readonly id: string }>('launches.bind', (db) =>
   db
@@ -84,11 +71,16 @@ const livingSecret = hotStatement<{ readonly id: string }>('launches.livingSecre
 );
 
 /** A secret deleted since it was decided on: the launch decides again. @throws StrongroomError `version_conflict` */
-export async function requireLivingSecrets(context: CommandContext, secretIds: readonly string[]): Promise<void> {
-  for (const id of secretIds) {
-    if ((await context.first(livingSecret, [id])) === undefined) throw new StrongroomError('version_conflict');
-  }
+export function requireLivingSecrets(context: CommandContext, secretIds: readonly string[]): MaybePromise<void> {
+  return forEachInTurn(secretIds, (id) =>
+    andThen(context.first(livingSecret, [id]), (living) => {
+      if (living === undefined) throw new StrongroomError('version_conflict');
+    }),
+  );
 }
+
+/** The one command that every delivery runs, so its arguments are one flat list: {@link packDelivery} makes it. */
+export type PackedDelivery = readonly (string | number | null)[];
 
 export interface Delivery {
   readonly id: string;
@@ -100,26 +92,60 @@ export interface Delivery {
   readonly secretIds: readonly string[];
 }
 
-/** @throws StrongroomError `delivery_bound`, `launch_expired`, `version_conflict` */
-async function deliver(context: CommandContext, args: Delivery): Promise<{ readonly heartbeatUntil: number }> {
-  const heartbeatUntil = context.now + args.leaseMilliseconds;
-  const bound = await context.first(bind, [
-    args.thumbprint,
-    context.now,
-    heartbeatUntil,
-    args.id,
-    context.now,
-    args.thumbprint,
-    context.now - repeatMilliseconds,
-  ]);
-  if (bound === undefined) {
-    const row = await context.first(bindingOf, [args.id]);
-    if (row !== undefined) checkBinding(row, args.thumbprint, context.now);
-    throw new StrongroomError('not_found');
-  }
-  await requireLivingSecrets(context, args.secretIds);
-  await writeReceipts(context, args, args.receipts, true);
-  return { heartbeatUntil };
+const deliveryHeadLength = 5;
+
+export function packDelivery({
+  id,
+  scopeId,
+  thumbprint,
+  leaseMilliseconds,
+  receipts,
+  secretIds,
+}: Delivery): PackedDelivery {
+  const packed: (string | number | null)[] = [
+    id,
+    scopeId,
+    thumbprint,
+    leaseMilliseconds,
+    secretIds.length,
+    ...secretIds,
+  ];
+  for (const receipt of receipts) packed.push(...receipt);
+  return packed;
+}
+
+function unpackDelivery(packed: PackedDelivery): Delivery {
+  const [id, scopeId, thumbprint, leaseMilliseconds, secrets] = packed as [string, string, string, number, number];
+  const receiptsAt = deliveryHeadLength + secrets;
+  const secretIds = packed.slice(deliveryHeadLength, receiptsAt) as string[];
+  const receipts: ReceiptRow[] = [];
+  for (let at = receiptsAt; at < packed.length; at += receiptLength)
+    receipts.push(packed.slice(at, at + receiptLength));
+  return { id, scopeId, thumbprint, leaseMilliseconds, receipts, secretIds };
+}
+
+/**
+ * @returns until when the workload counts as running without a heartbeat, in milliseconds since 1970
+ * @throws StrongroomError `delivery_bound`, `launch_expired`, `version_conflict`
+ */
+function deliver(context: CommandContext, packed: PackedDelivery): MaybePromise<number> {
+  const delivery = unpackDelivery(packed);
+  const { id, thumbprint } = delivery;
+  const { now } = context;
+  const heartbeatUntil = now + delivery.leaseMilliseconds;
+  const binding = context.first(bind, [thumbprint, now, heartbeatUntil, id, now, thumbprint, now - repeatMilliseconds]);
+  return andThen(binding, (bound) => {
+    if (bound === undefined) return refuseBinding(context, delivery);
+    return andThen(requireLivingSecrets(context, delivery.secretIds), () =>
+      andThen(writeReceipts(context, delivery, delivery.receipts, true), () => heartbeatUntil),
+    );
+  });
+}
+
+async function refuseBinding(context: CommandContext, { id, thumbprint }: Delivery): Promise<never> {
+  const row = await context.first(bindingOf, [id]);
+  if (row !== undefined) checkBinding(row, thumbprint, context.now);
+  throw new StrongroomError('not_found');
 }
 
 /**

@@ -11,6 +11,12 @@ const deadlineMilliseconds = 30_000;
 /** Requests at once for one source, over all launches. */
 const parallelPerSource = 16;
 
+export interface FetchLimits {
+  readonly signal: AbortSignal | undefined;
+  /** Before the first source is asked over a network; what it throws stops the launch. */
+  readonly beforeAsking: (() => Promise<void>) | undefined;
+}
+
 interface Group<Source> {
   readonly info: TargetSource;
   readonly source: Source;
@@ -28,7 +34,7 @@ export class Fetcher {
   }
 
   /** At once when nothing is read over a network, and every key was used before. */
-  fetch(progress: readonly Progress[], values: LaunchValues, signal: AbortSignal | undefined): MaybePromise<void> {
+  fetch(progress: readonly Progress[], values: LaunchValues, limits: FetchLimits): MaybePromise<void> {
     let done: MaybePromise<void> = undefined;
     const remote: Group<RemoteSource>[] = [];
     const allowed = progress.filter(({ failure }) => failure === null);
@@ -40,14 +46,15 @@ export class Fetcher {
       else if (source.kind === 'local') done = andThen(done, () => openAll(source, steps, values));
       else remote.push({ info, source, steps });
     }
-    return remote.length === 0 ? done : andThen(done, () => this.#fetchRemote(remote, values, signal));
+    return remote.length === 0 ? done : andThen(done, () => this.#fetchRemote(remote, values, limits));
   }
 
   async #fetchRemote(
     groups: readonly Group<RemoteSource>[],
     values: LaunchValues,
-    signal: AbortSignal | undefined,
+    { signal, beforeAsking }: FetchLimits,
   ): Promise<void> {
+    await beforeAsking?.();
     const controller = new AbortController();
     const abort = (): void => controller.abort();
     const timer = setTimeout(abort, deadlineMilliseconds);

@@ -1,8 +1,15 @@
+import { forEachInTurn, type MaybePromise } from '../store/maybe-promise.ts';
 import { type CommandContext, hotStatement, type SqlValue } from '../store/store.ts';
 import type { ReceiptDraft } from './resolve.ts';
 
-/** A receipt as a command takes it: the columns from `name` to `unmasked`, in their order. Plain positions cross threads cheaply. */
-export type ReceiptRow = readonly SqlValue[];
+/**
+ * A receipt as a command takes it: the columns from `name` to `unmasked`, in their order, the fingerprint in hex. Plain
+ * positions cross threads cheaply, and so does text; each array of bytes would be two objects of its own.
+ */
+export type ReceiptRow = readonly (string | number | null)[];
+
+export const receiptLength = 11;
+const fingerprintAt = 7;
 
 export function receiptRow(draft: ReceiptDraft): ReceiptRow {
   return [
@@ -13,7 +20,7 @@ export function receiptRow(draft: ReceiptDraft): ReceiptRow {
     draft.sourceId,
     draft.targetKey,
     draft.version,
-    draft.fingerprint,
+    draft.fingerprint === null ? null : hexOf(draft.fingerprint),
     draft.outcome,
     draft.milliseconds,
     draft.unmasked,
@@ -52,13 +59,21 @@ const insertReceipt = hotStatement<unknown>('launches.insertReceipt', (db) =>
 );
 
 /** Receipts of a launch. `isDelivered`: its values leave with this commit. */
-export async function writeReceipts(
+export function writeReceipts(
   context: CommandContext,
   launch: { readonly id: string; readonly scopeId: string },
   receipts: readonly ReceiptRow[],
   isDelivered: boolean,
-): Promise<void> {
+): MaybePromise<void> {
   const deliveredAt = isDelivered ? context.now : null;
-  for (const receipt of receipts)
-    await context.run(insertReceipt, [launch.id, launch.scopeId, ...receipt, deliveredAt]);
+  return forEachInTurn(receipts, (receipt) => {
+    const row: SqlValue[] = [launch.id, launch.scopeId, ...receipt, deliveredAt];
+    const fingerprint = receipt[fingerprintAt];
+    if (typeof fingerprint === 'string') row[fingerprintAt + 2] = Buffer.from(fingerprint, 'hex');
+    return context.run(insertReceipt, row);
+  });
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 }

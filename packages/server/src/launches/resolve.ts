@@ -35,7 +35,8 @@ export interface Need {
   readonly by?: string;
 }
 
-export interface ResolveRequest {
+/** @typeParam Committed what `commit` answers */
+export interface ResolveRequest<Committed = void> {
   readonly verb: 'launch.resolve' | 'preflight' | 'surface.test';
   readonly domain: ScopeRef;
   readonly launchId?: string;
@@ -47,8 +48,13 @@ export interface ResolveRequest {
   readonly readsAll: boolean;
   /** Looks at the values before anything is committed; says which don't fit their place. It must keep nothing. */
   readonly inspect?: (values: LaunchValues) => Inspection;
+  /**
+   * Before a source is asked over a network: throws when what is then committed would be refused anyway. Without it the
+   * commit alone says so.
+   */
+  readonly beforeAsking?: () => Promise<void>;
   /** Step 4, all resolved: makes `release` durable with `expectAuthorisationRevision: release.revision`. */
-  readonly commit: (release: Release) => Promise<void>;
+  readonly commit: (release: Release) => Promise<Committed>;
   /** Step 4, something failed: makes the refusal durable. */
   readonly refuse: (release: Release, problems: readonly string[]) => Promise<void>;
   readonly signal?: AbortSignal;
@@ -92,8 +98,13 @@ export interface ReferenceResult extends ReceiptDraft {
   readonly fixableBy?: readonly string[];
 }
 
-export type Resolution =
-  | { readonly ok: true; readonly values: LaunchValues; readonly results: readonly ReferenceResult[] }
+export type Resolution<Committed = void> =
+  | {
+      readonly ok: true;
+      readonly values: LaunchValues;
+      readonly results: readonly ReferenceResult[];
+      readonly committed: Committed;
+    }
   | { readonly ok: false; readonly results: readonly ReferenceResult[]; readonly problems: readonly string[] };
 
 /** The six steps of a launch, the one way by which a value leaves the store. */
@@ -122,7 +133,7 @@ export class Resolver {
    * @throws StrongroomError `permission_missing` when a need isn't met; `audit_unavailable`, `storage_unavailable`;
    * `version_conflict` when access kept changing
    */
-  async resolve(request: ResolveRequest): Promise<Resolution> {
+  async resolve<Committed>(request: ResolveRequest<Committed>): Promise<Resolution<Committed>> {
     const giveUpAt = performance.now() + decisionMilliseconds;
     for (let isFirst = true; ; isFirst = false) {
       const values = new LaunchValues();
@@ -140,13 +151,18 @@ export class Resolver {
     }
   }
 
-  async #attempt(request: ResolveRequest, values: LaunchValues, isFirst: boolean): Promise<Resolution> {
+  async #attempt<Committed>(
+    request: ResolveRequest<Committed>,
+    values: LaunchValues,
+    isFirst: boolean,
+  ): Promise<Resolution<Committed>> {
     // What is managed here is decided and read without waiting; the commit is the one wait.
     const deciding = this.#decide(request, isFirst);
     const { progress, revision } = deciding instanceof Promise ? await deciding : deciding;
     const isRefused = progress.some(({ failure }) => failure !== null);
     if (!isRefused || request.readsAll) {
-      const fetching = this.#fetcher.fetch(progress, values, request.signal);
+      const { signal, beforeAsking } = request;
+      const fetching = this.#fetcher.fetch(progress, values, { signal, beforeAsking });
       if (fetching !== undefined) await fetching;
     }
     const hasFailed = (): boolean => progress.some(({ failure }) => failure !== null);
@@ -168,13 +184,13 @@ export class Resolver {
       await request.refuse(release, problems);
       return { ok: false, results, problems };
     }
-    await request.commit(release);
+    const committed = await request.commit(release);
     if (request.verb === 'launch.resolve') this.#times.note(release.secretIds, Date.now());
-    return { ok: true, values, results };
+    return { ok: true, values, results, committed };
   }
 
   /** Step 2. Every snapshot it uses counts for `revision`: the commit refuses when any of them is no longer current. */
-  #decide(request: ResolveRequest, isFirst: boolean): MaybePromise<Decided> {
+  #decide(request: ResolveRequest<unknown>, isFirst: boolean): MaybePromise<Decided> {
     const { domain, wanted } = request;
     return andThen(this.#snapshots(request, isFirst), (snapshots) => {
       this.#checkNeeds(request, snapshots);
@@ -194,7 +210,7 @@ export class Resolver {
   }
 
   /** Of everybody whose permissions count. */
-  #snapshots({ subject, wanted, needs }: ResolveRequest, isFirst: boolean): MaybePromise<Snapshots> {
+  #snapshots({ subject, wanted, needs }: ResolveRequest<unknown>, isFirst: boolean): MaybePromise<Snapshots> {
     const snapshots = new Map<string, AccessSnapshot | null>();
     if (subject.snapshot !== undefined && isFirst) snapshots.set(subject.id, subject.snapshot);
     let read: MaybePromise<Snapshots> = snapshots;
@@ -208,7 +224,7 @@ export class Resolver {
     return read;
   }
 
-  #checkNeeds({ needs, subject }: ResolveRequest, snapshots: Snapshots): void {
+  #checkNeeds({ needs, subject }: ResolveRequest<unknown>, snapshots: Snapshots): void {
     for (const { action, resource, by = subject.id } of needs) {
       const snapshot = snapshots.get(by) ?? null;
       const decision = snapshot === null ? null : this.#access.decide(snapshot, action, resource);
@@ -274,7 +290,7 @@ function lowestRevision(snapshots: Snapshots): number {
 
 function resultOf(
   step: Progress,
-  request: ResolveRequest,
+  request: ResolveRequest<unknown>,
   ok: boolean,
   inspection: Inspection | undefined,
 ): ReferenceResult {
@@ -312,7 +328,7 @@ const denials: ReadonlySet<ResolveOutcome> = new Set([
   'source-changed',
 ]);
 
-function eventOf(step: Progress, request: ResolveRequest, outcome: ResolveOutcome): AuditEvent {
+function eventOf(step: Progress, request: ResolveRequest<unknown>, outcome: ResolveOutcome): AuditEvent {
   const { wanted, target, because } = step;
   const { subject, domain } = request;
   const authorisedBy = wanted.authorisers.join(' ');

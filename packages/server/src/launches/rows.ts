@@ -3,36 +3,31 @@ import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import { hotStatement, type Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 
-/** What a request needs of a launch: each column read costs. */
+/** What a launch was made with; how far it came is {@link BindingRow}. */
 export type LaunchRow = Pick<
   Tables['launches'],
-  | 'id'
-  | 'scope_id'
-  | 'kind'
-  | 'configuration_id'
-  | 'subject_id'
-  | 'requested'
-  | 'expires_at'
-  | 'jwk_thumbprint'
-  | 'bound_at'
-  | 'ended_at'
+  'id' | 'scope_id' | 'kind' | 'configuration_id' | 'subject_id' | 'requested' | 'expires_at'
 >;
 
-const launchById = hotStatement<LaunchRow>('launches.byId', (db) =>
+// A workload makes its launch here, reads it and ends it: the row is asked for again and again.
+const launchById = hotStatement<LaunchRow>(
+  'launches.byId',
+  (db) =>
+    db
+      .selectFrom('launches')
+      .select(['id', 'scope_id', 'kind', 'configuration_id', 'subject_id', 'requested', 'expires_at'])
+      .where('id', '=', '')
+      .compile(),
+  { isLasting: true },
+);
+
+/** Whether, to which key and since when a launch is delivered. */
+export type BindingRow = Pick<Tables['launches'], 'expires_at' | 'jwk_thumbprint' | 'bound_at' | 'ended_at'>;
+
+export const bindingOf = hotStatement<BindingRow>('launches.bindingOf', (db) =>
   db
     .selectFrom('launches')
-    .select([
-      'id',
-      'scope_id',
-      'kind',
-      'configuration_id',
-      'subject_id',
-      'requested',
-      'expires_at',
-      'jwk_thumbprint',
-      'bound_at',
-      'ended_at',
-    ])
+    .select(['expires_at', 'jwk_thumbprint', 'bound_at', 'ended_at'])
     .where('id', '=', '')
     .compile(),
 );

@@ -1,5 +1,7 @@
 import { StrongroomError } from '@strongroom/contract';
+import type { SecretValue } from '@strongroom/crypto';
 import { calculateJwkThumbprint, CompactEncrypt, importJWK } from 'jose';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 
 /** A workload's ephemeral public key as it was sent. */
 export interface EphemeralKey {
@@ -14,12 +16,12 @@ export interface Recipient {
   /** RFC 7638, SHA-256. */
   readonly thumbprint: string;
   /** A compact JWE; the launch's id is in its protected header and so authenticated. */
-  seal(launchId: string, payload: Uint8Array): Promise<string>;
+  seal(launchId: string, payload: Uint8Array): MaybePromise<string>;
 }
 
 export interface Sealer {
   /** @throws StrongroomError `validation_failed` for what is no usable public key */
-  recipient(key: EphemeralKey): Promise<Recipient>;
+  recipient(key: EphemeralKey): MaybePromise<Recipient>;
 }
 
 /** ECDH-ES over X25519 (RFC 8037) or P-256 (RFC 7518 §4.6) with A256GCM, no compression (RFC 8725 §3.6). */
@@ -60,14 +62,31 @@ function unusable(message: string): StrongroomError {
 
 const encoder = new TextEncoder();
 
-/** What is sealed: `{launch, values: [{name, valueBase64}]}`. The caller zeroes it. */
-export function deliveryPayload(
+/** Seals `{launch, values: [{name, valueBase64}]}`. Nothing in clear is left behind but the values themselves. */
+export function sealValues(
+  recipient: Recipient,
   launchId: string,
-  values: readonly { readonly name: string; readonly bytes: Uint8Array }[],
+  values: readonly { readonly name: string; readonly value: SecretValue }[],
+): MaybePromise<string> {
+  const payload = deliveryPayload(launchId, values);
+  let sealing: MaybePromise<string> = '';
+  try {
+    sealing = recipient.seal(launchId, payload);
+  } finally {
+    if (!(sealing instanceof Promise)) payload.fill(0);
+  }
+  return sealing instanceof Promise ? sealing.finally(() => payload.fill(0)) : sealing;
+}
+
+function deliveryPayload(
+  launchId: string,
+  values: readonly { readonly name: string; readonly value: SecretValue }[],
 ): Uint8Array {
-  const items = values.map(({ name, bytes }) => ({
-    name,
-    valueBase64: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
-  }));
+  const items = values.map(({ name, value }) => {
+    const bytes = value.reveal();
+    const valueBase64 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+    bytes.fill(0);
+    return { name, valueBase64 };
+  });
   return encoder.encode(JSON.stringify({ launch: launchId, values: items }));
 }

@@ -11,15 +11,14 @@ import { launchableOf } from '../surfaces/registry.ts';
 import { configurationOf, findConfiguration } from '../surfaces/rows.ts';
 import { refuseSave } from '../surfaces/save-check.ts';
 import { assetOf, timeText } from '../surfaces/views.ts';
-import { checkBinding } from './commands.ts';
+import { checkBinding, packDelivery } from './commands.ts';
 import { referenceError } from './outcomes.ts';
 import { planLaunch } from './plan.ts';
 import { deliveryTime, readRequested, toRequested } from './requested.ts';
-import { findLaunch, findLaunchScope, type LaunchRow } from './rows.ts';
-import type { LaunchValues } from './launch-values.ts';
-import { type Need, type ReferenceResult, type Release, type Resolver } from './resolve.ts';
+import { bindingOf, findLaunch, findLaunchScope, type LaunchRow } from './rows.ts';
+import { type Need, type ReferenceResult, type Release, type Resolution, type Resolver } from './resolve.ts';
 import { receiptRow } from './receipts.ts';
-import { deliveryPayload, type EphemeralKey, type Recipient, type Sealer } from './sealer.ts';
+import { type EphemeralKey, type Recipient, type Sealer, sealValues } from './sealer.ts';
 import { decideUse, findTarget } from './targets.ts';
 import { type AuthorisedWanted, wantedId } from './wanted.ts';
 
@@ -133,36 +132,22 @@ export class LaunchService {
     // What is refused is recorded; what isn't needs no waiting.
     if (!this.#access.decide(caller.snapshot, 'launch.create', scope).allow)
       await this.#access.require(caller, 'launch.create', scope);
-    const recipient = await this.#sealer.recipient(key);
-    const alarm = this.#checkBinding(caller, domain, row, recipient);
-    if (alarm !== undefined) await alarm;
+    const recognised = this.#sealer.recipient(key);
+    const recipient = recognised instanceof Promise ? await recognised : recognised;
     const needs: Need[] = [{ action: 'launch.create', resource: scope }];
     if (row.configuration_id !== null) needs.push(...(await this.#configurationNeeds(row.configuration_id, domain)));
     const wanted = readRequested(row);
-    let heartbeatUntil = 0;
-    const resolution = await this.#resolver.resolve({
-      verb: 'launch.resolve',
-      domain,
-      launchId: id,
-      subject: caller,
-      needs,
-      wanted,
-      readsAll: false,
-      ...(signal === undefined ? {} : { signal }),
-      commit: async (release) => {
-        ({ heartbeatUntil } = await this.#deliver(caller, domain, row, recipient, release));
-      },
-      refuse: async ({ receipts, audit }) =>
-        this.#store.execute(
-          'launches.refuse',
-          { id, scopeId: domain.id, receipts: receipts.map(receiptRow) },
-          { audit },
-        ),
-    });
+    const resolution = await this.#deliver(caller, domain, id, recipient, { needs, wanted, signal });
     if (!resolution.ok) throw refusal(domain, wanted, resolution.results);
     try {
-      const jwe = await sealValues(recipient, id, wanted, resolution.values);
-      return { jwe, expiresAt: deliveryTime(row.expires_at), heartbeatUntil: deliveryTime(heartbeatUntil) };
+      const { values } = resolution;
+      const sealed = sealValues(
+        recipient,
+        id,
+        wanted.map((item) => ({ name: item.name, value: values.get(wantedId(item)) })),
+      );
+      const jwe = sealed instanceof Promise ? await sealed : sealed;
+      return { jwe, expiresAt: deliveryTime(row.expires_at), heartbeatUntil: deliveryTime(resolution.committed) };
     } finally {
       resolution.values.destroy();
     }
@@ -206,47 +191,69 @@ export class LaunchService {
     });
   }
 
+  /**
+   * The commit says whether the launch may be delivered, and to this key: what is kept here is opened in less time than a look
+   * beforehand takes. Before a backend is asked for values, or a refusal is written, it is looked at as well.
+   */
   async #deliver(
     caller: Caller,
     domain: ScopeRef,
-    row: LaunchRow,
+    id: string,
     { thumbprint }: Recipient,
-    release: Release,
-  ): Promise<{ readonly heartbeatUntil: number }> {
-    const { receipts, secretIds, audit, revision } = release;
-    const args = {
-      id: row.id,
+    { needs, wanted, signal }: Asking,
+  ): Promise<Resolution<number>> {
+    const checkNow = async (): Promise<void> => {
+      const row = await this.#store.first(bindingOf, [id]);
+      if (row !== undefined) checkBinding(row, thumbprint, Date.now());
+    };
+    try {
+      return await this.#resolver.resolve({
+        verb: 'launch.resolve',
+        domain,
+        launchId: id,
+        subject: caller,
+        needs,
+        wanted,
+        readsAll: false,
+        ...(signal === undefined ? {} : { signal }),
+        beforeAsking: checkNow,
+        commit: (release) => this.#commit(domain, id, thumbprint, release),
+        refuse: async ({ receipts, audit }) => {
+          await checkNow();
+          await this.#store.execute(
+            'launches.refuse',
+            { id, scopeId: domain.id, receipts: receipts.map(receiptRow) },
+            { audit },
+          );
+        },
+      });
+    } catch (error) {
+      if (isBindingRefusal(error)) await this.#alarmAtAnotherKey(caller, domain, id, thumbprint);
+      throw error;
+    }
+  }
+
+  #commit(
+    domain: ScopeRef,
+    id: string,
+    thumbprint: string,
+    { receipts, secretIds, audit, revision }: Release,
+  ): Promise<number> {
+    const delivery = packDelivery({
+      id,
       scopeId: domain.id,
       thumbprint,
       leaseMilliseconds: launchTimes.leaseMilliseconds,
       receipts: receipts.map(receiptRow),
       secretIds,
-    };
-    try {
-      return await this.#store.execute('launches.deliver', args, { audit, expectAuthorisationRevision: revision });
-    } catch (error) {
-      // Two keys at the same moment: the later one.
-      if (error instanceof StrongroomError && error.code === 'delivery_bound')
-        await this.#alarm(caller, domain, row.id);
-      throw error;
-    }
+    });
+    return this.#store.execute('launches.deliver', delivery, { audit, expectAuthorisationRevision: revision });
   }
 
-  #checkBinding(
-    caller: Caller,
-    domain: ScopeRef,
-    row: LaunchRow,
-    { thumbprint }: Recipient,
-  ): Promise<never> | undefined {
-    try {
-      checkBinding(row, thumbprint, Date.now());
-      return undefined;
-    } catch (error) {
-      if (row.jwk_thumbprint === null || row.jwk_thumbprint === thumbprint) throw error;
-      return this.#alarm(caller, domain, row.id).then(() => {
-        throw error;
-      });
-    }
+  async #alarmAtAnotherKey(caller: Caller, domain: ScopeRef, id: string, thumbprint: string): Promise<void> {
+    const row = await this.#store.first(bindingOf, [id]);
+    const bound = row?.jwk_thumbprint ?? null;
+    if (bound !== null && bound !== thumbprint) await this.#alarm(caller, domain, id);
   }
 
   /** Somebody with the workload's credential tries to receive its values with another key. */
@@ -314,6 +321,12 @@ export class LaunchService {
     }
     if (problems.length > 0) await refuseSave(this.#store, caller, domain, problems);
   }
+}
+
+interface Asking {
+  readonly needs: readonly Need[];
+  readonly wanted: readonly AuthorisedWanted[];
+  readonly signal: AbortSignal | undefined;
 }
 
 interface OwnLaunch {
@@ -404,18 +417,6 @@ function refusal(
   });
 }
 
-async function sealValues(
-  recipient: Recipient,
-  launchId: string,
-  wanted: readonly AuthorisedWanted[],
-  values: LaunchValues,
-): Promise<string> {
-  const revealed = wanted.map((item) => ({ name: item.name, bytes: values.get(wantedId(item)).reveal() }));
-  const payload = deliveryPayload(launchId, revealed);
-  try {
-    return await recipient.seal(launchId, payload);
-  } finally {
-    payload.fill(0);
-    for (const { bytes } of revealed) bytes.fill(0);
-  }
+function isBindingRefusal(error: unknown): boolean {
+  return error instanceof StrongroomError && (error.code === 'delivery_bound' || error.code === 'launch_expired');
 }

@@ -5,7 +5,8 @@ import { asStrongroomError } from './errors.ts';
 import { claimIdempotencyKey, storeIdempotentResult } from './idempotency.ts';
 import type { LaneConnection } from './lane-connection.ts';
 import type { LaneOutcome, LaneRequest } from './lane-protocol.ts';
-import type { Command, CommandContext, CommandMap } from './store.ts';
+import { andThen, type MaybePromise } from './maybe-promise.ts';
+import type { Command, CommandContext, CommandMap, IdempotencyKey } from './store.ts';
 
 /** Reruns of a command whose transaction another lane's got in the way of (deadlock, serialisation). */
 const maxAttempts = 5;
@@ -17,6 +18,13 @@ interface OpenBatch {
   readonly rows: AuditRow[];
   /** Read and locked by the first command that expects one; undefined before. */
   revision: number | undefined;
+}
+
+/** Where the batch stood before a command. */
+interface CommandStart {
+  readonly revision: number | undefined;
+  readonly rowCount: number;
+  readonly position: ReturnType<AuditChain['position']> | undefined;
 }
 
 /** `savepoints`: one has to be undone that only a savepoint undoes. */
@@ -103,7 +111,8 @@ export class BatchRunner {
       const savepoint = index === 0 ? undefined : this.#connection.nextSavepoint();
       if (savepoint !== undefined) await savepoint;
       const before = batch.rows.length;
-      outcomes.push(await this.#inSavepoint(request, batch, context));
+      const outcome = this.#inSavepoint(request, batch, context);
+      outcomes.push(outcome instanceof Promise ? await outcome : outcome);
       isAudited.push(batch.rows.length > before);
     }
     if (batch.rows.length > 0) await this.#connection.insertAuditRows(batch.rows);
@@ -111,49 +120,85 @@ export class BatchRunner {
     return this.#anchored(outcomes, isAudited);
   }
 
-  async #inSavepoint(
+  /** At once where the command has nothing to wait for: what a promise costs is a part of what such a command does. */
+  #inSavepoint(
     request: LaneRequest,
     batch: OpenBatch,
     context: CommandContext,
-  ): Promise<LaneOutcome<StrongroomError>> {
-    const { revision } = batch;
-    const rowCount = batch.rows.length;
-    const position = this.#chain?.position();
+  ): MaybePromise<LaneOutcome<StrongroomError>> {
+    const before: CommandStart = {
+      revision: batch.revision,
+      rowCount: batch.rows.length,
+      position: this.#chain?.position(),
+    };
     try {
-      const result = await this.#command(request, batch, context);
-      const swallowed = this.#connection.transactionFailure();
-      if (swallowed !== undefined) throw new BatchFailure(swallowed);
-      if (this.#connection.isAborted()) throw new TypeError(`${request.name} went on after a statement failed`);
-      return { ok: true, result };
+      const running = this.#command(request, batch, context);
+      if (!(running instanceof Promise)) return this.#accepted(request, running);
+      return running
+        .then((result) => this.#accepted(request, result))
+        .catch((error: unknown) => this.#refused(error, batch, before));
     } catch (error) {
-      if (error instanceof BatchFailure) throw error;
-      const failure = this.#connection.batchFailure(error) ?? this.#connection.transactionFailure();
-      if (failure !== undefined) throw new BatchFailure(failure);
-      batch.revision = revision;
-      batch.rows.length = rowCount;
-      if (position !== undefined) this.#chain?.reset(position);
-      if (!(await this.#connection.rollbackToSavepoint())) throw new BatchFailure('savepoints');
-      return { ok: false, error: asStrongroomError(error) };
+      return this.#refused(error, batch, before);
     }
   }
 
-  async #command(request: LaneRequest, batch: OpenBatch, context: CommandContext): Promise<unknown> {
+  #accepted(request: LaneRequest, result: unknown): LaneOutcome<StrongroomError> {
+    const swallowed = this.#connection.transactionFailure();
+    if (swallowed !== undefined) throw new BatchFailure(swallowed);
+    if (this.#connection.isAborted()) throw new TypeError(`${request.name} went on after a statement failed`);
+    return { ok: true, result };
+  }
+
+  async #refused(
+    error: unknown,
+    batch: OpenBatch,
+    { revision, rowCount, position }: CommandStart,
+  ): Promise<LaneOutcome<StrongroomError>> {
+    if (error instanceof BatchFailure) throw error;
+    const failure = this.#connection.batchFailure(error) ?? this.#connection.transactionFailure();
+    if (failure !== undefined) throw new BatchFailure(failure);
+    batch.revision = revision;
+    batch.rows.length = rowCount;
+    if (position !== undefined) this.#chain?.reset(position);
+    if (!(await this.#connection.rollbackToSavepoint())) throw new BatchFailure('savepoints');
+    return { ok: false, error: asStrongroomError(error) };
+  }
+
+  #command(request: LaneRequest, batch: OpenBatch, context: CommandContext): MaybePromise<unknown> {
+    const { idempotency } = request;
+    return idempotency === undefined
+      ? this.#decided(request, batch, context)
+      : this.#once(idempotency, request, batch, context);
+  }
+
+  /** The command unless it was run before under the same key. */
+  async #once(key: IdempotencyKey, request: LaneRequest, batch: OpenBatch, context: CommandContext): Promise<unknown> {
+    const replay = await claimIdempotencyKey(context, key);
+    if (replay !== undefined) return replay.result;
+    const result = await this.#decided(request, batch, context);
+    await storeIdempotentResult(context, key, result);
+    return result;
+  }
+
+  /** The command and its records, provided what it was decided by still stands. */
+  #decided(request: LaneRequest, batch: OpenBatch, context: CommandContext): MaybePromise<unknown> {
     const command = this.#commands.get(request.name);
     if (command === undefined) throw new TypeError(`There is no command ${request.name}`);
-    if (request.idempotency !== undefined) {
-      const replay = await claimIdempotencyKey(context, request.idempotency);
-      if (replay !== undefined) return replay.result;
-    }
-    if (request.expectAuthorisationRevision !== undefined) {
-      batch.revision ??= await this.#connection.lockAuthorisationRevision();
-      if (batch.revision !== request.expectAuthorisationRevision) {
+    return andThen(this.#checkRevision(request.expectAuthorisationRevision, batch), () =>
+      andThen(command(context, request.args), (result) => {
+        for (const event of request.audit) batch.rows.push(this.#openChain().appendEncoded(event, batch.now));
+        return result;
+      }),
+    );
+  }
+
+  #checkRevision(expected: number | undefined, batch: OpenBatch): MaybePromise<void> {
+    if (expected === undefined) return undefined;
+    return andThen(batch.revision ?? this.#connection.lockAuthorisationRevision(), (revision) => {
+      batch.revision = revision;
+      if (revision !== expected)
         throw new StrongroomError('version_conflict', { detail: 'Access was changed since it was decided.' });
-      }
-    }
-    const result = await command(context, request.args);
-    for (const event of request.audit) batch.rows.push(this.#openChain().appendEncoded(event, batch.now));
-    if (request.idempotency !== undefined) await storeIdempotentResult(context, request.idempotency, result);
-    return result;
+    });
   }
 
   #context(batch: OpenBatch): CommandContext {

@@ -25,7 +25,7 @@ export interface LaneConnection {
   run(statement: HotStatement<unknown>, parameters: readonly SqlValue[]): MaybePromise<void>;
   first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): MaybePromise<Row | undefined>;
   /** The revision, which no other lane can move until this transaction ends. 0 before the installation exists. */
-  lockAuthorisationRevision(): Promise<number>;
+  lockAuthorisationRevision(): MaybePromise<number>;
   bumpAuthorisationRevision(): Promise<number>;
   /** Inserts the rows, all of one chain, and moves the chain's head to the last one. */
   insertAuditRows(rows: readonly AuditRow[]): Promise<void>;

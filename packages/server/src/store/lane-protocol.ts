@@ -16,17 +16,25 @@ export type LaneOutcome<Failure> =
   | { readonly ok: true; readonly result: unknown }
   | { readonly ok: false; readonly error: Failure };
 
-/** Requests as they cross to the writer thread: all in one list, because each object costs both threads microseconds. */
+/**
+ * Requests as they cross to the writer thread: all in one list, because each object costs both threads microseconds. Arguments
+ * that are a list lie in it, too, so that a command that is run often can make do without an object.
+ */
 export type PackedRequests = readonly unknown[];
 
-/** Places of a request in {@link PackedRequests}; its audit events follow. */
+/** Places of a request in {@link PackedRequests}; its arguments follow, then its audit events. */
 const headLength = 5;
+/** Says that the arguments are one thing, not a list. */
+const noList = -1;
 
 export function packRequests(requests: readonly LaneRequest[]): PackedRequests {
   const packed: unknown[] = [];
   for (const { name, args, audit, expectAuthorisationRevision, idempotency } of requests) {
-    packed.push(name, args, expectAuthorisationRevision, idempotency, audit.length);
-    for (const event of audit) packed.push(...event);
+    const isList = Array.isArray(args);
+    packed.push(name, isList ? args.length : noList, expectAuthorisationRevision, idempotency, audit.length);
+    if (isList) for (const argument of args) packed.push(argument);
+    else packed.push(args);
+    for (const event of audit) for (const part of event) packed.push(part);
   }
   return packed;
 }
@@ -34,20 +42,21 @@ export function packRequests(requests: readonly LaneRequest[]): PackedRequests {
 export function unpackRequests(packed: PackedRequests): LaneRequest[] {
   const requests: LaneRequest[] = [];
   for (let at = 0; at < packed.length;) {
-    const [name, args, expectAuthorisationRevision, idempotency, events] = packed.slice(at, at + headLength) as [
-      string,
-      unknown,
-      number | undefined,
-      IdempotencyKey | undefined,
-      number,
-    ];
-    at += headLength;
+    const listLength = packed[at + 1] as number;
+    const argsAt = at + headLength;
+    const auditAt = argsAt + (listLength === noList ? 1 : listLength);
+    const end = auditAt + (packed[at + 4] as number) * eventLength;
     const audit: EncodedEvent[] = [];
-    for (let event = 0; event < events; event += 1) {
-      audit.push(packed.slice(at, at + eventLength) as unknown as EncodedEvent);
-      at += eventLength;
-    }
-    requests.push({ name, args, audit, expectAuthorisationRevision, idempotency });
+    for (let eventAt = auditAt; eventAt < end; eventAt += eventLength)
+      audit.push(packed.slice(eventAt, eventAt + eventLength) as unknown as EncodedEvent);
+    requests.push({
+      name: packed[at] as string,
+      args: listLength === noList ? packed[argsAt] : packed.slice(argsAt, auditAt),
+      audit,
+      expectAuthorisationRevision: packed[at + 2] as number | undefined,
+      idempotency: packed[at + 3] as IdempotencyKey | undefined,
+    });
+    at = end;
   }
   return requests;
 }

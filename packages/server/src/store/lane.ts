@@ -9,6 +9,8 @@ const maxBatch = 256;
 /** Commands waiting; more are refused at once, because they could not be done within their deadline. */
 const maxQueued = 20_000;
 
+const noEvents: LaneRequest['audit'] = [];
+
 interface Pending {
   readonly request: LaneRequest;
   readonly resolve: (result: unknown) => void;
@@ -27,6 +29,7 @@ export type BatchExecutor = (requests: readonly LaneRequest[]) => Promise<readon
  */
 export class WriteLane {
   readonly #execute: BatchExecutor;
+  readonly #deadline: number;
   #queue: Pending[] = [];
   #inFlight: readonly Pending[] = [];
   #isScheduled = false;
@@ -35,8 +38,10 @@ export class WriteLane {
   #wakesAt = Number.POSITIVE_INFINITY;
   readonly #idle = Promise.withResolvers<void>();
 
-  constructor(execute: BatchExecutor) {
+  /** @param deadline milliseconds that a write has that brings no deadline of its own */
+  constructor(execute: BatchExecutor, deadline = defaultDeadlineMilliseconds) {
     this.#execute = execute;
+    this.#deadline = deadline;
   }
 
   /** @throws StrongroomError as `Store.execute` */
@@ -49,11 +54,11 @@ export class WriteLane {
       const request: LaneRequest = {
         name,
         args,
-        audit: options.audit?.map(encodeEvent) ?? [],
+        audit: options.audit === undefined ? noEvents : options.audit.map(encodeEvent),
         expectAuthorisationRevision: options.expectAuthorisationRevision,
         idempotency: options.idempotency,
       };
-      const expiresAt = performance.now() + (options.deadlineMilliseconds ?? defaultDeadlineMilliseconds);
+      const expiresAt = performance.now() + (options.deadlineMilliseconds ?? this.#deadline);
       this.#queue.push({ request, resolve, reject, expiresAt, isSettled: false });
       this.#wakeAt(expiresAt);
       this.#schedule();
@@ -89,7 +94,7 @@ export class WriteLane {
 
   async #pump(): Promise<void> {
     while (this.#queue.length > 0 && this.#inFlight.length === 0) {
-      const batch = this.#queue.splice(0, maxBatch).filter((pending) => !pending.isSettled);
+      const batch = this.#next();
       if (batch.length === 0) continue;
       this.#inFlight = batch;
       const outcomes = await this.#outcomes(batch);
@@ -100,6 +105,13 @@ export class WriteLane {
       }
     }
     this.#settleIdle();
+  }
+
+  #next(): readonly Pending[] {
+    const waiting = this.#queue;
+    this.#queue = waiting.slice(maxBatch);
+    const batch = waiting.length > maxBatch ? waiting.slice(0, maxBatch) : waiting;
+    return batch.some(({ isSettled }) => isSettled) ? batch.filter(({ isSettled }) => !isSettled) : batch;
   }
 
   async #outcomes(batch: readonly Pending[]): Promise<readonly LaneOutcome<StrongroomError>[]> {

@@ -16,3 +16,16 @@ export function andThen<Value, Result>(
 export function allOf<Value>(values: readonly MaybePromise<Value>[]): MaybePromise<readonly Value[]> {
   return values.some((value) => value instanceof Promise) ? Promise.all(values) : (values as readonly Value[]);
 }
+
+/** The work on each, one after the other: at once while nothing has to be waited for. */
+export function forEachInTurn<Item>(
+  items: readonly Item[],
+  work: (item: Item) => MaybePromise<void>,
+  from = 0,
+): MaybePromise<void> {
+  for (let at = from; at < items.length; at += 1) {
+    const done = work(items[at] as Item);
+    if (done instanceof Promise) return done.then(() => forEachInTurn(items, work, at + 1));
+  }
+  return undefined;
+}

@@ -27,6 +27,11 @@ const itemByBytes = hotStatement<Item>(
   (db) => sql<Item>`select id, name from items where cast(id as blob) = ${new Uint8Array(0)}`.compile(db),
   { isRemembered: true },
 );
+const lastingItem = hotStatement<Item>(
+  'test.lastingItem',
+  (db) => sql<Item>`select id, shelf as name from items where id = ${''}`.compile(db),
+  { isLasting: true },
+);
 const unremembered = hotStatement<Item>('test.unremembered', (db) =>
   sql<Item>`select id, name from items where id = ${''}`.compile(db),
 );
@@ -99,6 +104,17 @@ test('when nobody knows what was written, nothing is remembered', async () => {
   await write(`update items set name = 'two' where id = 'a'`);
   memory.forget(null);
   expect(memory.first(itemById, ['a', 's'])?.name).toBe('two');
+});
+
+test('what lasts is remembered whatever is written, once it is there', async () => {
+  const first = memory.first(lastingItem, ['a']);
+  expect(first).toEqual({ id: 'a', name: 's' });
+  expect(memory.first(lastingItem, ['b'])).toBeUndefined();
+  memory.forget(await write(`insert into items values ('b', 's', 'new')`));
+  expect(memory.first(lastingItem, ['a'])).toBe(first);
+  expect(memory.first(lastingItem, ['b'])?.id).toBe('b');
+  memory.forget(null);
+  expect(memory.first(lastingItem, ['a'])).not.toBe(first);
 });
 
 test('different parameters are different rows, wherever one ends and the next begins', () => {

@@ -3,6 +3,8 @@ import type { HotStatement, SqlValue } from './store.ts';
 
 /** Rows kept of one statement, about a kilobyte each. */
 const maxRows = 2_000;
+/** Of one whose rows no write removes. */
+const maxLastingRows = 500;
 
 interface Remembered {
   readonly tables: readonly string[];
@@ -13,7 +15,7 @@ interface Remembered {
 /**
  * Rows of keyed reads, remembered until one of the tables they come from is written. Right only where every write is heard
  * of before anybody learns that it is done: one process, whose lane tells which tables a batch wrote. Rows are shared, and so
- * frozen.
+ * frozen. What says of itself that it lasts is forgotten only where anything may have been written.
  */
 export class ReadMemory {
   readonly #connection: SqliteConnection;
@@ -24,20 +26,23 @@ export class ReadMemory {
   }
 
   first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Row | undefined {
-    const key = statement.isRemembered ? keyOf(parameters) : undefined;
+    const { isLasting } = statement;
+    const key = isLasting || statement.isRemembered ? keyOf(parameters) : undefined;
     if (key === undefined) return this.#connection.first(statement, parameters);
     let remembered = this.#statements.get(statement);
     if (remembered === undefined) {
-      remembered = { tables: this.#connection.tablesRead(statement), rows: new Map() };
+      remembered = { tables: isLasting ? [] : this.#connection.tablesRead(statement), rows: new Map() };
       this.#statements.set(statement, remembered);
     }
     const { rows } = remembered;
     const known = rows.get(key) as Row | undefined;
     if (known !== undefined || rows.has(key)) return known;
     const read = this.#connection.first(statement, parameters);
+    // It may be there the next time.
+    if (read === undefined && isLasting) return undefined;
     const row = read === undefined ? undefined : Object.freeze(read);
     // Emptied, not aged: a table that is never written has few rows, and the others begin anew at each write.
-    if (rows.size >= maxRows) rows.clear();
+    if (rows.size >= (isLasting ? maxLastingRows : maxRows)) rows.clear();
     rows.set(key, row);
     return row;
   }

@@ -71,7 +71,7 @@ export class SqliteLaneConnection implements LaneConnection {
     return this.#connection.first(statement, parameters);
   }
 
-  async lockAuthorisationRevision() {
+  lockAuthorisationRevision() {
     return this.#connection.first(installationState, [])?.authorisation_revision ?? 0;
   }
 

@@ -77,7 +77,6 @@ class SqliteStore {
   #queriesUnderWay = 0;
   #readerIdle: NodeJS.Timeout | undefined;
   readonly #lane: WriteLane;
-  readonly #writeDefaults: ExecuteOptions;
   readonly #closed = Promise.withResolvers<Error | undefined>();
   #closing: Promise<void> | undefined;
   #hasAudit = false;
@@ -89,10 +88,9 @@ class SqliteStore {
     this.#connection = new SqliteConnection(files.database, 'read');
     this.#memory = new ReadMemory(this.#connection);
     const { reserve: settings, writeDeadlineMilliseconds: deadlineMilliseconds } = options;
-    this.#writeDefaults = deadlineMilliseconds === undefined ? {} : { deadlineMilliseconds };
     const reserve = settings === undefined ? {} : { reserve: { directory: files.directory, settings } };
     this.#writer = new Thread('writer', { ...this.#threadData, ...reserve }, (error) => this.#fail(error));
-    this.#lane = new WriteLane((requests) => this.#write(requests));
+    this.#lane = new WriteLane((requests) => this.#write(requests), deadlineMilliseconds);
   }
 
   get db() {
@@ -151,7 +149,7 @@ class SqliteStore {
   }
 
   execute(name: string, args: unknown, options?: ExecuteOptions): Promise<unknown> {
-    return this.#lane.submit(name, args, { ...this.#writeDefaults, ...options });
+    return this.#lane.submit(name, args, options);
   }
 
   async authorisationRevision(): Promise<number> {

@@ -40,7 +40,7 @@ export interface StoreOf<C extends CommandMap, Q extends QueryMap> {
     name: Name,
     args: Parameters<C[Name]>[1],
     options?: ExecuteOptions,
-  ): ReturnType<C[Name]>;
+  ): Promise<Awaited<ReturnType<C[Name]>>>;
   /** The current authorisation revision; snapshots of principals are valid while it does not move. 0 before the installation exists. */
   authorisationRevision(): Promise<number>;
   /** The same where it is known without asking: on the embedded store. `null` on PostgreSQL, where others write, too. */
@@ -68,6 +68,8 @@ export interface HotStatement<Row> {
   readonly build: (db: Kysely<Tables>) => CompiledQuery<Row>;
   /** Whether the embedded store may answer it from memory while its tables are not written. */
   readonly isRemembered: boolean;
+  /** Whether what it says of a row never changes, so that a row may be remembered whatever is written. */
+  readonly isLasting: boolean;
 }
 
 /**
@@ -76,16 +78,18 @@ export interface HotStatement<Row> {
  * written as `sql.lit`). A wrong number of parameters throws.
  *
  * @param options `isRemembered`: the same rows are read again and again, and their tables are seldom written. What it reads
- * is kept in memory, so it reads no plaintext; its rows are frozen.
+ * is kept in memory, so it reads no plaintext; its rows are frozen. `isLasting`: the same, of one table from which nothing is
+ * deleted, by its key, and of columns that are written once.
  */
 export function hotStatement<Row>(
   name: string,
   build: (db: Kysely<Tables>) => CompiledQuery<Row>,
-  options: { readonly isRemembered?: boolean } = {},
+  options: { readonly isRemembered?: boolean; readonly isLasting?: boolean } = {},
 ): HotStatement<Row> {
   // PostgreSQL cuts longer names, and two that are cut alike would be one.
   if (name.length > 63) throw new TypeError(`The statement's name ${name} is longer than 63 characters`);
-  return { name, build, isRemembered: options.isRemembered === true };
+  const { isRemembered = false, isLasting = false } = options;
+  return { name, build, isRemembered, isLasting };
 }
 
 export interface ExecuteOptions {
@@ -133,7 +137,7 @@ export interface CommandContext {
  * before it is answered, so it does nothing but read and write through its context. After a statement failed it can only
  * throw (PostgreSQL goes no further): write `ON CONFLICT DO NOTHING`, or map the error with `isUniqueViolation`.
  */
-export type Command<Args, Result> = (context: CommandContext, args: Args) => Promise<Result>;
+export type Command<Args, Result> = (context: CommandContext, args: Args) => MaybePromise<Result>;
 
 /** A read of many rows; plain arguments and result. */
 export type Query<Args, Result> = (db: QueryContext, args: Args) => Promise<Result>;

@@ -8,6 +8,7 @@ import { sourceVersions } from './0005-source-versions.ts';
 import { auditSegments } from './0007-audit-segments.ts';
 import { foundEntries } from './0008-found-entries.ts';
 import { consumptions } from './0009-consumptions.ts';
+import { auditOrder } from './0010-audit-order.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -25,4 +26,5 @@ export const migrations: readonly Migration[] = [
   auditSegments,
   foundEntries,
   consumptions,
+  auditOrder,
 ];

@@ -18,7 +18,7 @@ export interface TableSpec {
   readonly checks?: Readonly<Record<string, string>>;
 }
 
-interface IndexSpec {
+export interface IndexSpec {
   /** A column, `column desc`, or an expression in parentheses. */
   readonly columns: readonly string[];
   readonly isUnique?: boolean;
@@ -42,12 +42,20 @@ export async function createTable(db: Kysely<unknown>, types: ColumnTypes, spec:
     table = table.addCheckConstraint(`${spec.name}_${name}_check`, sql.raw(condition));
   }
   await table.modifyEnd(spec.isKeyed === true ? types.keyedTableOptions : types.tableOptions).execute();
+  await createIndexes(db, spec.name, spec.indexes ?? {});
+}
 
-  for (const [name, index] of Object.entries(spec.indexes ?? {})) {
+/** Makes indexes of a table; their names begin with the table's. */
+export async function createIndexes(
+  db: Kysely<unknown>,
+  table: string,
+  indexes: Readonly<Record<string, IndexSpec>>,
+): Promise<void> {
+  for (const [name, index] of Object.entries(indexes)) {
     const columns = sql.raw(index.columns.join(', '));
     const unique = sql.raw(index.isUnique === true ? 'unique ' : '');
     const where = sql.raw(index.where === undefined ? '' : ` where ${index.where}`);
-    await sql`create ${unique}index ${sql.id(`${spec.name}_${name}`)} on ${sql.table(spec.name)} (${columns})${where}`.execute(
+    await sql`create ${unique}index ${sql.id(`${table}_${name}`)} on ${sql.table(table)} (${columns})${where}`.execute(
       db,
     );
   }
