@@ -52,6 +52,7 @@ export async function startGoogleWorld(): Promise<GoogleWorld> {
   const proxy = new FaultProxy(`https://127.0.0.1:${manager.port}`);
   await proxy.listen();
   const guard = createEgress({ allow: [], allowLoopback: true });
+  const opened: Backend[] = [];
   const cloud: GoogleCloud = {
     hosts: ['.localhost'],
     tokenUrl: `https://oauth2.localhost:${tokens.port}/token`,
@@ -76,8 +77,8 @@ export async function startGoogleWorld(): Promise<GoogleWorld> {
       remove: async (key) => manager.delete(key),
       softDelete: async (key) => manager.setState(key, 'DISABLED'),
     },
-    open: ({ settings: change = {}, serviceAccountKey = tokens.serviceAccountKey, lent, egress = guard } = {}) =>
-      openGoogle(
+    open: ({ settings: change = {}, serviceAccountKey = tokens.serviceAccountKey, lent, egress = guard } = {}) => {
+      const backend = openGoogle(
         settings(change),
         {
           egress,
@@ -86,7 +87,10 @@ export async function startGoogleWorld(): Promise<GoogleWorld> {
           now: Date.now,
         },
         cloud,
-      ),
+      );
+      opened.push(backend);
+      return backend;
+    },
     answering: (answer) => async (echo) => {
       manager.script = () => answer(echo);
       return async () => {
@@ -94,6 +98,8 @@ export async function startGoogleWorld(): Promise<GoogleWorld> {
       };
     },
     async [Symbol.asyncDispose]() {
+      // Each has a socket in the temporary folder.
+      await Promise.all(opened.map((backend) => backend.close()));
       await guard.close();
       await proxy.close();
       await tokens[Symbol.asyncDispose]();

@@ -9,6 +9,7 @@ import {
 } from '@azure/identity';
 import type { SecretClient } from '@azure/keyvault-secrets';
 import type { BackendParts } from '../definition.ts';
+import { VendorFailure } from '../vendor-failure.ts';
 import type { AzureCloud } from './clouds.ts';
 import { recorded } from './exchange.ts';
 import { signInFailure } from './failures.ts';
@@ -95,12 +96,14 @@ function isCertificate(pem: string): boolean {
   }
 }
 
-function notACertificate(): StrongroomError {
+function notACertificate(): VendorFailure {
   const message = 'is no certificate with the private key that belongs to it, in PEM';
-  return new StrongroomError('validation_failed', {
-    detail: `The credential clientCertificate ${message}.`,
-    errors: [{ pointer: '/credentials/clientCertificate', message }],
-  });
+  const errors = [{ pointer: '/credentials/clientCertificate', message }];
+  return new VendorFailure(
+    'validation_failed',
+    { detail: `The credential clientCertificate ${message}.`, errors },
+    true,
+  );
 }
 
 async function textOf(credential: BackendParts['credential'], name: string): Promise<string> {

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { inspect } from 'node:util';
 import { StrongroomError } from '@strongroom/contract/core';
 import { grpc } from 'google-gax';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { canServeTls } from '../../testing/certificate.ts';
 import { type GoogleWorld, startGoogleWorld } from '../../testing/google-double.ts';
 import type { GoogleAnswer } from '../../testing/google-secret-manager.ts';
@@ -349,6 +349,25 @@ describe.skipIf(!canServeTls)('Google Secret Manager, of which this is a double'
     expect((await backend.get('db', { signal: signal() }))?.value.revealText()).toBe(canary);
     expect(relay.connections()).toBe(2);
     await backend.close();
+  });
+
+  it('says what is wrong with the temporary folder, and is closed all the same', async () => {
+    const backend = world.open();
+    vi.stubEnv('TMPDIR', `/nowhere/${canary}`);
+    const error = await errorOf(() => backend.get('db', { signal: signal() }));
+    vi.unstubAllEnvs();
+    expect([error.code, error.hint]).toEqual(['internal', expect.stringContaining('TMPDIR')]);
+    expect((await backend.get('db', { signal: signal() }))?.value.revealText()).toBe(canary);
+    await backend.close();
+  });
+
+  it('opens nothing any more when it is closed meanwhile', async () => {
+    const backend = world.open();
+    const before = world.manager.requests.length;
+    const reading = errorOf(() => backend.get('db', { signal: signal() }));
+    await backend.close();
+    expect((await reading).code).toBe('shutting_down');
+    expect(world.manager.requests.length).toBe(before);
   });
 
   it('ends with its signal, and after closing', async () => {

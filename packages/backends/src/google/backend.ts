@@ -166,7 +166,9 @@ export class GoogleBackend implements Backend {
   get #filter(): string {
     const { prefix, labels } = this.#parts;
     const ofLabels = labels.map((label) => label.split(':')).map(([key = '', value = '']) => `labels.${key}=${value}`);
-    return [...(prefix === '' ? [] : [`name:${prefix}`]), ...ofLabels].join(' AND ');
+    // A hyphen in front would say the opposite.
+    const ofName = /^[A-Za-z0-9]/.test(prefix) ? [`name:${prefix}`] : [];
+    return [...ofName, ...ofLabels].join(' AND ');
   }
 
   /** Whoever may not ask for the state of a version learns what Google said first. */

@@ -62,11 +62,13 @@ export class GoogleClient {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    const opened = await this.#opened;
+    // What could not be opened was said to the call that wanted it, and has nothing to close.
+    const [opened] = await Promise.allSettled([this.#opened]);
     this.#opened = undefined;
-    if (opened === undefined) return;
-    await opened.sdk.client.close();
-    await opened.tunnel.close();
+    if (opened.status === 'rejected' || opened.value === undefined) return;
+    const { sdk, tunnel } = opened.value;
+    await sdk.client.close();
+    await tunnel.close();
   }
 
   async #attempt<Answer extends object>(
@@ -92,6 +94,7 @@ export class GoogleClient {
   }
 
   #open(): Promise<Opened> {
+    if (this.#isClosed) throw closed();
     this.#opened ??= this.#connect().catch((error: unknown) => {
       this.#opened = undefined;
       throw error;
@@ -111,7 +114,11 @@ export class GoogleClient {
   #assertUsable(signal: AbortSignal): void {
     const { egress, endpoint } = this.#parts;
     if (signal.aborted) throw new StrongroomError('deadline_exceeded', { detail: 'Google: the call was given up.' });
-    if (this.#isClosed) throw new StrongroomError('shutting_down', { detail: 'The connection to Google is closed.' });
+    if (this.#isClosed) throw closed();
     checkEndpoint(endpoint, egress);
   }
+}
+
+function closed(): StrongroomError {
+  return new StrongroomError('shutting_down', { detail: 'The connection to Google is closed.' });
 }

@@ -65,6 +65,8 @@ describe.skipIf(!canServeTls)('an identity at Google, of which these are doubles
       const before = world.tokens.requests.length;
       const error = await errorOf(() => read(world.open({ serviceAccountKey: key() })));
       expect(error.code).toBe('validation_failed');
+      const many = await errorOf(() => world.open({ serviceAccountKey: key() }).getMany(['db'], { signal: signal() }));
+      expect(many.code).toBe('validation_failed');
       expect(world.tokens.requests.length).toBe(before);
     });
 

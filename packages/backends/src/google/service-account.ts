@@ -1,8 +1,8 @@
 import { googleTokenUrl, readServiceAccountKey, type ServiceAccountKey } from '@strongroom/contract';
-import { StrongroomError } from '@strongroom/contract/core';
 import { importPKCS8, SignJWT } from 'jose';
 import type { BackendParts } from '../definition.ts';
 import { own } from '../vault/json.ts';
+import { VendorFailure } from '../vendor-failure.ts';
 import type { TokenSource } from './access-tokens.ts';
 import { type GoogleCloud, scope } from './cloud.ts';
 import { malformed } from './failures.ts';
@@ -64,9 +64,11 @@ async function assertionOf({ clientEmail, privateKeyId, privateKey }: ServiceAcc
     .sign(key);
 }
 
-function invalid(message: string): StrongroomError {
-  return new StrongroomError('validation_failed', {
-    detail: `The credential serviceAccountKey ${message}.`,
-    errors: [{ pointer: '/credentials/serviceAccountKey', message }],
-  });
+function invalid(message: string): VendorFailure {
+  const errors = [{ pointer: '/credentials/serviceAccountKey', message }];
+  return new VendorFailure(
+    'validation_failed',
+    { detail: `The credential serviceAccountKey ${message}.`, errors },
+    true,
+  );
 }

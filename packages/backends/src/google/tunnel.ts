@@ -28,15 +28,25 @@ export class Tunnel {
     server.on('connection', (socket) => void this.#carry(socket));
   }
 
+  /** @throws StrongroomError `internal` when the temporary folder is not fit for it */
   static async open(connect: Connect): Promise<Tunnel> {
-    // Readable by nobody else (mkdtemp(3)).
-    const folder = await mkdtemp(join(tmpdir(), 'strongroom-'));
     const server = createServer({ pauseOnConnect: true });
-    const tunnel = new Tunnel(server, folder, connect);
-    server.listen(tunnel.path);
-    await once(server, 'listening');
-    server.unref();
-    return tunnel;
+    let folder: string | undefined;
+    try {
+      // Readable by nobody else (mkdtemp(3)).
+      folder = await mkdtemp(join(tmpdir(), 'strongroom-'));
+      const tunnel = new Tunnel(server, folder, connect);
+      server.listen(tunnel.path);
+      await once(server, 'listening');
+      server.unref();
+      return tunnel;
+    } catch {
+      if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+      throw new StrongroomError('internal', {
+        detail: 'The server could not make a socket for its connections to Google.',
+        hint: 'Its temporary folder (TMPDIR) has to be writable, and its path shorter than 80 characters.',
+      });
+    }
   }
 
   /** Where grpc-js connects to. */
