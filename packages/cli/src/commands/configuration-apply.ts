@@ -62,7 +62,7 @@ function withCredentials(command: Command): Command {
   return command.option(
     '--credential <field=file>',
     'a credential and the file that holds it (- is stdin); it becomes a secret of its own',
-    (text: string, before: readonly CredentialFile[] = []) => [...before, parseCredential(text)],
+    (text: string, before: readonly CredentialFile[] | undefined) => [...(before ?? []), parseCredential(text)],
   );
 }
 

@@ -136,9 +136,9 @@ export class OwnedSecrets {
   }
 
   /** Deletes what a crash between a secret and its configuration left; the purge of deleted secrets does the rest. */
-  async sweep(signal: AbortSignal): Promise<void> {
+  async sweep(signal: AbortSignal, now = Date.now()): Promise<void> {
     const rows = await this.#parts.store.query('surfaces.abandonedSecrets', {
-      before: Date.now() - abandonedMilliseconds,
+      before: now - abandonedMilliseconds,
       limit: removedAtOnce,
     });
     for (const row of rows) {

@@ -1,0 +1,278 @@
+import { surfaceActions } from '@strongroom/contract';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestServer, type TestServer } from '../../testing/app.ts';
+import { Canaries } from '../../testing/canaries.ts';
+import { freshName } from '../../testing/samples.ts';
+import { surfaces } from './registry.ts';
+
+let test: TestServer;
+const canaries = new Canaries();
+const base = '/v1/domains/finance';
+const secret = 'secret://domain/managed/db-password';
+
+beforeAll(async () => {
+  test = await startTestServer({}, { canaries });
+  await test.createDomain('finance');
+  await test.createDomain('sales');
+  for (const domain of ['finance', 'sales'])
+    await test.call('POST', `/v1/domains/${domain}/secrets`, {
+      body: { key: domain === 'sales' ? 'sales-only' : 'db-password', value: canaries.plain(`password of ${domain}`) },
+    });
+});
+afterAll(async () => {
+  await test.close();
+});
+
+interface Answer {
+  readonly name: string;
+  readonly revision: number;
+  readonly [field: string]: unknown;
+}
+
+/** The least that each surface takes, and where it takes a reference. */
+const samples: Readonly<Record<keyof typeof surfaces, (reference?: unknown) => Record<string, unknown>>> = {
+  'spark-job': (reference = secret) => ({
+    command: ['true'],
+    environment: [{ name: 'PGPASSWORD', secret: reference }],
+  }),
+  'compute-cluster': (reference = secret) => ({ sparkConfig: [{ name: 'spark.app.key', secret: reference }] }),
+  notebook: (reference = secret) => ({ environment: [{ name: 'PGPASSWORD', secret: reference }] }),
+  'storage-config': (reference = secret) => ({
+    ...storage(),
+    accessKey: { secret: reference },
+  }),
+};
+
+function storage(bucket = freshName()) {
+  return { provider: 's3-compatible', endpoint: 'http://127.0.0.1:9', bucket };
+}
+
+function pathOf(type: string): string {
+  return `${base}/${type}s`;
+}
+
+describe.each(Object.keys(surfaces) as (keyof typeof surfaces)[])('%s', (type) => {
+  const all = pathOf(type);
+
+  it('is registered with the actions of the contract', () => {
+    expect(surfaces[type].type).toBe(type);
+    expect(surfaces[type].actions).toBe(surfaceActions[type]);
+  });
+
+  it('is created, listed, shown, changed and deleted; what changes nothing keeps the revision', async () => {
+    const name = freshName();
+    const body = samples[type]();
+    const made = await test.call<Answer>('POST', all, { body: { name, ...body } });
+    expect(made).toMatchObject({ name, domain: 'finance', bundle: 'default', revision: 1 });
+    const { items } = await test.call<{ items: Answer[] }>('GET', `${all}?q=${name}`);
+    expect(items).toMatchObject([{ name, references: 1 }]);
+    expect((await test.call<Answer>('PUT', `${all}/${name}`, { body })).revision).toBe(1);
+    const changed = { ...body, description: 'another' };
+    expect((await test.call<Answer>('PUT', `${all}/${name}`, { body: changed })).revision).toBe(2);
+    const stale = await test.request('PUT', `${all}/${name}`, { body: changed, headers: { 'if-match': '"1"' } });
+    expect(stale.status).toBe(412);
+    const uses = await test.call<{ items: unknown[] }>('GET', `${base}/secrets/db-password/used-by?limit=200`);
+    expect(uses.items).toContainEqual(expect.objectContaining({ surface: type, configuration: name }));
+    await test.call('DELETE', `${all}/${name}`);
+    expect((await test.request('GET', `${all}/${name}`)).status).toBe(404);
+    expect((await test.call<Answer>('POST', all, { body: { name, ...body } })).revision).toBe(1);
+  });
+
+  it.each([
+    ['another domain’s key', { scope: 'domain', key: 'sales-only' }],
+    ['a key that is nowhere', { scope: 'domain', key: 'nowhere' }],
+    ['an admin secret', 'secret://admin/managed/db-password'],
+  ])('refuses a reference to %s', async (_what, reference) => {
+    const body = { name: freshName(), ...samples[type](reference) };
+    const { status, body: problem } = await test.request('POST', all, { body });
+    expect(status).toBe(422);
+    expect(JSON.stringify(problem)).not.toContain('sales"');
+  });
+
+  it.each(['managed', 'UPPER', 'x'.repeat(54), '-x', 'a.b', 'ſ', '__proto__'])('refuses the name %s', async (name) => {
+    expect((await test.request('POST', all, { body: { ...samples[type](), name } })).status).toBe(422);
+  });
+
+  it.each(['scope', 'domain', 'createdBy', 'revision', 'surface', 'ownedBy'])('takes no %s', async (field) => {
+    const body = { name: freshName(), ...samples[type](), [field]: 'x' };
+    expect((await test.request('POST', all, { body })).status).toBe(422);
+  });
+});
+
+describe('credential fields', () => {
+  const all = pathOf('storage-config');
+  const owned = async (name: string): Promise<string[]> => {
+    const rows = await test.server.store.db
+      .selectFrom('secrets')
+      .select('key')
+      .where('owned_by', 'is not', null)
+      .execute();
+    return rows
+      .map(({ key }) => key)
+      .filter((key) => key.includes(name))
+      .toSorted();
+  };
+
+  it('are kept, replaced and cleared exactly; no answer has a value', async () => {
+    const name = freshName();
+    const form = storage();
+    const first = canaries.plain('first key');
+    const made = await test.call<Answer>('POST', all, { body: { name, ...form, secretKey: { set: first } } });
+    const reference = { scope: 'domain', source: 'managed', key: `storage-config.${name}.secretKey` };
+    const state = { isSet: true, isOwned: true, secret: reference };
+    expect(made).toMatchObject({ secretKey: state, accessKey: { isSet: false } });
+    expect(await test.call('PUT', `${all}/${name}`, { body: form })).toMatchObject({ secretKey: state, revision: 1 });
+    const kept = { ...form, secretKey: { keep: true } };
+    expect(await test.call('PUT', `${all}/${name}`, { body: kept })).toMatchObject({ secretKey: state });
+    const echoed = { ...form, secretKey: { secret: reference } };
+    expect(await test.call('PUT', `${all}/${name}`, { body: echoed })).toMatchObject({ secretKey: state });
+    const typed = { ...form, secretKey: { value: canaries.plain('second key') } };
+    expect(await test.call('PUT', `${all}/${name}`, { body: typed })).toMatchObject({ secretKey: state });
+    expect(await test.call('GET', `${base}/secrets/${reference.key}`)).toMatchObject({ version: '1.2' });
+    await test.call('PUT', `${all}/${name}`, { body: { ...form, secretKey: { clear: true } } });
+    expect(await owned(name)).toEqual([]);
+  });
+
+  it('do not follow a configuration to another host, unless typed again', async () => {
+    const name = freshName();
+    const form = storage();
+    await test.call('POST', all, { body: { name, ...form, secretKey: { set: canaries.plain('key of a host') } } });
+    const moved = { ...form, endpoint: 'https://storage.example.org' };
+    const refused = await test.request('PUT', `${all}/${name}`, { body: moved });
+    expect([refused.status, refused.body]).toMatchObject([422, { errors: [{ pointer: '/secretKey' }] }]);
+    const again = { ...moved, secretKey: { set: canaries.plain('key of another host') } };
+    await test.call('PUT', `${all}/${name}`, { body: again });
+    const [key, ...others] = await owned(name);
+    expect([key?.startsWith(`storage-config.${name}.secretKey.`), others]).toEqual([true, []]);
+  });
+
+  it('leave nothing where a save is refused', async () => {
+    const name = freshName();
+    const body = {
+      name,
+      ...storage(),
+      secretKey: { set: canaries.plain('refused') },
+      accessKey: { secret: 'secret://domain/managed/no' },
+    };
+    expect((await test.request('POST', all, { body })).status).toBe(422);
+    expect(await owned(name)).toEqual([]);
+  });
+
+  it('go with the configuration, and are nobody else’s', async () => {
+    const name = freshName();
+    await test.call('POST', all, { body: { name, ...storage(), secretKey: { set: canaries.plain('own') } } });
+    const reference = `secret://domain/managed/storage-config.${name}.secretKey`;
+    const body = { name: freshName(), ...samples['spark-job'](reference) };
+    const refused = await test.request('POST', pathOf('spark-job'), { body });
+    expect(refused.status).toBe(403);
+    const used = await test.request('DELETE', `${base}/secrets/storage-config.${name}.secretKey`);
+    expect(used.status).toBe(409);
+    await test.call('DELETE', `${all}/${name}`);
+    expect(await owned(name)).toEqual([]);
+  });
+
+  it.each([
+    ['two parts', { set: 'x', keep: true }],
+    ['no part', {}],
+    ['the text of a reference', { set: 'secret://domain/managed/db-password' }],
+    ['a placeholder among text', { set: 'a${secrets.key}b' }],
+    ['an empty text', { set: '' }],
+  ])('refuse %s', async (_what, secretKey) => {
+    const body = { name: freshName(), ...storage(), secretKey };
+    expect((await test.request('POST', all, { body })).status).toBe(422);
+  });
+
+  it('what a crash left of a save is swept after ten minutes, and nothing else', async () => {
+    const name = freshName();
+    await test.call('POST', all, { body: { name, ...storage(), secretKey: { set: canaries.plain('swept not') } } });
+    const row = await test.server.store.db
+      .selectFrom('configurations')
+      .selectAll()
+      .where('name', '=', name)
+      .executeTakeFirstOrThrow();
+    const { ownedSecrets } = test.server.services;
+    const { signal } = new AbortController();
+    const later = Date.now() + 600_001;
+    await ownedSecrets.sweep(signal, later);
+    expect(await owned(name)).toHaveLength(1);
+    // As it is between the secret and its configuration.
+    const change = { id: row.id, revision: 1, by: 'test', document: row.document, bundleId: row.bundle_id };
+    const nothing = { managedBy: null, uniqueKey: null, uses: [], consumptions: [], secretIds: [] };
+    await test.server.store.execute('surfaces.update', { ...change, ...nothing });
+    await ownedSecrets.sweep(signal);
+    const path = `${base}/secrets/storage-config.${name}.secretKey`;
+    expect((await test.request('GET', path)).status).toBe(200);
+    await ownedSecrets.sweep(signal, later);
+    expect((await test.request('GET', path)).status).toBe(404);
+  });
+});
+
+describe('storage configurations', () => {
+  const all = pathOf('storage-config');
+
+  it('are one for each place; the other is named to who may see it', async () => {
+    const [name, form] = [freshName(), storage()];
+    await test.call('POST', all, { body: { name, ...form, basePath: '/in/' } });
+    const body = { name: freshName(), ...form, endpoint: 'http://127.0.0.1:9/', basePath: 'in' };
+    const refused = await test.request('POST', all, { body });
+    expect([refused.status, refused.body]).toMatchObject([409, { detail: `${name} is for the same place.` }]);
+  });
+
+  it.each([
+    'http://storage.example.org',
+    'https://user:pass@storage.example.org',
+    'https://storage.example.org/path',
+    'https://storage.example.org?x=1',
+    'ftp://127.0.0.1',
+    'https://${secrets.host}',
+    'https://a\\b',
+  ])('refuse the endpoint %s', async (endpoint) => {
+    const body = { name: freshName(), ...storage(), endpoint };
+    expect((await test.request('POST', all, { body })).status).toBe(422);
+  });
+
+  it('are consumed by name and id: one made anew is not inherited, and CONSUME is needed', async () => {
+    const [name, cluster] = [freshName(), freshName()];
+    const key = canaries.plain('key of what is consumed');
+    const form = { name, ...storage(), secretKey: { set: key } };
+    await test.call('POST', all, { body: form });
+    const clusters = pathOf('compute-cluster');
+    await test.call('POST', clusters, { body: { name: cluster, storageConfigs: [name] } });
+    const fine = await test.call('POST', `${clusters}/${cluster}/preflight`);
+    expect(fine).toMatchObject({
+      ok: true,
+      references: [{ name: `${name} secretKey`, pointer: '/storageConfigs/0/secretKey/secret', outcome: 'resolved' }],
+    });
+    const viewer = await test.createUser(freshName(), {
+      domains: { finance: 'VIEWER' },
+      grants: { finance: ['CREATE_COMPUTE'] },
+    });
+    const options = { token: viewer.token, body: { name: freshName(), storageConfigs: [name] } };
+    expect((await test.request('POST', clusters, options)).status).toBe(403);
+    const absent = { body: { name: freshName(), storageConfigs: ['nowhere'] } };
+    expect((await test.request('POST', clusters, absent)).status).toBe(422);
+    expect((await test.request('DELETE', `${all}/${name}`)).status).toBe(409);
+    await test.call('DELETE', `${all}/${name}?force=true`);
+    await test.call('POST', all, { body: form });
+    const refused = await test.request('POST', `${clusters}/${cluster}/preflight`);
+    expect(refused.body).toMatchObject({ code: 'launch_refused' });
+  });
+});
+
+describe('what runs until it is stopped', () => {
+  it('has one run at a time', async () => {
+    const [notebooks, name] = [pathOf('notebook'), freshName()];
+    await test.call('POST', notebooks, { body: { name } });
+    const [first, second] = await Promise.all([
+      test.request('POST', `${notebooks}/${name}/runs`),
+      test.request('POST', `${notebooks}/${name}/runs`),
+    ]);
+    expect([first.status, second.status].toSorted()).toEqual([202, 409]);
+  });
+});
+
+it('no value is in any answer, log or file of the server', () => {
+  canaries.watchDirectory(test.dataDir);
+  canaries.saw('log', JSON.stringify(test.logged));
+  expect(canaries.leaks()).toEqual([]);
+});
