@@ -47,7 +47,7 @@ it('keeps a credential there alone, shows that it is there, and signs in with it
     { body: {} },
   );
   expect(JSON.stringify(tried)).not.toContain('failed');
-  test.assertNoLeak();
+  await test.assertNoLeak();
 });
 
 it('seals those of a scope whose values are in the database', async () => {
