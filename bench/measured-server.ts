@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createToken } from '@strongroom/crypto';
 import { type Client, createClient } from '@strongroom/sdk';
+import { serverEnvironment, serverOptions } from '../scripts/server-options.mjs';
 import { requestBytes } from './load.ts';
 
 export const domain = 'bench';
@@ -21,9 +22,16 @@ export async function startMeasured(
   kind: 'raw' | 'strongroom',
   environment: Readonly<Record<string, string>> = {},
 ): Promise<MeasuredServer> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('plain-servers.ts', import.meta.url)), kind], {
+  const program = fileURLToPath(new URL('plain-servers.ts', import.meta.url));
+  const options = kind === 'strongroom' ? serverOptions : [];
+  const child = spawn(process.execPath, [...options, program, kind], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: { PATH: process.env['PATH'], HOME: tmpdir(), ...environment },
+    env: {
+      PATH: process.env['PATH'],
+      HOME: tmpdir(),
+      ...(kind === 'strongroom' ? serverEnvironment : {}),
+      ...environment,
+    },
   });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const port = await new Promise<number>((resolve, reject) => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createToken } from '@strongroom/crypto';
+import { serverEnvironment, serverOptions } from '../scripts/server-options.mjs';
 
 const main = fileURLToPath(new URL('../packages/cli/bin/strongroom.mjs', import.meta.url));
 
@@ -45,13 +46,12 @@ export async function createServerProcess(environment: Readonly<Record<string, s
     async start() {
       const started = performance.now();
       let output = '';
-      const spawned = spawn(process.execPath, ['--disable-sigusr1', '--max-semi-space-size=2', main, 'serve'], {
+      const spawned = spawn(process.execPath, [...serverOptions, main, 'serve'], {
         cwd: directory,
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {
           PATH: process.env['PATH'],
-          // As `npm start` sets it.
-          MALLOC_ARENA_MAX: '2',
+          ...serverEnvironment,
           HOME: directory,
           STRONGROOM_DATA_DIR: join(directory, 'data'),
           STRONGROOM_LISTEN: `127.0.0.1:${port}`,

@@ -8,6 +8,7 @@ import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { currentBundle } from '../packages/cli/bin/bundle.mjs';
+import { serverEnvironment, serverOptions } from './server-options.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = join(root, 'node_modules', '.bin');
@@ -73,11 +74,7 @@ if (command === undefined) {
 installIfNeeded();
 if (name !== 'check') bundleIfNeeded();
 
-// SIGUSR1 would open the inspector of a process that holds keys. A server's garbage is short-lived: a small young
-// generation and few arenas of the allocator spare it 50 MB.
 const isServer = name === 'start';
-const serverOptions = isServer ? ['--disable-sigusr1', '--max-semi-space-size=2'] : [];
-const serverEnvironment = isServer ? { MALLOC_ARENA_MAX: '2' } : {};
 // Each test file is a process, and each store that it opens a thread: all of them compile the same modules.
 const testEnvironment = name.startsWith('test')
   ? { NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'code') }
@@ -85,11 +82,11 @@ const testEnvironment = name.startsWith('test')
 const [file, ...defaults] = command;
 // The command line works in the folder it is called from; everything else at the root of the repository.
 const cwd = name === 'strongroom' ? (process.env.INIT_CWD ?? process.cwd()) : root;
-const child = spawn(node, [...serverOptions, join(root, file), ...defaults, ...rest], {
+const child = spawn(node, [...(isServer ? serverOptions : []), join(root, file), ...defaults, ...rest], {
   cwd,
   stdio: 'inherit',
   env: {
-    ...serverEnvironment,
+    ...(isServer ? serverEnvironment : {}),
     ...testEnvironment,
     ...process.env,
     PATH: `${bin}${delimiter}${process.env.PATH ?? ''}`,
