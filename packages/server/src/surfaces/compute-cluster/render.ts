@@ -55,9 +55,7 @@ address=
         count=0
         while [ "$count" -lt "$workers" ]; do
           count=$((count + 1))
-          (work; exit 1) &
-          worker=$!
-          (while kill -0 "$worker" 2>/dev/null; do sleep 1; done; echo 'A worker ended; the cluster ends with it.' >&2; kill -TERM "$master") &
+          ( (work); echo 'A worker ended; the cluster ends with it.' >&2; kill -TERM "$master") &
         done
         ;;
     esac
