@@ -64,7 +64,9 @@ async function secrets(
     .selectFrom('secrets')
     .where('secrets.scope_id', '=', origin.scopeId)
     .where('secrets.source_id', '=', origin.sourceId)
-    .where('secrets.deleted_at', 'is', null);
+    .where('secrets.deleted_at', 'is', null)
+    // What belongs to a configuration is for nobody else.
+    .where('secrets.owned_by', 'is', null);
   if (origin.assignedTo !== null) query = assignedTo(query, [origin.assignedTo]);
   if (args.from !== null) query = query.where(startsAt(origin, args.from));
   if (args.q !== '') {

@@ -206,6 +206,10 @@ export class Secrets {
   ): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       const row = await this.#reader.find(caller, scope, key);
+      if (row.owned_by !== null)
+        throw new StrongroomError('in_use', {
+          detail: `${row.key} belongs to the configuration it was typed into; type it anew there.`,
+        });
       const value = await source(row);
       try {
         const { args, audit } = await this.newVersion(caller, scope, row, value, verb);

@@ -167,6 +167,11 @@ describe('credential fields', () => {
     expect(refused.status).toBe(403);
     const used = await test.request('DELETE', `${base}/secrets/storage-config.${name}.secretKey`);
     expect(used.status).toBe(409);
+    const around = { body: { value: canaries.plain('around it') } };
+    const rotated = await test.request('PUT', `${base}/secrets/storage-config.${name}.secretKey/value`, around);
+    expect(rotated.status).toBe(409);
+    const offered = await test.call<{ items: { key: string }[] }>('GET', `${base}/choices?q=${name}`);
+    expect(offered.items).toEqual([]);
     await test.call('DELETE', `${all}/${name}`);
     expect(await owned(name)).toEqual([]);
   });
