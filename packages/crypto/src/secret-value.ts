@@ -22,7 +22,9 @@ export class SecretValue {
 
   /** Takes a copy of `bytes`; any length, any content. */
   static fromBytes(bytes: Uint8Array): SecretValue {
-    return new SecretValue(Uint8Array.from(bytes));
+    const copy = new Uint8Array(bytes.length);
+    copy.set(bytes);
+    return new SecretValue(copy);
   }
 
   /**
@@ -43,7 +45,7 @@ export class SecretValue {
   /** A copy of the plaintext bytes. @throws TypeError after `destroy`. */
   reveal(): Uint8Array {
     this.#assertAlive();
-    return Uint8Array.from(this.#bytes);
+    return this.#bytes.slice();
   }
 
   /**

@@ -85,9 +85,11 @@ export function openValue(termKey: TermKey, context: ValueContext, envelope: Uin
  * @throws CryptoError `format_invalid`
  */
 export function envelopeTermId(envelope: Uint8Array): string {
-  const hasHeader = MAGIC_AND_FORMAT.every((byte, index) => envelope[index] === byte);
-  if (!hasHeader || envelope.length < MIN_ENVELOPE_BYTES) throw new CryptoError('format_invalid');
-  return Buffer.from(envelope.subarray(MAGIC_AND_FORMAT.length, SEALED_AT)).toString('hex');
+  if (envelope.length < MIN_ENVELOPE_BYTES) throw new CryptoError('format_invalid');
+  for (let at = 0; at < MAGIC_AND_FORMAT.length; at += 1)
+    if (envelope[at] !== MAGIC_AND_FORMAT[at]) throw new CryptoError('format_invalid');
+  const { buffer, byteOffset } = envelope;
+  return Buffer.from(buffer, byteOffset + MAGIC_AND_FORMAT.length, TERM_ID_BYTES).toString('hex');
 }
 
 /**

@@ -139,7 +139,7 @@ export function createApp(parts: AppParts): App {
   fastify.addHook('onRequest', (request, reply, done) => {
     const { raw } = request;
     try {
-      refuseRepeatedHeaders(raw.rawHeaders);
+      refuseRepeatedHeaders(raw.rawHeaders, raw.headers);
       hosts.check(raw.headers.host, raw.socket);
       if (inFlight.isStopping) {
         reply.header('connection', 'close');

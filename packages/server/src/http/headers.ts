@@ -1,5 +1,5 @@
 import { StrongroomError } from '@strongroom/contract';
-import { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import helmet from 'helmet';
 
@@ -83,8 +83,14 @@ export function parseIdempotencyKey(header: string): string {
 const onlyOnce = new Set(['host', 'authorization', 'content-type', 'content-length', 'if-match', 'idempotency-key']);
 const onlyOnceLengths = new Set([...onlyOnce].map((name) => name.length));
 
-/** @throws StrongroomError `request_malformed` */
-export function refuseRepeatedHeaders(rawHeaders: readonly string[]): void {
+/**
+ * @param rawHeaders names and values in turn, as they came
+ * @param headers the same by name
+ * @throws StrongroomError `request_malformed`
+ */
+export function refuseRepeatedHeaders(rawHeaders: readonly string[], headers: IncomingHttpHeaders): void {
+  // Mostly no name is there twice.
+  if (Object.keys(headers).length * 2 === rawHeaders.length) return;
   let seen: string[] | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';

@@ -8,6 +8,8 @@ export const maxJsonMembers = 100_000;
 /** A number's text; longer ones can't be exact anyway. */
 const maxNumberLength = 64;
 const maxFieldErrors = 50;
+/** Keys of one object that are looked through one by one. */
+const maxFewKeys = 16;
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -37,6 +39,23 @@ export function parseJsonBody(bytes: Uint8Array): unknown {
   return document;
 }
 
+/** The keys of one object. A list is faster than a set while it is short, which bodies of the API keep it. */
+class SeenKeys {
+  readonly #few: string[] = [];
+  #many: Set<string> | undefined;
+
+  /** @returns whether it was not there yet */
+  add(key: string): boolean {
+    if (this.#many === undefined) {
+      if (this.#few.includes(key)) return false;
+      if (this.#few.push(key) > maxFewKeys) this.#many = new Set(this.#few);
+      return true;
+    }
+    const { size } = this.#many;
+    return this.#many.add(key).size > size;
+  }
+}
+
 interface Scan {
   readonly hasUnusualKey: boolean;
 }
@@ -47,8 +66,8 @@ interface Scan {
  */
 function scanJson(text: string): Scan {
   // One entry per open container: the keys seen, or null for an array.
-  const open: (Set<string> | null)[] = [];
-  let keys: Set<string> | null = null;
+  const open: (SeenKeys | null)[] = [];
+  let keys: SeenKeys | null = null;
   let expectsKey = false;
   let members = 0;
   let hasUnusualKey = false;
@@ -59,7 +78,7 @@ function scanJson(text: string): Scan {
       case 0x5b: // [
         if (open.length === maxJsonDepth) throw malformed(`The body is nested deeper than ${maxJsonDepth}.`);
         expectsKey = text.charCodeAt(at) === 0x7b;
-        keys = expectsKey ? new Set() : null;
+        keys = expectsKey ? new SeenKeys() : null;
         open.push(keys);
         at += 1;
         break;
@@ -80,9 +99,8 @@ function scanJson(text: string): Scan {
         const end = endOfString(text, at);
         if (expectsKey && keys !== null) {
           const key = keyText(text.slice(at, end));
-          if (keys.has(key)) throw malformed(`The body has the same key twice, at character ${at}.`);
+          if (!keys.add(key)) throw malformed(`The body has the same key twice, at character ${at}.`);
           if (key === '__proto__') hasUnusualKey = true;
-          keys.add(key);
           expectsKey = false;
         }
         at = end;

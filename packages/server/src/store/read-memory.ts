@@ -54,9 +54,14 @@ export class ReadMemory {
   }
 }
 
+const severalMark = '\0';
+
 /** Different parameters have different keys; `undefined` for bytes, which may be made from a credential. */
 function keyOf(parameters: readonly SqlValue[]): string | undefined {
-  let key = '';
+  const [only] = parameters;
+  // Most are read by one id, which needs nothing made of it. No other key begins like this one could.
+  if (parameters.length === 1 && typeof only === 'string' && !only.startsWith(severalMark)) return only;
+  let key = severalMark;
   for (const parameter of parameters) {
     if (typeof parameter === 'object' && parameter !== null) return undefined;
     const text = String(parameter);
