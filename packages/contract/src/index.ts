@@ -46,6 +46,7 @@ export * from './surfaces/notebook.ts';
 export * from './surfaces/spark-job.ts';
 export * from './surfaces/storage-config.ts';
 export { bundleRoutes, grantRoutes, memberRoutes, principalNamePattern } from './routes/access.ts';
+export * from './surfaces/test-steps.ts';
 export { domainRoutes } from './routes/domains.ts';
 export {
   type ExplainLink,

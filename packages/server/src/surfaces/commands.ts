@@ -4,6 +4,7 @@ import { isUniqueViolation } from '../store/errors.ts';
 import { adminScopeId } from '../store/ids.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { ConfigurationRow, UseRow } from './rows.ts';
+import type { FixedDestinations } from './save.ts';
 
 /** A reference held, as a save writes it. */
 export type NewUse = Omit<UseRow, 'configuration_id' | 'scope_id' | 'authorised_at'>;
@@ -29,6 +30,7 @@ export interface NewConfiguration {
   readonly uniqueKey: string | null;
   /** Secrets that were decided on: a deletion meanwhile counts these uses or is seen here. */
   readonly secretIds: readonly string[];
+  readonly fixed?: FixedDestinations | null;
   readonly maxConfigurations: number;
 }
 
@@ -75,6 +77,7 @@ async function create(context: CommandContext, args: NewConfiguration): Promise<
     if (!isUniqueViolation(error)) throw error;
     throw new StrongroomError('already_exists', { detail: `The domain has a configuration named ${args.name}.` });
   }
+  await fixDestinations(context, args.fixed);
   await writeUses(context, args.id, args.scopeId, args.uses);
   await writeConsumptions(context, args.id, args.scopeId, args.consumptions);
   return { id: args.id };
@@ -92,6 +95,7 @@ export interface ConfigurationChange {
   readonly uses: readonly NewUse[];
   readonly consumptions: readonly NewConsumption[];
   readonly secretIds: readonly string[];
+  readonly fixed?: FixedDestinations | null;
 }
 
 /** @throws StrongroomError `version_conflict` when somebody else was quicker, `not_found` */
@@ -112,6 +116,7 @@ async function update(context: CommandContext, args: ConfigurationChange): Promi
     })
     .where('id', '=', args.id)
     .execute();
+  await fixDestinations(context, args.fixed);
   await context.db.deleteFrom('uses').where('configuration_id', '=', args.id).execute();
   await writeUses(context, args.id, row.scope_id, args.uses);
   await context.db.deleteFrom('consumptions').where('configuration_id', '=', args.id).execute();
@@ -180,6 +185,21 @@ async function requireUnique(
     .executeTakeFirst();
   if (other !== undefined)
     throw new StrongroomError('already_exists', { detail: 'Another configuration is for the same place.' });
+}
+
+/** Somebody else's choice of destinations meanwhile stays. */
+async function fixDestinations(context: CommandContext, fixed: FixedDestinations | null | undefined): Promise<void> {
+  if (fixed === null || fixed === undefined) return;
+  await context.db
+    .updateTable('secrets')
+    .set((column) => ({
+      destinations: JSON.stringify([fixed.destination]),
+      revision: column('revision', '+', 1),
+      updated_at: context.now,
+    }))
+    .where('id', 'in', fixed.secretIds)
+    .where('destinations', 'is', null)
+    .execute();
 }
 
 /** Configurations of the platform are in a bundle like all others; nobody sees it. */

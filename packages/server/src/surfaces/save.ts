@@ -6,7 +6,8 @@ import type { Store } from '../store/store.ts';
 import type { NewConsumption } from './commands.ts';
 import { canonical } from './compare.ts';
 import { checkConsumptions, type HeldConsumption, refuseConsumptions } from './consumptions.ts';
-import type { SurfaceDefinition } from './definition.ts';
+import type { Destination, SurfaceDefinition } from './definition.ts';
+import { requireDestinations, unfixedSecrets } from './destinations.ts';
 import type { UseRow } from './rows.ts';
 import { type CheckedSave, checkSave, refuseSave } from './save-check.ts';
 
@@ -23,6 +24,14 @@ export interface Proposal<Document> {
 
 export interface DecidedSave extends CheckedSave {
   readonly consumptions: readonly NewConsumption[];
+  /** Secrets that may be sent nowhere else after this save. */
+  readonly fixed: FixedDestinations | null;
+}
+
+/** Secrets that get their destinations with their first use. */
+export interface FixedDestinations {
+  readonly secretIds: readonly string[];
+  readonly destination: Destination;
 }
 
 /**
@@ -40,10 +49,11 @@ export async function decideSave<Document>(
   const { configurationId, document, before, held, consumed, origins } = proposal;
   const changesAuthority =
     before === null || canonical(surface.authorityPart(before)) !== canonical(surface.authorityPart(document));
+  const wanted = collectWanted(surface.fields(document), configurationId);
   const checked = await checkSave(store, access, {
     domain: scope,
     snapshot: current.snapshot,
-    wanted: collectWanted(surface.fields(document), configurationId),
+    wanted,
     held,
     changesAuthority,
     origins,
@@ -57,7 +67,11 @@ export async function decideSave<Document>(
     changesAuthority,
   });
   refuseConsumptions(problems);
-  return { ...checked, consumptions };
+  const destination = surface.credentials?.destination(document) ?? null;
+  if (surface.credentials !== undefined) await requireDestinations(store, scope, wanted, destination);
+  const unfixed = destination === null ? [] : await unfixedSecrets(store, scope, wanted);
+  const fixed = destination === null || unfixed.length === 0 ? null : { secretIds: unfixed, destination };
+  return { ...checked, consumptions, fixed };
 }
 
 /** What is done to a configuration, as the audit says it. */

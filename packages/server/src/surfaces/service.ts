@@ -45,7 +45,15 @@ export interface ConfigurationParts {
   readonly report: (message: string, error: unknown) => void;
 }
 
-const nothingDecided = { uses: [], warnings: [], secretIds: [], authorised: [], problems: [], consumptions: [] };
+const nothingDecided = {
+  uses: [],
+  warnings: [],
+  secretIds: [],
+  authorised: [],
+  problems: [],
+  consumptions: [],
+  fixed: null,
+};
 
 /** Saving and showing configurations of one surface. What is typed into credential fields becomes secrets of their own. */
 export class ConfigurationService<Input, Document> {
@@ -103,6 +111,7 @@ export class ConfigurationService<Input, Document> {
               consumptions: decided.consumptions,
               uniqueKey: this.surface.uniqueAs?.(document) ?? null,
               secretIds: decided.secretIds,
+              fixed: decided.fixed,
               maxConfigurations,
             },
             {
@@ -165,6 +174,7 @@ export class ConfigurationService<Input, Document> {
               uses: decided.uses,
               consumptions: decided.consumptions,
               secretIds: decided.secretIds,
+              fixed: decided.fixed,
             },
             {
               audit: saveEvents(this.#event(current, scope, row, this.surface.actions.update), decided, changed),

@@ -72,6 +72,11 @@ export class TypedCredentials<Document> {
     });
   }
 
+  /** The document of a form that is tried and not saved: it refers to what is kept and chosen, not to what is typed. */
+  referring(): Document {
+    return this.#documentWith(() => undefined);
+  }
+
   /** The document to save; the values typed are in secrets of its own. @throws StrongroomError those of writing a secret */
   async write(caller: Caller, scope: ScopeRef): Promise<Document> {
     if (!this.#isWritten) for (const name of this.#names) await this.#writeOne(caller, scope, name);
