@@ -90,7 +90,7 @@ describe('openapi', () => {
         return hasValueField(child);
       });
     // Plain values of a configuration are not secrets; they come back as they were saved.
-    const configurations = new Set(['spark-jobs', 'surfaces']);
+    const configurations = new Set(['spark-jobs', 'compute-clusters', 'notebooks', 'surfaces']);
     const suspects = all.filter(
       ({ tag, response }) => !configurations.has(tag) && hasValueField(JSON.parse(JSON.stringify(response ?? null))),
     );

@@ -190,7 +190,7 @@ async function makeBadTokens(test: TestServer): Promise<Record<string, string>> 
 
 async function makeAdmins(test: TestServer): Promise<string[]> {
   return Promise.all(
-    Array.from({ length: 12 }, async (_, index) => {
+    Array.from({ length: 24 }, async (_, index) => {
       const { id } = await test.call<{ id: string }>('POST', '/v1/service-accounts', {
         body: { name: `admin-${index}`, roles: ['PLATFORM_ADMIN'] },
       });

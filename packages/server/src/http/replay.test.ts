@@ -174,7 +174,10 @@ async function etagFor(path: string): Promise<string> {
 describe('every list', () => {
   const lists = allRoutes.filter(({ query }) => query !== undefined && 'cursor' in query.properties);
   /** Lists that are empty whatever anybody does so far. */
-  const empty = new Map([['listAdminSecretUses', 'no surface of the platform refers to secrets yet']]);
+  const empty = new Map([
+    ['listAdminSecretUses', 'no surface of the platform refers to secrets yet'],
+    ['listAuditSegments', 'nothing of this log is archived'],
+  ]);
 
   const get = (
     route: RouteDeclaration,

@@ -326,13 +326,13 @@ describe('access', () => {
       return [verdict, ...links.map(({ link, outcome, because }) => `${link} ${outcome} ${because[0]}`)];
     };
     expect(await explain(member)).toEqual([
-      'unknown',
+      'allow',
       'principal allow enabled',
       'domain allow preset:MEMBER',
       'integration allow VAULT',
       'permission allow preset:MEMBER',
       'bundle allow preset:MEMBER',
-      'backend unknown not-asked',
+      'backend allow key-found',
     ]);
     expect(await explain(viewer)).toContain('permission deny missing:USE');
     const lister = await test.createUser(freshName(), { grants: { finance: ['LIST_SECRETS'] } });

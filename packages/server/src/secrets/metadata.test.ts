@@ -9,6 +9,7 @@ function row(times: Pick<SecretWithUses, 'expires_at' | 'rotate_every_days' | 'r
   return {
     id: 'sec_a',
     key: 'a',
+    folded_key: 'a',
     shape: 'text',
     description: '',
     folder: '',
