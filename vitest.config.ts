@@ -19,6 +19,8 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'machine',
+          // Files of one worker share its modules: to import the server anew for each takes longer than most of them.
+          isolate: false,
           include: [
             'packages/**/*.test.ts',
             'e2e/**/*.test.ts',
