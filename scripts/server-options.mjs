@@ -1,7 +1,7 @@
 /**
  * How the process of a server is started, for people and in measurements. SIGUSR1 would open the inspector of a process that
- * holds keys. What a server leaves to be collected lives shortly: a small young generation and few arenas of the allocator
- * spare it memory. Half of 4 MB would spare 2 MB more and take a launch a sixth more time.
+ * holds keys. Fewer arenas of the allocator spare memory. The young generation stays as large as the runtime has it: it grows
+ * with the load alone, and in a small one the requests under way outlive its collections and are collected at a high price.
  */
-export const serverOptions = ['--disable-sigusr1', '--max-semi-space-size=4'];
+export const serverOptions = ['--disable-sigusr1'];
 export const serverEnvironment = { MALLOC_ARENA_MAX: '2' };
