@@ -53,6 +53,8 @@ export const actionTable = {
   'keys.manage': { on: 'platform', roles: admins },
   'profile.view': { on: 'platform', roles: secretsReaders },
   'profile.manage': { on: 'platform', roles: admins },
+  'cluster.view': { on: 'platform', roles: ['PLATFORM_ADMIN', 'DOMAIN_MANAGER', 'READ_ONLY_ADMIN'] },
+  'cluster.manage': { on: 'platform', roles: admins },
   'audit.read': { on: 'platform', roles: ['PLATFORM_ADMIN', 'AUDITOR'] },
   'metrics.read': { on: 'platform', roles: ['PLATFORM_ADMIN', 'READ_ONLY_ADMIN', 'AUDITOR'] },
 

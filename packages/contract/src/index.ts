@@ -30,6 +30,7 @@ export {
 } from './routes/integrations.ts';
 export { backendDeclarations, type IntegrationType } from './backends/index.ts';
 export type { BackendDeclaration, SourceType } from './backends/declaration.ts';
+export { clusterRoutes, namespacePattern } from './routes/clusters.ts';
 export { profileRoutes, profileSettings } from './routes/profiles.ts';
 export { SecretMetadata } from './routes/secret-schemas.ts';
 export {

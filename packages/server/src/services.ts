@@ -12,6 +12,9 @@ import type { Resource } from './access/types.ts';
 import { WhoMay } from './access/who-may.ts';
 import type { DenialCounter } from './audit/denials.ts';
 import { auditHandlers } from './audit/routes.ts';
+import { OpenedClusters } from './clusters/opened-clusters.ts';
+import { clusterHandlers } from './clusters/routes.ts';
+import { Clusters } from './clusters/service.ts';
 import type { LoadedConfiguration } from './config/load.ts';
 import { domainHandlers } from './domains/routes.ts';
 import { Domains } from './domains/service.ts';
@@ -106,6 +109,8 @@ export interface Services {
   readonly keyIndex: KeyIndex;
   readonly sourceVersions: SourceVersions;
   readonly managed: ManagedStoreParts;
+  /** Kubernetes clusters and the namespaces of them that belong to domains. */
+  readonly clusters: OpenedClusters;
   readonly ownedSecrets: OwnedSecrets;
   readonly handlers: HandlersOf<typeof routes>;
 }
@@ -149,6 +154,7 @@ export function createServices(parts: ServiceParts): Services {
     integrations: createIntegrationSource(backends, keyring),
   });
   const resolver = new Resolver(store, access, sources, () => features.isEnabled('secretsV2'));
+  const clusters = new OpenedClusters({ store, resolver, egress: parts.egress });
   const runs = new RunService({ store, access, resolver, settings: runnerSettings(parts), report });
   const runReader = new RunReader(store, access, keyring);
   const owned = new OwnedSecrets({ store, secrets, reader, writes: managed.writes, maxValueBytes: limits.valueBytes });
@@ -170,6 +176,7 @@ export function createServices(parts: ServiceParts): Services {
     keyIndex,
     sourceVersions: new SourceVersions(store, backends),
     managed,
+    clusters,
     ownedSecrets: owned,
     handlers: {
       ...identities.handlers,
@@ -189,6 +196,17 @@ export function createServices(parts: ServiceParts): Services {
       ...keyHandlers(store, keyring, access, kekSource),
       ...secretHandlers({ secrets, reader, importer }, secretKnowledge(access, whoMay, drift)),
       ...ofIntegrations,
+      ...clusterHandlers(
+        new Clusters({
+          store,
+          access,
+          keys: keyring,
+          opened: clusters,
+          installationId: keyring.installationId,
+          egress: parts.egress,
+          allowsInCluster: settings.clusters.inCluster,
+        }),
+      ),
       ...auditHandlers({
         store,
         keys: keyring,

@@ -141,6 +141,7 @@ async function open(
     sealer: replaced.sealer,
   });
   closers.push(() => services.backends.close());
+  closers.push(() => services.clusters.close());
   closers.push(() => services.outsideCredentials.close());
   closers.push(() => services.managed.stores.close());
   closers.push(() => services.identities.close());

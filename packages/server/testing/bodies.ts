@@ -31,6 +31,9 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   createProfile: () => ({ name: freshName(), ...profileForm }),
   updateProfile: () => ({ description: freshName() }),
   putIntegrationAssignments: () => ({ all: true }),
+  createCluster: () => ({ name: freshName(), ...clusterForm }),
+  updateCluster: () => ({ description: freshName() }),
+  putClusterTarget: () => ({ domain: 'finance' }),
   createSparkJob: () => ({ name: freshName(), command: ['true'] }),
   updateSparkJob: () => ({ command: ['true'], description: freshName() }),
   createComputeCluster: () => ({ name: freshName() }),
@@ -80,6 +83,11 @@ export const profileForm = {
   settings: { address: 'https://vault.example.org', role: 'strongroom' },
   bindings: [{ scope: 'domain', domain: 'finance' }],
 } as const;
+
+/** A cluster that nobody answers for, until a world has one that does. */
+export const clusterForm: { access: object } = {
+  access: { kind: 'token', address: 'https://127.0.0.1:9', secret: 'secret://admin/managed/cluster-token' },
+};
 
 /** And for the integrations. */
 const integrationBodies: Readonly<Record<string, () => unknown>> = {

@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type PlatformRole, type Preset, type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import { createToken } from '@strongroom/crypto';
 import { startTestServer, type TestServer, type TestUser } from './app.ts';
-import { integrationForm, profileForm, queryFor, storageForm } from './bodies.ts';
+import { clusterForm, integrationForm, profileForm, queryFor, storageForm } from './bodies.ts';
+import { openLoopbackCluster } from './loopback-cluster.ts';
 import { Conformance } from './conformance.ts';
 import { plainSchema, sample } from './samples.ts';
 
@@ -114,6 +115,7 @@ export async function openMatrixWorld(settings: Readonly<Record<string, string>>
     await test.call('POST', `/v1/${scope}/integrations`, { body: { name, ...integrationForm } });
   for (const name of ['vault-ambient', 'vault-ambient-2'])
     await test.call('POST', '/v1/profiles', { body: { name, ...profileForm } });
+  await makeClusters(test);
   await test.call('PUT', '/v1/global/integrations/global-vault/assignments', { body: { domains: ['sales'] } });
   await test.call('PUT', '/v1/global/secrets/sales-only/assignments', { body: { domains: ['sales'] } });
   return {
@@ -223,6 +225,16 @@ async function makePlatformThings(test: TestServer): Promise<PlatformThings> {
   };
 }
 
+async function makeClusters(test: TestServer): Promise<void> {
+  const cluster = await openLoopbackCluster({ isAlwaysAnother: true });
+  const key = 'cluster-token';
+  await test.call('POST', '/v1/admin/secrets', { body: { key, value: cluster.token } });
+  clusterForm.access = cluster.access(`secret://admin/managed/${key}`);
+  for (const name of ['prod', 'staging']) await test.call('POST', '/v1/clusters', { body: { name, ...clusterForm } });
+  for (const namespace of ['jobs', 'more-jobs'])
+    await test.call('PUT', `/v1/clusters/prod/targets/${namespace}`, { body: { domain: 'finance' } });
+}
+
 async function fillDomain(test: TestServer, domain: string): Promise<Things> {
   const base = `/v1/domains/${domain}`;
   const post = <Body = { id: string }>(path: string, body?: unknown): Promise<Body> =>
@@ -322,6 +334,10 @@ function targetOf(route: RouteDeclaration, name: string, things: Things, platfor
       return platform.group;
     case 'session':
       return platform.session;
+    case 'cluster':
+      return 'prod';
+    case 'namespace':
+      return 'jobs';
     case 'profile':
       return platform.profile;
     case 'name':

@@ -1,5 +1,14 @@
 import type { RouteDeclaration } from '@strongroom/contract';
-import { bodyFor, ephemeralJwk, integrationForm, profileForm, storageForm, withoutScope } from './bodies.ts';
+import { codeOf } from './app.ts';
+import {
+  bodyFor,
+  clusterForm,
+  ephemeralJwk,
+  integrationForm,
+  profileForm,
+  storageForm,
+  withoutScope,
+} from './bodies.ts';
 import { type MatrixWorld, pathTo } from './matrix-world.ts';
 import { freshName } from './samples.ts';
 
@@ -129,6 +138,20 @@ const withProfile: Recipe = async (world) => {
   await post(world, '/v1/profiles', { name: profile, ...profileForm });
   return { params: { profile } };
 };
+const withCluster: Recipe = async (world) => {
+  const cluster = freshName();
+  // Its credential is resolved, which others who change access all the time can put off.
+  for (let answer; answer?.status !== 201;) {
+    answer = await world.test.request('POST', '/v1/clusters', { body: { name: cluster, ...clusterForm } });
+    if (answer.status !== 201 && codeOf(answer) !== 'version_conflict') throw new Error(answer.text);
+  }
+  return { params: { cluster } };
+};
+const withTarget: Recipe = async (world) => {
+  const namespace = freshName();
+  await world.test.call('PUT', `/v1/clusters/prod/targets/${namespace}`, { body: { domain: 'finance' } });
+  return { params: { namespace } };
+};
 const withDeletedSecret: Recipe = (world, route) => secret(world, route, true);
 
 /** By route id; secrets and integrations of all three scopes share theirs, without the scope's name. */
@@ -211,6 +234,10 @@ const recipes: Readonly<Record<string, Recipe>> = {
   putIntegrationAssignments: withIntegration,
   updateProfile: withProfile,
   deleteProfile: withProfile,
+  updateCluster: withCluster,
+  deleteCluster: withCluster,
+  putClusterTarget: async () => ({ params: { namespace: freshName() } }),
+  deleteClusterTarget: withTarget,
   updateSparkJob: withJob,
   suspendSparkJob: withJob,
   deleteSparkJob: withJob,

@@ -13,6 +13,17 @@ export const definition: BackendDefinition<ManagedKubernetesSettings> = {
 
 export { openManagedKubernetes, type ManagedKubernetesSettings } from './open.ts';
 export { adoptInKubernetes } from './adopt.ts';
+export type { ApiAnswer, ApiConnection, ApiMethod, ApiRequest } from './api.ts';
+export {
+  type ClusterWay,
+  connectCluster,
+  isCertificate,
+  mayReviewTokens,
+  readClusterIssuer,
+  readClusterUid,
+  type ReviewedToken,
+  reviewToken,
+} from './cluster.ts';
 export type { Adoption, KubernetesBackend } from './backend.ts';
 export type { Fingerprints } from './content.ts';
 export { detectNamespace } from './namespace.ts';

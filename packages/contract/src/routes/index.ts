@@ -8,6 +8,7 @@ import { groupRoutes, userRoutes } from './identities.ts';
 import { integrationRoutes } from './integrations.ts';
 import { keyRoutes } from './keys.ts';
 import { domainServiceAccountRoutes, serviceAccountRoutes } from './service-accounts.ts';
+import { clusterRoutes } from './clusters.ts';
 import { profileRoutes } from './profiles.ts';
 import { operationRoutes } from './operation.ts';
 import { launchRoutes } from './launches.ts';
@@ -37,6 +38,7 @@ export const routes = [
   ...secretRoutes,
   ...integrationRoutes,
   ...profileRoutes,
+  ...clusterRoutes,
   ...auditRoutes,
   ...operationRoutes,
   ...sparkJobRoutes,

@@ -151,6 +151,16 @@ export const ConfigurationSchema = Closed({
     { default: {} },
   ),
   secretStore: legacyStoreSchema,
+  clusters: Closed(
+    {
+      inCluster: Type.Boolean({
+        default: false,
+        description:
+          'Lets platform administrators register the Kubernetes cluster that this server runs in, as its own ServiceAccount',
+      }),
+    },
+    { default: {} },
+  ),
   features: Closed(
     {
       secretsV2: Closed(

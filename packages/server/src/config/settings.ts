@@ -38,6 +38,7 @@ export interface Settings {
   readonly logLevel: LogLevel;
   readonly egress: { readonly allow: readonly string[]; readonly hasProxy: boolean };
   readonly managed: ManagedSettings;
+  readonly clusters: Configuration['clusters'];
   readonly features: { readonly secretsV2: { readonly enabled: boolean; readonly setBy: 'default' | 'configuration' } };
   readonly limits: Configuration['limits'];
   readonly isProduction: boolean;
@@ -133,6 +134,7 @@ export function buildSettings(context: BuildContext, secrets: Secrets, ambient: 
     logLevel: configuration.logLevel,
     egress: { allow: egressEntries(context), hasProxy: secrets.egressProxy !== undefined },
     managed: buildManagedSettings(context, path),
+    clusters: configuration.clusters,
     features: {
       secretsV2: {
         enabled: configuration.features.secretsV2.enabled,

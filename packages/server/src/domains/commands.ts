@@ -1,3 +1,4 @@
+import { removeTargetsOf } from '../clusters/commands.ts';
 import { type StoreName, StrongroomError } from '@strongroom/contract/core';
 import { requireDomain } from '../access/command-parts.ts';
 import { defaultBundleIdOf } from '../access/default-bundle.ts';
@@ -211,6 +212,7 @@ async function deleteDomain(context: CommandContext, args: DeleteDomainArgs): Pr
   await db.deleteFrom('bundle_grants').where('scope_id', '=', scope.id).execute();
   await db.deleteFrom('bundle_assets').where('scope_id', '=', scope.id).execute();
   await removeIntegrationsOf(context, scope.id);
+  await removeTargetsOf(context, scope.id);
   await removeServiceAccounts(context, scope.id);
   await db
     .updateTable('scopes')

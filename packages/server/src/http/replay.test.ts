@@ -29,7 +29,10 @@ describe('every route', () => {
     const failed: string[] = [];
     await Promise.all(
       allRoutes.map(async (route) => {
-        const answer = await send(route, await goodCall(world, route));
+        const call = await goodCall(world, route);
+        let answer = await send(route, call);
+        // So says the error table: the same may succeed later.
+        if (codeOf(answer) === 'version_conflict') answer = await send(route, call);
         if (answer.status !== route.status) failed.push(`${route.id}: ${answer.status} ${answer.text}`);
       }),
     );

@@ -1,4 +1,5 @@
 import { accessCommands } from '../access/commands.ts';
+import { clusterCommands } from '../clusters/commands.ts';
 import { auditCommands } from '../audit/commands.ts';
 import { identityCommands } from '../identities/commands.ts';
 import { keyCommands } from '../keys/commands.ts';
@@ -16,6 +17,7 @@ import { domainCommands } from '../domains/commands.ts';
 /** Every write there is, by name: one literal map, one line per folder. */
 export const commands = {
   ...domainCommands,
+  ...clusterCommands,
   ...accessCommands,
   ...auditCommands,
   ...identityCommands,

@@ -15,6 +15,7 @@ export const idPrefixes = {
   asset: 'ast',
   source: 'src',
   profile: 'prf',
+  cluster: 'clu',
   secret: 'sec',
   intent: 'wri',
   configuration: 'cfg',

@@ -1,4 +1,5 @@
 import { accessQueries } from '../access/queries.ts';
+import { clusterQueries } from '../clusters/queries.ts';
 import { auditQueries } from '../audit/queries.ts';
 import { identityQueries } from '../identities/queries.ts';
 import { keyQueries } from '../keys/queries.ts';
@@ -13,6 +14,7 @@ import { domainQueries } from '../domains/queries.ts';
 /** Every read of many rows, by name: one literal map, one line per folder. */
 export const queries = {
   ...domainQueries,
+  ...clusterQueries,
   ...accessQueries,
   ...auditQueries,
   ...identityQueries,

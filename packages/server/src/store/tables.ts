@@ -437,6 +437,36 @@ export interface Tables {
   /** Domains that may use a profile, each for keys that begin with a prefix. */
   profile_bindings: { profile_id: string; scope_id: string; prefix: string; created_at: number; created_by: string };
 
+  /** Kubernetes clusters, as platform administrators registered them. */
+  clusters: {
+    id: string;
+    name: string;
+    description: string;
+    /** JSON of how the server signs in; a credential is a reference in it. */
+    access: string;
+    /** Of the source that the reference was to when it was saved; null: no reference. */
+    source_id: string | null;
+    /** Who saved `access`. */
+    authorised_by: string;
+    /** Of the namespace kube-system. */
+    uid: string;
+    issuer: string;
+    audience: string;
+    revision: number;
+    created_at: number;
+    created_by: string;
+    updated_at: number;
+    updated_by: string;
+  };
+  /** A namespace belongs to one domain. */
+  cluster_targets: {
+    cluster_id: string;
+    namespace: string;
+    scope_id: string;
+    created_at: number;
+    created_by: string;
+  };
+
   // Launches
   launches: {
     id: string;

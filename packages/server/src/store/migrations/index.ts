@@ -9,6 +9,7 @@ import { auditSegments } from './0007-audit-segments.ts';
 import { foundEntries } from './0008-found-entries.ts';
 import { consumptions } from './0009-consumptions.ts';
 import { auditOrder } from './0010-audit-order.ts';
+import { clusters } from './0011-clusters.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -27,4 +28,5 @@ export const migrations: readonly Migration[] = [
   foundEntries,
   consumptions,
   auditOrder,
+  clusters,
 ];
