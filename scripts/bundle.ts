@@ -30,6 +30,8 @@ const loadedAtFirstUse = [
   /^@google-cloud\//,
   /^google-gax(?:\/|$)/,
   /^@kubernetes\//,
+  'ldapts',
+  'nodemailer',
   'pg-native',
 ];
 

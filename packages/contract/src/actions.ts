@@ -55,6 +55,11 @@ export const actionTable = {
   'profile.manage': { on: 'platform', roles: admins },
   'cluster.view': { on: 'platform', roles: ['PLATFORM_ADMIN', 'DOMAIN_MANAGER', 'READ_ONLY_ADMIN'] },
   'cluster.manage': { on: 'platform', roles: admins },
+  'email.view': { on: 'platform', roles: secretsReaders },
+  'email.manage': { on: 'platform', roles: admins },
+  // Who signs in by it may get any role that its groups have.
+  'ldap.view': { on: 'platform', roles: secretsReaders },
+  'ldap.manage': { on: 'platform', roles: admins },
   'audit.read': { on: 'platform', roles: ['PLATFORM_ADMIN', 'AUDITOR'] },
   'metrics.read': { on: 'platform', roles: ['PLATFORM_ADMIN', 'READ_ONLY_ADMIN', 'AUDITOR'] },
 

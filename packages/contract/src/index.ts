@@ -40,6 +40,9 @@ export {
   sparkJobRoutes,
   storageConfigRoutes,
 } from './routes/surfaces.ts';
+export { emailRoutes, ldapRoutes } from './routes/platform-surfaces.ts';
+export { Email as EmailSettings, EmailPut, EmailTest, mailAddressPattern, smtpPorts } from './surfaces/email.ts';
+export { Ldap as LdapSettings, ldapLimits, LdapPut, LdapSyncState, LdapTest } from './surfaces/ldap.ts';
 export * from './surfaces/fields.ts';
 export * from './surfaces/actions.ts';
 export * from './surfaces/compute-cluster.ts';

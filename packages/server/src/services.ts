@@ -66,8 +66,12 @@ import { type SecretKnowledge, secretHandlers } from './secrets/routes.ts';
 import { Secrets } from './secrets/service.ts';
 import type { Store } from './store/store.ts';
 import { computeClusterHandlers } from './surfaces/compute-cluster/routes.ts';
+import { createMailer, type Mailer } from './surfaces/email/mailer.ts';
+import { emailHandlers } from './surfaces/email/routes.ts';
+import { FormTester } from './surfaces/form-test.ts';
 import { notebookHandlers } from './surfaces/notebook/routes.ts';
 import { OwnedSecrets } from './surfaces/owned-secrets.ts';
+import { PlatformUse } from './surfaces/platform-use.ts';
 import { surfaces } from './surfaces/registry.ts';
 import { referenceHandlers } from './surfaces/routes.ts';
 import { ConfigurationService } from './surfaces/service.ts';
@@ -112,6 +116,8 @@ export interface Services {
   /** Kubernetes clusters and the namespaces of them that belong to domains. */
   readonly clusters: OpenedClusters;
   readonly ownedSecrets: OwnedSecrets;
+  /** Sends the product's own mail. */
+  readonly mailer: Mailer;
   readonly handlers: HandlersOf<typeof routes>;
 }
 
@@ -159,6 +165,7 @@ export function createServices(parts: ServiceParts): Services {
   const runReader = new RunReader(store, access, keyring);
   const owned = new OwnedSecrets({ store, secrets, reader, writes: managed.writes, maxValueBytes: limits.valueBytes });
   const surfaceParts = { store, access, keys: keyring, owned, report };
+  const testParts = { store, access, resolver, owned };
   const launchParts = { store, resolver, runs, reader: runReader };
   const launches = new LaunchService({ store, access, resolver, sealer: parts.sealer ?? createSealer() });
   const drift = new DriftService(store, access, keyring);
@@ -178,6 +185,7 @@ export function createServices(parts: ServiceParts): Services {
     managed,
     clusters,
     ownedSecrets: owned,
+    mailer: createMailer(new PlatformUse(surfaces.email, store, resolver), parts.egress),
     handlers: {
       ...identities.handlers,
       ...memberHandlers(members),
@@ -218,6 +226,11 @@ export function createServices(parts: ServiceParts): Services {
       ...computeClusterHandlers(new ConfigurationService(surfaces['compute-cluster'], surfaceParts), launchParts),
       ...notebookHandlers(new ConfigurationService(surfaces.notebook, surfaceParts), launchParts),
       ...storageConfigHandlers(new ConfigurationService(surfaces['storage-config'], surfaceParts)),
+      ...emailHandlers(
+        new ConfigurationService(surfaces.email, surfaceParts),
+        new FormTester(surfaces.email, testParts),
+        parts.egress,
+      ),
       ...runHandlers(runs, runReader, new Redeployer({ store, access, runs, reader: runReader, report }), access),
       ...launchHandlers(launches, drift),
       ...operationHandlers({

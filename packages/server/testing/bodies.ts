@@ -42,6 +42,8 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   updateNotebook: () => ({ description: freshName() }),
   createStorageConfig: () => ({ name: freshName(), ...storageForm(freshName()) }),
   updateStorageConfig: () => ({ ...storageForm(freshName()), secretKey: { set: freshName() } }),
+  putEmail: () => ({ ...emailForm, description: freshName() }),
+  testEmail: () => ({ ...emailForm, recipient: 'ann@example.org' }),
   createLaunch: () => ({ references: [{ name: 'PGPASSWORD', reference: password }] }),
   redeployDrift: () => ({ all: true }),
   resolveLaunch: () => ({ publicKey: ephemeralJwk() }),
@@ -76,6 +78,14 @@ export function storageForm(place: string | number) {
     basePath: `at-${place}`,
   } as const;
 }
+
+/** A mail server that nobody answers for. */
+export const emailForm = {
+  host: '127.0.0.1',
+  port: 9,
+  security: 'none',
+  senderAddress: 'strongroom@example.org',
+} as const;
 
 /** A profile that integrations of `finance` may name. */
 export const profileForm = {

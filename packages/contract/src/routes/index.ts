@@ -9,6 +9,7 @@ import { integrationRoutes } from './integrations.ts';
 import { keyRoutes } from './keys.ts';
 import { domainServiceAccountRoutes, serviceAccountRoutes } from './service-accounts.ts';
 import { clusterRoutes } from './clusters.ts';
+import { emailRoutes } from './platform-surfaces.ts';
 import { profileRoutes } from './profiles.ts';
 import { operationRoutes } from './operation.ts';
 import { launchRoutes } from './launches.ts';
@@ -45,6 +46,7 @@ export const routes = [
   ...computeClusterRoutes,
   ...notebookRoutes,
   ...storageConfigRoutes,
+  ...emailRoutes,
   ...referenceRoutes,
   ...runRoutes,
   ...launchRoutes,

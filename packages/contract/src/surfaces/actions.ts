@@ -1,4 +1,4 @@
-import type { AssetAction, ScopeAction } from '../actions.ts';
+import type { AssetAction, PlatformAction, ScopeAction } from '../actions.ts';
 
 /** What is asked to do something with a configuration of a domain; routes and decisions both read it. */
 export interface SurfaceActions {
@@ -59,6 +59,12 @@ export type DomainSurface = keyof typeof surfaceActions;
 
 /** Kinds of configurations of the platform, one of each, in the admin scope. */
 export const platformSurfaces = ['email', 'ldap'] as const;
+/** What is asked to do something with a configuration of the platform. */
+export const platformSurfaceActions = {
+  email: { view: 'email.view', manage: 'email.manage' },
+  ldap: { view: 'ldap.view', manage: 'ldap.manage' },
+} as const satisfies Record<string, { readonly view: PlatformAction; readonly manage: PlatformAction }>;
+
 
 /** Kinds of configurations. */
 export type SurfaceName = DomainSurface | (typeof platformSurfaces)[number];

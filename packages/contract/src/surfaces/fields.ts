@@ -168,6 +168,18 @@ export const configurationFields = {
   actions: ActionsField,
 };
 
+/** What a configuration of the platform shows beside its document. */
+export const platformFields = {
+  id: Id,
+  revision: Type.Integer(),
+  createdAt: Time,
+  createdBy: Type.String(),
+  updatedAt: Time,
+  updatedBy: Type.String(),
+  actions: ActionsField,
+  warnings: Type.Array(Warning),
+};
+
 /** What a list shows of a configuration. */
 export const ConfigurationSummary = Closed({
   ...configurationFields,

@@ -42,6 +42,7 @@ type AuditVerb =
   | 'integration.refresh'
   | 'preflight'
   | 'surface.test'
+  | 'surface.use'
   | 'explain'
   | 'keys.rotate'
   | 'keys.destroy'

@@ -25,7 +25,7 @@ export interface LaunchPlan {
 }
 
 /** What a configuration wants, each with whoever authorised it. What nobody authorised is authorised by nobody. */
-function authorisedWanted(
+export function authorisedWanted(
   surface: AnySurface,
   document: unknown,
   configurationId: string,

@@ -37,7 +37,7 @@ export interface Need {
 
 /** @typeParam Committed what `commit` answers */
 export interface ResolveRequest<Committed = void> {
-  readonly verb: 'launch.resolve' | 'preflight' | 'surface.test';
+  readonly verb: 'launch.resolve' | 'preflight' | 'surface.test' | 'surface.use';
   readonly domain: ScopeRef;
   readonly launchId?: string;
   readonly subject: LaunchSubject;
@@ -185,7 +185,7 @@ export class Resolver {
       return { ok: false, results, problems };
     }
     const committed = await request.commit(release);
-    if (request.verb === 'launch.resolve') this.#times.note(release.secretIds, Date.now());
+    if (request.verb === 'launch.resolve' || request.verb === 'surface.use') this.#times.note(release.secretIds, Date.now());
     return { ok: true, values, results, committed };
   }
 

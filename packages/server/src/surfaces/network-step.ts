@@ -1,6 +1,11 @@
-import type { TestCause } from '@strongroom/contract';
+import { StrongroomError, type TestCause } from '@strongroom/contract';
 import type { EgressError } from '@strongroom/backends/egress';
 import type { TestStep } from './form-test.ts';
+
+/** Whether an error is the egress guard's, whose library is loaded at its first use alone. */
+export function isEgressError(error: object): error is EgressError {
+  return error instanceof StrongroomError && 'step' in error && 'reason' in error;
+}
 
 /** What the egress guard refused or could not do, in the words of tests. */
 export function causeOfEgress({ code, step, reason }: Pick<EgressError, 'code' | 'step' | 'reason'>): TestCause {
@@ -42,6 +47,7 @@ const messages: Partial<Readonly<Record<TestCause, string>>> = {
 };
 
 /** A step that failed, in our words. @param message where this step has better ones */
-export function failedStep(name: string, cause: TestCause, message = messages[cause]): TestStep {
-  return { name, outcome: 'failed', cause, ...(message === undefined ? {} : { message }) };
+export function failedStep(name: string, cause: TestCause, message?: string): TestStep {
+  const text = message ?? messages[cause];
+  return { name, outcome: 'failed', cause, ...(text === undefined ? {} : { message: text }) };
 }

@@ -2,6 +2,7 @@ import { launchableSurfaces, StrongroomError } from '@strongroom/contract';
 import type { Access, AccessSnapshot, AssetRef, Resource, ScopeRef } from '../access/types.ts';
 import { computeClusterSurface } from './compute-cluster/definition.ts';
 import type { LaunchAbility, SurfaceDefinition } from './definition.ts';
+import { emailSurface } from './email/definition.ts';
 import { notebookSurface } from './notebook/definition.ts';
 import { sparkJobSurface } from './spark-job/definition.ts';
 import { storageConfigSurface } from './storage-config/definition.ts';
@@ -12,6 +13,7 @@ export const surfaces = {
   'compute-cluster': computeClusterSurface,
   notebook: notebookSurface,
   'storage-config': storageConfigSurface,
+  email: emailSurface,
 } as const;
 
 type SurfaceType = keyof typeof surfaces;

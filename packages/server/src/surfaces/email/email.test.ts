@@ -1,0 +1,256 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startTestServer, type TestServer } from '../../../testing/app.ts';
+import { Canaries } from '../../../testing/canaries.ts';
+import { loopbackCertificate, type SelfSigned } from '../../../testing/certificate.ts';
+
+const path = '/v1/platform/email';
+const canaries = new Canaries();
+const password = canaries.plain('password of the mail server');
+let test: TestServer;
+const trusted = loopbackCertificate();
+const other = loopbackCertificate('mail.example.org');
+
+beforeAll(async () => {
+  test = await startTestServer({}, { canaries });
+});
+afterAll(async () => {
+  await test.assertNoLeak();
+  await test.close();
+});
+
+interface Mailbox {
+  readonly port: number;
+  readonly messages: {
+    readonly from: string;
+    readonly to: string;
+    readonly text: string;
+    readonly isSecure: boolean;
+  }[];
+  readonly signIns: string[];
+}
+const open: { close: (done: () => void) => unknown }[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((each) => new Promise<void>((resolve) => each.close(resolve))));
+});
+
+/** A real SMTP server that takes `mailer` with the password, and nothing for `nobody@…`. */
+async function startMailbox(options: SMTPServerOptions = {}): Promise<Mailbox> {
+  const messages: Mailbox['messages'] = [];
+  const signIns: string[] = [];
+  const server = new SMTPServer({
+    logger: false,
+    closeTimeout: 100,
+    authOptional: true,
+    onAuth(auth, _session, done) {
+      signIns.push(auth.username ?? '');
+      if (auth.username === 'mailer' && auth.password === password) done(null, { user: 'mailer' });
+      else done(new Error(`5.7.8 no, ${auth.password} is wrong`));
+    },
+    onMailFrom({ address }, _session, done) {
+      done(address.startsWith('blocked@') ? new Error('5.1.0 SERVER TEXT') : null);
+    },
+    onRcptTo({ address }, _session, done) {
+      done(address.startsWith('nobody@') ? new Error('5.1.1 SERVER TEXT') : null);
+    },
+    onData(stream, session, done) {
+      const chunks: Buffer[] = [];
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      stream.on('end', () => {
+        const { mailFrom, rcptTo } = session.envelope;
+        messages.push({
+          from: mailFrom === false ? '' : mailFrom.address,
+          to: rcptTo.map(({ address }) => address).join(),
+          text: Buffer.concat(chunks).toString('utf8'),
+          isSecure: session.secure,
+        });
+        done();
+      });
+    },
+    ...options,
+  });
+  server.on('error', () => undefined);
+  const listening = server.listen(0, '127.0.0.1') as Server;
+  open.push(server);
+  await once(listening, 'listening');
+  return { port: (listening.address() as AddressInfo).port, messages, signIns };
+}
+
+const tls = ({ key, certificate }: SelfSigned) => ({ key, cert: certificate });
+const form = (port: number, security: 'starttls' | 'tls' | 'none', more: object = {}) => ({
+  host: 'localhost',
+  port,
+  security,
+  senderAddress: 'strongroom@example.org',
+  senderName: 'Strongroom',
+  recipient: 'ann@example.org',
+  ...(security === 'none'
+    ? {}
+    : { username: 'mailer', password: { set: password }, caCertificate: trusted.certificate }),
+  ...more,
+});
+
+interface Tested {
+  readonly ok: boolean;
+  readonly steps: readonly { name: string; outcome: string; cause?: string; message?: string }[];
+}
+const tryForm = (body: object): Promise<Tested> => test.call<Tested>('POST', `${path}/test`, { body });
+const failureOf = async (body: object): Promise<string> => {
+  const { ok, steps } = await tryForm(body);
+  expect(ok).toBe(false);
+  expect(JSON.stringify(steps)).not.toMatch(/SERVER TEXT|5\.[17]/);
+  return steps.flatMap(({ name, outcome, cause }) => (outcome === 'failed' ? [`${name} ${cause}`] : [])).join();
+};
+
+describe('the test of a form', () => {
+  it.each(['starttls', 'tls'] as const)('really sends over %s, signed in, and keeps nothing', async (security) => {
+    const mailbox = await startMailbox({ ...tls(trusted), secure: security === 'tls', authOptional: false });
+    const { ok, steps } = await tryForm(form(mailbox.port, security));
+    expect([ok, steps.map(({ name, outcome }) => `${name} ${outcome}`)]).toEqual([
+      true,
+      ['connect ok', 'tls ok', 'sign-in ok', 'send ok'],
+    ]);
+    expect(mailbox.messages).toMatchObject([{ from: 'strongroom@example.org', to: 'ann@example.org', isSecure: true }]);
+    expect(mailbox.messages[0]?.text).toContain('From: Strongroom <strongroom@example.org>');
+    expect((await test.request('GET', path)).status).toBe(404);
+    const rows = await test.server.store.db
+      .selectFrom('secrets')
+      .select('id')
+      .where('owned_by', 'is not', null)
+      .execute();
+    expect(rows).toEqual([]);
+  });
+
+  it('says which certificate doesn’t fit, and sends nothing', async () => {
+    for (const security of ['starttls', 'tls'] as const) {
+      const elsewhere = await startMailbox({ ...tls(other), secure: security === 'tls' });
+      const mismatched = form(elsewhere.port, security, { caCertificate: other.certificate });
+      expect(await failureOf(mismatched)).toBe('tls certificate-mismatch');
+      expect(await failureOf(form(elsewhere.port, security))).toBe('tls certificate-untrusted');
+      expect([elsewhere.messages, elsewhere.signIns]).toEqual([[], []]);
+    }
+  });
+
+  it('never falls back to plain text where STARTTLS was chosen', async () => {
+    const stripped = await startMailbox({ ...tls(trusted), hideSTARTTLS: true, disabledCommands: ['STARTTLS'] });
+    expect(await failureOf(form(stripped.port, 'starttls'))).toBe('tls tls-refused');
+    expect([stripped.messages, stripped.signIns]).toEqual([[], []]);
+    const plain = await startMailbox({ secure: false });
+    expect(await failureOf(form(plain.port, 'tls'))).toBe('tls tls-refused');
+  });
+
+  it('names what is refused without a word of the server', async () => {
+    const { port } = await startMailbox(tls(trusted));
+    const wrong = { password: { set: canaries.plain('a wrong password') } };
+    expect(await failureOf(form(port, 'starttls', wrong))).toBe('sign-in authentication-refused');
+    expect(await failureOf(form(port, 'starttls', { senderAddress: 'blocked@example.org' }))).toBe(
+      'send sender-refused',
+    );
+    expect(await failureOf(form(port, 'starttls', { recipient: 'nobody@example.org' }))).toBe('send recipient-refused');
+  });
+
+  it('gives up where something else answers, or nothing', async () => {
+    const silent = createServer((socket) =>
+      socket.on('error', () => undefined).end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    );
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    expect(await failureOf(form(port, 'none'))).toMatch(/^connect (?:malformed|unreachable)$/);
+    silent.close();
+    await once(silent, 'close');
+    expect(await failureOf(form(port, 'none'))).toBe('connect unreachable');
+    const { status, body } = await test.request('PUT', path, {
+      body: saved({ ...form(25, 'none'), host: '169.254.169.254' }),
+    });
+    expect([status, body]).toMatchObject([422, { code: 'egress_denied' }]);
+  });
+});
+
+function saved({ recipient: _recipient, ...rest }: ReturnType<typeof form>) {
+  return rest;
+}
+
+describe('the mail server of the platform', () => {
+  it('is one, keeps its password apart, and sends with it', async () => {
+    const mailbox = await startMailbox({ ...tls(trusted), authOptional: false });
+    const { password: _typed, ...rest } = saved(form(mailbox.port, 'starttls'));
+    const secret = { scope: 'admin', source: 'managed', key: 'email.email.password' };
+    const made = await test.call(`PUT`, path, { body: { ...rest, password: { set: password } } });
+    expect(made).toMatchObject({ revision: 1, host: 'localhost', password: { isSet: true, isOwned: true, secret } });
+    expect(await test.call('PUT', path, { body: rest })).toMatchObject({ revision: 1, password: { isSet: true } });
+    const stale = await test.request('PUT', path, { body: { ...rest, port: 2525 }, headers: { 'if-match': '"7"' } });
+    expect([412, 422]).toContain(stale.status);
+    const kept = { ...rest, recipient: 'ann@example.org', useSaved: true };
+    expect((await tryForm(kept)).ok).toBe(true);
+    const moved = await test.request('POST', `${path}/test`, { body: { ...kept, host: '127.0.0.1' } });
+    expect([moved.status, moved.body]).toMatchObject([422, { errors: [{ pointer: '/password' }] }]);
+    const { mailer } = test.server.services;
+    await mailer.send({ to: 'bob@example.org', subject: 'A notice', text: 'Something is due.\n' });
+    expect(mailbox.messages.map(({ to }) => to)).toEqual(['ann@example.org', 'bob@example.org']);
+    const { items } = await test.call<{ items: { action: string }[] }>('GET', '/v1/audit?limit=50');
+    expect(items.map(({ action }) => action)).toEqual(
+      expect.arrayContaining(['surface.use', 'surface.test', 'email.manage']),
+    );
+    await test.call('DELETE', path);
+    await expect(mailer.send({ to: 'bob@example.org', subject: 'x', text: 'y' })).rejects.toThrow('No mail server');
+    const owned = await test.server.store.db
+      .selectFrom('secrets')
+      .select('id')
+      .where('owned_by', 'is not', null)
+      .execute();
+    expect(owned).toEqual([]);
+  });
+
+  it('takes secrets of Admin and Global alone, and fixes where an admin secret goes', async () => {
+    for (const key of ['smtp-password', 'elsewhere'])
+      await test.call('POST', '/v1/admin/secrets', { body: { key, value: password } });
+    const { port } = await startMailbox({ ...tls(trusted), authOptional: false });
+    const refer = (reference: string, more: object = {}) => ({
+      ...saved(form(port, 'starttls')),
+      password: { secret: reference },
+      ...more,
+    });
+    const foreign = await test.request('PUT', path, { body: refer('secret://domain/managed/x') });
+    expect(foreign.status).toBe(422);
+    await test.call('PUT', path, { body: refer('secret://admin/managed/smtp-password') });
+    const shown = await test.call('GET', '/v1/admin/secrets/smtp-password');
+    expect(shown).toMatchObject({ destinations: [{ scheme: 'smtp', host: 'localhost', port }] });
+    const elsewhere = refer('secret://admin/managed/smtp-password', { host: '127.0.0.1' });
+    for (const [method, at, body] of [
+      ['PUT', path, elsewhere],
+      ['POST', `${path}/test`, { ...elsewhere, recipient: 'ann@example.org' }],
+    ] as const) {
+      const refused = await test.request(method, at, { body });
+      expect([refused.status, refused.body]).toMatchObject([403, { code: 'destination_refused' }]);
+    }
+    await test.server.services.mailer.send({ to: 'bob@example.org', subject: 'x', text: 'y' });
+    await test.call('DELETE', path);
+  });
+
+  it('sends nothing secret without TLS', async () => {
+    const { port, messages } = await startMailbox();
+    const plain = form(port, 'none');
+    expect((await tryForm(plain)).steps.map(({ name }) => name)).toEqual(['connect', 'send']);
+    expect(messages).toMatchObject([{ isSecure: false }]);
+    const withPassword = { ...plain, username: 'mailer', password: { set: password } };
+    const { status, body } = await test.request('POST', `${path}/test`, { body: withPassword });
+    expect([status, body]).toMatchObject([422, { errors: [{ pointer: '/password' }, { pointer: '/username' }] }]);
+  });
+
+  it.each([
+    ['a port', { port: 0 }],
+    ['a port', { port: 65_536 }],
+    ['a host', { host: 'mail.example.org/x' }],
+    ['a sender', { senderAddress: 'a@b\r\nBcc: c@d' }],
+    ['a name', { senderName: 'x\r\nBcc: c@d' }],
+    ['a certificate', { caCertificate: 'none' }],
+    ['mass assignment', { createdBy: 'x' }],
+  ])('refuses %s that is none', async (_what, wrong) => {
+    const body = { ...saved(form(25, 'none')), ...wrong };
+    expect((await test.request('PUT', path, { body })).status).toBe(422);
+  });
+});
