@@ -31,7 +31,7 @@ export interface Backend {
   /**
    * Which version each key has now, by requests whose answers hold no value: answers are those that `getMany` has, for as many
    * of the keys as the backend says so much of; the others are left out. What the credential may read and not ask about like
-   * this is `backend_denied`. Not there where the backend has no such question. `currentVersions` reads instead where it has to.
+   * this is `backend_denied`. Not there where the backend has no such question. A value is never read to learn a version.
    */
   versions?(keys: readonly string[], options: CallOptions): Promise<VersionAnswers>;
 

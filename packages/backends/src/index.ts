@@ -1,5 +1,4 @@
 export * from './backend.ts';
-export { currentVersions, type CurrentVersionsOptions } from './current-versions.ts';
 export type { BackendDefinition, BackendParts } from './definition.ts';
 export { type Fault, faulty } from './wrappers/faulty.ts';
 export type { BackendCall, BackendMethod } from './wrappers/intercept.ts';

@@ -36,6 +36,23 @@ const Drifted = Closed({
   deliveredAt: Time,
 });
 
+const DriftPage = Closed({
+  ...Page(Drifted).properties,
+  unchecked: Type.Optional(
+    Type.Array(
+      Closed({
+        source: Type.String(),
+        keys: Type.Integer({ description: 'How many keys that running workloads hold' }),
+        code: Type.Optional(Type.String({ description: 'Why; absent: it is about to be asked for the first time' })),
+        knownAt: Type.Optional(
+          Type.String({ format: 'date-time', description: 'When all of them were last known; absent: one never was' }),
+        ),
+      }),
+      { description: 'On the first page: integrations that did not say which versions their keys have' },
+    ),
+  ),
+});
+
 const launchParams = Closed({ id: Id });
 const own = {
   kind: 'authenticated',
@@ -143,7 +160,7 @@ export const launchRoutes = [
     params: Closed({ domain: Label }),
     query: driftQuery,
     status: 200,
-    response: Page(Drifted),
+    response: DriftPage,
     errors: ['cursor_invalid'],
   }),
   route({
@@ -155,7 +172,7 @@ export const launchRoutes = [
     access: { kind: 'scope', action: 'secret.manage' },
     query: driftQuery,
     status: 200,
-    response: Page(Drifted),
+    response: DriftPage,
     errors: ['cursor_invalid'],
   }),
 ] as const;

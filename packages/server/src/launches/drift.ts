@@ -31,8 +31,17 @@ export interface DriftItem {
   readonly deliveredAt: string;
 }
 
+/** Keys of an integration that running workloads hold, of which the backend did not say the version. */
+export interface Unchecked {
+  readonly source: string;
+  readonly keys: number;
+  readonly code?: string;
+  readonly knownAt?: string;
+}
+
 export interface DriftPage {
   readonly items: DriftItem[];
+  readonly unchecked?: Unchecked[];
   readonly nextCursor?: string;
 }
 
@@ -127,10 +136,27 @@ export class DriftService {
     });
     const page = rows.slice(0, limit);
     const items = page.filter((row) => this.#maySee(caller, row)).map((row) => itemOf(row, Date.now()));
+    const unchecked = before === undefined ? await this.#unchecked(filter) : {};
     const last = page.at(-1);
-    if (rows.length <= limit || last === undefined) return { items };
+    if (rows.length <= limit || last === undefined) return { items, ...unchecked };
     const position = { createdAt: last.created_at, launchId: last.launch_id, pointer: last.pointer };
-    return { items, nextCursor: this.#keys.sealCursor(position, binding) };
+    return { items, ...unchecked, nextCursor: this.#keys.sealCursor(position, binding) };
+  }
+
+  /** With the first page: that nothing has drifted is only true of what could be looked at. */
+  async #unchecked(filter: {
+    readonly scopeId?: string;
+    readonly targetScopeId?: string;
+  }): Promise<{ readonly unchecked: Unchecked[] }> {
+    const rows = await this.#store.query('launches.unchecked', filter);
+    return {
+      unchecked: rows.map(({ source_name, keys, failure, observed_at }) => ({
+        source: source_name,
+        keys,
+        ...(failure === null ? {} : { code: failure }),
+        ...(observed_at === null ? {} : { knownAt: timeText(observed_at) }),
+      })),
+    };
   }
 
   /** A configuration that the caller may not see is not named to it, nor that it runs. */

@@ -195,7 +195,60 @@ async function heldKeys(
     .execute();
 }
 
+/** An integration of whose keys, held by something running, the backend has not said the version when it was last asked. */
+export interface UncheckedSource {
+  readonly source_name: string;
+  readonly keys: number;
+  /** An error's code; null: it was not asked yet. */
+  readonly failure: string | null;
+  /** When the oldest of them was last known; null: one never was. */
+  readonly observed_at: number | null;
+}
+
+async function unchecked(
+  { db }: QueryContext,
+  args: { readonly scopeId?: string; readonly targetScopeId?: string },
+): Promise<UncheckedSource[]> {
+  let held = db
+    .selectFrom('launches')
+    .innerJoin('receipts', 'receipts.launch_id', 'launches.id')
+    .innerJoin('integrations', 'integrations.id', 'receipts.source_id')
+    .select(['integrations.name as source_name', 'receipts.source_id', 'receipts.target_key'])
+    .distinct()
+    .where('launches.ended_at', 'is', null)
+    .where('receipts.delivered_at', 'is not', null)
+    .where('receipts.version', 'is not', null);
+  if (args.scopeId !== undefined) held = held.where('launches.scope_id', '=', args.scopeId);
+  if (args.targetScopeId !== undefined) held = held.where('integrations.scope_id', '=', args.targetScopeId);
+  const rows = await db
+    .selectFrom(held.as('held'))
+    .leftJoin('source_versions', (join) =>
+      join
+        .onRef('source_versions.source_id', '=', 'held.source_id')
+        .onRef('source_versions.key', '=', 'held.target_key'),
+    )
+    .select([
+      'held.source_name',
+      'source_versions.failure',
+      sql<number>`count(*)`.as('keys'),
+      sql<
+        number | null
+      >`case when count(*) = count(source_versions.observed_at) then min(source_versions.observed_at) end`.as(
+        'observed_at',
+      ),
+    ])
+    .where((column) =>
+      column.or([column('source_versions.asked_at', 'is', null), column('source_versions.failure', 'is not', null)]),
+    )
+    .groupBy(['held.source_name', 'source_versions.failure'])
+    .orderBy('held.source_name')
+    .orderBy('source_versions.failure')
+    .execute();
+  return rows.map((row) => ({ ...row, keys: Number(row.keys) }));
+}
+
 export const launchQueries = {
+  'launches.unchecked': unchecked,
   'launches.heldKeys': heldKeys,
   'launches.drifted': drifted,
   'launches.drift': drift,

@@ -14,8 +14,8 @@ const sourcesAtOnce = 4;
 
 /**
  * Learns which versions backends of integrations have of the keys that something running got, for drift. Nothing else is asked
- * for, within a budget. No value is read where the backend can say a version without it; else the reading is on record before,
- * and the values are destroyed at once.
+ * for, within a budget, and no value is read: what the backend or its policy does not say without one stays unknown, with the
+ * reason.
  */
 export class SourceVersions {
   readonly #store: Store;
@@ -40,14 +40,14 @@ export class SourceVersions {
   async #ask(held: readonly HeldKey[], signal: AbortSignal): Promise<void> {
     const [first] = held;
     if (first === undefined) return;
-    await this.#record(first, ['drift'], { keys: held.length });
+    await this.#record(first, held.length);
     const keys = held.map(({ key }) => key);
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(askMilliseconds)]);
-    const observed = await this.#versionsOf(first, keys, bounded);
+    const observed = await this.#versionsOf(first.source_id, keys, bounded);
     if (!signal.aborted) await this.#store.execute('launches.observed', observed);
   }
 
-  async #record(of: HeldKey, because: readonly string[], detail: { readonly keys: number }): Promise<void> {
+  async #record(of: HeldKey, keys: number): Promise<void> {
     await this.#store.execute('access.record', undefined, {
       audit: [
         {
@@ -57,25 +57,19 @@ export class SourceVersions {
           outcome: 'allowed',
           scope: { id: of.scope_id, name: of.scope_name },
           object: { type: 'integration', id: of.source_id, name: of.source_name },
-          because,
-          detail,
+          because: ['drift'],
+          detail: { keys },
         },
       ],
     });
   }
 
-  async #versionsOf(of: HeldKey, keys: readonly string[], signal: AbortSignal): Promise<Observed> {
-    const { source_id: sourceId } = of;
+  async #versionsOf(sourceId: string, keys: readonly string[], signal: AbortSignal): Promise<Observed> {
     let answers: VersionAnswers;
     try {
-      const [{ currentVersions }, backend] = await Promise.all([
-        import('@strongroom/backends'),
-        this.#backends.open(sourceId),
-      ]);
-      answers = await currentVersions(backend, keys, {
-        signal,
-        beforeReading: (unanswered) => this.#record(of, ['drift', 'value-read'], { keys: unanswered.length }),
-      });
+      const backend = await this.#backends.open(sourceId);
+      if (backend.versions === undefined) throw new StrongroomError('not_supported');
+      answers = await backend.versions(keys, { signal });
     } catch (error) {
       const code = codeOf(error);
       return { sourceId, found: [], failed: keys.map((key) => ({ key, code })) };
@@ -84,7 +78,7 @@ export class SourceVersions {
     const failed: Observed['failed'][number][] = [];
     for (const key of keys) {
       const answer = answers.get(key);
-      if (answer === undefined) failed.push({ key, code: 'backend_malformed' });
+      if (answer === undefined) failed.push({ key, code: 'not_supported' });
       else if (answer === null) found.push({ key, version: null, isAbsent: true });
       else if (answer instanceof StrongroomError) {
         if (answer.code === 'backend_deleted') found.push({ key, version: null, isAbsent: true });
