@@ -105,18 +105,18 @@ async function measure(count: number): Promise<Measured> {
   try {
     fill(join(test.directory, 'strongroom.db'), count);
     await test.reopen();
-    const reader = new SecretReader(test.store, test.keys, createAccess(test.store));
+    const reader = new SecretReader(test.store, test.keys, createAccess(test.store), async () => []);
     const page = await reader.list(caller, scope, { limit: 50 });
     if (page.items.length !== 50) throw new Error('The store is not filled');
     const list = await timed(async () => {
-      const after = { foldedKey: keyOf(randomInt(count)), id: '' };
-      return test.store.query('secret.list', {
-        scopeId: scope.id,
-        assignedTo: null,
+      const key = keyOf(randomInt(count));
+      return test.store.query('secret.page', {
+        managed: { scope: scope.kind, scopeId: scope.id, assignedTo: null, usesIn: null, now: Date.now() },
+        origins: [],
         usesIn: null,
-        now: Date.now(),
+        q: '',
+        from: { foldedKey: key, key, scope: scope.kind, sourceId: '' },
         limit: 51,
-        after,
       });
     });
     const lookup = await timed(async () => reader.get(caller, scope, keyOf(randomInt(count))));

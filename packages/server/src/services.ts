@@ -20,7 +20,7 @@ import { domainHandlers } from './domains/routes.ts';
 import { Domains } from './domains/service.ts';
 import type { HandlersOf } from './http/handler.ts';
 import { type Identities, openIdentities } from './identities/index.ts';
-import { ChoiceList } from './integrations/choices.ts';
+import { ChoiceList, listIntegrations } from './integrations/choices.ts';
 import type { OpenEgress } from './integrations/connection.ts';
 import { IntegrationCredentials } from './integrations/credentials.ts';
 import { IntegrationConformance } from './integrations/conformance.ts';
@@ -136,7 +136,7 @@ export function createServices(parts: ServiceParts): Services {
   });
 
   const kekSource = kekSourceOf(configuration);
-  const reader = new SecretReader(store, keyring, access);
+  const reader = new SecretReader(store, keyring, access, listIntegrations(store, access, features));
   const secretLimits = {
     valueBytes: limits.valueBytes,
     keysPerScope: limits.keysPerScope,

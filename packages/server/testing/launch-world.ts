@@ -116,7 +116,7 @@ export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise
   const global: ScopeRef = { id: globalScopeId, kind: 'global', name: 'global' };
   const { store, keys } = test;
   const access = createAccess(store);
-  const reader = new SecretReader(store, keys, access);
+  const reader = new SecretReader(store, keys, access, async () => []);
   const secrets = new Secrets(store, keys, reader, {
     valueBytes: 1024 * 1024,
     keysPerScope: 10_000,

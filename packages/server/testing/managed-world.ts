@@ -61,7 +61,7 @@ export class ManagedWorld {
       limits: this.limits,
     });
     const { writes } = this.managed;
-    this.reader = new SecretReader(store, keys, createAccess(store));
+    this.reader = new SecretReader(store, keys, createAccess(store), async () => []);
     const limits = { valueBytes: 1024 * 1024, keysPerScope: 100, keptVersions: 5, retentionDays: 30 };
     this.secrets = new Secrets(store, keys, this.reader, limits, writes);
     this.importer = new SecretImporter({

@@ -2,8 +2,8 @@ import { type Command, Option } from 'commander';
 import type { CallResult } from '@strongroom/sdk';
 import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
-import { addListOptions, type ListOptions, pageSize } from '../lists.ts';
-import { visible } from '../output/text.ts';
+import { addListOptions, type ListOptions } from '../lists.ts';
+import { listSourcesUpTo, noteSourcesDown } from '../source-lists.ts';
 
 interface ChoiceOptions extends ListOptions {
   readonly domain?: string;
@@ -27,33 +27,19 @@ export function addChoicesCommand(secret: Command, cli: Cli): void {
           throw new UsageError('name either a domain or the platform', 'Add --domain NAME or --platform.');
         const client = await connect();
         const filter = filterOf(options);
-        const items: Choices['items'] = [];
-        let sources: Choices['sources'] = [];
-        for (let cursor: string | undefined; items.length < limit;) {
-          const query = {
-            ...filter,
-            limit: pageSize(limit - items.length),
-            ...(cursor === undefined ? {} : { cursor }),
-          };
-          const page: Choices =
-            domain === undefined
-              ? await client.listPlatformChoices({ query })
-              : await client.listDomainChoices({ params: { domain }, query });
-          items.push(...page.items);
-          ({ sources } = page);
-          if (page.nextCursor === undefined) break;
-          cursor = page.nextCursor;
-        }
-        if (items.length > limit) output.note(`there are more than ${limit}; --limit shows more of them`);
-        const shown = items.slice(0, limit);
-        output.answer({ items: shown, sources }, () =>
+        const { items, sources } = await listSourcesUpTo(output, limit, async (page): Promise<Choices> => {
+          const query = { ...filter, ...page };
+          return domain === undefined
+            ? client.listPlatformChoices({ query })
+            : client.listDomainChoices({ params: { domain }, query });
+        });
+        output.answer({ items, sources }, () =>
           output.table(
             [{ title: 'REFERENCE' }, { title: 'SOURCE' }, { title: 'TYPE' }],
-            shown.map(({ reference, source, sourceType }) => [reference, source, sourceType]),
+            items.map(({ reference, source, sourceType }) => [reference, source, sourceType]),
           ),
         );
-        for (const { source, health } of sources)
-          if (health.error !== undefined) output.note(`${visible(source)} is down: ${visible(health.error.message)}`);
+        noteSourcesDown(output, sources);
         return undefined;
       }),
     );

@@ -1,8 +1,10 @@
-import type { CallResult } from '@strongroom/sdk';
+import type { CallResult, ItemOf } from '@strongroom/sdk';
 import type { Output } from '../output/output.ts';
 import { localTime } from '../output/text.ts';
 
 export type SecretMetadata = CallResult<'showDomainSecret'>;
+/** A secret, or a key of an integration beside them. */
+type ListedSecret = ItemOf<'listDomainSecrets'>;
 /** One field that holds a reference, of a catalogue's key or of any reference. */
 interface UseRow {
   readonly domain: string;
@@ -58,11 +60,12 @@ const nameText = {
   clash: 'clashes with another that differs in case alone',
 } as const;
 
-export function printSecrets(output: Output, secrets: readonly SecretMetadata[]): void {
+export function printSecrets(output: Output, secrets: readonly ListedSecret[]): void {
   output.table(
     [
       { title: 'KEY' },
       { title: 'SOURCE' },
+      { title: 'TYPE' },
       { title: 'FOLDER', canCut: true },
       { title: 'VERSION' },
       { title: 'USED BY' },
@@ -70,16 +73,23 @@ export function printSecrets(output: Output, secrets: readonly SecretMetadata[])
       { title: 'STATE' },
       { title: 'DESCRIPTION', canCut: true },
     ],
-    secrets.map((secret) => [
-      secret.key,
-      secret.source,
-      secret.folder,
-      secret.version,
-      `${secret.usedBy}`,
-      localTime(secret.rotatedAt),
-      secretState(secret),
-      secret.description,
-    ]),
+    secrets.map((secret) => {
+      const source =
+        secret.scope === 'global' && secret.source !== 'managed' ? `global/${secret.source}` : secret.source;
+      const { key, sourceType, usedBy } = secret;
+      if ('isReadOnly' in secret) return [key, source, sourceType, '-', '-', `${usedBy}`, '-', 'read-only', ''];
+      return [
+        key,
+        source,
+        sourceType,
+        secret.folder,
+        secret.version,
+        `${secret.usedBy}`,
+        localTime(secret.rotatedAt),
+        secretState(secret),
+        secret.description,
+      ];
+    }),
   );
 }
 

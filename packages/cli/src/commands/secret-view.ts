@@ -4,6 +4,7 @@ import { UsageError } from '../errors.ts';
 import { addLimitOption, addListOptions, type ListOptions, listUpTo, pageSize, parseCount } from '../lists.ts';
 import { count, localTime } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
+import { listSourcesUpTo, noteSourcesDown } from '../source-lists.ts';
 import { printSecret, printSecrets, printUses } from './secret-text.ts';
 
 const states = ['stale', 'expired', 'expiring', 'unused', 'shared-value', 'deleted'] as const;
@@ -72,30 +73,37 @@ interface SecretListOptions extends ScopeOptions, ListOptions {
   readonly folder?: string;
   readonly tag?: string;
   readonly state?: (typeof states)[number];
+  readonly source?: string;
 }
 
 function addListCommand(secret: Command, cli: Cli): void {
-  addListOptions(addScopeOptions(secret.command('list').description('list secrets by key')))
+  addListOptions(
+    addScopeOptions(secret.command('list').description('list secrets by key, with the keys of integrations')),
+  )
+    .option('--source <name>', 'only of this source: managed, or an integration')
     .option('--folder <folder>', 'only in this folder')
     .option('--tag <tag>', 'only with this tag')
     .addOption(new Option('--state <state>', 'only in this state').choices(states))
     .action(
       cli.action(async ({ connect, output }, options: SecretListOptions) => {
         const scope = scopeOf(options);
-        const { limit, search, folder, tag, state } = options;
-        const query = {
-          limit: pageSize(limit),
+        const { limit, search, folder, tag, state, source } = options;
+        const filter = {
           ...(search === undefined ? {} : { q: search }),
           ...(folder === undefined ? {} : { folder }),
           ...(tag === undefined ? {} : { tag }),
           ...(state === undefined ? {} : { state }),
+          ...(source === undefined ? {} : { source }),
         };
-        const input = { params: scope.params, query };
-        const items = await listUpTo(await connect(), output, routeIn(scope, 'list', 'Secrets'), input, limit);
-        output.answer({ items }, () => {
+        const client = await connect();
+        const { items, sources } = await listSourcesUpTo(output, limit, (page) =>
+          client[routeIn(scope, 'list', 'Secrets')]({ params: scope.params, query: { ...filter, ...page } }),
+        );
+        output.answer({ items, sources }, () => {
           if (items.length === 0) output.note(`no secrets in ${scope.title}`);
           else printSecrets(output, items);
         });
+        noteSourcesDown(output, sources);
         return undefined;
       }),
     );

@@ -77,12 +77,9 @@ async function* secretKeys(client: Client, query: Query, options: Options): Asyn
     ...(options.has('global') ? { global: true } : {}),
     ...(options.has('admin') ? { admin: true } : {}),
   });
-  for await (const { key, description } of client.items(routeIn(scope, 'list', 'Secrets'), {
-    params: scope.params,
-    query,
-  })) {
-    yield { word: key, summary: description };
-  }
+  const input = { params: scope.params, query: { ...query, source: 'managed' } };
+  for await (const item of client.items(routeIn(scope, 'list', 'Secrets'), input))
+    yield { word: item.key, summary: 'isReadOnly' in item ? '' : item.description };
 }
 
 async function* runs(client: Client, query: Query, options: Options): AsyncGenerator<Candidate> {

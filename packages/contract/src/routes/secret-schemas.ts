@@ -105,6 +105,25 @@ export const SecretMetadata = Closed(
   { description: 'A secret, without its value' },
 );
 
+/** A key of an integration in a list of secrets: what it holds is changed where it is. */
+export const IntegrationKey = Closed(
+  {
+    isReadOnly: Type.Literal(true, { description: 'Only keys of integrations have it' }),
+    key: Type.String({ description: 'As the backend names it' }),
+    reference: Type.String({ description: 'Canonical reference' }),
+    scope: Type.Enum([...scopeKinds], { description: 'Where its integration is: in this scope, or Global' }),
+    domain: Type.Optional(Label),
+    source: Type.String({ description: 'The name of the integration' }),
+    sourceType: Type.String({ description: 'VAULT, AWS, GOOGLE or AZURE' }),
+    fields: Type.Optional(Type.Array(Type.String(), { description: 'Names of the fields, where listing tells them' })),
+    usedBy: Type.Integer({
+      description: 'Fields of configurations that hold a reference to it, as far as the caller may see',
+    }),
+    actions: ActionsField,
+  },
+  { description: 'A key of an integration that the caller may use, as it was last listed' },
+);
+
 export const SecretVersion = Closed({
   version: Type.String(),
   isCurrent: Type.Boolean(),

@@ -1,9 +1,11 @@
 import { Type, type TObject, type TProperties } from 'typebox';
 import { Folder, IntegrationName, Label, SecretKey, Tag, Time } from '../names.ts';
+import { ChoiceSource } from './integration-schemas.ts';
 import { Closed, Page, pageQuery, route } from '../route.ts';
 import {
   valueInput,
   editable,
+  IntegrationKey,
   SecretMetadata,
   SecretVersion,
   Use,
@@ -64,14 +66,28 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       id: id('list', 'Secrets'),
       method: 'GET',
       path: `${base}/secrets`,
-      summary: 'List secrets by key; never a value',
+      summary:
+        'List secrets by key, and with them the keys of integrations that the caller may use, read-only; never a value',
       tag,
       access: list,
       feature,
       params: onScope,
-      query: Closed({ ...pageQuery, folder: Type.Optional(Folder), tag: Type.Optional(Tag), state: stateFilter }),
+      query: Closed({
+        ...pageQuery,
+        source: Type.Optional(IntegrationName),
+        folder: Type.Optional(Folder),
+        tag: Type.Optional(Tag),
+        state: stateFilter,
+      }),
       status: 200,
-      response: Page(SecretMetadata),
+      response: Closed({
+        items: Type.Array(Type.Union([SecretMetadata, IntegrationKey])),
+        nextCursor: Type.Optional(Type.String()),
+        sources: Type.Array(ChoiceSource, {
+          description:
+            'The integrations whose keys are in the list, with the age of their index. One that is down has its error here. None where a folder, a tag or a state is asked for, which integrations have not',
+        }),
+      }),
       errors: ['cursor_invalid'],
     }),
     route({

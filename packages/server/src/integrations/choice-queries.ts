@@ -1,48 +1,43 @@
-import { type RawBuilder, sql } from 'kysely';
+import { inKeyOrder, type KeyPlace, type KeyPosition, startsAt } from '../secrets/key-order.ts';
 import { assignedTo } from '../secrets/queries.ts';
 import { searchCondition, secretSearches } from '../secrets/search.ts';
 import type { QueryContext } from '../store/store.ts';
 import { keySearches } from './key-search.ts';
 
-/** Where choices come from; `scope` is part of their order. */
-export type ChoiceOrigin =
-  | {
-      readonly kind: 'managed';
-      readonly scope: string;
-      readonly scopeId: string;
-      readonly sourceId: string;
-      /** Only Global secrets assigned to all domains or to this one; null: all. */
-      readonly assignedTo: string | null;
-    }
-  | {
-      readonly kind: 'index';
-      readonly scope: string;
-      readonly sourceId: string;
-      /** Keys of this generation and older ones were listed with other settings. */
-      readonly from: number;
-    };
-
-/** The order of choices: all of them together. */
-export interface ChoicePosition {
-  readonly foldedKey: string;
-  readonly scope: string;
-  readonly sourceId: string;
-  readonly key: string;
+/** A scope's managed store; `scope` is part of the order. */
+export interface ManagedOrigin extends KeyPlace {
+  readonly kind: 'managed';
+  readonly scopeId: string;
+  /** Only Global secrets assigned to all domains or to this one; null: all. */
+  readonly assignedTo: string | null;
 }
 
-export interface FoundChoice extends ChoicePosition {
+/** The index of an integration's keys. */
+export interface IndexOrigin extends KeyPlace {
+  readonly kind: 'index';
+  /** Keys of this generation and older ones were listed with other settings. */
+  readonly from: number;
+}
+
+export type ChoiceOrigin = ManagedOrigin | IndexOrigin;
+
+export interface FoundChoice extends KeyPosition {
   /** Of a managed secret. */
   readonly secretId: string | null;
   readonly fieldNames: readonly string[] | null;
 }
 
-export interface ChoiceFilter {
-  readonly origins: readonly ChoiceOrigin[];
+/** What to read of each origin. */
+export interface KeyFilter {
   /** Folded; empty: all. */
   readonly q: string;
   /** From here on, the position itself included. */
-  readonly from: ChoicePosition | null;
+  readonly from: KeyPosition | null;
   readonly limit: number;
+}
+
+export interface ChoiceFilter extends KeyFilter {
+  readonly origins: readonly ChoiceOrigin[];
 }
 
 /** A page over all origins: a bounded read of each, merged. */
@@ -50,16 +45,12 @@ async function page(context: QueryContext, args: ChoiceFilter): Promise<FoundCho
   const found: FoundChoice[] = [];
   for (const origin of args.origins)
     found.push(
-      ...(origin.kind === 'managed' ? await secrets(context, origin, args) : await keys(context, origin, args)),
+      ...(origin.kind === 'managed' ? await secrets(context, origin, args) : await indexedKeys(context, origin, args)),
     );
-  return found.sort(comparePositions).slice(0, args.limit);
+  return inKeyOrder(found, args.limit);
 }
 
-async function secrets(
-  context: QueryContext,
-  origin: Extract<ChoiceOrigin, { kind: 'managed' }>,
-  args: ChoiceFilter,
-): Promise<FoundChoice[]> {
+async function secrets(context: QueryContext, origin: ManagedOrigin, args: KeyFilter): Promise<FoundChoice[]> {
   let query = context.db
     .selectFrom('secrets')
     .where('secrets.scope_id', '=', origin.scopeId)
@@ -89,11 +80,8 @@ async function secrets(
   }));
 }
 
-async function keys(
-  context: QueryContext,
-  origin: Extract<ChoiceOrigin, { kind: 'index' }>,
-  args: ChoiceFilter,
-): Promise<FoundChoice[]> {
+/** Keys of one index in the order of keys, without a look at its source. */
+export async function indexedKeys(context: QueryContext, origin: IndexOrigin, args: KeyFilter): Promise<FoundChoice[]> {
   let query = context.db
     .selectFrom('integration_keys')
     .where('source_id', '=', origin.sourceId)
@@ -118,40 +106,6 @@ async function keys(
     secretId: null,
     fieldNames: row.field_names === null ? null : (JSON.parse(row.field_names) as string[]),
   }));
-}
-
-/** Where a page begins in one origin: at the position when it is this origin's own, else before or behind all of its key. */
-function startsAt(origin: ChoiceOrigin, { foldedKey, key, ...place }: ChoicePosition): RawBuilder<boolean> {
-  const order = comparePlaces(origin, place);
-  if (order === 0) return sql<boolean>`(folded_key, key) >= (${foldedKey}, ${key})`;
-  return order > 0 ? sql<boolean>`folded_key >= ${foldedKey}` : sql<boolean>`folded_key > ${foldedKey}`;
-}
-
-function comparePositions(a: ChoicePosition, b: ChoicePosition): number {
-  return compare(a.foldedKey, b.foldedKey) || comparePlaces(a, b) || compare(a.key, b.key);
-}
-
-function comparePlaces(
-  a: { readonly scope: string; readonly sourceId: string },
-  b: { readonly scope: string; readonly sourceId: string },
-): number {
-  return compare(a.scope, b.scope) || compare(a.sourceId, b.sourceId);
-}
-
-/** As both databases order text: by code point. JavaScript's order of surrogates is another one. */
-function compare(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let at = 0; at < length; at += 1) {
-    const [x, y] = [a.charCodeAt(at), b.charCodeAt(at)];
-    if (x !== y) return rank(x) - rank(y);
-  }
-  return a.length - b.length;
-}
-
-/** UTF-16 code units in the order of the code points that they begin. */
-function rank(unit: number): number {
-  if (unit < 0xd800) return unit;
-  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
 export const choiceQueries = { 'choice.page': page };

@@ -3,9 +3,12 @@ import type { domainChoiceRoutes, ResponseOf } from '@strongroom/contract';
 import type { AccessService } from '../access/service.ts';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
+import type { ListIntegrations } from '../secrets/integration-keys.ts';
+import { type KeyPosition, positionOf, readPosition } from '../secrets/key-order.ts';
 import { globalScopeId } from '../store/ids.ts';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 import type { Store } from '../store/store.ts';
-import type { ChoiceOrigin, ChoicePosition, FoundChoice } from './choice-queries.ts';
+import type { ChoiceOrigin, FoundChoice, IndexOrigin } from './choice-queries.ts';
 import { type UsedIntegration, usableIntegrations } from './use-asset.ts';
 import { healthView, indexView } from './views.ts';
 
@@ -31,7 +34,7 @@ interface Source {
 
 /** Where a page begins: a key, and how many of its fields were sent before. */
 interface Start {
-  readonly position: ChoicePosition;
+  readonly position: KeyPosition;
   readonly skip: number;
 }
 
@@ -130,7 +133,7 @@ export class ChoiceList {
     return usable;
   }
 
-  #seal(position: ChoicePosition, skip: number, binding: string): string {
+  #seal(position: KeyPosition, skip: number, binding: string): string {
     return this.#keys.sealCursor({ ...positionOf(position), skip }, binding);
   }
 }
@@ -150,19 +153,35 @@ function managedSource(
   };
 }
 
-function integrationSource({ row, scope }: UsedIntegration): Source {
+function integrationSource(used: UsedIntegration): Source {
+  const { row, scope } = used;
+  return { origin: indexOrigin(used), scope, name: row.name, type: row.type, view: indexedSourceView(used) };
+}
+
+function indexOrigin({ row, scope }: UsedIntegration): IndexOrigin {
+  return { kind: 'index', scope, sourceId: row.id, from: row.index_from };
+}
+
+function indexedSourceView({ row, scope }: UsedIntegration): Choices['sources'][number] {
   return {
-    origin: { kind: 'index', scope, sourceId: row.id, from: row.index_from },
     scope,
-    name: row.name,
-    type: row.type,
-    view: {
-      scope,
-      source: row.name,
-      sourceType: row.type,
-      health: healthView(row),
-      index: indexView(row, Date.now()),
-    },
+    source: row.name,
+    sourceType: row.type,
+    health: healthView(row),
+    index: indexView(row, Date.now()),
+  };
+}
+
+/** Integrations whose keys are in the scope's list of secrets, for as long as the feature is on. */
+export function listIntegrations(
+  store: Store,
+  access: AccessService,
+  features: { isEnabled(name: 'secretsV2'): MaybePromise<boolean> },
+): ListIntegrations {
+  return async (caller, place) => {
+    if (!(await features.isEnabled('secretsV2'))) return [];
+    const usable = await usableIntegrations(store, access, caller.snapshot, place);
+    return usable.map((used) => ({ origin: indexOrigin(used), asset: used.asset, view: indexedSourceView(used) }));
   };
 }
 
@@ -171,18 +190,12 @@ function choiceOf({ scope, name, type }: Source, key: string, field: string | un
   return { reference: formatReference(reference), ...reference, sourceType: type };
 }
 
-function positionOf({ foldedKey, scope, sourceId, key }: ChoicePosition): ChoicePosition {
-  return { foldedKey, scope, sourceId, key };
-}
-
-function isSame(a: ChoicePosition, b: ChoicePosition): boolean {
+function isSame(a: KeyPosition, b: KeyPosition): boolean {
   return a.foldedKey === b.foldedKey && a.sourceId === b.sourceId && a.key === b.key;
 }
 
 function readStart(payload: Readonly<Record<string, unknown>> | null): Start {
-  const { foldedKey, scope, sourceId, key, skip } = payload ?? {};
-  const texts = [foldedKey, scope, sourceId, key].filter((part) => typeof part === 'string');
-  if (texts.length !== 4 || typeof skip !== 'number') throw new StrongroomError('cursor_invalid');
-  const [folded = '', inScope = '', inSource = '', exact = ''] = texts;
-  return { position: { foldedKey: folded, scope: inScope, sourceId: inSource, key: exact }, skip };
+  const skip = payload?.['skip'];
+  if (typeof skip !== 'number') throw new StrongroomError('cursor_invalid');
+  return { position: readPosition(payload), skip };
 }

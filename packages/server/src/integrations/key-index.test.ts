@@ -5,7 +5,8 @@ import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { describeEachStore, type TestStore } from '../../testing/stores.ts';
 import type { AssetRef, Caller, ScopeRef } from '../access/types.ts';
 import { globalScopeId, newId } from '../store/ids.ts';
-import type { ChoicePosition, FoundChoice } from './choice-queries.ts';
+import type { KeyPosition } from '../secrets/key-order.ts';
+import type { FoundChoice } from './choice-queries.ts';
 import { IntegrationCredentials } from './credentials.ts';
 import { KeyIndex } from './key-index.ts';
 import { OpenedBackends } from './opened-backends.ts';
@@ -218,7 +219,7 @@ describeEachStore('the index of keys', (openStore) => {
   async function pages(assets: readonly AssetRef[], q: string): Promise<FoundChoice[]> {
     const origins = assets.map(({ id }) => ({ kind: 'index', scope: 'global', sourceId: id, from: 0 }) as const);
     const found: FoundChoice[] = [];
-    for (let from: ChoicePosition | null = null; ;) {
+    for (let from: KeyPosition | null = null; ;) {
       const page: readonly FoundChoice[] = await test.store.query('choice.page', { origins, q, from, limit: 4 });
       found.push(...page.slice(0, 3));
       const next = page[3];

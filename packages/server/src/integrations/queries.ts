@@ -3,6 +3,7 @@ import { containing, type ListArgs } from '../access/pages.ts';
 import { useRows, type UseRow } from '../secrets/use-rows.ts';
 import type { QueryContext } from '../store/store.ts';
 import { choiceQueries } from './choice-queries.ts';
+import { secretPageQueries } from './secret-page.ts';
 import { profileQueries } from './profiles/queries.ts';
 import type { IntegrationRow } from './commands.ts';
 
@@ -100,5 +101,6 @@ export const integrationQueries = {
   'integration.uses': usesOf,
   'integration.usedIn': usedIn,
   ...choiceQueries,
+  ...secretPageQueries,
   ...profileQueries,
 };

@@ -1,4 +1,4 @@
-import { type SelectQueryBuilder, sql } from 'kysely';
+import { type Expression, type SelectQueryBuilder, sql, type SqlBool } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { type UseRow, useRows } from './use-rows.ts';
@@ -18,7 +18,6 @@ export interface SecretFilter {
   readonly state?: SecretState;
   readonly expiringWithinDays?: number;
   readonly now: number;
-  readonly after?: { readonly foldedKey: string; readonly id: string };
   readonly limit: number;
 }
 
@@ -31,8 +30,15 @@ const dayMilliseconds = 86_400_000;
 
 type SecretQuery = SelectQueryBuilder<Tables, 'secrets', object>;
 
-/** One page by (folded key, id); the caller asks for one more than it shows. */
-async function list(context: QueryContext, args: SecretFilter): Promise<ListedSecret[]> {
+/**
+ * One page by folded key, which is unique in a scope; the caller asks for one more than it shows.
+ * @param start where it begins; from the first when absent
+ */
+export async function listSecrets(
+  context: QueryContext,
+  args: SecretFilter,
+  start?: Expression<SqlBool>,
+): Promise<ListedSecret[]> {
   let query: SecretQuery = context.db.selectFrom('secrets').where('secrets.scope_id', '=', args.scopeId);
   query =
     args.state === 'deleted'
@@ -47,9 +53,7 @@ async function list(context: QueryContext, args: SecretFilter): Promise<ListedSe
     if (found === null) return [];
     query = query.where(found);
   }
-  const { after } = args;
-  if (after !== undefined)
-    query = query.where(sql<boolean>`(secrets.folded_key, secrets.id) > (${after.foldedKey}, ${after.id})`);
+  if (start !== undefined) query = query.where(start);
   const rows = await query
     .innerJoin('sources', 'sources.id', 'secrets.source_id')
     .selectAll('secrets')
@@ -286,7 +290,7 @@ export async function purgeable(
 }
 
 export const secretQueries = {
-  'secret.list': list,
+  'secret.list': (context: QueryContext, args: SecretFilter) => listSecrets(context, args),
   'secret.usedBy': usedBy,
   'secret.usedButMissing': usedButMissing,
   'secret.folders': folders,

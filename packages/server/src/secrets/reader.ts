@@ -4,6 +4,13 @@ import type { Access, AccessSnapshot, Caller, ScopeRef } from '../access/types.t
 import type { Keys } from '../keys/keys.ts';
 import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import { hotStatement, type Store } from '../store/store.ts';
+import {
+  integrationKeyView,
+  type IntegrationKeyView,
+  type ListIntegrations,
+  type SourceView,
+} from './integration-keys.ts';
+import { positionOf, readPosition } from './key-order.ts';
 import { formatVersion, secretView, type SecretView, time, useView, viewHoldsUntil } from './metadata.ts';
 import type { ListedSecret, SecretRow, SecretState } from './queries.ts';
 import type { UseRow } from './use-rows.ts';
@@ -15,6 +22,15 @@ export interface SecretListFilter {
   readonly folder?: string;
   readonly tag?: string;
   readonly state?: SecretState;
+  /** `managed`, or the name of an integration. */
+  readonly source?: string;
+}
+
+/** Rows of a list, managed ones and read-only ones, with the integrations that the latter are of. */
+export interface SecretListPage {
+  readonly items: (SecretView | IntegrationKeyView)[];
+  readonly nextCursor?: string;
+  readonly sources: SourceView[];
 }
 
 const defaultPage = 50;
@@ -61,16 +77,18 @@ export class SecretReader {
   readonly #store: Store;
   readonly #keys: Keys;
   readonly #access: Access;
+  readonly #listIntegrations: ListIntegrations;
   /**
    * What was last shown of a row. It holds while the row is the one that the store remembers, the caller's snapshot the one
    * it was decided with, and time brings no change.
    */
   readonly #shown = new WeakMap<SecretWithUses, Shown>();
 
-  constructor(store: Store, keys: Keys, access: Access) {
+  constructor(store: Store, keys: Keys, access: Access, listIntegrations: ListIntegrations) {
     this.#store = store;
     this.#keys = keys;
     this.#access = access;
+    this.#listIntegrations = listIntegrations;
   }
 
   async get(caller: Caller, scope: ScopeRef, key: string): Promise<SecretView> {
@@ -91,30 +109,46 @@ export class SecretReader {
     });
   }
 
-  async list(
-    caller: Caller,
-    scope: ScopeRef,
-    filter: SecretListFilter,
-  ): Promise<{ items: SecretView[]; nextCursor?: string }> {
+  /**
+   * Secrets of the scope's managed store and keys of the integrations that the caller may use in it, in one order. What only a
+   * managed secret has (folder, tags, states) leaves those out.
+   * @throws StrongroomError `cursor_invalid`; `permission_missing` for states that only who manages the scope may see
+   */
+  async list(caller: Caller, scope: ScopeRef, filter: SecretListFilter): Promise<SecretListPage> {
     if (filter.state === 'deleted' || filter.state === 'shared-value')
       await this.#access.require(caller, 'secret.manage', { kind: 'scope', scope });
     const { cursor, limit = defaultPage, ...selection } = filter;
+    const { q = '', source, ...ofManaged } = selection;
     const binding = JSON.stringify(['secret.list', caller.id, scope.id, selection]);
-    const after = cursor === undefined ? undefined : this.openCursor(cursor, binding);
-    const rows = await this.#store.query('secret.list', {
-      ...selection,
-      ...this.visibility(caller, scope),
-      scopeId: scope.id,
-      now: Date.now(),
+    const from = cursor === undefined ? null : readPosition(this.openCursor(cursor, binding));
+    const integrations = Object.keys(ofManaged).length > 0 ? [] : await this.#listIntegrations(caller, scope);
+    const listed = integrations.filter(({ view }) => source === undefined || view.source === source);
+    const visibility = this.visibility(caller, scope);
+    const rows = await this.#store.query('secret.page', {
+      managed:
+        source === undefined || source === 'managed'
+          ? { ...ofManaged, ...visibility, scope: scope.kind, scopeId: scope.id, now: Date.now() }
+          : null,
+      origins: listed.map(({ origin }) => origin),
+      usesIn: scope.kind === 'domain' ? [scope.id] : visibility.usesIn,
+      q: q.toLowerCase(),
+      from,
       limit: limit + 1,
-      ...(after && { after: { foldedKey: String(after['k']), id: String(after['i']) } }),
     });
-    const page = rows.slice(0, limit);
-    const last = page.at(-1);
-    const items = await Promise.all(page.map((row) => this.view(caller, scope, row)));
-    return rows.length > limit && last !== undefined
-      ? { items, nextCursor: this.#keys.sealCursor({ k: last.folded_key, i: last.id }, binding) }
-      : { items };
+    const bySource = new Map(listed.map((each) => [each.origin.sourceId, each]));
+    const items = await Promise.all(
+      rows.slice(0, limit).flatMap((row): MaybePromise<SecretView | IntegrationKeyView>[] => {
+        if (row.secret !== null) return [this.view(caller, scope, row.secret)];
+        const integration = bySource.get(row.sourceId);
+        return integration === undefined ? [] : [integrationKeyView(caller, scope, integration, row)];
+      }),
+    );
+    const next = rows[limit];
+    return {
+      items,
+      sources: listed.map(({ view }) => view),
+      ...(next === undefined ? {} : { nextCursor: this.#keys.sealCursor({ ...positionOf(next) }, binding) }),
+    };
   }
 
   async versions(caller: Caller, scope: ScopeRef, key: string) {

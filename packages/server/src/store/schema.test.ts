@@ -114,7 +114,11 @@ describe('a page of a list', () => {
 
   // What a list reads must not grow with the table: each comes out of an index in its order.
   const lists = [
-    ['secrets', "scope_id = 'a' and (folded_key, id) > ('k', 'i') order by folded_key, id"],
+    ['secrets', "scope_id = 'a' and (folded_key, key) >= ('k', 'i') order by folded_key, id"],
+    [
+      'integration_keys',
+      "source_id = 'a' and (folded_key, key) >= ('k', 'i') and generation > 0 order by folded_key, key",
+    ],
     ['secrets', "(folded_key, scope_id, source_id) > ('k', 's', 'o') order by folded_key, scope_id, source_id"],
     ['audit_records', "scope_id = 'a' order by at desc, chain_id desc, sequence desc"],
     ['audit_records', "principal_id = 'a' order by at desc, chain_id desc, sequence desc"],
