@@ -225,7 +225,11 @@ export function createServices(parts: ServiceParts): Services {
       ...sparkJobHandlers(new ConfigurationService(surfaces['spark-job'], surfaceParts), launchParts),
       ...computeClusterHandlers(new ConfigurationService(surfaces['compute-cluster'], surfaceParts), launchParts),
       ...notebookHandlers(new ConfigurationService(surfaces.notebook, surfaceParts), launchParts),
-      ...storageConfigHandlers(new ConfigurationService(surfaces['storage-config'], surfaceParts)),
+      ...storageConfigHandlers(
+        new ConfigurationService(surfaces['storage-config'], surfaceParts),
+        new FormTester(surfaces['storage-config'], testParts),
+        parts.egress,
+      ),
       ...emailHandlers(
         new ConfigurationService(surfaces.email, surfaceParts),
         new FormTester(surfaces.email, testParts),

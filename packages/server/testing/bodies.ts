@@ -44,6 +44,8 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   updateStorageConfig: () => ({ ...storageForm(freshName()), secretKey: { set: freshName() } }),
   putEmail: () => ({ ...emailForm, description: freshName() }),
   testEmail: () => ({ ...emailForm, recipient: 'ann@example.org' }),
+  testStorageConfigForm: () => storageForm(freshName()),
+  testStorageConfig: () => storageForm(freshName()),
   createLaunch: () => ({ references: [{ name: 'PGPASSWORD', reference: password }] }),
   redeployDrift: () => ({ all: true }),
   resolveLaunch: () => ({ publicKey: ephemeralJwk() }),

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
 import type { AddressRules, Egress } from '../egress/index.ts';
 
@@ -10,11 +11,17 @@ const maxAnswerBytes = 12 * 1024 * 1024;
 /** What the guard sets itself. */
 const ofTheGuard: ReadonlySet<string> = new Set(['host', 'content-length', 'accept-encoding', 'connection', 'expect']);
 
-/**
- * Sends the SDK's requests through the egress guard: its rules for addresses, its proxy, its caps, and no redirects. The
- * services that are used here speak over POST to `/`, without a query.
- */
-export function createRequestHandler(egress: Egress, rules: AddressRules): SdkHandler {
+export interface HandlerOptions {
+  /** The service answers with streams (S3), which the SDK reads itself. */
+  readonly streamsAnswers?: boolean;
+}
+
+/** Sends the SDK's requests through the egress guard: its rules for addresses, its proxy, its caps, and no redirects. */
+export function createRequestHandler(
+  egress: Egress,
+  rules: AddressRules,
+  { streamsAnswers = false }: HandlerOptions = {},
+): SdkHandler {
   return {
     metadata: { handlerProtocol: 'http/1.1' },
     async handle(request: SdkRequest, { abortSignal }: SdkOptions = {}) {
@@ -30,8 +37,9 @@ export function createRequestHandler(egress: Egress, rules: AddressRules): SdkHa
         ...(abortSignal instanceof AbortSignal ? { signal: abortSignal } : {}),
         maxBytes: maxAnswerBytes,
       });
-      const body = answer.body.reveal();
+      const bytes = answer.body.reveal();
       answer.body.destroy();
+      const body = streamsAnswers ? Readable.from([bytes], { objectMode: false }) : bytes;
       return { response: { statusCode: answer.status, headers: Object.fromEntries(answer.headers), body } };
     },
     updateHttpClientConfig: () => undefined,
@@ -45,6 +53,19 @@ function plain(body: string | Uint8Array): string | Uint8Array {
 }
 
 function urlOf({ protocol, hostname, port, path, query }: SdkRequest): string {
-  if (Object.keys(query ?? {}).length > 0) throw new TypeError('The services used here take no query');
-  return `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}`;
+  const asked = queryOf(query ?? {});
+  return `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}${asked === '' ? '' : `?${asked}`}`;
+}
+
+/** As it is signed (Signature Version 4, "Create a canonical request"): RFC 3986's unreserved characters stay, the rest is escaped. */
+function queryOf(query: NonNullable<SdkRequest['query']>): string {
+  const escape = (text: string): string =>
+    encodeURIComponent(text).replaceAll(
+      /[!'()*]/g,
+      (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+    );
+  return Object.keys(query)
+    .toSorted()
+    .flatMap((name) => [query[name] ?? ''].flat().map((value) => `${escape(name)}=${escape(value)}`))
+    .join('&');
 }

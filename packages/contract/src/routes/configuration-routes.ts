@@ -3,7 +3,11 @@ import type { AssetAction, ScopeAction } from '../actions.ts';
 import { Label } from '../names.ts';
 import { Closed, Page, pageQuery, route } from '../route.ts';
 import { ConfigurationSummary } from '../surfaces/fields.ts';
+import { SurfaceTest } from '../surfaces/test-steps.ts';
 import { Preflight, RunAccepted, RunSummary } from './runs.ts';
+
+/** A test is no scanner of ports. */
+const triesPerMinute = 30;
 
 const domainParams = Closed({ domain: Label });
 const named = Closed({ domain: Label, name: Label });
@@ -117,6 +121,52 @@ export function configurationRoutes<
       status: 204,
       errors: ['revision_mismatch', 'state_conflict', 'in_use'],
       ifMatch: true,
+    }),
+  ] as const;
+}
+
+/** Trying a form before it is saved, where a kind has something to try; a test takes a connection of the server for a while. */
+export function formTestRoutes<const Noun extends string, const Plural extends string, Form extends TSchema>(
+  { noun, path, title }: ConfigurationKind<Noun, Plural>,
+  actions: { readonly create: ScopeAction; readonly update: AssetAction },
+  form: Form,
+) {
+  const all = `/v1/domains/{domain}/${path}`;
+  const errors = [
+    'validation_failed',
+    'reference_unresolved',
+    'destination_refused',
+    'audit_unavailable',
+    'deadline_exceeded',
+  ] as const;
+  return [
+    route({
+      id: `test${noun}Form`,
+      method: 'POST',
+      path: `${all}/test`,
+      summary: `Try a ${title} before it is saved; nothing of it is kept`,
+      tag: path,
+      access: { kind: 'scope', action: actions.create },
+      params: domainParams,
+      body: form,
+      status: 200,
+      response: SurfaceTest,
+      errors,
+      rateLimitPerMinute: triesPerMinute,
+    }),
+    route({
+      id: `test${noun}`,
+      method: 'POST',
+      path: `${all}/{name}/test`,
+      summary: `Try a change of a ${title} with the credentials that it keeps; nothing of it is kept`,
+      tag: path,
+      access: { kind: 'asset', action: actions.update, parameter: 'name' },
+      params: named,
+      body: form,
+      status: 200,
+      response: SurfaceTest,
+      errors,
+      rateLimitPerMinute: triesPerMinute,
     }),
   ] as const;
 }

@@ -6,7 +6,7 @@ import { ComputeCluster, ComputeClusterCreate, ComputeClusterUpdate } from '../s
 import { Notebook, NotebookCreate, NotebookUpdate } from '../surfaces/notebook.ts';
 import { SparkJob, SparkJobCreate, SparkJobUpdate } from '../surfaces/spark-job.ts';
 import { StorageConfig, StorageConfigCreate, StorageConfigUpdate } from '../surfaces/storage-config.ts';
-import { configurationRoutes, launchableRoutes, suspendRoute } from './configuration-routes.ts';
+import { configurationRoutes, formTestRoutes, launchableRoutes, suspendRoute } from './configuration-routes.ts';
 
 const sparkJob = { noun: 'SparkJob', plural: 'SparkJobs', path: 'spark-jobs', title: 'Spark job' } as const;
 const ofSparkJobs = surfaceActions['spark-job'];
@@ -51,6 +51,7 @@ export const storageConfigRoutes = [
     update: StorageConfigUpdate,
     shown: StorageConfig,
   }),
+  ...formTestRoutes(storageConfig, surfaceActions['storage-config'], StorageConfigUpdate),
 ] as const;
 
 const domainParams = Closed({ domain: Label });

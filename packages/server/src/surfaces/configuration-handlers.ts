@@ -5,6 +5,7 @@ import type { RunReader, RunQuery } from '../runs/reader.ts';
 import type { RunService } from '../runs/service.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import type { ConfigurationQuery, ShownConfiguration } from './configuration-views.ts';
+import type { Attempt, FormTester } from './form-test.ts';
 import type { ConfigurationService } from './service.ts';
 
 /** What every kind of configurations does with its routes; each surface's `routes.ts` gives these to its operations. */
@@ -55,6 +56,19 @@ export function configurationHandlers<Input extends SavedInput, Document, Own>(
     delete: async ({ caller, asset, query, ifMatch }: AskedOne & { query: { force?: boolean } }) => {
       await configurations.delete(caller, asset, ifMatch, query.force === true);
       return {};
+    },
+  };
+}
+
+/** For kinds that can be tried; @param attempt what is tried with a form */
+export function formTestHandlers<Input, Document>(tester: FormTester<Input, Document>, attempt: Attempt<Document>) {
+  return {
+    testForm: async ({ caller, scope, body, signal }: Asked & { body: Input; signal: AbortSignal }) => {
+      return { body: await tester.test(caller, scope, { input: body, signal }, attempt) };
+    },
+    test: async ({ caller, asset, body, signal }: AskedOne & { body: Input; signal: AbortSignal }) => {
+      const request = { input: body, saved: asset.name, signal };
+      return { body: await tester.test(caller, asset.scope, request, attempt) };
     },
   };
 }
