@@ -31,6 +31,7 @@ export {
 export { backendDeclarations, type IntegrationType } from './backends/index.ts';
 export type { BackendDeclaration, SourceType } from './backends/declaration.ts';
 export { clusterRoutes, namespacePattern } from './routes/clusters.ts';
+export { workloadRoutes } from './routes/workloads.ts';
 export { profileRoutes, profileSettings } from './routes/profiles.ts';
 export { SecretMetadata } from './routes/secret-schemas.ts';
 export {

@@ -51,7 +51,9 @@ const codesOfAll: readonly ErrorCode[] = [
 export function errorCodesOf(route: RouteDeclaration): readonly ErrorCode[] {
   const codes = new Set<ErrorCode>([...codesOfAll, ...(route.errors ?? [])]);
   if (route.access.kind !== 'public')
-    for (const code of ['unauthenticated', 'credentials_invalid'] as const) codes.add(code);
+    // A workload’s token is recorded at its first use, and its cluster may be away.
+    for (const code of ['unauthenticated', 'credentials_invalid', 'backend_unavailable', 'audit_unavailable'] as const)
+      codes.add(code);
   if (route.access.kind !== 'public' && route.access.kind !== 'authenticated')
     for (const code of ['not_found', 'permission_missing', 'audit_unavailable'] as const) codes.add(code);
   // Cookie sessions and other sites' pages are told apart on whatever changes something or needs a sign-in.

@@ -78,6 +78,8 @@ import { ConfigurationService } from './surfaces/service.ts';
 import { sparkJobHandlers } from './surfaces/spark-job/routes.ts';
 import { storageConfigHandlers } from './surfaces/storage-config/routes.ts';
 import { ReferenceUses } from './surfaces/uses.ts';
+import { WorkloadAuthentication } from './workloads/authentication.ts';
+import { workloadHandlers, Workloads } from './workloads/service.ts';
 
 export interface ServiceParts {
   readonly store: Store;
@@ -130,10 +132,6 @@ export function createServices(parts: ServiceParts): Services {
 
   const access = createAccess(store);
   const features = new Features(store, settings.features);
-  const identities = openIdentities(store, keyring, access, {
-    denials: parts.denials,
-    onError: (error) => report('identities: background work failed', error),
-  });
 
   const kekSource = kekSourceOf(configuration);
   const reader = new SecretReader(store, keyring, access, listIntegrations(store, access, features));
@@ -161,6 +159,16 @@ export function createServices(parts: ServiceParts): Services {
   });
   const resolver = new Resolver(store, access, sources, () => features.isEnabled('secretsV2'));
   const clusters = new OpenedClusters({ store, resolver, egress: parts.egress });
+  const identities = openIdentities(store, keyring, access, {
+    denials: parts.denials,
+    workloads: new WorkloadAuthentication({
+      store,
+      access,
+      clusters,
+      onError: (error) => report('a token of a workload could not be checked', error),
+    }),
+    onError: (error) => report('identities: background work failed', error),
+  });
   const runs = new RunService({ store, access, resolver, settings: runnerSettings(parts), report });
   const runReader = new RunReader(store, access, keyring);
   const owned = new OwnedSecrets({ store, secrets, reader, writes: managed.writes, maxValueBytes: limits.valueBytes });
@@ -215,6 +223,7 @@ export function createServices(parts: ServiceParts): Services {
           allowsInCluster: settings.clusters.inCluster,
         }),
       ),
+      ...workloadHandlers(new Workloads(store, access)),
       ...auditHandlers({
         store,
         keys: keyring,

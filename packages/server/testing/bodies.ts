@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import type { RouteDeclaration } from '@strongroom/contract';
 import { freshName, plainSchema, sample } from './samples.ts';
 
@@ -31,6 +31,7 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   createProfile: () => ({ name: freshName(), ...profileForm }),
   updateProfile: () => ({ description: freshName() }),
   putIntegrationAssignments: () => ({ all: true }),
+  bindWorkload: () => bodyOfWorkload('prod', 'jobs'),
   createCluster: () => ({ name: freshName(), ...clusterForm }),
   updateCluster: () => ({ description: freshName() }),
   putClusterTarget: () => ({ domain: 'finance' }),
@@ -95,6 +96,11 @@ export const profileForm = {
   settings: { address: 'https://vault.example.org', role: 'strongroom' },
   bindings: [{ scope: 'domain', domain: 'finance' }],
 } as const;
+
+/** Pods that nobody else has bound. */
+export function bodyOfWorkload(cluster: string, namespace: string) {
+  return { cluster, namespace, serviceAccount: 'job', uid: randomUUID() };
+}
 
 /** A cluster that nobody answers for, until a world has one that does. */
 export const clusterForm: { access: object } = {

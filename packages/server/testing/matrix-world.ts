@@ -2,7 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type PlatformRole, type Preset, type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import { createToken } from '@strongroom/crypto';
 import { startTestServer, type TestServer, type TestUser } from './app.ts';
-import { emailForm, clusterForm, integrationForm, profileForm, queryFor, storageForm } from './bodies.ts';
+import {
+  emailForm,
+  bodyOfWorkload,
+  clusterForm,
+  integrationForm,
+  profileForm,
+  queryFor,
+  storageForm,
+} from './bodies.ts';
 import { openLoopbackCluster } from './loopback-cluster.ts';
 import { Conformance } from './conformance.ts';
 import { plainSchema, sample } from './samples.ts';
@@ -25,6 +33,7 @@ export interface Things {
   readonly integration: string;
   readonly run: string;
   readonly launch: string;
+  readonly workload: string;
 }
 
 export interface PlatformThings {
@@ -96,6 +105,7 @@ export async function openMatrixWorld(settings: Readonly<Record<string, string>>
       }),
     ),
   );
+  await makeClusters(test);
   const [finance, sales] = await Promise.all(['finance', 'sales'].map((domain) => fillDomain(test, domain)));
   if (finance === undefined || sales === undefined) throw new Error('The domains are not there');
   for (const [scope, key] of [
@@ -115,7 +125,6 @@ export async function openMatrixWorld(settings: Readonly<Record<string, string>>
     await test.call('POST', `/v1/${scope}/integrations`, { body: { name, ...integrationForm } });
   for (const name of ['vault-ambient', 'vault-ambient-2'])
     await test.call('POST', '/v1/profiles', { body: { name, ...profileForm } });
-  await makeClusters(test);
   await test.call('PUT', '/v1/platform/email', { body: emailForm });
   await test.call('PUT', '/v1/global/integrations/global-vault/assignments', { body: { domains: ['sales'] } });
   await test.call('PUT', '/v1/global/secrets/sales-only/assignments', { body: { domains: ['sales'] } });
@@ -234,6 +243,7 @@ async function makeClusters(test: TestServer): Promise<void> {
   for (const name of ['prod', 'staging']) await test.call('POST', '/v1/clusters', { body: { name, ...clusterForm } });
   for (const namespace of ['jobs', 'more-jobs'])
     await test.call('PUT', `/v1/clusters/prod/targets/${namespace}`, { body: { domain: 'finance' } });
+  await test.call('PUT', '/v1/clusters/prod/targets/sales-jobs', { body: { domain: 'sales' } });
 }
 
 async function fillDomain(test: TestServer, domain: string): Promise<Things> {
@@ -288,6 +298,10 @@ async function fillDomain(test: TestServer, domain: string): Promise<Things> {
     token: workload.token,
     body: { references: [{ name: 'PGPASSWORD', reference: secret }] },
   });
+  const bound = await post(
+    `/service-accounts/${workload.id}/workloads`,
+    bodyOfWorkload('prod', domain === 'finance' ? 'jobs' : 'sales-jobs'),
+  );
   return {
     domain,
     key,
@@ -305,6 +319,7 @@ async function fillDomain(test: TestServer, domain: string): Promise<Things> {
     integration: 'vault-prod',
     run: run.id,
     launch: launch.id,
+    workload: bound.id,
   };
 }
 
@@ -329,6 +344,8 @@ function targetOf(route: RouteDeclaration, name: string, things: Things, platfor
       return isOfDomain ? things.serviceAccount : platform.serviceAccount;
     case 'token':
       return isOfDomain ? things.token : platform.token;
+    case 'workload':
+      return things.workload;
     case 'user':
       return platform.user;
     case 'group':

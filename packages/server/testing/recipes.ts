@@ -2,6 +2,7 @@ import type { RouteDeclaration } from '@strongroom/contract';
 import { codeOf } from './app.ts';
 import {
   bodyFor,
+  bodyOfWorkload,
   clusterForm,
   ephemeralJwk,
   integrationForm,
@@ -234,6 +235,13 @@ const recipes: Readonly<Record<string, Recipe>> = {
   putIntegrationAssignments: withIntegration,
   updateProfile: withProfile,
   deleteProfile: withProfile,
+  bindWorkload: withDomainAccount,
+  unbindWorkload: async (world) => {
+    const serviceAccount = await account(world, inFinance);
+    const path = `${inFinance}/service-accounts/${serviceAccount}/workloads`;
+    const { id } = await post(world, path, bodyOfWorkload('prod', 'jobs'));
+    return { params: { serviceAccount, workload: id } };
+  },
   updateCluster: withCluster,
   deleteCluster: withCluster,
   putClusterTarget: async () => ({ params: { namespace: freshName() } }),

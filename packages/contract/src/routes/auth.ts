@@ -70,7 +70,7 @@ const Me = Closed({
     },
   ),
   hasMoreDomains: Type.Boolean(),
-  credential: Closed({ type: Type.Enum(['session', 'token']), id: Id }),
+  credential: Closed({ type: Type.Enum(['session', 'token', 'workload']), id: Id }),
 });
 
 export const authRoutes = [

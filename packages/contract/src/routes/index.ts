@@ -10,6 +10,7 @@ import { keyRoutes } from './keys.ts';
 import { domainServiceAccountRoutes, serviceAccountRoutes } from './service-accounts.ts';
 import { clusterRoutes } from './clusters.ts';
 import { emailRoutes } from './platform-surfaces.ts';
+import { workloadRoutes } from './workloads.ts';
 import { profileRoutes } from './profiles.ts';
 import { operationRoutes } from './operation.ts';
 import { launchRoutes } from './launches.ts';
@@ -40,6 +41,7 @@ export const routes = [
   ...integrationRoutes,
   ...profileRoutes,
   ...clusterRoutes,
+  ...workloadRoutes,
   ...auditRoutes,
   ...operationRoutes,
   ...sparkJobRoutes,

@@ -88,8 +88,8 @@ export interface Caller {
   readonly requestId: string;
   /** Address it comes from. */
   readonly network: string;
-  /** The session or token used, for revocation and audit. */
-  readonly credential: { readonly type: 'session' | 'token'; readonly id: string };
+  /** The session, token or bound workload used, for revocation and audit. */
+  readonly credential: { readonly type: 'session' | 'token' | 'workload'; readonly id: string };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
+import { requireNoWorkloads } from '../workloads/commands.ts';
 import type { Tables } from '../store/tables.ts';
 
 export type ClusterRow = Tables['clusters'];
@@ -132,8 +133,9 @@ async function putTarget(context: CommandContext, args: TargetArgs): Promise<voi
     .execute();
 }
 
-/** @throws StrongroomError `not_found` */
+/** @throws StrongroomError `not_found`; `in_use` while pods there act as somebody */
 async function deleteTarget(context: CommandContext, args: Pick<TargetArgs, 'clusterId' | 'namespace'>): Promise<void> {
+  await requireNoWorkloads(context, { cluster_id: args.clusterId, namespace: args.namespace });
   const removed = await context.db
     .deleteFrom('cluster_targets')
     .where('cluster_id', '=', args.clusterId)

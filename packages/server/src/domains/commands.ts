@@ -1,3 +1,4 @@
+import { removeWorkloadsIn } from '../workloads/commands.ts';
 import { removeTargetsOf } from '../clusters/commands.ts';
 import { type StoreName, StrongroomError } from '@strongroom/contract/core';
 import { requireDomain } from '../access/command-parts.ts';
@@ -212,6 +213,7 @@ async function deleteDomain(context: CommandContext, args: DeleteDomainArgs): Pr
   await db.deleteFrom('bundle_grants').where('scope_id', '=', scope.id).execute();
   await db.deleteFrom('bundle_assets').where('scope_id', '=', scope.id).execute();
   await removeIntegrationsOf(context, scope.id);
+  await removeWorkloadsIn(context, scope.id);
   await removeTargetsOf(context, scope.id);
   await removeServiceAccounts(context, scope.id);
   await db

@@ -235,7 +235,7 @@ describe('what a caller may not see', () => {
         wrong.push(`${where}: ${theirs.status} ${theirs.text}`);
     };
     // Names are the same in both domains: what the other one has is found by its id.
-    const idOnly = new Set(['grant', 'asset', 'serviceAccount', 'token', 'id']);
+    const idOnly = new Set(['grant', 'asset', 'serviceAccount', 'token', 'workload', 'id']);
     await Promise.all(
       inDomains.flatMap((route) =>
         parametersOf(route)

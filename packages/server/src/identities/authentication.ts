@@ -42,6 +42,12 @@ interface SessionRow extends HolderRow {
   readonly last_seen_at: number;
 }
 
+/** Credentials that this server did not issue. */
+export interface WorkloadTokens {
+  /** `null`: nobody’s. @throws StrongroomError `backend_unavailable` when that could not be found out */
+  find(token: string, context: AuthenticationContext): Promise<Caller | null>;
+}
+
 const placeholder = new Uint8Array(0);
 /** Of tokens used lately, about 500 bytes each. */
 const maxKnownTokens = 10_000;
@@ -103,6 +109,7 @@ export function createAuthentication(
   access: Access,
   activity: CredentialActivity,
   clock: () => number = Date.now,
+  workloads?: WorkloadTokens,
 ): Authentication {
   const tokens = createRevisionCache<KnownToken>(maxKnownTokens);
 
@@ -205,7 +212,7 @@ export function createAuthentication(
     byBearer(token, context) {
       if (token.startsWith(tokenPrefixes.token)) return andThen(byToken(token, context), accepted);
       if (token.startsWith(tokenPrefixes.session)) return bySession(token, 'bearer', undefined, context).then(accepted);
-      return accepted(null);
+      return workloads === undefined ? accepted(null) : workloads.find(token, context).then(accepted);
     },
     async byCookie(cookie, tabToken, context) {
       if (!cookie.startsWith(tokenPrefixes.session)) return accepted(null);

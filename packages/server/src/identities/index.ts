@@ -11,7 +11,7 @@ import type { HandlersOf } from '../http/handler.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { Store } from '../store/store.ts';
 import { CredentialActivity, type DenialSink } from './activity.ts';
-import { createAuthentication } from './authentication.ts';
+import { createAuthentication, type WorkloadTokens } from './authentication.ts';
 import { GroupService } from './groups.ts';
 import { createAuthHandlers, createGroupHandlers, createServiceAccountHandlers, createUserHandlers } from './routes.ts';
 import { ServiceAccountService } from './service-accounts.ts';
@@ -33,6 +33,8 @@ export interface IdentityOptions {
   /** Counts credentials that are refused. */
   readonly denials: DenialSink;
   readonly clock?: () => number;
+  /** Finds who a token of another kind is of: a pod’s. Without it such tokens are nobody’s. */
+  readonly workloads?: WorkloadTokens;
 }
 
 /** Everything of this folder that a running server uses. */
@@ -49,7 +51,7 @@ export function openIdentities(store: Store, keys: Keys, access: AccessService, 
   const clock = options.clock ?? Date.now;
   const activity = new CredentialActivity(store, options.denials, options.onError);
   return {
-    authentication: createAuthentication(store, keys, access, activity, clock),
+    authentication: createAuthentication(store, keys, access, activity, clock, options.workloads),
     handlers: {
       ...createAuthHandlers(new SignInService(store, keys, activity, clock), store),
       ...createUserHandlers(new UserService(store, keys, access, clock)),

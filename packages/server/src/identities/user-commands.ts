@@ -1,6 +1,7 @@
 import { type PlatformRole, StrongroomError } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
 import { type Actor, identityEvent } from './actor.ts';
+import { removeWorkloadsOf } from '../workloads/commands.ts';
 import {
   canonicalRoles,
   endSessions,
@@ -141,6 +142,7 @@ async function deletePrincipal(context: CommandContext, args: DeletePrincipalArg
   const wasAdmin = await isAdmin(context, row);
   if (row.kind === 'group') await endMemberSessions(context, row.id);
   await removePrincipal(context, row.id);
+  await removeWorkloadsOf(context, row.id);
   if (wasAdmin) await requireAnAdmin(context);
   context.audit(identityEvent(args.actor, { type: row.kind, id: row.id, name: row.name }, ['delete'], domainOf(row)));
 }

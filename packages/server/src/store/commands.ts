@@ -1,5 +1,6 @@
 import { accessCommands } from '../access/commands.ts';
 import { clusterCommands } from '../clusters/commands.ts';
+import { workloadCommands } from '../workloads/commands.ts';
 import { auditCommands } from '../audit/commands.ts';
 import { identityCommands } from '../identities/commands.ts';
 import { keyCommands } from '../keys/commands.ts';
@@ -18,6 +19,7 @@ import { domainCommands } from '../domains/commands.ts';
 export const commands = {
   ...domainCommands,
   ...clusterCommands,
+  ...workloadCommands,
   ...accessCommands,
   ...auditCommands,
   ...identityCommands,

@@ -16,6 +16,7 @@ export const idPrefixes = {
   source: 'src',
   profile: 'prf',
   cluster: 'clu',
+  workload: 'wkl',
   secret: 'sec',
   intent: 'wri',
   configuration: 'cfg',

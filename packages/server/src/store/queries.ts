@@ -1,5 +1,6 @@
 import { accessQueries } from '../access/queries.ts';
 import { clusterQueries } from '../clusters/queries.ts';
+import { workloadQueries } from '../workloads/queries.ts';
 import { auditQueries } from '../audit/queries.ts';
 import { identityQueries } from '../identities/queries.ts';
 import { keyQueries } from '../keys/queries.ts';
@@ -15,6 +16,7 @@ import { domainQueries } from '../domains/queries.ts';
 export const queries = {
   ...domainQueries,
   ...clusterQueries,
+  ...workloadQueries,
   ...accessQueries,
   ...auditQueries,
   ...identityQueries,

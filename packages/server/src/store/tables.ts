@@ -467,6 +467,19 @@ export interface Tables {
     created_by: string;
   };
 
+  /** Pods that act as a service account, by their ServiceAccount. */
+  workloads: {
+    id: string;
+    principal_id: string;
+    cluster_id: string;
+    namespace: string;
+    service_account: string;
+    /** Of the ServiceAccount. */
+    uid: string;
+    created_at: number;
+    created_by: string;
+  };
+
   // Launches
   launches: {
     id: string;

@@ -10,6 +10,7 @@ import { foundEntries } from './0008-found-entries.ts';
 import { consumptions } from './0009-consumptions.ts';
 import { auditOrder } from './0010-audit-order.ts';
 import { clusters } from './0011-clusters.ts';
+import { workloads } from './0012-workloads.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -29,4 +30,5 @@ export const migrations: readonly Migration[] = [
   consumptions,
   auditOrder,
   clusters,
+  workloads,
 ];
