@@ -8,12 +8,13 @@ import { fileURLToPath } from 'node:url';
 import { kubernetes } from '../servers/kubernetes.ts';
 import { type Installation, isMissing, type LiveServer } from '../servers/live-server.ts';
 import { elapsed, runLong } from '../servers/long-command.ts';
+import { ldap } from '../servers/ldap.ts';
 import { moto } from '../servers/moto.ts';
 import { schemathesis } from '../servers/schemathesis.ts';
 import { vault } from '../servers/vault.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const servers: readonly LiveServer[] = [vault, kubernetes, moto, schemathesis];
+const servers: readonly LiveServer[] = [vault, kubernetes, moto, schemathesis, ldap];
 
 interface Suite {
   readonly file: string;

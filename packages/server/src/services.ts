@@ -68,6 +68,9 @@ import type { Store } from './store/store.ts';
 import { computeClusterHandlers } from './surfaces/compute-cluster/routes.ts';
 import { createMailer, type Mailer } from './surfaces/email/mailer.ts';
 import { emailHandlers } from './surfaces/email/routes.ts';
+import { LdapSync } from './surfaces/ldap/sync.ts';
+import { createLdapSignIn } from './surfaces/ldap/sign-in.ts';
+import { ldapHandlers } from './surfaces/ldap/routes.ts';
 import { FormTester } from './surfaces/form-test.ts';
 import { notebookHandlers } from './surfaces/notebook/routes.ts';
 import { OwnedSecrets } from './surfaces/owned-secrets.ts';
@@ -120,6 +123,7 @@ export interface Services {
   readonly ownedSecrets: OwnedSecrets;
   /** Sends the product's own mail. */
   readonly mailer: Mailer;
+  readonly ldapSync: LdapSync;
   readonly handlers: HandlersOf<typeof routes>;
 }
 
@@ -168,11 +172,16 @@ export function createServices(parts: ServiceParts): Services {
       onError: (error) => report('a token of a workload could not be checked', error),
     }),
     onError: (error) => report('identities: background work failed', error),
+    // Made below: nobody signs in before the server listens.
+    directory: (request) => ldapSignIn(request),
   });
   const runs = new RunService({ store, access, resolver, settings: runnerSettings(parts), report });
   const runReader = new RunReader(store, access, keyring);
   const owned = new OwnedSecrets({ store, secrets, reader, writes: managed.writes, maxValueBytes: limits.valueBytes });
   const surfaceParts = { store, access, keys: keyring, owned, report };
+  const ldapUse = new PlatformUse(surfaces.ldap, store, resolver);
+  const ldapSignIn = createLdapSignIn(ldapUse, parts.egress);
+  const ldapSync = new LdapSync({ store, use: ldapUse, openEgress: parts.egress, holder: parts.holder, report });
   const testParts = { store, access, resolver, owned };
   const launchParts = { store, resolver, runs, reader: runReader };
   const launches = new LaunchService({ store, access, resolver, sealer: parts.sealer ?? createSealer() });
@@ -193,6 +202,7 @@ export function createServices(parts: ServiceParts): Services {
     managed,
     clusters,
     ownedSecrets: owned,
+    ldapSync,
     mailer: createMailer(new PlatformUse(surfaces.email, store, resolver), parts.egress),
     handlers: {
       ...identities.handlers,
@@ -237,6 +247,12 @@ export function createServices(parts: ServiceParts): Services {
       ...storageConfigHandlers(
         new ConfigurationService(surfaces['storage-config'], surfaceParts),
         new FormTester(surfaces['storage-config'], testParts),
+        parts.egress,
+      ),
+      ...ldapHandlers(
+        new ConfigurationService(surfaces.ldap, surfaceParts),
+        new FormTester(surfaces.ldap, testParts),
+        ldapSync,
         parts.egress,
       ),
       ...emailHandlers(

@@ -153,6 +153,8 @@ async function open(
   scheduler.start(archiving);
   const { keyIndex, managed, sourceVersions, outsideCredentials } = services;
   scheduler.start(periodicJobs(store, keyring, keyIndex, managed, sourceVersions, outsideCredentials));
+  services.ldapSync.start();
+  closers.push(() => services.ldapSync.close());
   scheduler.start([sweepOwnedSecrets(services.ownedSecrets)]);
   closers.push(() => scheduler.stop());
   const metricsServer =

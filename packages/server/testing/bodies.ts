@@ -44,6 +44,8 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   createStorageConfig: () => ({ name: freshName(), ...storageForm(freshName()) }),
   updateStorageConfig: () => ({ ...storageForm(freshName()), secretKey: { set: freshName() } }),
   putEmail: () => ({ ...emailForm, description: freshName() }),
+  putLdap: () => ({ ...ldapForm, description: freshName() }),
+  testLdap: () => ({ ...ldapForm, what: 'connection' }),
   testEmail: () => ({ ...emailForm, recipient: 'ann@example.org' }),
   testStorageConfigForm: () => storageForm(freshName()),
   testStorageConfig: () => storageForm(freshName()),
@@ -88,6 +90,13 @@ export const emailForm = {
   port: 9,
   security: 'none',
   senderAddress: 'strongroom@example.org',
+} as const;
+
+/** A directory that nobody answers for, synced once a week. */
+export const ldapForm = {
+  url: 'ldap://127.0.0.1:9',
+  baseDn: 'dc=example,dc=org',
+  syncPeriodSeconds: 604_800,
 } as const;
 
 /** A profile that integrations of `finance` may name. */

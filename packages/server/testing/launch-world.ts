@@ -326,6 +326,8 @@ async function insertWorld(
             password_hash: null,
             roles: name === 'root' ? '["PLATFORM_ADMIN"]' : '[]',
             disabled_at: null,
+            directory_id: null,
+            absent_at: null,
             deleted_at: null,
             revision: 1,
             ...by,

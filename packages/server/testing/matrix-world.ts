@@ -2,15 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type PlatformRole, type Preset, type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import { createToken } from '@strongroom/crypto';
 import { startTestServer, type TestServer, type TestUser } from './app.ts';
-import {
-  emailForm,
-  bodyOfWorkload,
-  clusterForm,
-  integrationForm,
-  profileForm,
-  queryFor,
-  storageForm,
-} from './bodies.ts';
+import { bodyOfWorkload, clusterForm, emailForm, integrationForm, ldapForm, profileForm, queryFor, storageForm } from './bodies.ts';
 import { openLoopbackCluster } from './loopback-cluster.ts';
 import { Conformance } from './conformance.ts';
 import { plainSchema, sample } from './samples.ts';
@@ -126,6 +118,9 @@ export async function openMatrixWorld(settings: Readonly<Record<string, string>>
   for (const name of ['vault-ambient', 'vault-ambient-2'])
     await test.call('POST', '/v1/profiles', { body: { name, ...profileForm } });
   await test.call('PUT', '/v1/platform/email', { body: emailForm });
+  await test.call('PUT', '/v1/platform/ldap', { body: ldapForm });
+  // It is due no more while tests count rows.
+  await test.call('POST', '/v1/platform/ldap/sync');
   await test.call('PUT', '/v1/global/integrations/global-vault/assignments', { body: { domains: ['sales'] } });
   await test.call('PUT', '/v1/global/secrets/sales-only/assignments', { body: { domains: ['sales'] } });
   return {

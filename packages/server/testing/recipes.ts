@@ -4,8 +4,10 @@ import {
   bodyFor,
   bodyOfWorkload,
   clusterForm,
+  emailForm,
   ephemeralJwk,
   integrationForm,
+  ldapForm,
   profileForm,
   storageForm,
   withoutScope,
@@ -258,6 +260,14 @@ const recipes: Readonly<Record<string, Recipe>> = {
   runNotebook: configuration,
   updateStorageConfig: configuration,
   deleteStorageConfig: configuration,
+  deleteEmail: async (world) => {
+    await world.test.call('PUT', '/v1/platform/email', { body: emailForm });
+    return {};
+  },
+  deleteLdap: async (world) => {
+    await world.test.call('PUT', '/v1/platform/ldap', { body: ldapForm });
+    return {};
+  },
   stopRun: async (world) => {
     const name = await job(world, ['sleep', '60']);
     return { params: { id: (await post(world, `${inFinance}/spark-jobs/${name}/runs`)).id } };

@@ -33,6 +33,7 @@ const User = Closed({
   roles: Roles,
   isDisabled: Type.Boolean(),
   hasPassword: Type.Boolean(),
+  isFromDirectory: Type.Boolean({ description: 'Synced from the directory; signs in by its bind' }),
   revision: Revision,
   createdAt: Time,
   updatedAt: Time,

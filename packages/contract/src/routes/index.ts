@@ -9,7 +9,7 @@ import { integrationRoutes } from './integrations.ts';
 import { keyRoutes } from './keys.ts';
 import { domainServiceAccountRoutes, serviceAccountRoutes } from './service-accounts.ts';
 import { clusterRoutes } from './clusters.ts';
-import { emailRoutes } from './platform-surfaces.ts';
+import { emailRoutes, ldapRoutes } from './platform-surfaces.ts';
 import { workloadRoutes } from './workloads.ts';
 import { profileRoutes } from './profiles.ts';
 import { operationRoutes } from './operation.ts';
@@ -49,6 +49,7 @@ export const routes = [
   ...notebookRoutes,
   ...storageConfigRoutes,
   ...emailRoutes,
+  ...ldapRoutes,
   ...referenceRoutes,
   ...runRoutes,
   ...launchRoutes,

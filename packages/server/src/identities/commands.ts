@@ -1,4 +1,5 @@
 import { bootstrapCommands } from './bootstrap-commands.ts';
+import { directoryCommands } from './directory-commands.ts';
 import { groupCommands } from './group-commands.ts';
 import { serviceAccountCommands } from './service-account-commands.ts';
 import { signInCommands } from './sign-in-commands.ts';
@@ -10,6 +11,7 @@ import { userCommands } from './user-commands.ts';
 export const identityCommands = {
   ...userCommands,
   ...groupCommands,
+  ...directoryCommands,
   ...serviceAccountCommands,
   ...signInCommands,
   ...throttleCommands,

@@ -15,7 +15,7 @@ import { createAuthentication, type WorkloadTokens } from './authentication.ts';
 import { GroupService } from './groups.ts';
 import { createAuthHandlers, createGroupHandlers, createServiceAccountHandlers, createUserHandlers } from './routes.ts';
 import { ServiceAccountService } from './service-accounts.ts';
-import { SignInService } from './sign-in.ts';
+import { type DirectorySignIn, SignInService } from './sign-in.ts';
 import { UserService } from './users.ts';
 
 export { bootstrapIdentities, type BootstrapResult, createOperatorLink } from './bootstrap.ts';
@@ -33,6 +33,8 @@ export interface IdentityOptions {
   /** Counts credentials that are refused. */
   readonly denials: DenialSink;
   readonly clock?: () => number;
+  /** For users who come from a directory; without it they can't sign in. */
+  readonly directory?: DirectorySignIn;
   /** Finds who a token of another kind is of: a pod’s. Without it such tokens are nobody’s. */
   readonly workloads?: WorkloadTokens;
 }
@@ -53,7 +55,7 @@ export function openIdentities(store: Store, keys: Keys, access: AccessService, 
   return {
     authentication: createAuthentication(store, keys, access, activity, clock, options.workloads),
     handlers: {
-      ...createAuthHandlers(new SignInService(store, keys, activity, clock), store),
+      ...createAuthHandlers(new SignInService(store, keys, activity, clock, options.directory), store),
       ...createUserHandlers(new UserService(store, keys, access, clock)),
       ...createGroupHandlers(new GroupService(store, keys, access)),
       ...createServiceAccountHandlers(new ServiceAccountService(store, keys, access, clock)),

@@ -14,6 +14,8 @@ export interface PrincipalRecord extends PrincipalName {
   readonly hasPassword: boolean;
   readonly roles: readonly PlatformRole[];
   readonly isDisabled: boolean;
+  /** It comes from a directory, and signs in there. */
+  readonly isFromDirectory: boolean;
   readonly revision: number;
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -33,6 +35,7 @@ export function principalRecord(row: PrincipalRow): PrincipalRecord {
     hasPassword: row.password_hash !== null,
     roles: parseRoles(row.roles),
     isDisabled: row.disabled_at !== null,
+    isFromDirectory: row.directory_id !== null,
     revision: row.revision,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -102,6 +105,7 @@ export interface NewPrincipal {
   readonly passwordHash?: string | null;
   readonly roles: readonly PlatformRole[];
   readonly createdBy: string;
+  readonly directoryId?: string | null;
 }
 
 /**
@@ -136,6 +140,8 @@ export async function insertPrincipal(context: CommandContext, principal: NewPri
       created_at: context.now,
       created_by: principal.createdBy,
       updated_at: context.now,
+      directory_id: principal.directoryId ?? null,
+      absent_at: null,
     })
     // Two processes over PostgreSQL may both have found the name free.
     .onConflict((conflict) => conflict.doNothing())

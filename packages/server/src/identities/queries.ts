@@ -1,4 +1,5 @@
 import type { QueryContext } from '../store/store.ts';
+import { directoryAuthor, type DirectoryPrincipal } from './directory-principals.ts';
 import { type PrincipalRecord, principalRecord } from './principals.ts';
 import type { TokenRecord } from './service-account-commands.ts';
 
@@ -185,7 +186,40 @@ async function ownPlace(
   return { groups, domains };
 }
 
+/** Everybody who comes from a directory, deleted ones left out. */
+async function listDirectoryPrincipals({ db }: QueryContext): Promise<readonly DirectoryPrincipal[]> {
+  const rows = await db
+    .selectFrom('principals')
+    .select(['id', 'kind', 'name', 'display_name', 'email', 'directory_id', 'absent_at'])
+    .where('directory_id', 'is not', null)
+    .where('deleted_at', 'is', null)
+    .execute();
+  return rows.map((row) => ({
+    id: row.id,
+    kind: row.kind === 'group' ? 'group' : 'user',
+    name: row.name,
+    displayName: row.display_name,
+    email: row.email,
+    directoryId: row.directory_id ?? '',
+    isAbsent: row.absent_at !== null,
+  }));
+}
+
+/** Who is in a group because a directory says so. */
+async function listDirectoryMembers({
+  db,
+}: QueryContext): Promise<readonly { readonly groupId: string; readonly principalId: string }[]> {
+  const rows = await db
+    .selectFrom('group_members')
+    .select(['group_id', 'principal_id'])
+    .where('added_by', '=', directoryAuthor)
+    .execute();
+  return rows.map((row) => ({ groupId: row.group_id, principalId: row.principal_id }));
+}
+
 export const identityQueries = {
+  'identities.listDirectoryPrincipals': listDirectoryPrincipals,
+  'identities.listDirectoryMembers': listDirectoryMembers,
   'identities.listPrincipals': listPrincipals,
   'identities.listGroupMembers': listGroupMembers,
   'identities.listTokens': listTokens,

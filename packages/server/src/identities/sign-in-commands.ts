@@ -53,6 +53,16 @@ async function signInWithPassword(context: CommandContext, args: PasswordSignInA
   return openSession(context, user, args.session, args.origin, 'password');
 }
 
+export type DirectorySignInArgs = Omit<PasswordSignInArgs, 'verifiedHash' | 'rehash'>;
+
+/** @throws StrongroomError `credentials_invalid` when the user was disabled, or is no longer the directory's */
+async function signInWithDirectory(context: CommandContext, args: DirectorySignInArgs): Promise<SignedInPrincipal> {
+  const user = await findSignInUser(context, args.principalId);
+  if (user === undefined || user.directory_id === null) throw new StrongroomError('credentials_invalid');
+  await settleAttempt(context, args.attempt);
+  return openSession(context, user, args.session, args.origin, 'directory');
+}
+
 export interface LinkSignInArgs {
   readonly origin: SignInOrigin;
   readonly linkId: string;
@@ -93,7 +103,7 @@ async function openSession(
   user: Tables['principals'],
   session: NewSession,
   origin: SignInOrigin,
-  method: 'password' | 'link' | 'password-change',
+  method: 'password' | 'directory' | 'link' | 'password-change',
 ): Promise<SignedInPrincipal> {
   await endOldestSessions(context, user.id);
   await context.db
@@ -217,6 +227,7 @@ async function endSession(context: CommandContext, args: EndSessionArgs): Promis
 
 export const signInCommands = {
   'identities.signInWithPassword': signInWithPassword,
+  'identities.signInWithDirectory': signInWithDirectory,
   'identities.signInWithLink': signInWithLink,
   'identities.denySignIn': denySignIn,
   'identities.setPassword': setPassword,

@@ -47,11 +47,23 @@ export interface NewOwnPassword {
   readonly newPassword: string;
 }
 
+/**
+ * Whether the directory takes the password of a user who comes from it.
+ * @throws StrongroomError `backend_unavailable` when it could not be asked
+ */
+export type DirectorySignIn = (request: {
+  readonly name: string;
+  readonly directoryId: string;
+  readonly password: string;
+  readonly origin: SignInOrigin;
+}) => Promise<boolean>;
+
 interface UserRow {
   readonly id: string;
   readonly name: string;
   readonly password_hash: string | null;
   readonly disabled_at: number | null;
+  readonly directory_id: string | null;
 }
 
 const minuteMilliseconds = 60_000;
@@ -71,12 +83,20 @@ export class SignInService {
   readonly #keys: Keys;
   readonly #activity: CredentialActivity;
   readonly #clock: () => number;
+  readonly #directory: DirectorySignIn | undefined;
 
-  constructor(store: Store, keys: Keys, activity: CredentialActivity, clock: () => number = Date.now) {
+  constructor(
+    store: Store,
+    keys: Keys,
+    activity: CredentialActivity,
+    clock: () => number = Date.now,
+    directory?: DirectorySignIn,
+  ) {
     this.#store = store;
     this.#keys = keys;
     this.#activity = activity;
     this.#clock = clock;
+    this.#directory = directory;
   }
 
   /**
@@ -87,6 +107,7 @@ export class SignInService {
     const name = foldUserName(request.name);
     const attempt = await this.#beginAttempt(attemptKey(name, origin.network));
     const user = name === null ? undefined : await this.#findUser('name', name);
+    if (user !== undefined && user.directory_id !== null) return this.#byDirectory(user, request, origin, attempt);
     const verifiedHash = await verified(request.password, user);
     if (user === undefined || verifiedHash === null) {
       await this.#recordDenial(user, origin);
@@ -102,6 +123,28 @@ export class SignInService {
         session,
         attempt,
       }),
+    );
+  }
+
+  /** The same work here as for everybody, and the directory's beside it. */
+  async #byDirectory(
+    user: UserRow,
+    { password, transport }: PasswordSignIn,
+    origin: SignInOrigin,
+    attempt: SucceededAttempt,
+  ): Promise<OpenedSession> {
+    const { id, name, directory_id: directoryId } = user;
+    const asked = { name, directoryId: directoryId ?? '', password, origin };
+    const [isRight] = await Promise.all([
+      user.disabled_at === null && this.#directory !== undefined ? this.#directory(asked) : false,
+      burnPassword(password),
+    ]);
+    if (!isRight) {
+      await this.#recordDenial(user, origin);
+      throw new StrongroomError('credentials_invalid');
+    }
+    return this.#open(transport, (session) =>
+      this.#store.execute('identities.signInWithDirectory', { origin, principalId: id, session, attempt }),
     );
   }
 
@@ -142,6 +185,8 @@ export class SignInService {
     if (user === undefined || caller.credential.type !== 'session') {
       throw new StrongroomError('state_conflict', { detail: 'Only users who are signed in have a password to set.' });
     }
+    if (user.directory_id !== null)
+      throw new StrongroomError('state_conflict', { detail: 'The directory has the password; it is changed there.' });
     const transport = await this.#transportOf(caller.credential.id);
     let attempt: SucceededAttempt | null = null;
     if (user.password_hash !== null) {
@@ -232,7 +277,7 @@ export class SignInService {
   async #findUser(column: 'id' | 'name', value: string): Promise<UserRow | undefined> {
     return this.#store.db
       .selectFrom('principals')
-      .select(['id', 'name', 'password_hash', 'disabled_at'])
+      .select(['id', 'name', 'password_hash', 'disabled_at', 'directory_id'])
       .where('kind', '=', 'user')
       .where(column, '=', value)
       .where('deleted_at', 'is', null)

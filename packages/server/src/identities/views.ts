@@ -31,6 +31,7 @@ export function userView(caller: Caller, record: PrincipalRecord) {
     ...(record.email === null ? {} : { email: record.email }),
     isDisabled: record.isDisabled,
     hasPassword: record.hasPassword,
+    isFromDirectory: record.isFromDirectory,
   };
 }
 

@@ -72,6 +72,25 @@ export interface Tables {
     created_at: number;
     created_by: string;
     updated_at: number;
+    /** What names it in the directory it comes from; null: it is local. */
+    directory_id: string | null;
+    /** Since when the directory has it no more: that disabled it. */
+    absent_at: number | null;
+  };
+  /** What the last sync of a directory came to; one row. */
+  directory_syncs: {
+    id: string;
+    started_at: number;
+    ended_at: number | null;
+    outcome: 'running' | 'ok' | 'failed';
+    cause: string | null;
+    message: string | null;
+    last_success_at: number | null;
+    users: number;
+    groups: number;
+    changed: number;
+    /** JSON array of {kind, name, reason}. */
+    conflicts: string;
   };
   group_members: { group_id: string; principal_id: string; added_at: number; added_by: string };
   tokens: {

@@ -3,6 +3,7 @@ import type { Access, AccessSnapshot, AssetRef, Resource, ScopeRef } from '../ac
 import { computeClusterSurface } from './compute-cluster/definition.ts';
 import type { LaunchAbility, SurfaceDefinition } from './definition.ts';
 import { emailSurface } from './email/definition.ts';
+import { ldapSurface } from './ldap/definition.ts';
 import { notebookSurface } from './notebook/definition.ts';
 import { sparkJobSurface } from './spark-job/definition.ts';
 import { storageConfigSurface } from './storage-config/definition.ts';
@@ -14,6 +15,7 @@ export const surfaces = {
   notebook: notebookSurface,
   'storage-config': storageConfigSurface,
   email: emailSurface,
+  ldap: ldapSurface,
 } as const;
 
 type SurfaceType = keyof typeof surfaces;

@@ -11,6 +11,7 @@ import { consumptions } from './0009-consumptions.ts';
 import { auditOrder } from './0010-audit-order.ts';
 import { clusters } from './0011-clusters.ts';
 import { workloads } from './0012-workloads.ts';
+import { directory } from './0012-directory.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -31,4 +32,5 @@ export const migrations: readonly Migration[] = [
   auditOrder,
   clusters,
   workloads,
+  directory,
 ];
