@@ -106,13 +106,17 @@ export class Fetcher {
   ): Promise<ReadonlyMap<string, Fetched>> {
     let gate = this.#gates.get(info.id);
     if (gate === undefined) this.#gates.set(info.id, (gate = new Gate(parallelPerSource)));
-    const signal = AbortSignal.timeout(deadlineMilliseconds);
+    // Not `AbortSignal.timeout`: its timer runs on for the whole time, beyond the end of the fetch.
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(), deadlineMilliseconds);
     try {
-      return await gate.run(() => source.fetch(keys, signal));
+      return await gate.run(() => source.fetch(keys, controller.signal));
     } catch (error) {
       // What a source throws is an outage, never an absence; its text stays inside.
       const detail = error instanceof StrongroomError ? { detail: error.message } : {};
       return new Map(keys.map(({ key }) => [key, { ...absent, ...detail }]));
+    } finally {
+      clearTimeout(timer);
     }
   }
 }
