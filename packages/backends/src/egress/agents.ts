@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Agent, buildConnector } from 'undici';
 import { type ConnectParts, openSocket, startTls } from './connect.ts';
@@ -38,6 +38,8 @@ export class AgentPool {
   readonly #shutdown: AbortSignal;
   /** The least recently used first. */
   readonly #agents = new Map<string, Promise<Agent>>();
+  /** Digests of the CAs in use: a few, asked for with each request. */
+  readonly #digests = new Map<string, string>();
 
   constructor(parts: ConnectParts, shutdown: AbortSignal) {
     this.#parts = parts;
@@ -64,8 +66,7 @@ export class AgentPool {
   }
 
   #agent({ rules, ca }: AgentRules): Promise<Agent> {
-    const trust = ca === undefined ? '' : createHash('sha256').update(ca).digest('hex');
-    const key = JSON.stringify([trust, rules.requireLoopback, rules.vendor]);
+    const key = JSON.stringify([ca === undefined ? '' : this.#digestOf(ca), rules.requireLoopback, rules.vendor]);
     const agent = this.#agents.get(key) ?? this.#create(rules, ca);
     this.#agents.delete(key);
     this.#agents.set(key, agent);
@@ -75,6 +76,15 @@ export class AgentPool {
       void unused.then((old) => old.close());
     }
     return agent;
+  }
+
+  #digestOf(ca: string): string {
+    const known = this.#digests.get(ca);
+    if (known !== undefined) return known;
+    if (this.#digests.size >= maxAgents) this.#digests.clear();
+    const digest = hash('sha256', ca);
+    this.#digests.set(ca, digest);
+    return digest;
   }
 
   async #create(rules: UseRules, ca: string | undefined): Promise<Agent> {
