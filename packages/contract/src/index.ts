@@ -41,6 +41,7 @@ export {
   sparkJobRoutes,
   storageConfigRoutes,
 } from './routes/surfaces.ts';
+export { connectionRoutes } from './routes/connections.ts';
 export { emailRoutes, ldapRoutes } from './routes/platform-surfaces.ts';
 export { Email as EmailSettings, EmailPut, EmailTest, mailAddressPattern, smtpPorts } from './surfaces/email.ts';
 export { Ldap as LdapSettings, ldapLimits, LdapPut, LdapSyncState, LdapTest } from './surfaces/ldap.ts';
@@ -49,9 +50,16 @@ export * from './surfaces/actions.ts';
 export * from './surfaces/compute-cluster.ts';
 export * from './surfaces/notebook.ts';
 export * from './surfaces/spark-job.ts';
+export * from './surfaces/connection.ts';
+export {
+  type ConfigSchema,
+  type ConnectionType,
+  connectionTypeNames,
+  connectionTypes,
+} from './surfaces/connection-types.ts';
 export * from './surfaces/storage-config.ts';
-export { bundleRoutes, grantRoutes, memberRoutes, principalNamePattern } from './routes/access.ts';
 export * from './surfaces/test-steps.ts';
+export { bundleRoutes, grantRoutes, memberRoutes, principalNamePattern } from './routes/access.ts';
 export { domainRoutes } from './routes/domains.ts';
 export {
   type ExplainLink,

@@ -66,13 +66,14 @@ import { type SecretKnowledge, secretHandlers } from './secrets/routes.ts';
 import { Secrets } from './secrets/service.ts';
 import type { Store } from './store/store.ts';
 import { computeClusterHandlers } from './surfaces/compute-cluster/routes.ts';
+import { connectionHandlers } from './surfaces/connection/routes.ts';
 import { createMailer, type Mailer } from './surfaces/email/mailer.ts';
 import { emailHandlers } from './surfaces/email/routes.ts';
+import { notebookHandlers } from './surfaces/notebook/routes.ts';
 import { LdapSync } from './surfaces/ldap/sync.ts';
 import { createLdapSignIn } from './surfaces/ldap/sign-in.ts';
 import { ldapHandlers } from './surfaces/ldap/routes.ts';
 import { FormTester } from './surfaces/form-test.ts';
-import { notebookHandlers } from './surfaces/notebook/routes.ts';
 import { OwnedSecrets } from './surfaces/owned-secrets.ts';
 import { PlatformUse } from './surfaces/platform-use.ts';
 import { surfaces } from './surfaces/registry.ts';
@@ -249,6 +250,14 @@ export function createServices(parts: ServiceParts): Services {
         new FormTester(surfaces['storage-config'], testParts),
         parts.egress,
       ),
+      ...connectionHandlers({
+        store,
+        access,
+        settings: settings.managed.kubernetes,
+        connections: new ConfigurationService(surfaces.connection, surfaceParts),
+        tester: new FormTester(surfaces.connection, testParts),
+        openEgress: parts.egress,
+      }),
       ...ldapHandlers(
         new ConfigurationService(surfaces.ldap, surfaceParts),
         new FormTester(surfaces.ldap, testParts),

@@ -47,6 +47,10 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   putLdap: () => ({ ...ldapForm, description: freshName() }),
   testLdap: () => ({ ...ldapForm, what: 'connection' }),
   testEmail: () => ({ ...emailForm, recipient: 'ann@example.org' }),
+  createConnection: () => ({ name: freshName(), ...connectionForm }),
+  updateConnection: () => ({ ...connectionForm, description: freshName() }),
+  testConnectionForm: () => connectionForm,
+  testConnection: () => connectionForm,
   testStorageConfigForm: () => storageForm(freshName()),
   testStorageConfig: () => storageForm(freshName()),
   createLaunch: () => ({ references: [{ name: 'PGPASSWORD', reference: password }] }),
@@ -72,6 +76,12 @@ export const integrationForm = {
     authentication: { method: 'token' },
   },
   credentials: { token: 'a token' },
+} as const;
+
+/** A connection to a host where nobody answers. */
+export const connectionForm = {
+  type: 'mssql',
+  config: { username: 'ann', hostPort: '127.0.0.1:9', database: 'sales' },
 } as const;
 
 /** A storage configuration of a bucket that nobody answers for; each place can be had once. */
@@ -138,6 +148,7 @@ export function bodyFor(route: RouteDeclaration): unknown {
 
 /** Queries that mean something, of routes that require one. */
 const queries: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  showConnectionWorkflow: { hostPort: 'https://openmetadata.example.org/api' },
   listReferenceUses: { reference: 'secret://domain/managed/db-password' },
 };
 

@@ -2,7 +2,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type PlatformRole, type Preset, type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import { createToken } from '@strongroom/crypto';
 import { startTestServer, type TestServer, type TestUser } from './app.ts';
-import { bodyOfWorkload, clusterForm, emailForm, integrationForm, ldapForm, profileForm, queryFor, storageForm } from './bodies.ts';
+import {
+  emailForm,
+  bodyOfWorkload,
+  clusterForm,
+  connectionForm,
+  integrationForm,
+  ldapForm,
+  profileForm,
+  queryFor,
+  storageForm,
+} from './bodies.ts';
 import { openLoopbackCluster } from './loopback-cluster.ts';
 import { Conformance } from './conformance.ts';
 import { plainSchema, sample } from './samples.ts';
@@ -22,6 +32,7 @@ export interface Things {
   readonly cluster: string;
   readonly notebook: string;
   readonly storageConfig: string;
+  readonly connection: string;
   readonly integration: string;
   readonly run: string;
   readonly launch: string;
@@ -274,6 +285,7 @@ async function fillDomain(test: TestServer, domain: string): Promise<Things> {
     await post('/spark-jobs', { name, command: ['true'], environment: [{ name: 'PGPASSWORD', secret }] });
   for (const [index, name] of ['raw', 'curated'].entries())
     await post('/storage-configs', { name, ...storageForm(index), accessKey: { secret }, secretKey: { set: 'typed' } });
+  for (const name of ['warehouse', 'lake']) await post('/connections', { name, ...connectionForm });
   for (const name of ['shared', 'spare']) {
     // Nothing is found there, whatever this machine has: their runs end at once.
     const environment = [
@@ -311,6 +323,7 @@ async function fillDomain(test: TestServer, domain: string): Promise<Things> {
     cluster: 'shared',
     notebook: 'shared',
     storageConfig: 'raw',
+    connection: 'warehouse',
     integration: 'vault-prod',
     run: run.id,
     launch: launch.id,
@@ -356,6 +369,7 @@ function targetOf(route: RouteDeclaration, name: string, things: Things, platfor
     case 'name':
       if (route.path.includes('/compute-clusters/')) return things.cluster;
       if (route.path.includes('/notebooks/')) return things.notebook;
+      if (route.path.includes('/connections/')) return things.connection;
       if (route.path.includes('/storage-configs/')) return things.storageConfig;
       if (!route.path.includes('/integrations/')) return things.job;
       if (isOfDomain) return things.integration;

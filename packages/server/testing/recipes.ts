@@ -4,6 +4,7 @@ import {
   bodyFor,
   bodyOfWorkload,
   clusterForm,
+  connectionForm,
   emailForm,
   ephemeralJwk,
   integrationForm,
@@ -95,7 +96,8 @@ async function job(world: MatrixWorld, command: readonly string[] = ['true']): P
 async function configuration(world: MatrixWorld, { path }: RouteDeclaration): Promise<Made> {
   const kind = path.split('/')[4] ?? '';
   const name = freshName();
-  await post(world, `${inFinance}/${kind}`, { name, ...(kind === 'storage-configs' ? storageForm(name) : {}) });
+  const forms: Readonly<Record<string, object>> = { 'storage-configs': storageForm(name), connections: connectionForm };
+  await post(world, `${inFinance}/${kind}`, { name, ...forms[kind] });
   return { params: { name } };
 }
 
@@ -260,6 +262,9 @@ const recipes: Readonly<Record<string, Recipe>> = {
   runNotebook: configuration,
   updateStorageConfig: configuration,
   deleteStorageConfig: configuration,
+  updateConnection: configuration,
+  deleteConnection: configuration,
+  restoreConnection: configuration,
   deleteEmail: async (world) => {
     await world.test.call('PUT', '/v1/platform/email', { body: emailForm });
     return {};

@@ -34,6 +34,17 @@ describe('the name of one key’s object', () => {
     expect(() => nameOf('鍵', {}, 'openmetadata')).toThrow(expect.objectContaining({ code: 'validation_failed' }));
   });
 
+  it.each(['unique', 'openmetadata'] as const)(
+    'is the documented one in the domain that stands for it (%s)',
+    (naming) => {
+      const install = { clusterName: 'openmetadata', openMetadataDomain: 'finance', scope: domain('finance') };
+      expect(nameOf('database-myservice-password', install, naming)).toBe('openmetadata-database-myservice-password');
+      expect(nameOf('bot-name-config-jwttoken', install, naming)).toBe('openmetadata-bot-name-config-jwttoken');
+      expect(nameOf('x', { ...install, scope: domain('sales') }, naming)).toBe('openmetadata-domain-sales-x');
+      expect(nameOf('domain-sales-x', install, 'unique')).toMatch(new RegExp(hash));
+    },
+  );
+
   it('stays plain where it is the key’s own', () => {
     expect(nameOf('db-password')).toBe('strongroom-db-password');
     expect(nameOf('db-password', { scope: domain('finance') })).toBe('strongroom-domain-finance-db-password');

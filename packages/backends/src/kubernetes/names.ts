@@ -17,8 +17,22 @@ export interface Identity {
   readonly prefix: string;
   readonly clusterName: string;
   readonly scope: ManagedScope;
+  /** The domain whose names are, as Global's, the path of the key alone; what clashes is refused by the annotation. */
+  readonly openMetadataDomain?: string | undefined;
   /** A path; its segments are the components of OpenMetadata's names. */
   readonly key: string;
+}
+
+/** What the settings of a store say of every key of a scope. */
+export function identityOf(
+  {
+    prefix = '',
+    clusterName = 'strongroom',
+    openMetadataDomain,
+  }: { readonly prefix?: string; readonly clusterName?: string; readonly openMetadataDomain?: string },
+  scope: ManagedScope,
+): Omit<Identity, 'key'> {
+  return { prefix, clusterName, scope, openMetadataDomain };
 }
 
 export type Naming = 'unique' | 'openmetadata';
@@ -42,8 +56,8 @@ export function scopeOfIdentity(identity: string): string | null {
 
 /**
  * The name of the object of one key: `<prefix>-<clusterName>-<path>-<component>` in lower-case letters, digits and hyphens,
- * at most 253 of them. Global has the path of its key alone, as OpenMetadata has it; the others begin with `admin` or
- * `domain-NAME`.
+ * at most 253 of them. Global, and the domain that stands for OpenMetadata, have the path of the key alone, as OpenMetadata has it;
+ * the others begin with `admin` or `domain-NAME`.
  *
  * With `unique`, twelve hexadecimal digits of a hash follow where the name alone would not be the key's own: something was
  * changed or cut, or other components would be joined to the same name. What is left of clashes (`a-b` and `a/b` in one
@@ -54,7 +68,7 @@ export function scopeOfIdentity(identity: string): string | null {
 export function objectName(identity: Identity, naming: Naming): string {
   checkKey(identity.key);
   const { prefix, clusterName, key } = identity;
-  const components = [...scopeComponents(identity.scope), ...key.split('/')];
+  const components = [...scopeComponents(identity), ...key.split('/')];
   const whole = sanitise([prefix, clusterName, ...components].join('-'));
   const cut = trimHyphens(whole.slice(0, maxObjectNameLength));
   if (naming === 'openmetadata') {
@@ -69,7 +83,7 @@ export function objectName(identity: Identity, naming: Naming): string {
 }
 
 /** Whether no other key of the same install, in another scope or of more or fewer components, is joined to the same name. */
-function isOwnName({ prefix, clusterName, scope, key }: Identity): boolean {
+function isOwnName({ prefix, clusterName, scope, openMetadataDomain, key }: Identity): boolean {
   const segments = key.split('/');
   const isPlain =
     segments.length === 1 ? plainWithHyphens.test(key) : segments.every((each) => plainPattern.test(each));
@@ -81,18 +95,19 @@ function isOwnName({ prefix, clusterName, scope, key }: Identity): boolean {
     case 'admin':
       return true;
     case 'domain':
+      if (scope.name === openMetadataDomain) return !/^(?:admin|domain)(?:[-/]|$)/.test(key);
       return plainPattern.test(scope.name);
   }
 }
 
-function scopeComponents(scope: ManagedScope): readonly string[] {
+function scopeComponents({ scope, openMetadataDomain }: Identity): readonly string[] {
   switch (scope.kind) {
     case 'global':
       return [];
     case 'admin':
       return ['admin'];
     case 'domain':
-      return ['domain', scope.name];
+      return scope.name === openMetadataDomain ? [] : ['domain', scope.name];
   }
 }
 

@@ -5,7 +5,7 @@ import type { ManagedScope } from '../vault-managed/scope-path.ts';
 import { KubernetesBackend } from './backend.ts';
 import { shareConnection } from './connections.ts';
 import type { Fingerprints } from './content.ts';
-import { formatScope, type ScopeObjectKind, scopeObjectName } from './names.ts';
+import { formatScope, identityOf, type ScopeObjectKind, scopeObjectName } from './names.ts';
 import { detectNamespace } from './namespace.ts';
 import { ObjectPerSecretLayout } from './object-per-secret.ts';
 import { ScopeObjectLayout } from './scope-objects.ts';
@@ -53,7 +53,7 @@ export async function openManagedKubernetes(
     : new ObjectPerSecretLayout({
         ...parts,
         naming: settings.naming ?? 'unique',
-        identity: { prefix: settings.prefix ?? '', clusterName: settings.clusterName ?? 'strongroom', scope },
+        identity: identityOf(settings, scope),
       });
   return new KubernetesBackend(api, layout, release);
 }

@@ -63,6 +63,13 @@ const settings = Closed({
       examples: ['openmetadata'],
     }),
   ),
+  openMetadataDomain: Type.Optional(
+    Type.String({
+      pattern: '^[a-z0-9](?:[a-z0-9-]{0,51}[a-z0-9])?$',
+      description:
+        'Layout object-per-secret: the domain that stands for OpenMetadata. The names of its Secrets are without domain-NAME, so that its connections have those that OpenMetadata documents; to be set before the domain has secrets',
+    }),
+  ),
   tags: Type.Optional(
     Type.Array(Type.String({ maxLength: 400 }), {
       maxItems: 50,

@@ -9,6 +9,7 @@ import { integrationRoutes } from './integrations.ts';
 import { keyRoutes } from './keys.ts';
 import { domainServiceAccountRoutes, serviceAccountRoutes } from './service-accounts.ts';
 import { clusterRoutes } from './clusters.ts';
+import { connectionRoutes } from './connections.ts';
 import { emailRoutes, ldapRoutes } from './platform-surfaces.ts';
 import { workloadRoutes } from './workloads.ts';
 import { profileRoutes } from './profiles.ts';
@@ -48,6 +49,7 @@ export const routes = [
   ...computeClusterRoutes,
   ...notebookRoutes,
   ...storageConfigRoutes,
+  ...connectionRoutes,
   ...emailRoutes,
   ...ldapRoutes,
   ...referenceRoutes,

@@ -50,6 +50,8 @@ export const surfaceActions = {
     view: 'connection.view',
     update: 'connection.update',
     delete: 'connection.delete',
+    // A connection that is deleted softly is kept, as one that is suspended.
+    suspend: 'connection.delete',
     consume: 'connection.consume',
   },
 } as const satisfies Record<string, SurfaceActions>;
@@ -57,14 +59,14 @@ export const surfaceActions = {
 /** Kinds of configurations of a domain. */
 export type DomainSurface = keyof typeof surfaceActions;
 
-/** Kinds of configurations of the platform, one of each, in the admin scope. */
-export const platformSurfaces = ['email', 'ldap'] as const;
 /** What is asked to do something with a configuration of the platform. */
 export const platformSurfaceActions = {
   email: { view: 'email.view', manage: 'email.manage' },
   ldap: { view: 'ldap.view', manage: 'ldap.manage' },
 } as const satisfies Record<string, { readonly view: PlatformAction; readonly manage: PlatformAction }>;
 
+/** Kinds of configurations of the platform, one of each, in the admin scope. */
+export const platformSurfaces = ['email', 'ldap'] as const;
 
 /** Kinds of configurations. */
 export type SurfaceName = DomainSurface | (typeof platformSurfaces)[number];

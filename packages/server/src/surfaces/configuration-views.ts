@@ -155,7 +155,7 @@ export class ConfigurationViews<Document> {
       updatedBy: row.updated_by,
       actions: actionsOn(
         caller.snapshot,
-        actions.filter((action) => action !== undefined),
+        [...new Set(actions.filter((action) => action !== undefined))],
         resourceOf(this.#surface, assetOf(row, scope)),
       ),
     };

@@ -47,6 +47,15 @@ const samples: Readonly<Record<RegisteredSurface, (reference?: unknown) => Recor
     ...storage(),
     accessKey: { secret: reference },
   }),
+  connection: (reference = secret) => ({
+    type: 'postgres',
+    config: {
+      username: 'ann',
+      hostPort: '127.0.0.1:9',
+      database: 'sales',
+      authType: { password: { secret: reference } },
+    },
+  }),
 };
 
 function storage(bucket = freshName()) {
@@ -79,7 +88,8 @@ describe.each(domainSurfaces)('%s', (type) => {
     expect(stale.status).toBe(412);
     const uses = await test.call<{ items: unknown[] }>('GET', `${base}/secrets/db-password/used-by?limit=200`);
     expect(uses.items).toContainEqual(expect.objectContaining({ surface: type, configuration: name }));
-    await test.call('DELETE', `${all}/${name}`);
+    // A connection is deleted softly unless it is said.
+    await test.call('DELETE', `${all}/${name}${type === 'connection' ? '?hard=true' : ''}`);
     expect((await test.request('GET', `${all}/${name}`)).status).toBe(404);
     expect((await test.call<Answer>('POST', all, { body: { name, ...body } })).revision).toBe(1);
   });

@@ -42,7 +42,8 @@ export function readCredentials(
   return changes;
 }
 
-function readCredential(
+/** What was sent of one; `undefined`: it is kept, or there is a problem. */
+export function readCredential(
   sent: CredentialInput,
   pointer: string,
   scope: ScopeRef,
@@ -103,14 +104,15 @@ export function credentialState(held: HeldCredential | undefined) {
   return { isSet: true, secret: { ...held.secret }, isOwned: held.isOwned === true };
 }
 
-/** A document's credentials. */
-export function credentialsOf(document: unknown, names: readonly string[]): Credentials {
-  const held = Object(document) as Credentials;
-  return Object.fromEntries(names.map((name) => [name, held[name]]));
+/** A document's credentials. @param member of the document; absent: the document itself */
+export function credentialsOf(document: unknown, names: readonly string[], member?: string): Credentials {
+  const members = Object(document) as Readonly<Record<string, unknown>>;
+  const held = Object(member === undefined ? members : members[member]) as Credentials;
+  return Object.fromEntries(names.map((name) => [name, Object.hasOwn(held, name) ? held[name] : undefined]));
 }
 
 /** A document with other credentials. */
-export function withCredentials<Document>(document: Document, credentials: Credentials): Document {
+export function withCredentials<Document>(document: Document, credentials: Credentials, member?: string): Document {
   const held = Object.fromEntries(Object.entries(credentials).filter(([, each]) => each !== undefined));
-  return { ...document, ...held };
+  return member === undefined ? { ...document, ...held } : { ...document, [member]: held };
 }

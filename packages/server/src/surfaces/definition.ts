@@ -55,12 +55,18 @@ export interface LaunchAbility<Document> {
 
 /** Scalar fields whose typed value becomes a secret that the configuration owns, and where the values go. */
 export interface CredentialAbility<Document> {
-  /** Names of the fields, which the document holds at its top under these names. */
+  /** Names of the fields, which the document holds under these names. */
   readonly names: readonly string[];
+  /** In place of `names`, where the document says which there are. */
+  namesIn?(document: Document): readonly string[];
+  /** The member of the document that holds them; absent: they are at its top. */
+  readonly member?: string;
   /** What its values are sent to; a change of it needs what is owned typed anew. */
   destination(document: Document): Destination | null;
+  /** What else decides where they go, of whatever shape; a change of it counts as one of the destination. */
+  boundTo?(document: Document): unknown;
   /** The key of an owned secret, where a store has a convention for it; absent: `TYPE.NAME.FIELD`. */
-  key?(configurationName: string, field: string): string;
+  key?(configurationName: string, field: string, document: Document): string;
 }
 
 /** Where values go, as `destinations` of a secret name it. */
@@ -75,6 +81,8 @@ export interface RenderInput {
   readonly name: string;
   /** The working folder that the files will be in. */
   readonly home: string;
+  /** What is started gets a user id of its own, which the system has no name for. */
+  readonly hasOwnUser?: boolean;
   /** The value of a wanted place, by pointer and canonical reference. */
   readonly value: (pointer: string, reference: string) => SecretValue;
   /** The storage configurations it consumes, in their order. */

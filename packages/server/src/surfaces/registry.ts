@@ -1,6 +1,7 @@
 import { launchableSurfaces, StrongroomError } from '@strongroom/contract';
 import type { Access, AccessSnapshot, AssetRef, Resource, ScopeRef } from '../access/types.ts';
 import { computeClusterSurface } from './compute-cluster/definition.ts';
+import { connectionSurface } from './connection/definition.ts';
 import type { LaunchAbility, SurfaceDefinition } from './definition.ts';
 import { emailSurface } from './email/definition.ts';
 import { ldapSurface } from './ldap/definition.ts';
@@ -14,6 +15,7 @@ export const surfaces = {
   'compute-cluster': computeClusterSurface,
   notebook: notebookSurface,
   'storage-config': storageConfigSurface,
+  connection: connectionSurface,
   email: emailSurface,
   ldap: ldapSurface,
 } as const;

@@ -38,11 +38,12 @@ export class TypedCredentials<Document> {
     this.#owned = owned;
     this.#save = save;
     const { credentials } = save.surface;
-    this.#names = credentials?.names ?? [];
-    this.#held = save.before === null ? {} : credentialsOf(save.before, this.#names);
+    this.#names = credentials?.namesIn?.(save.document) ?? credentials?.names ?? [];
+    this.#held = save.before === null ? {} : credentialsOf(save.before, this.#names, credentials?.member);
     this.#destination = credentials?.destination(save.document) ?? null;
-    const was = save.before === null ? null : (credentials?.destination(save.before) ?? null);
-    this.#isMoved = save.before !== null && canonical(was) !== canonical(this.#destination);
+    const placeOf = (document: Document): string =>
+      canonical([credentials?.destination(document) ?? null, credentials?.boundTo?.(document) ?? null]);
+    this.#isMoved = save.before !== null && placeOf(save.before) !== placeOf(save.document);
     this.#refuseKept();
   }
 
@@ -94,7 +95,8 @@ export class TypedCredentials<Document> {
       return;
     }
     const { surface, owner } = this.#save;
-    const key = surface.credentials?.key?.(owner.name, name) ?? `${surface.type}.${owner.name}.${name}`;
+    const key =
+      surface.credentials?.key?.(owner.name, name, this.#save.document) ?? `${surface.type}.${owner.name}.${name}`;
     const made = await this.#owned.create(caller, scope, owner, key, change.value, this.#destination);
     this.#created.set(name, { id: made.id, held: { secret: toReferenceObject(made.reference), isOwned: true } });
   }
@@ -107,7 +109,8 @@ export class TypedCredentials<Document> {
       if (change.kind === 'clear') return [name, undefined] as const;
       return [name, { secret: toReferenceObject(change.reference) }] as const;
     });
-    return withCredentials(this.#save.document, Object.fromEntries(credentials));
+    const { surface, document } = this.#save;
+    return withCredentials(document, Object.fromEntries(credentials), surface.credentials?.member);
   }
 
   /** After a save: destroys what it replaced or cleared. @param uses what the configuration held before it */
