@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { checkServerAddress, type Client, createClient, StrongroomError } from '@strongroom/sdk';
+import { tokenFromFile, workloadTokenFile } from '@strongroom/sdk/token-file';
 import { UsageError } from './errors.ts';
 import type { Io } from './io.ts';
 import { readProfile } from './profile.ts';
@@ -12,17 +13,18 @@ const defaultUrl = 'http://127.0.0.1:8480';
 export interface Connection {
   /** Checked, without a slash at its end. */
   readonly url: string;
-  readonly token: string | undefined;
-  readonly tokenFrom: 'STRONGROOM_TOKEN' | 'STRONGROOM_TOKEN_FILE' | 'profile' | 'nowhere';
+  readonly token: string | (() => Promise<string>) | undefined;
+  readonly tokenFrom: 'STRONGROOM_TOKEN' | 'STRONGROOM_TOKEN_FILE' | 'profile' | 'the pod’s token' | 'nowhere';
 }
 
 /**
  * Finds server and credential. The environment wins over the profile, and the profile's session goes to the profile's
- * server only.
+ * server only. In a pod there is neither: its projected token goes to the server that STRONGROOM_URL names.
  *
+ * @param mounted where a pod has its token
  * @throws UsageError for settings that contradict each other or can't be read; StrongroomError for a bad address
  */
-export async function findConnection(io: Io): Promise<Connection> {
+export async function findConnection(io: Io, mounted = workloadTokenFile): Promise<Connection> {
   const { STRONGROOM_URL: url = '', STRONGROOM_TOKEN: token = '', STRONGROOM_TOKEN_FILE: file = '' } = io.env;
   if (token !== '' && file !== '') {
     throw new UsageError('STRONGROOM_TOKEN and STRONGROOM_TOKEN_FILE are both set', 'Unset one of them.');
@@ -30,15 +32,17 @@ export async function findConnection(io: Io): Promise<Connection> {
   const configured = url === '' ? undefined : checkServerAddress(url);
   if (configured !== undefined && token !== '') return { url: configured, token, tokenFrom: 'STRONGROOM_TOKEN' };
   if (configured !== undefined && file !== '') {
-    return { url: configured, token: await readTokenFile(io, file), tokenFrom: 'STRONGROOM_TOKEN_FILE' };
+    return { url: configured, token: await fileToken(io, file), tokenFrom: 'STRONGROOM_TOKEN_FILE' };
   }
   const profile = await readProfile(io);
   const address = configured ?? checkServerAddress(profile?.url ?? defaultUrl);
   if (token !== '') return { url: address, token, tokenFrom: 'STRONGROOM_TOKEN' };
-  if (file !== '') return { url: address, token: await readTokenFile(io, file), tokenFrom: 'STRONGROOM_TOKEN_FILE' };
+  if (file !== '') return { url: address, token: await fileToken(io, file), tokenFrom: 'STRONGROOM_TOKEN_FILE' };
   if (profile !== undefined && checkServerAddress(profile.url) === address) {
     return { url: address, token: profile.token, tokenFrom: 'profile' };
   }
+  if (configured !== undefined && (await isThere(mounted)))
+    return { url: address, token: tokenFromFile(mounted), tokenFrom: 'the pod’s token' };
   return { url: address, token: undefined, tokenFrom: 'nowhere' };
 }
 
@@ -61,11 +65,20 @@ export async function connect(io: Io, timeoutMilliseconds?: number): Promise<Cli
   return clientFor(connection, timeoutMilliseconds);
 }
 
-/** A mounted token is read anew for every command, as it is renewed in place. */
-async function readTokenFile(io: Io, file: string): Promise<string> {
-  const text = await readFile(resolve(io.cwd, file), 'utf8').catch((error: unknown) => {
-    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
-    throw new UsageError(`the file named by STRONGROOM_TOKEN_FILE can't be read${code}`);
+/** Read anew for each call: it is renewed in place while a command runs. */
+async function fileToken(io: Io, file: string): Promise<() => Promise<string>> {
+  const read = tokenFromFile(resolve(io.cwd, file));
+  await read().catch((error: unknown) => {
+    throw error instanceof StrongroomError
+      ? new UsageError(`STRONGROOM_TOKEN_FILE: ${error.message.replace(/\.$/, '')}`)
+      : error;
   });
-  return text.trim();
+  return read;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }

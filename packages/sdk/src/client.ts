@@ -7,8 +7,8 @@ import { type AnyInput, type Fetch, send, type TransportOptions } from './transp
 export interface ClientOptions {
   /** `https://…`, or `http://` to loopback. */
   readonly url: string;
-  /** A service account's `srt_…` token, a workload's JWT, or a session's token. */
-  readonly token?: string;
+  /** A service account's `srt_…` token, a workload's JWT, or a session's token; a function is asked for each call. */
+  readonly token?: string | (() => Promise<string>);
   /** Until the answer's headers; 30 seconds when absent. */
   readonly timeoutMilliseconds?: number;
   /** In place of the global `fetch`. */

@@ -12,7 +12,7 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export interface TransportOptions {
   /** Checked by `checkServerAddress`. */
   readonly address: string;
-  readonly token?: string;
+  readonly token?: string | (() => Promise<string>);
   readonly timeoutMilliseconds: number;
   readonly fetch: Fetch;
   readonly userAgent?: string;
@@ -47,7 +47,7 @@ export async function send(options: TransportOptions, row: RouteRow, input: AnyI
   try {
     const response = await options.fetch(url, {
       method: row.method,
-      headers: headersOf(options, row, input),
+      headers: headersOf(options, await tokenFor(options, row), row, input),
       redirect: 'error',
       credentials: 'omit',
       cache: 'no-store',
@@ -66,8 +66,17 @@ export async function send(options: TransportOptions, row: RouteRow, input: AnyI
   }
 }
 
-function headersOf(options: TransportOptions, row: RouteRow, input: AnyInput): Record<string, string> {
-  const { token } = options;
+async function tokenFor({ token }: TransportOptions, row: RouteRow): Promise<string | undefined> {
+  if (row.isPublic === true) return undefined;
+  return typeof token === 'function' ? token() : token;
+}
+
+function headersOf(
+  options: TransportOptions,
+  token: string | undefined,
+  row: RouteRow,
+  input: AnyInput,
+): Record<string, string> {
   // fetch would quote a header that it refuses.
   if (token !== undefined && !/^[\x21-\x7e]{1,8192}$/.test(token)) {
     throw new StrongroomError('unauthenticated', { detail: 'The token holds characters that no token has.' });
