@@ -1,0 +1,185 @@
+import { chownSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import type { AddressInfo, Server } from 'node:net';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestServer, type TestServer } from '../../../testing/app.ts';
+import { Canaries } from '../../../testing/canaries.ts';
+import { loopbackCertificate } from '../../../testing/certificate.ts';
+import { postgresUnavailable, type PostgresServer, startPostgres } from '../../../testing/postgres.ts';
+import { freshName } from '../../../testing/samples.ts';
+
+const canaries = new Canaries();
+const password = canaries.plain('password of the database');
+const certificate = loopbackCertificate();
+const all = '/v1/domains/finance/connections';
+let test: TestServer;
+
+beforeAll(async () => {
+  test = await startTestServer({}, { canaries });
+  await test.createDomain('finance');
+});
+afterAll(async () => {
+  await test.close();
+});
+
+interface Result {
+  readonly ok: boolean;
+  readonly steps: readonly { readonly name: string; readonly outcome: string; readonly cause?: string }[];
+}
+
+const shortOf = ({ steps }: Result) => steps.map(({ name, outcome, cause }) => [name, cause ?? outcome]);
+const tryForm = (body: object) => test.call<Result>('POST', `${all}/test`, { body });
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listen(server);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function listen(server: Server): Promise<number> {
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)));
+}
+
+describe('TCP', () => {
+  const form = (hostPort: string) => ({ type: 'mysql', config: { username: 'ann', hostPort } });
+
+  it('says whether somebody listens, and no more than that', async () => {
+    const server = createServer();
+    const port = await listen(server);
+    expect(shortOf(await tryForm(form(`127.0.0.1:${port}`)))).toEqual([['reach', 'ok']]);
+    await new Promise((resolve) => server.close(resolve));
+    expect(shortOf(await tryForm(form(`127.0.0.1:${port}`)))).toEqual([['reach', 'unreachable']]);
+  });
+
+  it('goes through the egress guard', async () => {
+    expect(shortOf(await tryForm(form('169.254.169.254:80')))).toEqual([['reach', 'address-refused']]);
+    expect(shortOf(await tryForm(form('2130706433:80')))).toEqual([['reach', 'address-refused']]);
+  });
+
+  it('is skipped where nothing names a host', async () => {
+    const config = { authType: 'JWT', config: { JWTToken: { set: canaries.plain('a token') } } };
+    expect(shortOf(await tryForm({ type: 'bot', config }))).toEqual([['reach', 'skipped']]);
+  });
+});
+
+const missing = postgresUnavailable();
+const note = missing === undefined ? '' : ` (skipped: ${missing})`;
+
+describe.skipIf(missing !== undefined)(`SQL${note}`, () => {
+  let postgres: PostgresServer;
+  let port: number;
+
+  beforeAll(async () => {
+    port = await freePort();
+    postgres = await startPostgres({ port });
+    const url = await postgres.createDatabase('code-point');
+    const folder = new URL(url).searchParams.get('host') ?? '';
+    const data = join(folder, 'data');
+    const { uid, gid } = statSync(data);
+    for (const [name, text] of [
+      ['server.crt', certificate.certificate],
+      ['server.key', certificate.key],
+    ] as const) {
+      writeFileSync(join(data, name), text, { mode: 0o600 });
+      chownSync(join(data, name), uid, gid);
+    }
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    await client.query(`create role ann login password ${client.escapeLiteral(password)}`);
+    await client.query('create database sales');
+    await client.query('create database closed');
+    await client.query('revoke connect on database closed from public');
+    await client.query('alter system set ssl = on');
+    await client.query('select pg_reload_conf()');
+    await client.end();
+  });
+  afterAll(() => postgres.stop());
+
+  const form = (config: object = {}, sent: object = { set: password }) => ({
+    type: 'postgres',
+    config: {
+      username: 'ann',
+      hostPort: `127.0.0.1:${port}`,
+      database: 'sales',
+      authType: { password: sent },
+      sslConfig: { caCertificate: { set: certificate.certificate } },
+      ...config,
+    },
+  });
+  const good = [
+    ['reach', 'ok'],
+    ['tls', 'ok'],
+    ['sign-in', 'ok'],
+    ['query', 'ok'],
+  ];
+
+  it.each(['prefer', 'require', 'verify-full'])('signs in over TLS with sslMode %s', async (sslMode) => {
+    expect(shortOf(await tryForm(form({ sslMode })))).toEqual(good);
+  });
+
+  it('goes without TLS where sslMode says so, on this machine', async () => {
+    const [reach, _tls, ...after] = good;
+    const result = await tryForm(form({ sslMode: 'disable' }));
+    expect(shortOf(result)).toEqual([reach, ['tls', 'skipped'], ...after]);
+  });
+
+  it('believes no certificate that is not trusted', async () => {
+    const result = await tryForm(form({ sslConfig: {} }));
+    expect(shortOf(result)[1]).toEqual(['tls', 'certificate-untrusted']);
+  });
+
+  it.each([
+    ['a wrong password', {}, { set: 'not the password' }, 'sign-in', 'authentication-refused'],
+    ['a database that is not there', { database: 'nowhere' }, undefined, 'sign-in', 'target-missing'],
+    ['a database that it may not open', { database: 'closed' }, undefined, 'sign-in', 'permission-refused'],
+  ] as const)('tells %s', async (_what, config, sent, step, cause) => {
+    const result = await tryForm(form(config, sent));
+    expect([result.ok, shortOf(result)[2]]).toEqual([false, [step, cause]]);
+  });
+
+  it('uses the secret that a saved one keeps, and a reference; an unresolved one is told', async () => {
+    const name = freshName();
+    await test.call('POST', all, { body: { name, ...form() } });
+    const kept = form({ sslConfig: { caCertificate: { keep: true } } }, { keep: true });
+    expect(shortOf(await test.call<Result>('POST', `${all}/${name}/test`, { body: kept }))).toEqual(good);
+    await test.call('POST', '/v1/domains/finance/secrets', { body: { key: 'pg-password', value: password } });
+    expect(shortOf(await tryForm(form({}, { secret: 'secret:pg-password' })))).toEqual(good);
+    const absent = await tryForm(form({}, { secret: 'secret:nowhere' }));
+    expect([absent.ok, absent.steps.map(({ cause }) => cause)]).toEqual([false, ['unresolved']]);
+    const moved = form({ hostPort: `localhost:${port}` }, { keep: true });
+    expect((await test.request('POST', `${all}/${name}/test`, { body: moved })).status).toBe(422);
+  });
+});
+
+it.each([
+  ['what says nothing and hangs up', '', 'malformed'],
+  ['what offers no TLS', 'N', 'tls-refused'],
+  ['what speaks something else', 'HTTP/1.1 400 Bad Request\r\n\r\n', 'malformed'],
+])('tells %s from PostgreSQL', async (_what, answer, cause) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.once('data', () => socket.end(answer));
+  });
+  const port = await listen(server);
+  const config = {
+    username: 'ann',
+    hostPort: `127.0.0.1:${port}`,
+    database: 'sales',
+    authType: { password: { set: password } },
+  };
+  const steps = shortOf(await tryForm({ type: 'postgres', config }));
+  expect(steps).toEqual([
+    ['reach', 'ok'],
+    ['tls', cause],
+    ['sign-in', 'skipped'],
+    ['query', 'skipped'],
+  ]);
+  await new Promise((resolve) => server.close(resolve));
+});
+
+it('no value is in any answer, log or file', async () => {
+  await test.assertNoLeak();
+});
