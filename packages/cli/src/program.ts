@@ -17,6 +17,7 @@ import { addGroupCommands } from './commands/group.ts';
 import { addIntegrationCommands } from './commands/integration.ts';
 import { addJobCommands } from './commands/job.ts';
 import { addPreflightCommand } from './commands/preflight.ts';
+import { addEmailCommands, addLdapCommands } from './commands/platform.ts';
 import { addProfileCommands } from './commands/profile.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addSecretCommands } from './commands/secret.ts';
@@ -82,6 +83,9 @@ export function createProgram(cli: Cli): Command {
   addNotebookCommands(program, cli);
   addStorageCommands(program, cli);
   addApplyCommand(program, cli);
+  addConnectionCommands(program, cli);
+  addEmailCommands(program, cli);
+  addLdapCommands(program, cli);
   addDriftCommands(program, cli);
   addRunCommand(program, cli);
   addPreflightCommand(program, cli);

@@ -13,7 +13,7 @@ interface FileOptions {
   readonly credential?: readonly CredentialFile[];
 }
 
-interface CredentialFile {
+export interface CredentialFile {
   readonly field: string;
   readonly path: string;
 }
@@ -58,7 +58,7 @@ function fromFile(command: Command): Command {
     .option('-d, --domain <domain>', 'the domain, when the manifest names none');
 }
 
-function withCredentials(command: Command): Command {
+export function withCredentials(command: Command): Command {
   return command.option(
     '--credential <field=file>',
     'a credential and the file that holds it (- is stdin); it becomes a secret of its own',
@@ -84,6 +84,11 @@ async function readAll(
   const [only, second] = manifests;
   if (only === undefined || second !== undefined)
     throw new UsageError('--credential is for a manifest with one configuration');
+  return [{ ...only, body: { ...only.body, ...(await readCredentials(io, credential)) } }];
+}
+
+/** What is sent of credentials that are in files. */
+export async function readCredentials(io: Io, credential: readonly CredentialFile[]) {
   const sent: Record<string, { readonly set: string }> = {};
   for (const { field, path } of credential) {
     const text = utf8Text(await readInput(io, path, maxCredentialBytes));
@@ -91,7 +96,7 @@ async function readAll(
     // An editor's newline at the end is no part of a credential.
     sent[field] = { set: text.replace(/\r?\n$/, '') };
   }
-  return [{ ...only, body: { ...only.body, ...sent } }];
+  return sent;
 }
 
 async function applyAll(

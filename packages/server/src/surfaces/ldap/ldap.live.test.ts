@@ -1,4 +1,5 @@
 // @needs ldap
+import { Client } from 'ldapts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Ldap, startLdap } from '../../../../../servers/ldap.ts';
 import { startTestServer, type TestServer } from '../../../testing/app.ts';
@@ -74,8 +75,7 @@ const failureOf = async (body: object): Promise<string> => {
   return steps.flatMap(({ name, outcome, cause }) => (outcome === 'failed' ? [`${name} ${cause}`] : [])).join();
 };
 /** Changes the directory as its administrator. */
-async function change(work: (client: import('ldapts').Client) => Promise<unknown>): Promise<void> {
-  const { Client } = await import('ldapts');
+async function change(work: (client: Client) => Promise<unknown>): Promise<void> {
   const client = new Client({ url: directory.url });
   await client.bind(directory.adminDn, directory.adminPassword);
   await work(client);
