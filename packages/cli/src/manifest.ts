@@ -75,6 +75,17 @@ async function loadYaml() {
   return { ...yaml, isEmpty };
 }
 
+/** What is typed anywhere in a connection's config, by its place. */
+function typedCredentials(part: unknown, place: string): [string, unknown][] {
+  if (!isRecord(part) && !Array.isArray(part)) return [];
+  return Object.entries(part).flatMap(([name, content]): [string, unknown][] => {
+    const at = `${place}.${name}`;
+    const [only, second] = isRecord(content) ? Object.keys(content) : [];
+    const isTyped = second === undefined && (only === 'set' || only === 'value');
+    return isTyped ? [[at, content]] : typedCredentials(content, at);
+  });
+}
+
 async function toManifest(
   io: Io,
   document: unknown,
@@ -87,7 +98,7 @@ async function toManifest(
   const { kind, domain: own, ...body } = document;
   if (typeof kind !== 'string' || !kinds.includes(kind))
     throw new UsageError(`${where} has no kind, or another one than ${kinds.join(', ')}`);
-  for (const [field, content] of Object.entries(body))
+  for (const [field, content] of [...Object.entries(body), ...typedCredentials(body['config'], 'config')])
     if (isRecord(content) && ('set' in content || 'value' in content))
       throw new UsageError(
         `${where}: ${field} holds a value`,

@@ -1,5 +1,6 @@
 import type { CallInput, CallResult, Client } from '@strongroom/sdk';
 import type { Cli } from '../cli.ts';
+import { UsageError } from '../errors.ts';
 import { listUpTo } from '../lists.ts';
 
 type Output = Cli['output'];
@@ -124,7 +125,51 @@ export const storageNoun = {
   list: (client, output, input, limit) => listUpTo(client, output, 'listStorageConfigs', input, limit),
 } satisfies ConfigurationNoun<CallResult<'showStorageConfig'>>;
 
+type ConnectionBody = CallInput<'createConnection'>['body'];
+type ConnectionChange = NonNullable<CallInput<'updateConnection'>['body']>;
+
+export const connectionNoun = {
+  word: 'connection',
+  kind: 'connection',
+  show: (client, domain, name) => client.showConnection({ params: { domain, name } }),
+  // The server's schema decides; its errors name each field.
+  create: (client, domain, body) =>
+    client.createConnection({ params: { domain }, body: withCredentials(body) as ConnectionBody }),
+  update: (client, domain, name, body, ifMatch) =>
+    client.updateConnection({ params: { domain, name }, body: withCredentials(body) as ConnectionChange, ifMatch }),
+  delete: (client, domain, name, ifMatch, force) =>
+    client.deleteConnection({ params: { domain, name }, ifMatch, ...(force ? { query: { force } } : {}) }),
+  list: (client, output, input, limit) => listUpTo(client, output, 'listConnections', input, limit),
+} satisfies ConfigurationNoun<CallResult<'showConnection'>>;
+
+/** `--credential config.authType.password=FILE` comes as a field of that name; it belongs into the config. */
+function withCredentials(body: unknown): unknown {
+  const result = structuredClone(body) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(result)) {
+    const [first, ...path] = name.split('.');
+    const last = path.pop();
+    if (first !== 'config' || last === undefined) continue;
+    delete result[name];
+    let place = (result['config'] ??= {}) as Record<string, unknown>;
+    for (const part of path) {
+      // Items of a list are named by their id.
+      const next: unknown = Array.isArray(place)
+        ? place.find((item: unknown) => (Object(item) as { readonly id?: unknown }).id === part)
+        : Object.hasOwn(place, part)
+          ? place[part]
+          : (place[part] = {});
+      if (typeof next !== 'object' || next === null) throw new UsageError(`--credential: the config has no ${name}`);
+      place = next as Record<string, unknown>;
+    }
+    Object.defineProperty(place, last, { value, enumerable: true, configurable: true, writable: true });
+  }
+  return result;
+}
+
 /** All kinds, by the `kind` of their manifests. */
 export const nouns: ReadonlyMap<string, ConfigurationNoun> = new Map(
-  [jobNoun, clusterNoun, notebookNoun, storageNoun].map((noun): [string, ConfigurationNoun] => [noun.kind, noun]),
+  [jobNoun, clusterNoun, notebookNoun, storageNoun, connectionNoun].map((noun): [string, ConfigurationNoun] => [
+    noun.kind,
+    noun,
+  ]),
 );

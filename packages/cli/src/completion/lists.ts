@@ -29,6 +29,10 @@ const lookups: ReadonlyMap<string, Lookup> = new Map<string, Lookup>([
     'storage',
     (client, query, options) => named(client.items('listStorageConfigs', { params: domainOf(options), query })),
   ],
+  [
+    'connection',
+    (client, query, options) => named(client.items('listConnections', { params: domainOf(options), query })),
+  ],
   ['bundle', (client, query, options) => named(client.items('listBundles', { params: domainOf(options), query }))],
   ['service-account', serviceAccounts],
   ['token', serviceAccounts],

@@ -269,5 +269,5 @@ it('a workflow is refused while its secrets are not in Kubernetes', async () => 
 });
 
 it('no value is in any answer, log or file of the server', async () => {
-  await test.assertNoLeak();
+  await expect(test.assertNoLeak()).resolves.toBeUndefined();
 });

@@ -181,5 +181,5 @@ it.each([
 });
 
 it('no value is in any answer, log or file', async () => {
-  await test.assertNoLeak();
+  await expect(test.assertNoLeak()).resolves.toBeUndefined();
 });

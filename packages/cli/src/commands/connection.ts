@@ -1,0 +1,155 @@
+import type { CallResult } from '@strongroom/sdk';
+import type { Command } from 'commander';
+import { stringify } from 'yaml';
+import { type Cli, group } from '../cli.ts';
+import { type DomainOption, requireDomain } from '../domain-option.ts';
+import { confirm } from '../prompt.ts';
+import { addConfigurationCommands, contentOf, lastFacts, printFields } from './configuration.ts';
+import { addApplyCommands } from './configuration-apply.ts';
+import { connectionNoun } from './configuration-noun.ts';
+
+export function addConnectionCommands(program: Command, cli: Cli): void {
+  const connection = group(program, 'connection', 'connections and bots that ingestion reads services with');
+  addApplyCommands(connection, cli, connectionNoun, true);
+  addConfigurationCommands(connection, cli, connectionNoun, printConnection);
+  addPurge(connection, cli);
+  addRestore(connection, cli);
+  addTest(connection, cli);
+  addWorkflow(connection, cli);
+}
+
+/** `delete` keeps the connection and its secrets; this ends both. */
+function addPurge(connection: Command, cli: Cli): void {
+  requireDomain(
+    connection.command('purge <connection>').description('delete a connection for good, with the secrets that it owns'),
+  )
+    .option('-y, --yes', "don't ask")
+    .action(
+      cli.action(async ({ io, connect, output }, name: string, options: DomainOption & { readonly yes?: true }) => {
+        const { domain } = options;
+        const client = await connect();
+        const { revision } = await client.showConnection({ params: { domain, name } });
+        if (options.yes !== true) await confirm(io, `delete the connection ${name} in ${domain} for good?`);
+        await client.deleteConnection({ params: { domain, name }, query: { hard: true }, ifMatch: revision });
+        output.answer({ name, purged: true }, () => output.line(`deleted connection ${name} in ${domain} for good`));
+        return undefined;
+      }),
+    );
+}
+
+function addRestore(connection: Command, cli: Cli): void {
+  requireDomain(
+    connection.command('restore <connection>').description('take back that a connection was deleted'),
+  ).action(
+    cli.action(async ({ connect, output }, name: string, { domain }: DomainOption) => {
+      const found = await (await connect()).restoreConnection({ params: { domain, name } });
+      output.answer(found, () => output.line(`restored connection ${name} in ${domain}`));
+      return undefined;
+    }),
+  );
+}
+
+function addTest(connection: Command, cli: Cli): void {
+  requireDomain(
+    connection
+      .command('test <connection>')
+      .description('try a connection as it is saved: TCP, and a query of PostgreSQL; exit code 1 when it fails'),
+  ).action(
+    cli.action(async ({ connect, output }, name: string, { domain }: DomainOption) => {
+      const client = await connect();
+      const { type, schema, config } = await client.showConnection({ params: { domain, name } });
+      const form = { type, config: keptConfig(config), ...(schema === undefined ? {} : { schema }) };
+      const result = await client.testConnection({ params: { domain, name }, body: form });
+      output.answer(result, () =>
+        output.table(
+          [{ title: 'STEP' }, { title: 'OUTCOME' }, { title: 'CAUSE' }, { title: 'MESSAGE', canCut: true }],
+          result.steps.map((step) => [step.name, step.outcome, step.cause ?? '', step.message ?? '']),
+        ),
+      );
+      return result.ok ? undefined : 1;
+    }),
+  );
+}
+
+interface WorkflowOptions extends DomainOption {
+  readonly hostPort: string;
+  readonly authProvider?: string;
+  readonly loader?: 'noop' | 'airflow' | 'env';
+  readonly bot?: string;
+}
+
+function addWorkflow(connection: Command, cli: Cli): void {
+  requireDomain(
+    connection
+      .command('workflow <connection>')
+      .description('print the ingestion workflow for OpenMetadata, YAML, with the names of secrets in Kubernetes'),
+  )
+    .requiredOption('--host-port <url>', "the address of OpenMetadata's API")
+    .option('--auth-provider <name>', 'how ingestion signs in to it (default: openmetadata)')
+    .option('--loader <loader>', 'where the runtime has its settings: env, airflow or noop (default: env)')
+    .option('--bot <connection>', 'the bot whose token ingestion signs in with')
+    .action(
+      cli.action(async ({ connect, output }, name: string, options: WorkflowOptions) => {
+        const { domain, hostPort, authProvider, loader, bot } = options;
+        const query = {
+          hostPort,
+          ...(authProvider === undefined ? {} : { authProvider }),
+          ...(loader === undefined ? {} : { secretsManagerLoader: loader }),
+          ...(bot === undefined ? {} : { bot }),
+        };
+        const { workflow } = await (await connect()).showConnectionWorkflow({ params: { domain, name }, query });
+        output.answer(workflow, () => output.line(stringify(workflow).trimEnd()));
+        return undefined;
+      }),
+    );
+}
+
+interface SecretState {
+  readonly isSet: boolean;
+  readonly isOwned?: boolean;
+  readonly secret?: Parameters<typeof contentOf>[1];
+}
+
+/** What is shown in place of a field of format password; a plain field of a schema may be an object, too. */
+function stateOf(value: unknown): SecretState | undefined {
+  const state = Object(value) as Partial<SecretState>;
+  const names = Object.keys(state);
+  const isState =
+    typeof state.isSet === 'boolean' && names.every((name) => ['isSet', 'isOwned', 'secret'].includes(name));
+  return isState ? (state as SecretState) : undefined;
+}
+
+/** What was shown, as it is sent again: fields of format password are left out, which keeps them. */
+function keptConfig(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const kept = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(kept);
+    return typeof value === 'object' && value !== null ? keptConfig(value as Record<string, unknown>) : value;
+  };
+  return Object.fromEntries(
+    Object.entries(config).flatMap(([name, value]) => (stateOf(value) === undefined ? [[name, kept(value)]] : [])),
+  );
+}
+
+function printConnection(output: Cli['output'], found: CallResult<'showConnection'>): void {
+  output.facts({
+    name: found.name,
+    domain: found.domain,
+    id: found.id,
+    description: found.description,
+    type: found.type,
+    ...lastFacts(found),
+    ...(found.deleted ? { state: 'deleted' } : {}),
+  });
+  printFields(output, rowsOf(found.config, []));
+}
+
+function rowsOf(value: unknown, path: readonly string[]): string[][] {
+  const state = stateOf(value);
+  const name = path.join('.');
+  if (state !== undefined) {
+    const own = state.isOwned === true ? ' (its own)' : '';
+    return [['secret', name, state.isSet ? `${contentOf(undefined, state.secret)}${own}` : '-']];
+  }
+  if (typeof value !== 'object' || value === null) return [['config', name, String(value)]];
+  return Object.entries(value).flatMap(([member, each]) => rowsOf(each, [...path, member]));
+}
