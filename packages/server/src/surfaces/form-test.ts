@@ -177,7 +177,7 @@ export class FormTester<Input, Document> {
 }
 
 /** What didn't resolve, each with its cause in our words. */
-export function unresolvedSteps(results: readonly ReferenceResult[]): TestStep[] {
+function unresolvedSteps(results: readonly ReferenceResult[]): TestStep[] {
   return results.map(({ name, outcome, cause }): TestStep =>
     outcome === 'resolved' || outcome === 'withheld'
       ? { name: `resolve ${name}`, outcome: 'ok' }

@@ -135,7 +135,7 @@ export class LdapSync {
       }),
     );
     if (contents === null) throw new StrongroomError('not_found');
-    signal.throwIfAborted();
+    if (signal.aborted) throw new LdapFailure('search groups', 'deadline');
     await this.#apply(contents, kept, lease);
   }
 
