@@ -3,7 +3,7 @@ import type { LaunchValues } from '../launches/launch-values.ts';
 import type { LaunchPlan } from '../launches/plan.ts';
 import type { Inspection } from '../launches/resolve.ts';
 import { type AuthorisedWanted, wantedId } from '../launches/wanted.ts';
-import type { Rendered } from '../surfaces/definition.ts';
+import type { Rendered, RenderInput } from '../surfaces/definition.ts';
 import type { ProcessSpec } from './process-spec.ts';
 
 /** A rendered launch, kept between the inspection and the start. */
@@ -20,12 +20,11 @@ export interface PreparedInspection {
 /** Puts the values into their places and builds the redactor, before anything is committed; starts nothing. */
 export function prepareLaunch(
   { surface, document, wanted, storage }: LaunchPlan,
-  place: { readonly name: string; readonly home: string },
+  place: Pick<RenderInput, 'name' | 'home' | 'hasOwnUser'>,
   values: LaunchValues,
 ): PreparedInspection {
   const rendered = surface.launch.render(document, {
-    name: place.name,
-    home: place.home,
+    ...place,
     storage,
     value: (pointer, reference) => values.get(wantedId({ pointer, text: reference })),
   });

@@ -64,7 +64,7 @@ export class RunLauncher {
     if (problem !== undefined) throw problem;
     const user = await this.#jobUser(row.scope_id);
     const plan = await planLaunch(store, domain, configuration);
-    const place = { name: configuration.name, home: workFolderOf(settings.folders, row.id) };
+    const place = { name: configuration.name, home: workFolderOf(settings.folders, row.id), hasOwnUser: user !== null };
     let prepared: PreparedLaunch | null = null;
     const drop = (): void => {
       if (prepared !== null) dropSpec(prepared.spec);

@@ -218,7 +218,7 @@ describe('runs', () => {
     });
     const { log } = await world.finish(first);
     expect(log).toContain(
-      'arg:--properties-file\narg:spark.properties\nspark.db.password=[redacted:spark.db.password]\nspark.x=a b\n600\n',
+      'arg:--properties-file\narg:spark.properties\nspark.redaction.regex=(?i)secret|password|token|access[.]?key|\\\\Qspark.db.password\\\\E\nspark.db.password=[redacted:spark.db.password]\nspark.x=a b\n600\n',
     );
   });
 

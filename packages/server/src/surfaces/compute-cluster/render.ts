@@ -2,7 +2,7 @@ import type { SpecFile } from '../../runs/process-spec.ts';
 import { storageProperties } from '../consumed-storage.ts';
 import type { Rendered, RenderInput } from '../definition.ts';
 import { isSecretField } from '../named-fields.ts';
-import { propertiesFileName, redactionRegex } from '../properties-file.ts';
+import { addJavaUser, withRedaction, propertiesFileName } from '../properties-file.ts';
 import { type PlacedText, ValueRenderer } from '../rendering.ts';
 import type { ComputeClusterDocument } from './document.ts';
 
@@ -71,16 +71,13 @@ finish "$status"
 export function renderComputeCluster(document: ComputeClusterDocument, input: RenderInput): Rendered {
   const renderer = new ValueRenderer(input);
   const environment = renderer.environment(document.environment);
-  const secretNames = [...document.environment, ...document.sparkConfig]
-    .filter(isSecretField)
-    .map((entry) => entry.name);
-  const redaction = redactionRegex(secretNames);
   const properties = new Map<string, PlacedText>([
-    ...(redaction === undefined ? [] : [['spark.redaction.regex', { text: redaction, isSecret: false }] as const]),
     ...storageProperties(input.storage, renderer),
     ...renderer.properties(document.sparkConfig),
   ]);
-  const propertiesFile = renderer.propertiesFile(properties);
+  const secretNames = [...document.environment, ...document.sparkConfig].filter(isSecretField).map(({ name }) => name);
+  addJavaUser(environment, input);
+  const propertiesFile = renderer.propertiesFile(withRedaction(properties, secretNames));
   const script: SpecFile = { name: superviseFileName, content: Buffer.from(supervise), isSecret: false };
   const { workers = 1, workerCores, workerMemory } = document.sizes ?? {};
   return renderer.rendered({

@@ -4,7 +4,7 @@ import { addStorageVariables, storageProperties } from '../consumed-storage.ts';
 import type { Rendered, RenderInput } from '../definition.ts';
 import { escaperOf } from '../file-formats.ts';
 import { fromReferenceObject, isSecretField } from '../named-fields.ts';
-import { propertiesFileName, redactionRegex } from '../properties-file.ts';
+import { addJavaUser, withRedaction, propertiesFileName } from '../properties-file.ts';
 import { type PlacedText, ValueRenderer } from '../rendering.ts';
 import type { SparkApplication, SparkJobDocument } from './document.ts';
 
@@ -17,10 +17,14 @@ export function renderSparkJob(document: SparkJobDocument, input: RenderInput): 
     ...storageProperties(input.storage, renderer),
     ...renderer.properties(document.sparkConfig),
   ]);
-  const propertiesFile = renderer.propertiesFile(properties);
+  const secretNames = [...document.environment, ...document.sparkConfig].filter(isSecretField).map(({ name }) => name);
+  // A command may be a `spark-submit` of its own, with the same file.
+  const isSpark = document.spark !== undefined || properties.size > 0;
+  const propertiesFile = renderer.propertiesFile(isSpark ? withRedaction(properties, secretNames) : properties);
   const files = document.files.map((_file, index) => renderFile(renderer, document, index, environment));
   if (propertiesFile !== undefined) files.push(propertiesFile);
   if (document.command !== undefined) addStorageVariables(environment, input.storage, renderer);
+  if (document.spark !== undefined) addJavaUser(environment, input);
   const spec: ProcessSpec = {
     command: document.command ?? sparkSubmit(document.spark ?? {}, input, propertiesFile !== undefined),
     environment,
@@ -58,9 +62,6 @@ function renderFile(
 function derivedProperties(document: SparkJobDocument): Map<string, PlacedText> {
   if (document.spark === undefined) return new Map();
   const { sizes = {}, spark } = document;
-  const secretNames = [...document.environment, ...document.sparkConfig]
-    .filter(isSecretField)
-    .map((entry) => entry.name);
   const values: Readonly<Record<string, string | number | undefined>> = {
     'spark.driver.cores': sizes.driverCores,
     'spark.driver.memory': sizes.driverMemory,
@@ -69,7 +70,6 @@ function derivedProperties(document: SparkJobDocument): Map<string, PlacedText> 
     'spark.executor.instances': sizes.executorInstances,
     'spark.driver.extraJavaOptions': spark.javaOptions,
     'spark.executor.extraJavaOptions': spark.javaOptions,
-    'spark.redaction.regex': redactionRegex(secretNames),
   };
   return new Map(
     Object.entries(values).flatMap(([name, value]) =>
