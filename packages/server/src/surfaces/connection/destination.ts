@@ -16,7 +16,7 @@ export function destinationOf({ type, config }: ConnectionDocument): Destination
 const hostPort = /^([A-Za-z0-9][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?$/;
 
 /** The first of `host:port,host:port`, or of a URL; `null` for what is neither. */
-export function readHostPort(
+function readHostPort(
   text: string,
   fallback: { readonly scheme: string; readonly port: number },
 ): Destination | null {
