@@ -10,11 +10,12 @@ import { type Installation, isMissing, type LiveServer } from '../servers/live-s
 import { elapsed, runLong } from '../servers/long-command.ts';
 import { ldap } from '../servers/ldap.ts';
 import { moto } from '../servers/moto.ts';
+import { pythonReader } from '../servers/python-reader.ts';
 import { schemathesis } from '../servers/schemathesis.ts';
 import { vault } from '../servers/vault.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const servers: readonly LiveServer[] = [vault, kubernetes, moto, schemathesis, ldap];
+const servers: readonly LiveServer[] = [vault, kubernetes, moto, schemathesis, ldap, pythonReader];
 
 interface Suite {
   readonly file: string;
