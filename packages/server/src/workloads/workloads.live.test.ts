@@ -28,12 +28,10 @@ beforeAll(async () => {
     caCertificate: kubernetes.caCertificate,
     secret: 'secret://admin/managed/cluster',
   };
-  const made = await test.call<{ audience: string; issuer: string; uid: string }>('POST', '/v1/clusters', {
+  const made = await test.call<{ audience: string }>('POST', '/v1/clusters', {
     body: { name: 'prod', access },
   });
   ({ audience } = made);
-  const { body } = await kubernetes.request<{ metadata: { uid: string } }>('GET', '/api/v1/namespaces/kube-system');
-  expect(made).toMatchObject({ issuer: 'https://kubernetes.default.svc', uid: body.metadata.uid });
   await test.call('PUT', `/v1/clusters/prod/targets/${namespace}`, { body: { domain: 'finance' } });
 });
 afterAll(async () => {
@@ -127,6 +125,9 @@ describe('a pod’s token, checked by the API server', () => {
     const me = await test.call<{ principal: { id: string } }>('GET', '/v1/auth/me', { token: await projected(pod) });
     expect(me.principal.id).toBe(account);
     expect(await test.call('POST', '/v1/clusters/prod/test')).toMatchObject({ ok: true });
+    const { body } = await kubernetes.request<{ metadata: { uid: string } }>('GET', '/api/v1/namespaces/kube-system');
+    const registered = { issuer: 'https://kubernetes.default.svc', uid: body.metadata.uid };
+    expect(await test.call('GET', '/v1/clusters/prod')).toMatchObject(registered);
   });
 
   it('is refused for another audience, without a pod, and when the API server did not sign it', async () => {
