@@ -165,13 +165,20 @@ async function untilAllowed(
   kubernetes: Kubernetes,
   namespace: string,
   token: string,
-  name = 'none-of-this-name',
+  name = noSuchName,
 ): Promise<void> {
-  for (;;) {
-    const path = `/api/v1/namespaces/${namespace}/secrets/${name}`;
-    const { status } = await kubernetes.request('GET', path, undefined, token);
-    if (status !== 403) return;
-  }
+  while ((await statusOf(kubernetes, namespace, token, name)) === 403);
+}
+
+async function untilDenied(kubernetes: Kubernetes, namespace: string, token: string): Promise<void> {
+  while ((await statusOf(kubernetes, namespace, token, noSuchName)) !== 403);
+}
+
+const noSuchName = 'none-of-this-name';
+
+async function statusOf(kubernetes: Kubernetes, namespace: string, token: string, name: string): Promise<number> {
+  const path = `/api/v1/namespaces/${namespace}/secrets/${name}`;
+  return (await kubernetes.request('GET', path, undefined, token)).status;
 }
 
 function writeKubeconfig(kubernetes: Kubernetes, server: string, name: string, token: string): string {
@@ -205,10 +212,10 @@ export async function liveFaults(
       ...Object.fromEntries(networkFaults.map((kind) => [kind, proxy.fault(kind)])),
       denied: async () => {
         await kubernetes.kubectl('delete', 'rolebinding', binding.metadata.name, '--namespace', secretsNamespace);
-        await untilAllowed(kubernetes, secretsNamespace, token, 403);
+        await untilDenied(kubernetes, secretsNamespace, token);
         return async () => {
           await kubernetes.apply(binding);
-          await untilAllowed(kubernetes, secretsNamespace, token, 404);
+          await untilAllowed(kubernetes, secretsNamespace, token);
         };
       },
     },

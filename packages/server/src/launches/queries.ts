@@ -220,7 +220,7 @@ async function unchecked(
     .where('receipts.version', 'is not', null);
   if (args.scopeId !== undefined) held = held.where('launches.scope_id', '=', args.scopeId);
   if (args.targetScopeId !== undefined) held = held.where('integrations.scope_id', '=', args.targetScopeId);
-  const rows = await db
+  return db
     .selectFrom(held.as('held'))
     .leftJoin('source_versions', (join) =>
       join
@@ -244,7 +244,6 @@ async function unchecked(
     .orderBy('held.source_name')
     .orderBy('source_versions.failure')
     .execute();
-  return rows.map((row) => ({ ...row, keys: Number(row.keys) }));
 }
 
 export const launchQueries = {

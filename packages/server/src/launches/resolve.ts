@@ -185,7 +185,8 @@ export class Resolver {
       return { ok: false, results, problems };
     }
     const committed = await request.commit(release);
-    if (request.verb === 'launch.resolve' || request.verb === 'surface.use') this.#times.note(release.secretIds, Date.now());
+    if (request.verb === 'launch.resolve' || request.verb === 'surface.use')
+      this.#times.note(release.secretIds, Date.now());
     return { ok: true, values, results, committed };
   }
 

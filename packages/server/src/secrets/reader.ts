@@ -137,10 +137,10 @@ export class SecretReader {
     });
     const bySource = new Map(listed.map((each) => [each.origin.sourceId, each]));
     const items = await Promise.all(
-      rows.slice(0, limit).flatMap((row): MaybePromise<SecretView | IntegrationKeyView>[] => {
+      rows.slice(0, limit).flatMap((row): Promise<SecretView | IntegrationKeyView>[] => {
         if (row.secret !== null) return [this.view(caller, scope, row.secret)];
         const integration = bySource.get(row.sourceId);
-        return integration === undefined ? [] : [integrationKeyView(caller, scope, integration, row)];
+        return integration === undefined ? [] : [Promise.resolve(integrationKeyView(caller, scope, integration, row))];
       }),
     );
     const next = rows[limit];

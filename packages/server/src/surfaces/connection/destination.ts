@@ -16,10 +16,7 @@ export function destinationOf({ type, config }: ConnectionDocument): Destination
 const hostPort = /^([A-Za-z0-9][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?$/;
 
 /** The first of `host:port,host:port`, or of a URL; `null` for what is neither. */
-function readHostPort(
-  text: string,
-  fallback: { readonly scheme: string; readonly port: number },
-): Destination | null {
+function readHostPort(text: string, fallback: { readonly scheme: string; readonly port: number }): Destination | null {
   if (text.includes('://')) return readUrl(text);
   const match = hostPort.exec(text.split(',')[0]?.trim() ?? '');
   const port = match?.[2] === undefined ? fallback.port : Number(match[2]);

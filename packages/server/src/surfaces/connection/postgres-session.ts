@@ -90,10 +90,10 @@ export async function signIn(stream: Socket, account: PostgresSignIn, signal: Ab
 
 /** pg connects what it is given; this one is. */
 function connected(stream: Socket): Socket {
-  stream.connect = (() => {
+  stream.connect = () => {
     process.nextTick(() => stream.emit('connect'));
     return stream;
-  }) as Socket['connect'];
+  };
   return stream;
 }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -73,7 +73,7 @@ async function startMailbox(options: SMTPServerOptions = {}): Promise<Mailbox> {
     ...options,
   });
   server.on('error', () => undefined);
-  const listening = server.listen(0, '127.0.0.1') as Server;
+  const listening = server.listen(0, '127.0.0.1');
   open.push(server);
   await once(listening, 'listening');
   return { port: (listening.address() as AddressInfo).port, messages, signIns };

@@ -67,7 +67,7 @@ const fine = { ok: true, list: 'ok', write: 'ok', read: 'ok', delete: 'ok' };
 async function left(bucket: string): Promise<string[]> {
   await httpRequest(`${moto.url}/moto-api/reset-auth`, { method: 'POST', body: '1000' });
   const { body } = await httpRequest<string>(`${moto.url}/${bucket}?versions`, { method: 'GET' });
-  const text = String(body);
+  const text = body;
   if (!text.includes('ListVersionsResult')) throw new Error(`moto does not list ${bucket}: ${text}`);
   return [...text.matchAll(/<Key>([^<]+)</g)].map(([, key = '']) => key);
 }

@@ -8,7 +8,7 @@ import { causeOfEgress, failedStep } from '../network-step.ts';
 import type { StorageConfigDocument } from './document.ts';
 
 /** What a probe's object begins with, below the base path; what follows is random. */
-export const probeObjectPrefix = '.strongroom-probe-';
+const probeObjectPrefix = '.strongroom-probe-';
 
 const probeNames = ['list', 'write', 'read', 'delete'] as const;
 type ProbeName = (typeof probeNames)[number];
