@@ -149,8 +149,8 @@ function fail(how: string): { body: unknown } {
       JSON.parse(`{"password": canary-in-message`);
       break;
     case 'cause':
-      throw new StrongroomError('backend_unavailable', {
-        detail: 'vault-prod did not answer.',
+      throw new StrongroomError('backend_sealed', {
+        detail: 'vault-prod is sealed.',
         cause: Object.assign(new Error('canary-in-cause'), { headers: { 'x-vault-token': 'canary-in-header' } }),
       });
     case 'undeclared':

@@ -131,6 +131,14 @@ const withGroup: Recipe = async (world) => ({
   params: { group: (await post(world, '/v1/groups', { name: freshName() })).id },
 });
 const withJob: Recipe = async (world) => ({ params: { name: await job(world) } });
+const withEmail: Recipe = async (world) => {
+  await world.test.call('PUT', '/v1/platform/email', { body: emailForm });
+  return {};
+};
+const withLdap: Recipe = async (world) => {
+  await world.test.call('PUT', '/v1/platform/ldap', { body: ldapForm });
+  return {};
+};
 const withMember: Recipe = async (world) => ({ params: { principal: await member(world) } });
 const withAsset: Recipe = async (world) => {
   const path = `${inFinance}/bundles/analytics/assets`;
@@ -265,14 +273,10 @@ const recipes: Readonly<Record<string, Recipe>> = {
   updateConnection: configuration,
   deleteConnection: configuration,
   restoreConnection: configuration,
-  deleteEmail: async (world) => {
-    await world.test.call('PUT', '/v1/platform/email', { body: emailForm });
-    return {};
-  },
-  deleteLdap: async (world) => {
-    await world.test.call('PUT', '/v1/platform/ldap', { body: ldapForm });
-    return {};
-  },
+  putEmail: withEmail,
+  deleteEmail: withEmail,
+  putLdap: withLdap,
+  deleteLdap: withLdap,
   stopRun: async (world) => {
     const name = await job(world, ['sleep', '60']);
     return { params: { id: (await post(world, `${inFinance}/spark-jobs/${name}/runs`)).id } };

@@ -456,7 +456,7 @@ describe('errors', () => {
 
   it.each([
     ['foreign', 'internal'],
-    ['cause', 'backend_unavailable'],
+    ['cause', 'backend_sealed'],
     ['missing', 'internal'],
     ['else', 'not_found'],
   ])('lets nothing of a %s error out, to the caller or to the log', async (how, code) => {

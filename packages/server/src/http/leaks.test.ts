@@ -160,7 +160,7 @@ describe('a value in the wrong place', () => {
       answers.map(({ status }, index) => [index, status]).filter(([, status = 0]) => status < 400 || status >= 500),
     ).toEqual([]);
     const searched = await send('GET', `${at}?q=${encodeURIComponent(value('search'))}`);
-    expect(searched.body).toEqual({ items: [] });
+    expect(searched.body).toEqual({ items: [], sources: [] });
     // What the client calls its request is not taken up.
     await send('GET', '/v1/auth/me', {
       headers: { 'x-request-id': plain('request id'), 'user-agent': plain('agent'), traceparent: plain('trace') },

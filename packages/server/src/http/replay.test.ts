@@ -167,7 +167,7 @@ describe('If-Match', () => {
 
 /** The ETag of what a change at this path is about. */
 async function etagFor(path: string): Promise<string> {
-  const shown = path.replace(/\/(?:value|rollback)$/, '');
+  const shown = path.replace(/\/(?:value|rollback|restore)$/, '');
   const answer = await world.test.request('GET', shown);
   const etag = answer.headers.get('etag');
   if (etag === null) throw new Error(`${shown} has no ETag: ${answer.status} ${answer.text}`);

@@ -156,7 +156,7 @@ describe('backup and restore', () => {
     await t.store.close();
     const database = new DatabaseSync(dataFiles(t.directory).database);
     database.exec(`
-      insert into principals values ('usr_a', 'user', 'ann', '', null, null, null, '[]', null, null, 1, ${now}, 'system', ${now});
+      insert into principals values ('usr_a', 'user', 'ann', '', null, null, null, '[]', null, null, 1, ${now}, 'system', ${now}, null, null);
       insert into sessions values ('ses_a', 'usr_a', x'01', x'02', 'trm', 'cookie', ${now}, ${now}, ${now + 1000000}, null);
       insert into tokens values ('tok_a', 'usr_a', x'03', 'trm', 'abcd', '', null, null, null, ${now}, 'system');
       insert into leases values ('sweep', 'gone', 4, ${now + 1000000});`);
