@@ -9,6 +9,10 @@ const shared = {
   expect: { poll: { timeout: 60_000 } },
 } as const;
 
+const never = ['**/node_modules/**', '**/dist/**'];
+/** These set variables of their process, or what libraries of vendors keep for all of it. */
+const alone = ['packages/backends/**/*.test.ts', 'servers/**/*.test.ts'];
+
 export default defineConfig({
   test: {
     // One more than the two cores the suite is meant for: much of it waits for processes and disks.
@@ -21,14 +25,16 @@ export default defineConfig({
           name: 'machine',
           // Files of one worker share its modules: to import the server anew for each takes longer than most of them.
           isolate: false,
-          include: [
-            'packages/**/*.test.ts',
-            'e2e/**/*.test.ts',
-            'examples/**/*.test.ts',
-            'scripts/**/*.test.ts',
-            'servers/**/*.test.ts',
-          ],
-          exclude: ['**/node_modules/**', '**/dist/**', '**/*.live.test.ts'],
+          include: ['{packages,e2e,examples,scripts}/**/*.test.ts'],
+          exclude: [...never, '**/*.live.test.ts', ...alone],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'machine-alone',
+          include: alone,
+          exclude: [...never, '**/*.live.test.ts'],
         },
       },
       {
@@ -36,7 +42,7 @@ export default defineConfig({
           ...shared,
           name: 'live',
           include: ['{packages,e2e,servers}/**/*.live.test.ts'],
-          exclude: ['**/node_modules/**', '**/dist/**'],
+          exclude: never,
           testTimeout: 600_000,
           hookTimeout: 600_000,
         },

@@ -19,7 +19,7 @@ const stamp = join(root, 'node_modules', '.strongroom-install');
 const commands = {
   start: ['packages/cli/bin/strongroom.mjs', 'serve'],
   strongroom: ['packages/cli/bin/strongroom.mjs'],
-  test: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'machine'],
+  test: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'machine*'],
   'test:live': ['scripts/test-live.ts'],
   check: ['scripts/check.ts'],
   bench: ['bench/main.ts'],

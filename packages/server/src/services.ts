@@ -1,4 +1,3 @@
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { existsSync } from 'node:fs';
 import type { routes } from '@strongroom/contract';
@@ -324,7 +323,7 @@ function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSetting
   return {
     folders: {
       installationId: keyring.installationId,
-      temporaryDirectory: tmpdir(),
+      temporaryDirectory: ambient.temporaryDirectory,
       memoryDirectory: existsSync('/dev/shm') ? '/dev/shm' : null,
     },
     logs: {

@@ -128,28 +128,22 @@ export async function startTestServer(
   const start = async (changes: Readonly<Record<string, string>>): Promise<RunningServer> => {
     const variables = {
       PATH: process.env['PATH'],
+      TMPDIR: temporaryDirectory,
       STRONGROOM_DATA_DIR: dataDir,
       STRONGROOM_LISTEN: '127.0.0.1:0',
       STRONGROOM_BOOTSTRAP_TOKEN_FILE: tokenFile,
       ...settings,
       ...changes,
     };
-    const { TMPDIR } = process.env;
-    process.env['TMPDIR'] = temporaryDirectory;
-    try {
-      const configuration = loadConfiguration({ variables, workingDirectory: directory });
-      return await startServer({
-        configuration,
-        log,
-        writeDeadlineMilliseconds,
-        ...(openManagedStore && { openManagedStore }),
-        ...(loadBackend && { loadBackend }),
-        ...(openCredentialStore && { openCredentialStore }),
-      });
-    } finally {
-      if (TMPDIR === undefined) delete process.env['TMPDIR'];
-      else process.env['TMPDIR'] = TMPDIR;
-    }
+    const configuration = loadConfiguration({ variables, workingDirectory: directory });
+    return startServer({
+      configuration,
+      log,
+      writeDeadlineMilliseconds,
+      ...(openManagedStore && { openManagedStore }),
+      ...(loadBackend && { loadBackend }),
+      ...(openCredentialStore && { openCredentialStore }),
+    });
   };
   if (settings['STRONGROOM_DATABASE_URL'] === undefined) await putMigratedDatabase(dataDir);
   let server = await start({});

@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os';
+
 /** The process's environment, read here and nowhere else. */
 export interface Environment {
   readonly variables: Readonly<Record<string, string | undefined>>;
@@ -16,6 +18,8 @@ export interface Ambient {
   /** PATH and LANG of this process, for jobs that set none. */
   readonly path: string;
   readonly language: string;
+  /** Where what a run needs for a while is made. */
+  readonly temporaryDirectory: string;
 }
 
 const proxyNames = ['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy', 'NODE_USE_ENV_PROXY'];
@@ -27,5 +31,6 @@ export function ambientOf(environment: Environment): Ambient {
     isProduction: environment.variables['NODE_ENV'] === 'production',
     path: environment.variables['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     language: environment.variables['LANG'] ?? 'C.UTF-8',
+    temporaryDirectory: environment.variables['TMPDIR'] ?? tmpdir(),
   };
 }
