@@ -10,8 +10,8 @@ const shared = {
 } as const;
 
 const never = ['**/node_modules/**', '**/dist/**'];
-/** These set variables of their process, or what libraries of vendors keep for all of it. */
-const alone = ['packages/backends/**/*.test.ts', 'servers/**/*.test.ts'];
+/** These set variables of their process, need its umask as it was (a server in it narrows that), or load what libraries keep for all of it. */
+const alone = ['packages/backends/**/*.test.ts', '{e2e,examples,servers}/**/*.test.ts'];
 
 export default defineConfig({
   test: {
@@ -25,7 +25,7 @@ export default defineConfig({
           name: 'machine',
           // Files of one worker share its modules: to import the server anew for each takes longer than most of them.
           isolate: false,
-          include: ['{packages,e2e,examples,scripts}/**/*.test.ts'],
+          include: ['{packages,scripts}/**/*.test.ts'],
           exclude: [...never, '**/*.live.test.ts', ...alone],
         },
       },
