@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { StrongroomError } from '@strongroom/contract';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Canaries } from '../../testing/canaries.ts';
@@ -267,6 +268,19 @@ describe('runs', () => {
       code: 'state_conflict',
     });
     expect(await world.logOf(id)).toBe(seen.join(''));
+  });
+
+  it('follows to the end, also when it is asked while the log’s file is being made', async () => {
+    const job = await world.addJob({ name: 'quick', command: ['echo', 'all of it'] });
+    const caller = await world.caller('ann');
+    for (let round = 0; round < 10; round += 1) {
+      const { id } = await world.runs.start(caller, job);
+      const row = await world.rowOf(id);
+      while (!existsSync(join(world.runDirectory, 'run-logs', `${id}.log`))) await nextTurn();
+      const log = await world.runs.log(row, true);
+      expect(Buffer.concat(await log.toArray()).toString()).toBe('all of it\n');
+      await ended(world.rowOf, id);
+    }
   });
 
   it('lets a queued run go at once when it is stopped, and notes when a secret was launched', async () => {

@@ -19,6 +19,7 @@ import { LiveRuns } from './live-runs.ts';
 import { type OrphanParts, recoverRuns, sweepRunFolders } from './orphans.ts';
 import { removeEmptyBases, workFolderOf } from './run-folder.ts';
 import { RunLauncher, runnerOf, whyNotRun } from './run-launcher.ts';
+import type { RunLog } from './run-log.ts';
 import { RunLogs } from './run-logs.ts';
 import type { Report, RunnerSettings } from './settings.ts';
 
@@ -191,24 +192,21 @@ export class RunService {
 
   /** The log as text, from its beginning; with `follow` until the run ends. @throws StrongroomError `not_found`, `state_conflict` */
   async log(row: RunRow, follow: boolean): Promise<Readable> {
-    const log = this.#live.logOf(row.id);
-    if (log !== undefined && follow) return log.follow();
+    const begun = await this.#begunLog(row.id, follow);
+    if (begun !== undefined && follow) return begun.follow();
+    // While this server has the run, there is a file to read once the log has begun, and not before: it may be half made.
+    if (begun === undefined && this.#live.has(row.id)) return Readable.from([]);
     if (isUnfinished(row) && row.holder !== this.#open.holder.text) throw elsewhere();
     const stored = await this.#logs.read(row.id);
     if (stored !== null) return stored;
-    if (isUnfinished(row) && follow) return this.#followLater(row.id);
     if (isUnfinished(row) || row.started_at === null || row.log_bytes === 0) return Readable.from([]);
     throw new StrongroomError('not_found', { detail: 'The log was deleted, or another server has it.' });
   }
 
-  /** Waits for a queued run to begin. */
-  async #followLater(id: string): Promise<Readable> {
-    while (this.#live.has(id)) {
-      const log = this.#live.logOf(id);
-      if (log !== undefined) return log.follow();
-      await delay(beginMilliseconds);
-    }
-    return (await this.#logs.read(id)) ?? Readable.from([]);
+  /** The log of a run that this server has, waiting for its beginning if asked to; `undefined`: none, or not yet. */
+  async #begunLog(id: string, wait: boolean): Promise<RunLog | undefined> {
+    while (wait && this.#live.has(id) && this.#live.logOf(id) === undefined) await delay(beginMilliseconds);
+    return this.#live.logOf(id);
   }
 
   #enqueue(id: string, subject: LaunchSubject): void {
