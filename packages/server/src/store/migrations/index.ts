@@ -5,12 +5,12 @@ import { secretSearch } from './0002-secret-search.ts';
 import { integrations } from './0003-integrations.ts';
 import { managedStores } from './0004-managed-stores.ts';
 import { sourceVersions } from './0005-source-versions.ts';
-import { auditSegments } from './0007-audit-segments.ts';
-import { foundEntries } from './0008-found-entries.ts';
-import { consumptions } from './0009-consumptions.ts';
-import { auditOrder } from './0010-audit-order.ts';
-import { clusters } from './0011-clusters.ts';
-import { workloads } from './0012-workloads.ts';
+import { auditSegments } from './0006-audit-segments.ts';
+import { foundEntries } from './0007-found-entries.ts';
+import { consumptions } from './0008-consumptions.ts';
+import { auditOrder } from './0009-audit-order.ts';
+import { clusters } from './0010-clusters.ts';
+import { workloads } from './0011-workloads.ts';
 import { directory } from './0012-directory.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
