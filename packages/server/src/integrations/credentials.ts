@@ -5,7 +5,7 @@ import { sealInScope } from '../keys/seal-in-scope.ts';
 import { hotStatement, type Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { type BoundSettings, boundSettings, fulfils } from './bound-settings.ts';
-import type { SealedCredential } from './commands.ts';
+import type { SealedCredential } from './credential-commands.ts';
 import { declarationOf, type Settings } from './connection.ts';
 import { credentialPlaceId } from './credential-place.ts';
 import type { OutsideCredentials } from './outside-credentials.ts';

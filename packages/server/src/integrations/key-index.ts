@@ -3,7 +3,7 @@ import type { Backend } from '@strongroom/backends';
 import type { AssetRef, Caller } from '../access/types.ts';
 import { type HeldLease, withLease } from '../store/leases.ts';
 import type { Store } from '../store/store.ts';
-import type { IntegrationRow } from './commands.ts';
+import type { IntegrationRow } from './required-rows.ts';
 import { integrationEvent } from './events.ts';
 import type { IndexPage, Refresh } from './index-commands.ts';
 import type { OpenedBackends } from './opened-backends.ts';

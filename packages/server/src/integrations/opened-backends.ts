@@ -2,7 +2,7 @@ import { StrongroomError } from '@strongroom/contract';
 import type { Backend, TracedCall } from '@strongroom/backends';
 import type { SecretValue } from '@strongroom/crypto';
 import { hotStatement, type Store } from '../store/store.ts';
-import type { IntegrationRow } from './commands.ts';
+import type { IntegrationRow } from './required-rows.ts';
 import { type OpenEgress, type Settings, storedSettings } from './connection.ts';
 import type { IntegrationCredentials } from './credentials.ts';
 import type { LoadBackend } from './load-backend.ts';

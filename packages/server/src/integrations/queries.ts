@@ -5,7 +5,7 @@ import type { QueryContext } from '../store/store.ts';
 import { choiceQueries } from './choice-queries.ts';
 import { secretPageQueries } from './secret-page.ts';
 import { profileQueries } from './profiles/queries.ts';
-import type { IntegrationRow } from './commands.ts';
+import type { IntegrationRow } from './required-rows.ts';
 
 /** With what is shown beside the row. */
 export type ListedIntegration = IntegrationRow & {

@@ -2,7 +2,7 @@ import type { Access, AccessSnapshot, AssetRef, ScopeRef } from '../access/types
 import { defaultBundleIdOf } from '../access/default-bundle.ts';
 import { globalScopeId } from '../store/ids.ts';
 import { hotStatement, type Store } from '../store/store.ts';
-import type { IntegrationRow } from './commands.ts';
+import type { IntegrationRow } from './required-rows.ts';
 import { assetOfIntegration } from './views.ts';
 
 /** An integration as it is used in a scope: what a decision on `integration.use` is about. */

@@ -2,7 +2,7 @@ import type { domainIntegrationRoutes, ResponseOf } from '@strongroom/contract';
 import { actionsOn } from '../access/refusal.ts';
 import type { AssetRef, Caller, ScopeRef } from '../access/types.ts';
 import { formatVersion, time } from '../secrets/metadata.ts';
-import type { IntegrationRow } from './commands.ts';
+import type { IntegrationRow } from './required-rows.ts';
 import { storedSettings } from './connection.ts';
 import type { CredentialSummary } from './credentials.ts';
 import type { ListedIntegration } from './queries.ts';
