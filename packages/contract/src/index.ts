@@ -1,8 +1,10 @@
 export * from './actions.ts';
 export * from './errors.ts';
+export * from './legacy-forms.ts';
 export * from './name-patterns.ts';
 export { isPath, isPathSegment } from './path-segments.ts';
 export * from './names.ts';
+export * from './placeholders.ts';
 export * from './presets.ts';
 export * from './reference.ts';
 export * from './roles.ts';
@@ -18,6 +20,7 @@ export { groupRoutes, userRoutes } from './routes/identities.ts';
 export { domainServiceAccountRoutes, serviceAccountRoutes } from './routes/service-accounts.ts';
 export { launchRoutes } from './routes/launches.ts';
 export { maxRedeployed, type ResolveOutcome, resolveOutcomes, runRoutes, runStates } from './routes/runs.ts';
+export { impactRoutes } from './routes/impact.ts';
 export { keyRoutes } from './routes/keys.ts';
 export { adminSecretRoutes, assignmentRoutes, domainSecretRoutes, globalSecretRoutes } from './routes/secrets.ts';
 export {
@@ -34,6 +37,7 @@ export { clusterRoutes, namespacePattern } from './routes/clusters.ts';
 export { workloadRoutes } from './routes/workloads.ts';
 export { profileRoutes, profileSettings } from './routes/profiles.ts';
 export { SecretMetadata } from './routes/secret-schemas.ts';
+export { type InventoryFinding, inventoryFindings, InventoryItem } from './routes/inventory-schemas.ts';
 export {
   computeClusterRoutes,
   notebookRoutes,

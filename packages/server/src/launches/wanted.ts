@@ -1,6 +1,5 @@
-import { formatReference, type Reference } from '@strongroom/contract';
+import { formatReference, placeholderKeys, placeholderReference, type Reference } from '@strongroom/contract';
 import { type Field } from '../surfaces/definition.ts';
-import { placeholderKeys, placeholderReference } from '../surfaces/placeholders.ts';
 
 /** One place that needs one secret. */
 export interface Wanted {

@@ -1,9 +1,8 @@
-import type { ReferenceObject } from '@strongroom/contract';
+import { parseText, placeholderReference, type ReferenceObject } from '@strongroom/contract';
 import { SecretValue } from '@strongroom/crypto';
 import type { ScopeRef } from '../access/types.ts';
 import type { CredentialChange, CredentialChanges, Field, FieldProblems } from './definition.ts';
 import { fromReferenceObject } from './named-fields.ts';
-import { parseText, placeholderReference } from './placeholders.ts';
 import { readReference, type SecretInput } from './reference-input.ts';
 
 /** Scalar fields that always hold a credential: documents hold a reference, never what was typed. */

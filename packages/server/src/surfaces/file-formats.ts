@@ -1,5 +1,5 @@
+import { parseText } from '@strongroom/contract';
 import { parseDocument, visit } from 'yaml';
-import { parseText } from './placeholders.ts';
 
 /**
  * How a value is written into a file, by the file's name. A value must come out of the format's own parser as it went in:

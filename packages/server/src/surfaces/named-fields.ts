@@ -1,8 +1,7 @@
-import { type Reference, referenceFromObject, type ReferenceObject } from '@strongroom/contract';
+import { parseText, type Reference, referenceFromObject, type ReferenceObject } from '@strongroom/contract';
 import type { ScopeRef } from '../access/types.ts';
 import type { Field, FieldProblems } from './definition.ts';
 import { checkPlainText } from './plain-text.ts';
-import { parseText } from './placeholders.ts';
 import { type IometeSecret, readIometeSecret, readReference, type SecretInput } from './reference-input.ts';
 
 /** Lists of `{name, value | secret}`: variables and properties, of every surface that has them. */

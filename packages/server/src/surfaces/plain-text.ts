@@ -1,10 +1,9 @@
+import { hasPlaceholder, looksSecret, parseText } from '@strongroom/contract';
 import type { FieldProblems, SaveWarning } from './definition.ts';
-import { hasPlaceholder, parseText } from './placeholders.ts';
 
 /** Checks of texts that people typed where a reference could have been. */
 
 const referenceText = /secret:\/\/(?:domain|global|admin)\//i;
-const secretLooking = /pass(?:word|wd|phrase)?|token|secret|credential|(?:^|[^a-z])key|key$|private/i;
 
 /**
  * A text that takes placeholders: a variable, a property, a file. A reference inside it is somebody's mistake; were it
@@ -40,7 +39,7 @@ function checkCharacters(text: string, pointer: string, problems: FieldProblems)
 
 /** A plain value under a name that looks like a credential's. */
 export function plainSecretWarning(name: string, value: string, pointer: string): SaveWarning | undefined {
-  if (value === '' || hasPlaceholder(value) || !secretLooking.test(name)) return undefined;
+  if (value === '' || hasPlaceholder(value) || !looksSecret(name)) return undefined;
   return {
     pointer,
     code: 'plain-secret',

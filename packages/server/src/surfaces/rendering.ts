@@ -1,4 +1,4 @@
-import { formatReference } from '@strongroom/contract';
+import { formatReference, parseText, placeholderReference } from '@strongroom/contract';
 import type { SecretValue } from '@strongroom/crypto';
 import {
   maxEnvironmentBytes,
@@ -10,7 +10,6 @@ import {
 import type { Misfit, Rendered, RenderInput } from './definition.ts';
 import { escapeProperty, type Escaper } from './file-formats.ts';
 import { fromReferenceObject, isSecretField, type NamedField } from './named-fields.ts';
-import { parseText, placeholderReference } from './placeholders.ts';
 import { propertiesFileName } from './properties-file.ts';
 
 /** Why a text doesn't fit its place, if so. */

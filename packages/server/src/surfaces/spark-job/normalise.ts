@@ -1,10 +1,10 @@
+import { parseText } from '@strongroom/contract';
 import type { ScopeRef } from '../../access/types.ts';
 import { FieldProblems, type Normalised, type SaveWarning } from '../definition.ts';
 import { checkConsumed } from '../consumed-names.ts';
 import { type FieldReader, readEnvironment, readSparkConfig, toReferenceObject } from '../named-fields.ts';
 import { checkBareText, checkPlainText } from '../plain-text.ts';
 import { templateProblem } from '../file-formats.ts';
-import { parseText } from '../placeholders.ts';
 import { propertiesFileName } from '../properties-file.ts';
 import { readReference, type SecretInput } from '../reference-input.ts';
 import type { FileField, SparkJobDocument, SparkJobInput } from './document.ts';

@@ -1,4 +1,4 @@
-import type { Reference } from '@strongroom/contract';
+import type { Reference } from './reference.ts';
 
 /**
  * Legacy placeholders: `${secrets.key}` anywhere in a text, also several in one; `$${secrets.` writes the text itself.
@@ -7,7 +7,12 @@ import type { Reference } from '@strongroom/contract';
  */
 export type TextPart =
   | { readonly kind: 'literal'; readonly text: string }
-  | { readonly kind: 'placeholder'; readonly key: string }
+  | {
+      readonly kind: 'placeholder';
+      readonly key: string;
+      /** Where it begins in the text. */
+      readonly at: number;
+    }
   | { readonly kind: 'variable'; readonly name: string };
 
 const opening = '${secrets.';
@@ -74,7 +79,7 @@ function readPart(
   const name = text.slice(start, start + end);
   if (isSecret) {
     if (!validKey.test(name)) return 'malformed';
-    return { part: { kind: 'placeholder', key: name }, end: start + end + 1 };
+    return { part: { kind: 'placeholder', key: name, at }, end: start + end + 1 };
   }
   if (!variableName.test(name)) return undefined;
   return { part: { kind: 'variable', name }, end: start + end + 1 };

@@ -1,0 +1,70 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { legacyForms, lineOf, looksSecret } from './legacy-forms.ts';
+
+describe('legacyForms', () => {
+  it.each([
+    'dbutils.secrets.get(scope="jobs", key="db.password")',
+    "dbutils.secrets.get(key='db.password', scope='jobs')",
+    'dbutils.secrets.get("jobs", "db.password")',
+    'dbutils.secrets.get(scope = "jobs", key = "db.password",)',
+    'dbutils . secrets . getBytes( "jobs" , r\'db.password\' )',
+    'dbutils.secrets.get(\n    scope="jobs",\n    key="db.password",\n)',
+    'dbutils.secrets.get(scope="jobs", \\\n  key="db.password")',
+  ])('reads %s', (text) => {
+    expect(legacyForms(text)).toEqual([
+      { kind: 'databricks-call', secret: { scope: 'jobs', key: 'db.password' }, at: 0, isWhole: true },
+    ]);
+  });
+
+  it.each(['scope, key', 'f"jobs", "a"', '"jobs"', '"jobs", "a", "b"', 'scope="a", scope="b"', '"a b", "c"', ''])(
+    'finds the call with %s, and does not guess',
+    (list) => {
+      expect(legacyForms(`x = dbutils.secrets.get(${list})`)).toEqual([
+        { kind: 'databricks-call', at: 4, isWhole: false },
+      ]);
+    },
+  );
+
+  it('reads templates and placeholders, alone and among other text, in their order', () => {
+    expect(legacyForms('{{secrets/jobs/db}}')).toMatchObject([{ secret: { scope: 'jobs', key: 'db' }, isWhole: true }]);
+    expect(legacyForms('${secrets.db}')).toEqual([{ kind: 'placeholder', key: 'db', at: 0, isWhole: true }]);
+    expect(legacyForms('a={{ secrets/jobs/db }};b=${secrets.x}${secrets.y} $${secrets.z}')).toMatchObject([
+      { kind: 'databricks-template', at: 2, isWhole: false },
+      { kind: 'placeholder', key: 'x', isWhole: false },
+      { kind: 'placeholder', key: 'y', isWhole: false },
+    ]);
+  });
+
+  it.each([
+    '{{secrets/jobs}}',
+    '{{secrets/a/b/c}}',
+    '{secrets/a/b}',
+    '{{ jobs/a/b }}',
+    'mydbutils.secrets.get("a","b")',
+  ])('leaves %s alone', (text) => {
+    expect(legacyForms(text)).toEqual([]);
+  });
+
+  it('is linear, and finds nothing where nothing is', () => {
+    fc.assert(fc.property(fc.string(), (text) => legacyForms(text.replaceAll(/[{(]/g, '')).length === 0));
+    const started = performance.now();
+    for (const part of ['dbutils.secrets.get(', 'dbutils   ', '{{secrets/a/', '{{ ', '${secrets.', ' '])
+      legacyForms(part.repeat(50_000));
+    expect(performance.now() - started).toBeLessThan(30_000);
+  });
+});
+
+describe('looksSecret', () => {
+  it('goes by words that credentials are called', () => {
+    const names = ['PGPASSWORD', 'api_token', 'spark.hadoop.fs.s3a.secret.key', 'KEY', 'AWS_ACCESS_KEY_ID', 'passwd'];
+    expect(names.filter((name) => !looksSecret(name))).toEqual([]);
+    expect(['PGHOST', 'MONKEYS', 'spark.executor.memory'].filter(looksSecret)).toEqual([]);
+  });
+});
+
+describe('lineOf', () => {
+  it('counts from 1', () => {
+    expect([0, 1, 2, 3, 4].map((at) => lineOf('a\nb\n', at))).toEqual([1, 1, 2, 2, 3]);
+  });
+});
