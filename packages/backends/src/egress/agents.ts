@@ -1,16 +1,17 @@
 import { hash } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { Agent, buildConnector } from 'undici';
+import type { Agent, buildConnector, Dispatcher } from 'undici';
 import { type ConnectParts, openSocket, startTls } from './connect.ts';
 import { startDeadline } from './deadline.ts';
 import type { UseRules } from './policy.ts';
-import type { ResponseCollector } from './response.ts';
 import { type CheckedUrl, parseTarget } from './target.ts';
 
 /** Requests share connections only where all of this is equal. */
 export interface AgentRules {
   readonly rules: UseRules;
   readonly ca: string | undefined;
+  /** Its answer goes on until somebody ends it: it has a connection of its own, beside those that requests wait for. */
+  readonly isStream?: boolean;
 }
 
 export interface OutgoingRequest {
@@ -18,6 +19,11 @@ export interface OutgoingRequest {
   readonly method: string;
   readonly headers: Record<string, string>;
   readonly body: Buffer | null;
+}
+
+/** Takes what comes of a request, also when it can't be begun. */
+export interface AnswerHandler extends Dispatcher.DispatchHandler {
+  fail(error: unknown): void;
 }
 
 /** What undici asks its connector for. */
@@ -47,7 +53,7 @@ export class AgentPool {
   }
 
   /** Starts a request; what comes of it is the collector's. */
-  async dispatch(request: OutgoingRequest, rules: AgentRules, collector: ResponseCollector): Promise<void> {
+  async dispatch(request: OutgoingRequest, rules: AgentRules, collector: AnswerHandler): Promise<void> {
     const { url, method, headers, body } = request;
     try {
       const agent = await this.#agent(rules);
@@ -65,9 +71,10 @@ export class AgentPool {
     await Promise.all(agents.map(async (agent) => (await agent).destroy()));
   }
 
-  #agent({ rules, ca }: AgentRules): Promise<Agent> {
-    const key = JSON.stringify([ca === undefined ? '' : this.#digestOf(ca), rules.requireLoopback, rules.vendor]);
-    const agent = this.#agents.get(key) ?? this.#create(rules, ca);
+  #agent({ rules, ca, isStream = false }: AgentRules): Promise<Agent> {
+    const digest = ca === undefined ? '' : this.#digestOf(ca);
+    const key = JSON.stringify([digest, rules.requireLoopback, rules.vendor, isStream]);
+    const agent = this.#agents.get(key) ?? this.#create(rules, ca, isStream ? null : connectionsPerOrigin);
     this.#agents.delete(key);
     this.#agents.set(key, agent);
     for (const [oldest, unused] of this.#agents) {
@@ -87,12 +94,13 @@ export class AgentPool {
     return digest;
   }
 
-  async #create(rules: UseRules, ca: string | undefined): Promise<Agent> {
+  /** @param connections `null`: as many as are asked for */
+  async #create(rules: UseRules, ca: string | undefined, connections: number | null): Promise<Agent> {
     // Loaded at the first request: a server without backends has no use for it.
     const { Agent } = await import('undici');
     return new Agent({
       connect: (options, done) => void this.#answer(options, rules, ca, done),
-      connections: connectionsPerOrigin,
+      connections,
       pipelining: 1,
       allowH2: false,
       maxHeaderSize: maxHeaderBytes,

@@ -11,6 +11,7 @@ import { isProxyUrl } from './proxy.ts';
 import { type Headers, readHeaders } from './request-headers.ts';
 import { resolveBySystem, type Resolve } from './resolve.ts';
 import { type EgressResponse, ResponseCollector } from './response.ts';
+import { type EgressStream, type StreamLimits, StreamReader } from './stream.ts';
 import { type CheckedUrl, parseTarget, parseUrl, type Target } from './target.ts';
 
 export interface EgressOptions {
@@ -50,6 +51,8 @@ export interface RequestOptions extends AddressRules, TlsOptions {
   /** Of the answer's body; 4 MiB by default. */
   readonly maxBytes?: number;
 }
+
+export type StreamOptions = Omit<RequestOptions, 'deadlineMilliseconds' | 'maxBytes' | 'body'>;
 
 export interface ConnectOptions extends AddressRules {
   readonly host: string;
@@ -91,6 +94,11 @@ export interface Egress {
    * @throws StrongroomError `validation_failed` for a header that can't be sent
    */
   request(url: string, options?: RequestOptions): Promise<EgressResponse>;
+  /**
+   * The same for an answer that is read while it comes: the limits are for its beginning and for each silence, not for the whole,
+   * and the caller's signal ends it at any time. It has a connection of its own.
+   */
+  stream(url: string, limits: StreamLimits, options?: StreamOptions): Promise<EgressStream>;
   /** A connection for other protocols. The caller listens for its errors and closes it. */
   connectTcp(options: ConnectOptions): Promise<Socket>;
   /** TLS over a connection of `connectTcp` (STARTTLS, RFC 3207, RFC 4511 §4.14); destroys it when it fails. */
@@ -154,6 +162,24 @@ export function createEgress(options: EgressOptions): Egress {
       } finally {
         body?.fill(0);
       }
+    },
+    async stream(text, limits, request = {}) {
+      const { url, target } = parseUrl(text, ['https', 'http']);
+      const rules = useRules(request, url.scheme === 'https');
+      check(target, rules);
+      const callers = request.signal === undefined ? [] : [request.signal];
+      const outgoing = {
+        url,
+        method: readMethod(request.method),
+        headers: readHeaders(request.headers ?? {}),
+        body: null,
+      };
+      const reader = new StreamReader(target.label, limits, AbortSignal.any([shutdown.signal, ...callers]));
+      const [stream] = await Promise.all([
+        reader.begun,
+        agents.dispatch(outgoing, { rules, ca: request.ca, isStream: true }, reader),
+      ]);
+      return stream;
     },
     async connectTcp(request) {
       const rules = useRules(request, request.tls !== undefined);

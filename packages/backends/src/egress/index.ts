@@ -7,6 +7,7 @@ export {
   type EgressOptions,
   type RequestOptions,
   type StartTlsOptions,
+  type StreamOptions,
   type UrlRules,
 } from './egress.ts';
 export type { TlsOptions } from './connect.ts';
@@ -15,4 +16,5 @@ export { isProxyUrl } from './proxy.ts';
 export type { Headers } from './request-headers.ts';
 export { resolveByServers, resolveBySystem, type Resolve } from './resolve.ts';
 export type { EgressResponse } from './response.ts';
+export type { EgressStream, StreamLimits } from './stream.ts';
 export type { CheckedUrl } from './target.ts';

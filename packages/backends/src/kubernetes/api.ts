@@ -1,4 +1,5 @@
 import type { SecretValue } from '@strongroom/crypto';
+import type { EgressStream, StreamLimits } from '../egress/index.ts';
 
 export type ApiMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -30,6 +31,11 @@ export interface ApiConnection {
   /** Whether the certificate of the server is checked. */
   readonly verifiesTls: boolean;
   send(request: ApiRequest, signal: AbortSignal): Promise<ApiAnswer>;
+  /**
+   * A GET whose answer is read while it comes: a watch, a log. It ends with the signal, after a silence, or with the answer.
+   * Statuses are answers here, too; whoever doesn't read the chunks cancels.
+   */
+  stream(path: string, limits: StreamLimits, signal: AbortSignal): Promise<EgressStream>;
   close(): Promise<void>;
 }
 

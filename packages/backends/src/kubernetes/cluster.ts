@@ -37,6 +37,7 @@ export function connectCluster(way: ClusterWay, egress: Egress, now: () => numbe
     return {
       verifiesTls: true,
       send: (request, signal) => connection.send(request, signal),
+      stream: (path, limits, signal) => connection.stream(path, limits, signal),
       close: release,
     };
   }

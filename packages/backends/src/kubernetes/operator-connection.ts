@@ -6,6 +6,7 @@ import { Agent, buildConnector } from 'undici';
 import { startDeadline } from '../egress/deadline.ts';
 import { EgressError, printable, reasonOf } from '../egress/errors.ts';
 import { type EgressResponse, ResponseCollector } from '../egress/response.ts';
+import { type EgressStream, type StreamLimits, StreamReader } from '../egress/stream.ts';
 import { type ApiAnswer, type ApiConnection, type ApiRequest, maxAnswerBytes, retryAfterSeconds } from './api.ts';
 
 export interface OperatorAccess {
@@ -72,7 +73,7 @@ export class OperatorConnection implements ApiConnection {
   readonly #root: string;
   #config: Promise<KubeConfig> | undefined;
   #credentials: { readonly until: number; readonly made: Promise<Credentials> } | undefined;
-  #agent: { readonly trust: string; readonly agent: Agent } | undefined;
+  readonly #agents = new Map<'requests' | 'streams', { readonly trust: string; readonly agent: Agent }>();
   #verifiesTls = true;
   #isClosed = false;
 
@@ -109,12 +110,29 @@ export class OperatorConnection implements ApiConnection {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#agent?.agent.destroy();
+    await Promise.all([...this.#agents.values()].map(({ agent }) => agent.destroy()));
+  }
+
+  async stream(path: string, limits: StreamLimits, signal: AbortSignal): Promise<EgressStream> {
+    this.#requireOpen();
+    const server = serverOf(await orAborted(this.#kubeConfig(), signal));
+    const credentials = await orAborted(this.#currentCredentials(), signal);
+    const label = printable(server.host);
+    const reader = new StreamReader(label, limits, signal);
+    try {
+      const headers = { ...credentials.headers, ...ownHeaders, accept: '*/*' };
+      const agent = this.#agentFor('streams', credentials, label);
+      agent.dispatch({ origin: server.origin, path: pathOf(server, path), method: 'GET', headers }, reader);
+    } catch (error) {
+      reader.fail(error);
+    }
+    const stream = await reader.begun;
+    if (stream.status === 401) this.#credentials = undefined;
+    return stream;
   }
 
   async #dispatch(request: ApiRequest, body: Buffer | null, signal: AbortSignal): Promise<EgressResponse> {
-    if (this.#isClosed)
-      throw new EgressError('backend_unavailable', 'reachable', { detail: 'The store in Kubernetes was closed.' });
+    this.#requireOpen();
     using deadline = startDeadline(requestMilliseconds, 'Kubernetes', [signal]);
     deadline.signal.throwIfAborted();
     const server = serverOf(await orAborted(this.#kubeConfig(), deadline.signal));
@@ -122,16 +140,15 @@ export class OperatorConnection implements ApiConnection {
     const label = printable(server.host);
     const collector = new ResponseCollector(label, maxAnswerBytes, deadline);
     try {
-      this.#agentFor(credentials, label).dispatch(
+      this.#agentFor('requests', credentials, label).dispatch(
         {
           origin: server.origin,
-          path: `${server.pathname.replace(/\/$/, '')}${request.path}`,
+          path: pathOf(server, request.path),
           method: request.method,
           headers: {
             ...credentials.headers,
+            ...ownHeaders,
             accept: 'application/json',
-            'accept-encoding': 'identity',
-            'user-agent': 'strongroom',
             ...(body === null ? {} : { 'content-type': 'application/json' }),
           },
           body,
@@ -145,6 +162,11 @@ export class OperatorConnection implements ApiConnection {
     // A token that was exchanged meanwhile is read by the next call.
     if (answer.status === 401) this.#credentials = undefined;
     return answer;
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed)
+      throw new EgressError('backend_unavailable', 'reachable', { detail: 'The store in Kubernetes was closed.' });
   }
 
   #kubeConfig(): Promise<KubeConfig> {
@@ -217,17 +239,18 @@ export class OperatorConnection implements ApiConnection {
     return { headers: headersOf(options), tls, trust: digest.digest('hex') };
   }
 
-  /** Connections are kept while they are for the same trust. */
-  #agentFor({ tls, trust }: Credentials, label: string): Agent {
-    if (this.#agent?.trust === trust) return this.#agent.agent;
-    const old = this.#agent?.agent;
+  /** Connections are kept while they are for the same trust. Streams have one each, beside those that requests wait for. */
+  #agentFor(use: 'requests' | 'streams', { tls, trust }: Credentials, label: string): Agent {
+    const known = this.#agents.get(use);
+    if (known?.trust === trust) return known.agent;
+    const old = known?.agent;
     const connect = buildConnector({ ...tls, allowH2: false, timeout: connectMilliseconds });
     const agent = new Agent({
       connect: (options, done) =>
         connect(options, (...[error, socket]) =>
           error === null ? done(null, socket) : done(connectError(label, error), null),
         ),
-      connections: connectionsAtOnce,
+      connections: use === 'streams' ? null : connectionsAtOnce,
       pipelining: 1,
       allowH2: false,
       maxHeaderSize: maxHeaderBytes,
@@ -235,11 +258,17 @@ export class OperatorConnection implements ApiConnection {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    this.#agent = { trust, agent };
+    this.#agents.set(use, { trust, agent });
     // Ends when its requests have.
     void old?.close();
     return agent;
   }
+}
+
+const ownHeaders = { 'accept-encoding': 'identity', 'user-agent': 'strongroom' } as const;
+
+function pathOf(server: URL, path: string): string {
+  return `${server.pathname.replace(/\/$/, '')}${path}`;
 }
 
 /** The first of both; what comes later is dropped. */

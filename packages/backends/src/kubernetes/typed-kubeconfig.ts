@@ -100,6 +100,13 @@ export function openTypedCluster({ server, caCertificate, token }: TypedKubeconf
         response.body.destroy();
       }
     },
+    stream(path, limits, signal) {
+      return egress.stream(`${origin}${path}`, limits, {
+        signal,
+        headers: { accept: '*/*', authorization: SecretValue.fromText(`Bearer ${token.revealText()}`) },
+        ...(caCertificate === undefined ? {} : { ca: caCertificate }),
+      });
+    },
     async close() {
       token.destroy();
     },
