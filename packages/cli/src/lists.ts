@@ -41,6 +41,27 @@ export async function listUpTo<Id extends ListId>(
   return found;
 }
 
+/** The same of pages that hold more than items: with the last page that was read, whose `items` are those found. */
+export async function listPagesUpTo<
+  Item,
+  Page extends { readonly items: readonly Item[]; readonly nextCursor?: string },
+>(
+  output: Output,
+  limit: number,
+  read: (page: { readonly limit: number; readonly cursor?: string }) => Promise<Page>,
+): Promise<{ readonly items: Page['items'][number][]; readonly last: Page }> {
+  const items: Page['items'][number][] = [];
+  for (let cursor: string | undefined; ;) {
+    const page = await read({ limit: pageSize(limit - items.length), ...(cursor === undefined ? {} : { cursor }) });
+    items.push(...page.items);
+    cursor = page.nextCursor;
+    if (cursor !== undefined && items.length <= limit) continue;
+    if (items.length > limit)
+      output.note(`there are more than ${limit}; --limit shows more of them, other options fewer`);
+    return { items: items.slice(0, limit), last: page };
+  }
+}
+
 /** A page as large as is needed and allowed. */
 export function pageSize(limit: number): number {
   return Math.min(limit + 1, 200);

@@ -1,4 +1,4 @@
-import { pageSize } from './lists.ts';
+import { listPagesUpTo } from './lists.ts';
 import type { Output } from './output/output.ts';
 import { visible } from './output/text.ts';
 
@@ -19,18 +19,8 @@ export async function listSourcesUpTo<Item, From extends Source>(
   limit: number,
   read: (page: { readonly limit: number; readonly cursor?: string }) => Promise<SourcesPage<Item, From>>,
 ): Promise<{ readonly items: Item[]; readonly sources: readonly From[] }> {
-  const items: Item[] = [];
-  let sources: readonly From[] = [];
-  for (let cursor: string | undefined; items.length <= limit;) {
-    const page = await read({ limit: pageSize(limit - items.length), ...(cursor === undefined ? {} : { cursor }) });
-    items.push(...page.items);
-    ({ sources } = page);
-    if (page.nextCursor === undefined) break;
-    cursor = page.nextCursor;
-  }
-  if (items.length > limit)
-    output.note(`there are more than ${limit}; --limit shows more of them, other options fewer`);
-  return { items: items.slice(0, limit), sources };
+  const { items, last } = await listPagesUpTo(output, limit, read);
+  return { items, sources: last.sources };
 }
 
 /** Sources whose keys may be older than they seem. */

@@ -61,6 +61,7 @@ import { runHandlers } from './runs/routes.ts';
 import { defaultJobUsers, type RunnerSettings, RunService } from './runs/service.ts';
 import { SecretImporter } from './secrets/importer.ts';
 import { SecretReader } from './secrets/reader.ts';
+import { Inventory } from './secrets/inventory.ts';
 import { type SecretKnowledge, secretHandlers } from './secrets/routes.ts';
 import { Secrets } from './secrets/service.ts';
 import type { Store } from './store/store.ts';
@@ -220,7 +221,10 @@ export function createServices(parts: ServiceParts): Services {
         }),
       ),
       ...keyHandlers(store, keyring, access, kekSource),
-      ...secretHandlers({ secrets, reader, importer }, secretKnowledge(access, whoMay, drift)),
+      ...secretHandlers(
+        { secrets, reader, importer, inventory: new Inventory(store, keyring, access, reader) },
+        secretKnowledge(access, whoMay, drift),
+      ),
       ...ofIntegrations,
       ...clusterHandlers(
         new Clusters({

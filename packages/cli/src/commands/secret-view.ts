@@ -1,13 +1,14 @@
 import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
-import { addLimitOption, addListOptions, type ListOptions, listUpTo, pageSize, parseCount } from '../lists.ts';
-import { count, localTime } from '../output/text.ts';
+import { addLimitOption, addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
+import { localTime } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
 import { listSourcesUpTo, noteSourcesDown } from '../source-lists.ts';
+import { addInventoryCommand } from './secret-inventory.ts';
 import { printSecret, printSecrets, printUses } from './secret-text.ts';
 
-const states = ['stale', 'expired', 'expiring', 'unused', 'shared-value', 'deleted'] as const;
+const states = ['stale', 'due-soon', 'expired', 'expiring', 'unused', 'shared-value', 'deleted'] as const;
 
 export function addSecretViewCommands(secret: Command, cli: Cli): void {
   addListCommand(secret, cli);
@@ -241,49 +242,4 @@ function printDrift(
   );
   if (rows.some(({ state }) => state !== 'ended'))
     output.note('a running workload keeps what it got; to start jobs anew: strongroom drift redeploy --help');
-}
-
-interface InventoryOptions extends ScopeOptions {
-  readonly expiringWithin: number;
-}
-
-function addInventoryCommand(secret: Command, cli: Cli): void {
-  addScopeOptions(
-    secret.command('inventory').description('show what needs care: stale, unused, expiring, duplicate, missing'),
-  )
-    .option('--expiring-within <days>', 'what counts as expiring', parseCount, 30)
-    .action(
-      cli.action(async ({ connect, output }, options: InventoryOptions) => {
-        const scope = scopeOf(options);
-        const found = await (
-          await connect()
-        )[routeIn(scope, 'show', 'Inventory')]({
-          params: scope.params,
-          query: { expiringWithinDays: options.expiringWithin },
-        });
-        output.answer(found, () => {
-          output.facts({
-            stale: count(found.stale.length, 'secret'),
-            unused: count(found.unused.length, 'secret'),
-            expiring: count(found.expiring.length, 'secret'),
-            expired: count(found.expired.length, 'secret'),
-            duplicates: count(found.duplicates.length, 'group'),
-            'used but missing': count(found.usedButMissing.length, 'field'),
-          });
-          for (const name of ['stale', 'unused', 'expiring', 'expired'] as const) {
-            if (found[name].length === 0) continue;
-            output.line(`\n${name}:`);
-            printSecrets(output, found[name]);
-          }
-          if (found.duplicates.length > 0) output.line('\nduplicates:');
-          for (const { keys } of found.duplicates) output.line(`  ${keys.join(', ')}`);
-          if (found.usedButMissing.length > 0) {
-            output.line('\nused but missing:');
-            printUses(output, found.usedButMissing);
-          }
-          if (!found.isComplete) output.note('a list was cut at 200 entries');
-        });
-        return undefined;
-      }),
-    );
 }

@@ -166,7 +166,7 @@ export const AccessItem = Closed({
 });
 
 export const stateFilter = Type.Optional(
-  Type.Enum(['stale', 'expired', 'expiring', 'unused', 'shared-value', 'deleted'], {
+  Type.Enum(['stale', 'due-soon', 'expired', 'expiring', 'unused', 'shared-value', 'deleted'], {
     description: 'Only secrets in this state',
   }),
 );

@@ -1,6 +1,7 @@
 import { Type, type TObject, type TProperties } from 'typebox';
 import { Folder, IntegrationName, Label, SecretKey, Tag, Time } from '../names.ts';
 import { ChoiceSource } from './integration-schemas.ts';
+import { InventoryItem, inventoryFindings, inventoryQuery } from './inventory-schemas.ts';
 import { Closed, Page, pageQuery, route } from '../route.ts';
 import {
   valueInput,
@@ -297,27 +298,24 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       response: Closed({ items: Type.Array(Closed({ folder: Type.String(), secrets: Type.Integer() })) }),
     }),
     route({
-      id: id('show', 'Inventory'),
+      id: id('list', 'Inventory'),
       method: 'GET',
       path: `${base}/inventory`,
-      summary: 'What needs care: stale, unused, expiring, duplicate, used but missing',
+      summary: 'What needs care, each with what to do: expired, stale, used but missing, shared, unused',
       tag,
       access: list,
       feature,
       params: onScope,
-      query: Closed({ expiringWithinDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 365, default: 30 })) }),
+      query: Closed({ ...inventoryQuery }),
       status: 200,
       response: Closed({
-        stale: Type.Array(SecretMetadata),
-        unused: Type.Array(SecretMetadata),
-        expiring: Type.Array(SecretMetadata),
-        expired: Type.Array(SecretMetadata),
-        duplicates: Type.Array(Closed({ keys: Type.Array(Type.String()) }), {
-          description: 'Groups of keys with the same value of 16 bytes or more; for MANAGE_SECRETS only',
+        items: Type.Array(InventoryItem),
+        nextCursor: Type.Optional(Type.String()),
+        withheld: Type.Array(Type.Enum([...inventoryFindings]), {
+          description: 'What the caller is not told: shared-value is for MANAGE_SECRETS',
         }),
-        usedButMissing: Type.Array(Use),
-        isComplete: Type.Boolean({ description: 'false: a list was cut at 200 entries' }),
       }),
+      errors: ['cursor_invalid'],
     }),
   ] as const;
 }

@@ -262,12 +262,15 @@ describe('every list', () => {
       lists.flatMap((route) => {
         const cursor = cursors.get(route.id);
         const [, foreign = ''] = [...cursors].find(([id]) => id !== route.id) ?? [];
-        const filter = ['q', 'action', 'include', 'state'].find((name) => name in (route.query?.properties ?? {}));
+        const filter = ['q', 'action', 'include', 'state', 'finding'].find(
+          (name) => name in (route.query?.properties ?? {}),
+        );
         const filters: Readonly<Record<string, string>> = {
           q: 'q=a',
           action: 'action=secret.create',
           include: 'include=ended',
           state: 'state=succeeded',
+          finding: 'finding=expired',
         };
         return [
           ...['abc', '', 'e30', `${'A'.repeat(40)}.${'A'.repeat(43)}`, '{"k":""}'].map((forged) =>

@@ -67,7 +67,7 @@ export function viewHoldsUntil(row: SecretRow, now: number): number {
   return Math.min(...[row.expires_at ?? Infinity, dueAt].filter((at) => at > now), Infinity);
 }
 
-function rotationDueAt(rotatedAt: number, everyDays: number): number {
+export function rotationDueAt(rotatedAt: number, everyDays: number): number {
   return rotatedAt + everyDays * dayMilliseconds;
 }
 

@@ -4,7 +4,7 @@ import type { Tables } from '../store/tables.ts';
 import { type UseRow, useRows } from './use-rows.ts';
 import { prefixEnd, searchCondition, secretSearches } from './search.ts';
 
-export type SecretState = 'stale' | 'expired' | 'expiring' | 'unused' | 'shared-value' | 'deleted';
+export type SecretState = 'stale' | 'due-soon' | 'expired' | 'expiring' | 'unused' | 'shared-value' | 'deleted';
 
 export interface SecretFilter {
   readonly scopeId: string;
@@ -16,7 +16,10 @@ export interface SecretFilter {
   readonly folder?: string;
   readonly tag?: string;
   readonly state?: SecretState;
-  readonly expiringWithinDays?: number;
+  /** What counts as expiring and as due soon; 30 when absent. */
+  readonly withinDays?: number;
+  /** Since when nothing launched what is unused; 90 when absent. */
+  readonly unusedForDays?: number;
   readonly now: number;
   readonly limit: number;
 }
@@ -25,7 +28,7 @@ export type SecretRow = Tables['secrets'];
 export type ListedSecret = SecretRow & { readonly uses: number; readonly source_type: Tables['sources']['type'] };
 
 /** A value counts as shared only some time after it was set, so that setting one is no way to test a guess. */
-const sharedAfterMilliseconds = 60 * 60 * 1000;
+export const sharedAfterMilliseconds = 60 * 60 * 1000;
 const dayMilliseconds = 86_400_000;
 
 type SecretQuery = SelectQueryBuilder<Tables, 'secrets', object>;
@@ -98,23 +101,30 @@ export function assignedTo(query: SecretQuery, domains: readonly string[]): Secr
 function inState(
   query: SecretQuery,
   state: Exclude<SecretState, 'deleted'>,
-  args: Pick<SecretFilter, 'now' | 'expiringWithinDays'>,
+  args: Pick<SecretFilter, 'now' | 'withinDays' | 'unusedForDays'>,
 ): SecretQuery {
   const { now } = args;
+  const until = now + (args.withinDays ?? 30) * dayMilliseconds;
+  const dueAt = sql<number>`secrets.rotated_at + secrets.rotate_every_days * ${dayMilliseconds}`;
   switch (state) {
     case 'stale':
+      return query.where('secrets.rotate_every_days', 'is not', null).where(sql<boolean>`${dueAt} < ${now}`);
+    case 'due-soon':
       return query
         .where('secrets.rotate_every_days', 'is not', null)
-        .where(sql<boolean>`secrets.rotated_at + secrets.rotate_every_days * ${dayMilliseconds} < ${now}`);
+        .where(sql<boolean>`${dueAt} >= ${now} and ${dueAt} <= ${until}`);
     case 'expired':
       return query.where('secrets.expires_at', '<=', now);
     case 'expiring':
-      return query
-        .where('secrets.expires_at', '>', now)
-        .where('secrets.expires_at', '<=', now + (args.expiringWithinDays ?? 30) * dayMilliseconds);
+      return query.where('secrets.expires_at', '>', now).where('secrets.expires_at', '<=', until);
     case 'unused':
       return query
-        .where('secrets.last_launched_at', 'is', null)
+        .where((column) =>
+          column.or([
+            column('secrets.last_launched_at', 'is', null),
+            column('secrets.last_launched_at', '<', now - (args.unusedForDays ?? 90) * dayMilliseconds),
+          ]),
+        )
         .where((column) =>
           column.not(
             column.exists(column.selectFrom('uses').select('secret_id').whereRef('uses.secret_id', '=', 'secrets.id')),
@@ -190,23 +200,6 @@ async function usedBy(
   return query.orderBy('uses.configuration_id').orderBy('uses.pointer').limit(args.limit).execute();
 }
 
-/** Uses in a scope's managed store whose secret is deleted or was never there. */
-async function usedButMissing(
-  context: QueryContext,
-  args: { readonly scopeId: string; readonly usesIn: readonly string[] | null; readonly limit: number },
-): Promise<UseRow[]> {
-  let query = useRows(context);
-  if (args.usesIn !== null) query = query.where('uses.scope_id', 'in', args.usesIn.length === 0 ? [''] : args.usesIn);
-  return query
-    .leftJoin('secrets', 'secrets.id', 'uses.secret_id')
-    .where('uses.target_scope_id', '=', args.scopeId)
-    .where((column) => column.or([column('secrets.id', 'is', null), column('secrets.deleted_at', 'is not', null)]))
-    .orderBy('uses.configuration_id')
-    .orderBy('uses.pointer')
-    .limit(args.limit)
-    .execute();
-}
-
 async function folders(
   context: QueryContext,
   args: { readonly scopeId: string },
@@ -221,43 +214,6 @@ async function folders(
     .limit(1000)
     .execute();
   return rows.map((row) => ({ folder: row.folder, secrets: row.count }));
-}
-
-/** Groups of keys of one scope with the same current value. */
-async function duplicates(
-  context: QueryContext,
-  args: { readonly scopeId: string; readonly now: number; readonly limit: number },
-): Promise<{ readonly keys: readonly string[] }[]> {
-  const current = context.db
-    .selectFrom('secrets')
-    .innerJoin('secret_versions', (join) =>
-      join
-        .onRef('secret_versions.secret_id', '=', 'secrets.id')
-        .onRef('secret_versions.epoch', '=', 'secrets.current_epoch')
-        .onRef('secret_versions.version', '=', 'secrets.current_version'),
-    )
-    .where('secrets.scope_id', '=', args.scopeId)
-    .where('secrets.deleted_at', 'is', null)
-    .where('secret_versions.is_comparable', '=', 1)
-    .where('secret_versions.created_at', '<', args.now - sharedAfterMilliseconds);
-  const shared = await current
-    .select(['secret_versions.fingerprint', 'secret_versions.fingerprint_term_id'])
-    .groupBy(['secret_versions.fingerprint_term_id', 'secret_versions.fingerprint'])
-    .having((column) => column.fn.countAll(), '>', 1)
-    .limit(args.limit)
-    .execute();
-  const groups: { readonly keys: readonly string[] }[] = [];
-  for (const value of shared) {
-    const rows = await current
-      .select('secrets.key')
-      .where('secret_versions.fingerprint_term_id', '=', value.fingerprint_term_id)
-      .where('secret_versions.fingerprint', '=', value.fingerprint)
-      .orderBy('secrets.folded_key')
-      .limit(args.limit)
-      .execute();
-    groups.push({ keys: rows.map(({ key }) => key) });
-  }
-  return groups;
 }
 
 /** A deleted secret whose retention is over. */
@@ -292,7 +248,5 @@ export async function purgeable(
 export const secretQueries = {
   'secret.list': (context: QueryContext, args: SecretFilter) => listSecrets(context, args),
   'secret.usedBy': usedBy,
-  'secret.usedButMissing': usedButMissing,
   'secret.folders': folders,
-  'secret.duplicates': duplicates,
 };

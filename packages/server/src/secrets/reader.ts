@@ -204,47 +204,6 @@ export class SecretReader {
     return this.#store.query('secret.folders', { scopeId: scope.id });
   }
 
-  async inventory(caller: Caller, scope: ScopeRef, expiringWithinDays: number) {
-    const now = Date.now();
-    const select = async (state: SecretState) => {
-      const rows = await this.#store.query('secret.list', {
-        ...this.visibility(caller, scope),
-        scopeId: scope.id,
-        state,
-        expiringWithinDays,
-        now,
-        limit: listLimit + 1,
-      });
-      return Promise.all(rows.map((row) => this.view(caller, scope, row)));
-    };
-    const isManager = this.#access.decide(caller.snapshot, 'secret.manage', { kind: 'scope', scope }).allow;
-    const [stale, unused, expiring, expired] = await Promise.all([
-      select('stale'),
-      select('unused'),
-      select('expiring'),
-      select('expired'),
-    ]);
-    const duplicates = isManager
-      ? await this.#store.query('secret.duplicates', { scopeId: scope.id, now, limit: listLimit })
-      : [];
-    const missing = await this.#store.query('secret.usedButMissing', {
-      scopeId: scope.id,
-      usesIn: this.visibility(caller, scope).usesIn,
-      limit: listLimit + 1,
-    });
-    const lists = [stale, unused, expiring, expired, missing];
-    const cut = <Item>(items: readonly Item[]) => items.slice(0, listLimit);
-    return {
-      stale: cut(stale),
-      unused: cut(unused),
-      expiring: cut(expiring),
-      expired: cut(expired),
-      duplicates: duplicates.map(({ keys }) => ({ keys: [...keys] })),
-      usedButMissing: cut(missing).map(useView),
-      isComplete: lists.every((items) => items.length <= listLimit),
-    };
-  }
-
   /** Domains a Global secret is assigned to; none: all. */
   async assignments(caller: Caller, scope: ScopeRef, key: string): Promise<{ all: boolean; domains: string[] }> {
     const row = await this.find(caller, scope, key);

@@ -9,14 +9,16 @@ import type { Caller, ScopeRef } from '../access/types.ts';
 import type { HandlersOf } from '../http/handler.ts';
 import { andThen } from '../store/maybe-promise.ts';
 import type { SecretImporter } from './importer.ts';
+import type { Inventory } from './inventory.ts';
 import type { SecretReader } from './reader.ts';
 import type { Secrets } from './service.ts';
 
-/** The three parts of the catalogue. */
+/** The parts of the catalogue. */
 export interface SecretServices {
   readonly secrets: Secrets;
   readonly reader: SecretReader;
   readonly importer: SecretImporter;
+  readonly inventory: Inventory;
 }
 
 type DomainRoute<Id extends string> = Extract<(typeof domainSecretRoutes)[number], { readonly id: Id }>;
@@ -45,7 +47,10 @@ type AllHandlers = DomainHandlers &
   HandlersOf<typeof assignmentRoutes>;
 
 /** One set of handlers serves all three scopes: the guard has put the scope of the path into the request. */
-export function secretHandlers({ secrets, reader, importer }: SecretServices, knowledge: SecretKnowledge): AllHandlers {
+export function secretHandlers(
+  { secrets, reader, importer, inventory }: SecretServices,
+  knowledge: SecretKnowledge,
+): AllHandlers {
   const handlers: DomainHandlers = {
     async createDomainSecret({ caller, scope, body, idempotency }) {
       return withEtag(await secrets.create(caller, scope, body, idempotency));
@@ -95,8 +100,8 @@ export function secretHandlers({ secrets, reader, importer }: SecretServices, kn
     async listDomainFolders({ scope }) {
       return { body: { items: await reader.folders(scope) } };
     },
-    async showDomainInventory({ caller, scope, query }) {
-      return { body: await reader.inventory(caller, scope, query.expiringWithinDays ?? 30) };
+    async listDomainInventory({ caller, scope, query }) {
+      return { body: await inventory.list(caller, scope, query) };
     },
   };
   return {

@@ -245,19 +245,6 @@ describeEachStore('secrets', (openStore) => {
     ).toBe('cursor_invalid');
   });
 
-  it('takes an inventory', async () => {
-    const past = new Date(Date.now() - 1000).toISOString();
-    const soon = new Date(Date.now() + 86_400_000).toISOString();
-    await secrets.create(caller, admin, { key: 'expired-one', value: 'v', expiresAt: past });
-    await secrets.create(caller, admin, { key: 'expiring-one', value: 'v', expiresAt: soon, rotateEveryDays: 1 });
-    const inventory = await reader.inventory(caller, admin, 30);
-    expect(inventory.expired.map(({ key }) => key)).toEqual(['expired-one']);
-    expect(inventory.expiring.map(({ key }) => key)).toEqual(['expiring-one']);
-    expect(inventory.unused.map(({ key }) => key)).toContain('expired-one');
-    expect(inventory.stale).toEqual([]);
-    expect(inventory.duplicates).toEqual([]);
-  });
-
   it('imports .env, JSON and a Kubernetes manifest', async () => {
     const env = await importer.import(caller, global, {
       format: 'env',

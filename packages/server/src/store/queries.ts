@@ -4,6 +4,7 @@ import { workloadQueries } from '../workloads/queries.ts';
 import { auditQueries } from '../audit/queries.ts';
 import { identityQueries } from '../identities/queries.ts';
 import { keyQueries } from '../keys/queries.ts';
+import { inventoryQueries } from '../secrets/inventory-queries.ts';
 import { secretQueries } from '../secrets/queries.ts';
 import { integrationQueries } from '../integrations/queries.ts';
 import { managedStoreQueries } from '../managed-stores/queries.ts';
@@ -22,6 +23,7 @@ export const queries = {
   ...identityQueries,
   ...keyQueries,
   ...secretQueries,
+  ...inventoryQueries,
   ...integrationQueries,
   ...managedStoreQueries,
   ...surfaceQueries,
