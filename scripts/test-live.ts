@@ -5,6 +5,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { jupyter } from '../servers/jupyter.ts';
 import { kubernetes } from '../servers/kubernetes.ts';
 import { type Installation, isMissing, type LiveServer } from '../servers/live-server.ts';
 import { elapsed, runLong } from '../servers/long-command.ts';
@@ -12,10 +13,11 @@ import { ldap } from '../servers/ldap.ts';
 import { moto } from '../servers/moto.ts';
 import { pythonReader } from '../servers/python-reader.ts';
 import { schemathesis } from '../servers/schemathesis.ts';
+import { spark } from '../servers/spark.ts';
 import { vault } from '../servers/vault.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const servers: readonly LiveServer[] = [vault, kubernetes, moto, schemathesis, ldap, pythonReader];
+const servers: readonly LiveServer[] = [vault, kubernetes, moto, schemathesis, spark, jupyter, ldap, pythonReader];
 
 interface Suite {
   readonly file: string;

@@ -1,0 +1,93 @@
+// @needs spark
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startTestServer, type TestServer } from '../packages/server/testing/app.ts';
+import { Canaries } from '../packages/server/testing/canaries.ts';
+import { sparkPrograms } from '../servers/spark.ts';
+import { jobUserSettings, LiveRuns, seeCommandLines } from './live-runs.ts';
+
+const canaries = new Canaries();
+const values = { phrase: canaries.text('a variable'), property: canaries.text('a property') };
+const base = '/v1/domains/finance';
+const one = `${base}/compute-clusters/shared`;
+const master = 'org.apache.spark.deploy.master.Master';
+const worker = 'org.apache.spark.deploy.worker.Worker';
+let path: string;
+let test: TestServer;
+let runs: LiveRuns;
+
+beforeAll(async () => {
+  path = `${(await sparkPrograms()).bin}:/usr/local/bin:/usr/bin:/bin`;
+  test = await startTestServer(jobUserSettings, { canaries });
+  runs = new LiveRuns(test, 'finance');
+  await test.createDomain('finance');
+  for (const [key, value] of Object.entries(values))
+    await test.call('POST', `${base}/secrets`, { body: { key, value } });
+});
+afterAll(() => test.close());
+
+const secret = (key: keyof typeof values) => ({ secret: `secret://domain/managed/${key}` });
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** Asks an executor of the cluster, which is a process that its worker starts, for what it has. */
+const ask = `
+import hashlib, os
+from pyspark.sql import SparkSession
+
+context = SparkSession.builder.getOrCreate().sparkContext
+got = context.parallelize([1], 1).map(lambda _: hashlib.sha256(os.environ['DB_PHRASE'].encode()).hexdigest()).collect()
+print('EXECUTOR ' + got[0], flush=True)
+`;
+
+it('a cluster’s executors have its secrets, until it is stopped', { timeout: 1_200_000 }, async () => {
+  const form = {
+    environment: [
+      { name: 'PATH', value: path },
+      { name: 'DB_PHRASE', ...secret('phrase') },
+    ],
+    sparkConfig: [{ name: 'spark.app.phrase', ...secret('property') }],
+    sizes: { workers: 1, workerCores: 1, workerMemory: '1g' },
+  };
+  await test.call('POST', `${base}/compute-clusters`, { body: { name: 'shared', ...form } });
+  const id = await runs.start('compute-clusters/shared');
+  const address = await runs.until(id, (log) => /Starting Spark master at (spark:\/\/\S+)/.exec(log)?.[1]);
+  await runs.until(id, (log) => (/Successfully registered with master/.test(log) ? true : undefined));
+
+  await test.call('POST', `${base}/spark-jobs`, {
+    body: {
+      name: 'asking',
+      spark: { mainFile: 'ask.py' },
+      environment: [{ name: 'PATH', value: path }],
+      sparkConfig: [
+        { name: 'spark.master', value: address },
+        { name: 'spark.driver.bindAddress', value: '127.0.0.1' },
+        { name: 'spark.driver.host', value: '127.0.0.1' },
+        { name: 'spark.ui.enabled', value: 'false' },
+      ],
+      files: [{ name: 'ask.py', content: ask }],
+    },
+  });
+  const asked = await runs.start('spark-jobs/asking');
+  expect(await runs.until(asked, (log) => /^EXECUTOR (\w+)$/m.exec(log)?.[1])).toBe(digest(values.phrase));
+  for (const part of [master, worker]) expect(seeCommandLines(canaries, part)).toBe(1);
+  expect(await runs.ended(asked)).toMatchObject({ state: 'succeeded', exitCode: 0 });
+
+  const again = await test.request('POST', `${one}/runs`);
+  expect(again.status).toBe(409);
+  expect(await test.call('GET', one)).toMatchObject({ running: { run: id, restartRequired: false } });
+  await test.call('PUT', one, { body: { ...form, sizes: { workers: 2 } } });
+  expect(await test.call('GET', one)).toMatchObject({ running: { run: id, restartRequired: true } });
+  await test.call('PUT', `${base}/secrets/phrase/value`, { body: { value: canaries.text('the rotated variable') } });
+  const drift = await test.call<{ items: object[] }>('GET', `${base}/drift`);
+  expect(drift.items).toEqual([
+    expect.objectContaining({ launch: id, name: 'DB_PHRASE', surface: 'compute-cluster', state: 'running' }),
+  ]);
+
+  await test.call('POST', `${base}/runs/${id}/stop`);
+  expect(await runs.ended(id)).toMatchObject({ state: 'stopped' });
+  for (const part of [master, worker]) expect(seeCommandLines(canaries, part)).toBe(0);
+  expect(existsSync(runs.inMemory(id))).toBe(false);
+  expect((await test.call('GET', one))['running']).toBeUndefined();
+  await test.assertNoLeak();
+});
