@@ -38,7 +38,7 @@ export function createRequestHandler(
         maxBytes: maxAnswerBytes,
       });
       const bytes = answer.body.reveal();
-      answer.body.destroy();
+      answer.destroy();
       const body = streamsAnswers ? Readable.from([bytes], { objectMode: false }) : bytes;
       return { response: { statusCode: answer.status, headers: Object.fromEntries(answer.headers), body } };
     },

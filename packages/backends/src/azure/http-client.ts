@@ -1,7 +1,7 @@
 import { createHttpHeaders, type HttpClient, type PipelineRequest } from '@azure/core-rest-pipeline';
 import { StrongroomError } from '@strongroom/contract/core';
-import { CryptoError, type SecretValue } from '@strongroom/crypto';
-import type { AddressRules, Egress } from '../egress/index.ts';
+import { CryptoError } from '@strongroom/crypto';
+import type { AddressRules, Egress, EgressResponse } from '../egress/index.ts';
 import { own } from '../vault/json.ts';
 import { record } from './exchange.ts';
 
@@ -27,10 +27,10 @@ export function createHttpClient(egress: Egress, origin: string, rules: AddressR
           ...(request.abortSignal instanceof AbortSignal ? { signal: request.abortSignal } : {}),
           maxBytes: maxAnswerBytes,
         });
-        const bodyAsText = textOf(answer.body);
+        const bodyAsText = textOf(answer);
         record({
           status: answer.status,
-          retryAfterSeconds: retryAfterOf(answer.headers.get('retry-after')),
+          retryAfterSeconds: retryAfterOf(answer.header('retry-after')),
           codes: answer.status >= 400 ? codesOf(bodyAsText) : [],
           // The SDK keeps it to itself.
           nextLink: own(parsed(bodyAsText), 'nextLink'),
@@ -51,14 +51,14 @@ function bodyOf({ body }: PipelineRequest): { readonly body?: string | Uint8Arra
   throw new TypeError('The requests used here have no streams');
 }
 
-function textOf(body: SecretValue): string {
+function textOf(answer: EgressResponse): string {
   try {
-    return body.revealText();
+    return answer.body.revealText();
   } catch (error) {
     if (!(error instanceof CryptoError)) throw error;
     throw new StrongroomError('backend_malformed', { detail: 'Azure answered with something that is no text.' });
   } finally {
-    body.destroy();
+    answer.destroy();
   }
 }
 

@@ -2,17 +2,17 @@ import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { SecretValue } from '@strongroom/crypto';
-import { AgentPool } from './agents.ts';
 import { type ConnectParts, openSocket, startTls, type TlsOptions } from './connect.ts';
-import { type Deadline, startDeadline } from './deadline.ts';
-import { EgressError } from './errors.ts';
+import { Deadline } from './deadline.ts';
+import { denied, EgressError } from './errors.ts';
 import { Policy, type UseRules } from './policy.ts';
+import { ConnectionPools, type Place } from './pools.ts';
 import { isProxyUrl } from './proxy.ts';
 import { type Headers, readHeaders } from './request-headers.ts';
 import { resolveBySystem, type Resolve } from './resolve.ts';
 import { type EgressResponse, ResponseCollector } from './response.ts';
 import { type EgressStream, type StreamLimits, StreamReader } from './stream.ts';
-import { type CheckedUrl, parseTarget, parseUrl, type Target } from './target.ts';
+import { checkPath, type CheckedUrl, parseTarget, parseUrl, type Target } from './target.ts';
 
 export interface EgressOptions {
   /** Entries of STRONGROOM_EGRESS_ALLOW; see `parseAllowEntry`. */
@@ -40,16 +40,36 @@ export interface UrlRules extends AddressRules {
   readonly schemes: readonly string[];
 }
 
-export interface RequestOptions extends AddressRules, TlsOptions {
+export interface EndpointRules extends AddressRules {
+  /** PEM certificates to trust instead of the well-known ones. */
+  readonly ca?: string;
+  /** Sent with each request. */
+  readonly headers?: Headers;
+}
+
+/** What differs between requests to one endpoint. */
+export interface SendOptions {
   /** `GET` by default; any token, e.g. `LIST`. */
   readonly method?: string;
   readonly headers?: Headers;
-  readonly body?: SecretValue | Uint8Array | string;
-  readonly signal?: AbortSignal;
+  readonly body?: SecretValue | Uint8Array | string | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** For all of it, from the look-up of the name to the last byte; 10,000 by default. */
   readonly deadlineMilliseconds?: number;
   /** Of the answer's body; 4 MiB by default. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
+}
+
+export interface RequestOptions extends AddressRules, TlsOptions, SendOptions {}
+
+/** A place that many requests go to, read and checked once. */
+export interface Endpoint {
+  /**
+   * As `request` of the guard.
+   *
+   * @param path what comes after the endpoint's own path, with the query
+   */
+  request(path: string, options?: SendOptions): Promise<EgressResponse>;
 }
 
 export type StreamOptions = Omit<RequestOptions, 'deadlineMilliseconds' | 'maxBytes' | 'body'>;
@@ -95,7 +115,14 @@ export interface Egress {
    */
   request(url: string, options?: RequestOptions): Promise<EgressResponse>;
   /**
-   * The same for an answer that is read while it comes: the limits are for its beginning and for each silence, not for the whole,
+   * For many requests to one place: what its text decides is decided here, what a name leads to with each connection.
+   *
+   * @param url ends with a slash
+   * @throws StrongroomError as `checkUrl`, and for a header as `request`
+   */
+  endpoint(url: string, rules?: EndpointRules): Endpoint;
+  /**
+   * A `request` whose answer is read while it comes: the limits are for its beginning and for each silence, not for the whole,
    * and the caller's signal ends it at any time. It has a connection of its own.
    */
   stream(url: string, limits: StreamLimits, options?: StreamOptions): Promise<EgressStream>;
@@ -120,19 +147,45 @@ export function createEgress(options: EgressOptions): Egress {
   const shutdown = new AbortController();
   // One listener for each piece of work under way.
   setMaxListeners(0, shutdown.signal);
-  const agents = new AgentPool(parts, shutdown.signal);
+  const pools = new ConnectionPools(parts, shutdown.signal);
 
   const check = (target: Target, rules: UseRules): Target => {
     policy.checkTarget(target, rules);
     return target;
   };
-  const begin = (target: Target, limits: { signal?: AbortSignal; deadlineMilliseconds?: number }): Deadline => {
+  const assertOpen = ({ label }: Target): void => {
     if (shutdown.signal.aborted)
-      throw new EgressError('shutting_down', 'address', { detail: `${target.label} is not called any more.` });
-    return startDeadline(limits.deadlineMilliseconds ?? defaultDeadlineMilliseconds, target.label, [
+      throw new EgressError('shutting_down', 'address', { detail: `${label} is not called any more.` });
+  };
+  const begin = (target: Target, limits: { signal?: AbortSignal; deadlineMilliseconds?: number }): Deadline => {
+    assertOpen(target);
+    return new Deadline(limits.deadlineMilliseconds ?? defaultDeadlineMilliseconds, target.label, [
       shutdown.signal,
       ...(limits.signal === undefined ? [] : [limits.signal]),
     ]);
+  };
+  const placeOf = (text: string, rules: AddressRules, how: { readonly ca?: string; readonly isStream?: boolean }) => {
+    const { url, target } = parseUrl(text, ['https', 'http']);
+    const used = useRules(rules, url.scheme === 'https');
+    check(target, used);
+    return { url, place: pools.place(url, target, used, how) };
+  };
+  const send = (
+    place: Place,
+    path: string,
+    headers: Record<string, string>,
+    { method, body: sent, signal, deadlineMilliseconds, maxBytes }: SendOptions,
+  ): Promise<EgressResponse> => {
+    const { target } = place;
+    assertOpen(target);
+    const request = { path, method: readMethod(method), headers, body: bodyBytes(sent) };
+    // The shutdown ends the connections, and what goes over them.
+    const callers = signal === undefined ? [] : [signal];
+    const deadline = new Deadline(deadlineMilliseconds ?? defaultDeadlineMilliseconds, target.label, callers);
+    const collector = new ResponseCollector(target.label, maxBytes ?? defaultMaxBytes, deadline);
+    if (deadline.reason === undefined) pools.dispatch(place, request, collector);
+    const { body } = request;
+    return body === null ? collector.done : collector.done.finally(() => body.fill(0));
   };
 
   return {
@@ -145,41 +198,29 @@ export function createEgress(options: EgressOptions): Egress {
       check(parseTarget(host, port), useRules({ allowPlaintext: true, ...rules }, false));
     },
     async request(text, request = {}) {
-      const { url, target } = parseUrl(text, ['https', 'http']);
-      const rules = useRules(request, url.scheme === 'https');
-      check(target, rules);
-      using deadline = begin(target, request);
-      const headers = readHeaders(request.headers ?? {});
-      const collector = new ResponseCollector(target.label, request.maxBytes ?? defaultMaxBytes, deadline);
-      const body = bodyBytes(request.body);
-      try {
-        const outgoing = { url, method: readMethod(request.method), headers, body };
-        const [answer] = await Promise.all([
-          collector.done,
-          agents.dispatch(outgoing, { rules, ca: request.ca }, collector),
-        ]);
-        return answer;
-      } finally {
-        body?.fill(0);
-      }
+      const { url, place } = placeOf(text, request, request);
+      return send(place, url.path, readHeaders(request.headers ?? {}), request);
+    },
+    endpoint(text, rules = {}) {
+      const { url, place } = placeOf(text, rules, rules);
+      if (!/^[^?]*\/$/.test(url.path)) throw denied(`The path of ${place.target.label} does not end with a slash.`);
+      const shared = readHeaders(rules.headers ?? {});
+      return {
+        async request(below, request = {}) {
+          const path = url.path + below;
+          checkPath(path);
+          const { headers } = request;
+          return send(place, path, headers === undefined ? shared : { ...shared, ...readHeaders(headers) }, request);
+        },
+      };
     },
     async stream(text, limits, request = {}) {
-      const { url, target } = parseUrl(text, ['https', 'http']);
-      const rules = useRules(request, url.scheme === 'https');
-      check(target, rules);
+      const { url, place } = placeOf(text, request, { ...request, isStream: true });
       const callers = request.signal === undefined ? [] : [request.signal];
-      const outgoing = {
-        url,
-        method: readMethod(request.method),
-        headers: readHeaders(request.headers ?? {}),
-        body: null,
-      };
-      const reader = new StreamReader(target.label, limits, AbortSignal.any([shutdown.signal, ...callers]));
-      const [stream] = await Promise.all([
-        reader.begun,
-        agents.dispatch(outgoing, { rules, ca: request.ca, isStream: true }, reader),
-      ]);
-      return stream;
+      const headers = readHeaders(request.headers ?? {});
+      const reader = new StreamReader(place.target.label, limits, AbortSignal.any([shutdown.signal, ...callers]));
+      pools.dispatch(place, { path: url.path, method: readMethod(request.method), headers, body: null }, reader);
+      return reader.begun;
     },
     async connectTcp(request) {
       const rules = useRules(request, request.tls !== undefined);
@@ -198,7 +239,7 @@ export function createEgress(options: EgressOptions): Egress {
     },
     async close() {
       shutdown.abort(new EgressError('shutting_down', 'reachable', { detail: 'The server is stopping.' }));
-      await agents.close();
+      await pools.close();
     },
   };
 }

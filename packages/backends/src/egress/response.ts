@@ -3,24 +3,34 @@ import type { Dispatcher } from 'undici';
 import type { Deadline } from './deadline.ts';
 import { EgressError, reasonOf } from './errors.ts';
 
-/** A whole answer; any status but 1xx and 3xx. */
+/** A whole answer; any status but 1xx and 3xx. Whoever has it destroys it. */
 export interface EgressResponse {
   readonly status: number;
   /** By lower-case name; what came several times is joined by `, `. */
   readonly headers: ReadonlyMap<string, string>;
-  /** Whoever has it destroys it. */
+  /** Length of the body in bytes. */
+  readonly byteLength: number;
+  /** The same value each time; destroyed with the answer. */
   readonly body: SecretValue;
+  /** One of the {@link headers}, by its lower-case name. */
+  header(name: string): string | undefined;
   /**
    * The body as JSON (UTF-8, RFC 8259). What's in it is plaintext.
    *
    * @throws EgressError `backend_malformed` without a word of it: an HTML page, another type, invalid UTF-8
    */
   json(): unknown;
+  /** Zeroes the body. */
+  destroy(): void;
 }
 
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
+type RawHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** Collects one answer under its caps. Every error that leaves is ours. */
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
+const firstBufferBytes = 16 * 1024;
+const nothing = Buffer.alloc(0);
+
+/** Collects one answer under its caps, and ends its deadline with it. Every error that leaves is ours. */
 export class ResponseCollector implements Dispatcher.DispatchHandler {
   readonly done: Promise<EgressResponse>;
   readonly #label: string;
@@ -29,8 +39,8 @@ export class ResponseCollector implements Dispatcher.DispatchHandler {
   readonly #settle: PromiseWithResolvers<EgressResponse>;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
-  #headers: ReadonlyMap<string, string> = new Map();
-  #chunks: Buffer[] = [];
+  #headers: RawHeaders = {};
+  #buffer: Buffer = nothing;
   #bytes = 0;
 
   constructor(label: string, maxBytes: number, deadline: Deadline) {
@@ -39,51 +49,49 @@ export class ResponseCollector implements Dispatcher.DispatchHandler {
     this.#deadline = deadline;
     this.#settle = Promise.withResolvers();
     this.done = this.#settle.promise;
-    deadline.signal.addEventListener('abort', () => this.#stop(deadline.signal.reason as Error), { once: true });
+    if (deadline.reason === undefined) deadline.onEnd((reason) => this.#stop(reason));
+    else this.#stop(deadline.reason);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     // Not sent yet: what was given up while it waited for a connection never is.
-    if (this.#deadline.signal.aborted) controller.abort(this.#deadline.signal.reason as Error);
+    if (this.#deadline.reason !== undefined) controller.abort(this.#deadline.reason);
     this.#deadline.step = 'answer';
   }
 
-  onResponseStart(_controller: unknown, status: number, headers: Record<string, string | string[] | undefined>): void {
+  onResponseStart(_controller: unknown, status: number, headers: RawHeaders): void {
     if (status < 200) return;
     this.#status = status;
-    this.#headers = new Map(
-      Object.entries(headers).map(([name, value]) => [
-        name.toLowerCase(),
-        Array.isArray(value) ? value.join(', ') : (value ?? ''),
-      ]),
-    );
+    this.#headers = headers;
     if (status < 400 && status >= 300)
       return this.#stop(this.#malformed(`answered with a redirect (${status}), which is not followed`));
-    const encoding = this.#headers.get('content-encoding') ?? 'identity';
+    const encoding = joined(headers['content-encoding']) ?? 'identity';
     if (encoding.toLowerCase() !== 'identity')
       return this.#stop(this.#malformed('answered in a compressed form that was not asked for'));
-    if (Number(this.#headers.get('content-length') ?? 0) > this.#maxBytes) this.#stop(this.#tooLarge());
+    if (Number(joined(headers['content-length']) ?? 0) > this.#maxBytes) this.#stop(this.#tooLarge());
   }
 
   onResponseData(_controller: unknown, chunk: Buffer): void {
-    this.#bytes += chunk.length;
-    if (this.#bytes > this.#maxBytes) return this.#stop(this.#tooLarge());
-    // A copy: the chunk is a part of the socket's buffer.
-    this.#chunks.push(Buffer.from(chunk));
+    const bytes = this.#bytes + chunk.length;
+    if (bytes > this.#maxBytes) return this.#stop(this.#tooLarge());
+    // The usual answer is whole at once. Nobody else has the buffer of the socket that it lies in.
+    if (this.#bytes === 0 && Number(joined(this.#headers['content-length'])) === chunk.length) this.#buffer = chunk;
+    else this.#append(chunk, bytes);
+    this.#bytes = bytes;
   }
 
   onResponseEnd(): void {
-    const body = bodyOf(this.#chunks);
-    this.#forget();
-    const answer: EgressResponse = {
-      status: this.#status,
-      headers: this.#headers,
-      body,
-      json: () => this.#parse(body),
-    };
+    this.#deadline[Symbol.dispose]();
+    const answer = new CollectedResponse(
+      this.#label,
+      this.#status,
+      this.#headers,
+      this.#buffer.subarray(0, this.#bytes),
+    );
+    this.#buffer = nothing;
     // undici gives the connection free in the next turn of the loop; who asks again before that opens another one.
-    queueMicrotask(() => setImmediate(() => this.#settle.resolve(answer)));
+    process.nextTick(setImmediate, this.#settle.resolve, answer);
   }
 
   onResponseError(_controller: unknown, error: Error): void {
@@ -92,20 +100,32 @@ export class ResponseCollector implements Dispatcher.DispatchHandler {
 
   /** Takes whatever was thrown and keeps its code alone. */
   fail(error: unknown): void {
-    this.#forget();
-    this.#settle.reject(error instanceof EgressError ? error : this.#explain(error));
+    this.#reject(error instanceof EgressError ? error : this.#explain(error));
   }
 
   #stop(error: Error): void {
-    this.#forget();
     // Ours first: aborting reports, too.
-    this.#settle.reject(error);
+    this.#reject(error);
     this.#controller?.abort(error);
   }
 
-  #forget(): void {
-    for (const chunk of this.#chunks) chunk.fill(0);
-    this.#chunks = [];
+  #reject(error: Error): void {
+    this.#deadline[Symbol.dispose]();
+    this.#buffer.fill(0);
+    this.#buffer = nothing;
+    this.#bytes = 0;
+    this.#settle.reject(error);
+  }
+
+  /** One buffer, however small the pieces are. */
+  #append(chunk: Buffer, bytes: number): void {
+    if (bytes > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(firstBufferBytes, bytes, this.#buffer.length * 2));
+      this.#buffer.copy(larger, 0, 0, this.#bytes);
+      this.#buffer.fill(0);
+      this.#buffer = larger;
+    }
+    chunk.copy(this.#buffer, this.#bytes);
   }
 
   #explain(error: unknown): EgressError {
@@ -122,37 +142,68 @@ export class ResponseCollector implements Dispatcher.DispatchHandler {
   }
 
   #malformed(what: string, reason?: string): EgressError {
-    return new EgressError('backend_malformed', 'answer', {
-      detail: `${this.#label} ${what}.`,
-      ...(reason === undefined ? {} : { reason }),
-    });
+    return malformed(this.#label, what, reason);
   }
 
   #tooLarge(): EgressError {
     return this.#malformed(`answered with more than ${this.#maxBytes} bytes`);
   }
+}
 
-  #parse(body: SecretValue): unknown {
-    const bytes = body.reveal();
+class CollectedResponse implements EgressResponse {
+  readonly status: number;
+  readonly byteLength: number;
+  readonly #label: string;
+  readonly #rawHeaders: RawHeaders;
+  readonly #bytes: Buffer;
+  #headers: ReadonlyMap<string, string> | undefined;
+  #body: SecretValue | undefined;
+
+  /** @param bytes nobody else's */
+  constructor(label: string, status: number, headers: RawHeaders, bytes: Buffer) {
+    this.status = status;
+    this.byteLength = bytes.length;
+    this.#label = label;
+    this.#rawHeaders = headers;
+    this.#bytes = bytes;
+  }
+
+  get headers(): ReadonlyMap<string, string> {
+    this.#headers ??= new Map(Object.entries(this.#rawHeaders).map(([name, value]) => [name, joined(value) ?? '']));
+    return this.#headers;
+  }
+
+  get body(): SecretValue {
+    this.#body ??= SecretValue.fromBytes(this.#bytes);
+    return this.#body;
+  }
+
+  header(name: string): string | undefined {
+    return Object.hasOwn(this.#rawHeaders, name) ? joined(this.#rawHeaders[name]) : undefined;
+  }
+
+  json(): unknown {
     try {
-      return JSON.parse(strictUtf8.decode(bytes)) as unknown;
+      return JSON.parse(strictUtf8.decode(this.#bytes)) as unknown;
     } catch {
       // The parser quotes its input.
-      throw this.#malformed('did not answer with JSON');
-    } finally {
-      bytes.fill(0);
+      throw malformed(this.#label, 'did not answer with JSON');
     }
+  }
+
+  destroy(): void {
+    this.#bytes.fill(0);
+    this.#body?.destroy();
   }
 }
 
-/** A copy; the chunks stay as they are. */
-function bodyOf(chunks: readonly Buffer[]): SecretValue {
-  const [only] = chunks;
-  if (only !== undefined && chunks.length === 1) return SecretValue.fromBytes(only);
-  const whole = Buffer.concat(chunks);
-  try {
-    return SecretValue.fromBytes(whole);
-  } finally {
-    whole.fill(0);
-  }
+function joined(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'string' || value === undefined ? value : value.join(', ');
+}
+
+function malformed(label: string, what: string, reason?: string): EgressError {
+  return new EgressError('backend_malformed', 'answer', {
+    detail: `${label} ${what}.`,
+    ...(reason === undefined ? {} : { reason }),
+  });
 }

@@ -1,5 +1,5 @@
 import { type Address, parseAddress } from './addresses.ts';
-import { denied, printable } from './errors.ts';
+import { denied, type EgressError, printable } from './errors.ts';
 import { isHostName } from './host-name.ts';
 
 /** Where a connection shall go, from text alone. */
@@ -45,7 +45,6 @@ export function parseUrl(
   text: string,
   schemes: readonly string[],
 ): { readonly url: CheckedUrl; readonly target: Target } {
-  const malformed = (what: string) => denied(`The URL ${what}.`, 'Write scheme://host:port/path and nothing else.');
   if (text.length > maxUrlCharacters) throw malformed(`is longer than ${maxUrlCharacters} characters`);
   if (/[^!-~]/.test(text)) throw malformed('holds a blank, a control character or a character beyond ASCII');
   if (/[\\"<>^`{|}]/.test(text)) throw malformed('holds a character that URLs do not have (RFC 3986 §2)');
@@ -54,9 +53,7 @@ export function parseUrl(
   if (scheme === '') throw malformed('has no scheme, or no // after it');
   if (!schemes.includes(scheme)) throw malformed(`must begin with ${schemes.map((name) => `${name}://`).join(' or ')}`);
   if (authority.includes('@')) throw malformed('holds a user or a password; they have fields of their own');
-  if (rest.includes('#')) throw malformed('has a fragment');
-  if (/%(?![0-9a-f]{2})/i.test(rest)) throw malformed('has a % that is not an escape');
-  if (hasDotSegment(rest)) throw malformed('has a segment . or .. in its path');
+  checkAfterAuthority(rest);
 
   const target = parseAuthority(authority, defaultPorts[scheme]);
   const isWeb = scheme === 'http' || scheme === 'https';
@@ -67,6 +64,29 @@ export function parseUrl(
   // A second opinion: what the platform's parser makes of it has to be the same.
   if (isWeb && !isReadAlike(href, hostText)) throw malformed('is read differently by different programs');
   return { url: { href, scheme, host: target.host, port: target.port, path }, target };
+}
+
+/**
+ * Checks a path, with its query, as {@link parseUrl} checks what is after the authority: such a path can stand in the place of
+ * that of a URL which was read there.
+ *
+ * @throws EgressError `egress_denied`, which quotes nothing
+ */
+export function checkPath(path: string): void {
+  if (path.length > maxUrlCharacters) throw malformed(`is longer than ${maxUrlCharacters} characters`);
+  if (!/^\/[!$-;=?-[\]_a-z~]*$/.test(path))
+    throw malformed('has a path that does not begin with a slash, or holds a character that paths do not have');
+  checkAfterAuthority(path);
+}
+
+function checkAfterAuthority(rest: string): void {
+  if (rest.includes('#')) throw malformed('has a fragment');
+  if (/%(?![0-9a-f]{2})/i.test(rest)) throw malformed('has a % that is not an escape');
+  if (hasDotSegment(rest)) throw malformed('has a segment . or .. in its path');
+}
+
+function malformed(what: string): EgressError {
+  return denied(`The URL ${what}.`, 'Write scheme://host:port/path and nothing else.');
 }
 
 /** But for the apostrophe of a query, which WHATWG escapes. */
@@ -82,6 +102,7 @@ function isReadAlike(href: string, hostText: string): boolean {
 
 /** `.`, `..` and their percent-encoded spellings, which URL parsers resolve (RFC 3986 §5.2.4; WHATWG «double-dot segment»). */
 function hasDotSegment(rest: string): boolean {
+  if (!/(?:\.|%2e)(?:[/?]|$)/i.test(rest)) return false;
   const [path = ''] = rest.split('?');
   return path.split('/').some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment));
 }

@@ -37,7 +37,7 @@ export async function requestToken(egress: Egress, cloud: GoogleCloud, request: 
     if (error instanceof SyntaxError || error instanceof CryptoError) throw malformed(about);
     throw error;
   } finally {
-    answer.body.destroy();
+    answer.destroy();
   }
 }
 

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, buildConnector } from 'undici';
-import { startDeadline } from '../egress/deadline.ts';
+import { Deadline } from '../egress/deadline.ts';
 import { EgressError, printable, reasonOf } from '../egress/errors.ts';
 import { type EgressResponse, ResponseCollector } from '../egress/response.ts';
 import { type EgressStream, type StreamLimits, StreamReader } from '../egress/stream.ts';
@@ -97,11 +97,11 @@ export class OperatorConnection implements ApiConnection {
       try {
         return {
           status: response.status,
-          body: response.body.byteLength === 0 ? undefined : response.json(),
-          retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after')),
+          body: response.byteLength === 0 ? undefined : response.json(),
+          retryAfterSeconds: retryAfterSeconds(response.header('retry-after')),
         };
       } finally {
-        response.body.destroy();
+        response.destroy();
       }
     } finally {
       body?.fill(0);
@@ -133,7 +133,7 @@ export class OperatorConnection implements ApiConnection {
 
   async #dispatch(request: ApiRequest, body: Buffer | null, signal: AbortSignal): Promise<EgressResponse> {
     this.#requireOpen();
-    using deadline = startDeadline(requestMilliseconds, 'Kubernetes', [signal]);
+    using deadline = new Deadline(requestMilliseconds, 'Kubernetes', [signal]);
     deadline.signal.throwIfAborted();
     const server = serverOf(await orAborted(this.#kubeConfig(), deadline.signal));
     const credentials = await orAborted(this.#currentCredentials(), deadline.signal);

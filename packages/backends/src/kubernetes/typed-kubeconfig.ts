@@ -93,11 +93,11 @@ export function openTypedCluster({ server, caCertificate, token }: TypedKubeconf
       try {
         return {
           status: response.status,
-          body: response.body.byteLength === 0 ? undefined : response.json(),
-          retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after')),
+          body: response.byteLength === 0 ? undefined : response.json(),
+          retryAfterSeconds: retryAfterSeconds(response.header('retry-after')),
         };
       } finally {
-        response.body.destroy();
+        response.destroy();
       }
     },
     stream(path, limits, signal) {

@@ -2,6 +2,7 @@ import { StrongroomError } from '@strongroom/contract/core';
 import { SecretValue } from '@strongroom/crypto';
 import type { Content, Expectation } from '../backend.ts';
 import type { VaultCall } from '../vault/client.ts';
+import { serverTime } from '../vault/connection.ts';
 import { writeField } from '../vault/entries.ts';
 import { own } from '../vault/json.ts';
 import type { KvReader } from '../vault/kv.ts';
@@ -150,8 +151,8 @@ export class ManagedWriter {
   async #finishDeletion(path: string, place: Place, call: VaultCall): Promise<void> {
     if (place.secret.kind === 'absent') return;
     const request = { about: 'reading the metadata', answers: [404] };
-    const { serverTime } = await this.#kv.client.send('GET', this.#kv.path('metadata', path), request, call);
-    const age = (serverTime ?? this.#now()) - Date.parse(place.secret.createdTime);
+    const answer = await this.#kv.client.send('GET', this.#kv.path('metadata', path), request, call);
+    const age = (serverTime(answer) ?? this.#now()) - Date.parse(place.secret.createdTime);
     if (!(age > this.#deletionMilliseconds))
       throw new StrongroomError('backend_unavailable', {
         detail: 'The secret in Vault is just being deleted.',

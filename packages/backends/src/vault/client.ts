@@ -36,43 +36,38 @@ export class VaultClient {
 
   /** @throws StrongroomError for everything but success and the statuses that the caller takes as answers */
   async send(method: VaultMethod, path: string, request: ClientRequest, call: VaultCall): Promise<VaultAnswer> {
-    const answer = await this.#sendSignedIn(method, path, request, call);
+    const token = this.tokens.kept() ?? (await this.tokens.current(call.signal));
+    let answer = await this.#sendWith(token, method, path, request, call);
+    if (answer.status === 403) answer = (await this.#sendAgain(token, method, path, request, call)) ?? answer;
     if (answer.status < 300 || request.answers?.includes(answer.status) === true) return answer;
     throw await failureOf(answer, request.about, this.connection, call.signal);
   }
 
-  async #sendSignedIn(
+  /** `null` where another token would change nothing. */
+  async #sendAgain(
+    refused: CachedToken,
     method: VaultMethod,
     path: string,
     request: ClientRequest,
     call: VaultCall,
-  ): Promise<VaultAnswer> {
-    const first = await this.tokens.current(call.signal);
-    const answer = await this.#sendOnce(method, path, request, first, call);
-    if (answer.status !== 403) return answer;
-    const second = await this.tokens.afterRefusal(first, path, call, call.signal);
-    if (second === null) return answer;
-    const again = await this.#sendOnce(method, path, request, second, call);
-    if (again.status === 403) this.tokens.noteDenied(path, second);
+  ): Promise<VaultAnswer | null> {
+    const token = await this.tokens.afterRefusal(refused, path, call, call.signal);
+    if (token === null) return null;
+    const again = await this.#sendWith(token, method, path, request, call);
+    if (again.status === 403) this.tokens.noteDenied(path, token);
     return again;
   }
 
-  async #sendOnce(
+  async #sendWith(
+    { value }: CachedToken,
     method: VaultMethod,
     path: string,
     { query, body, maxBytes }: ClientRequest,
-    token: CachedToken,
     { signal }: VaultCall,
   ): Promise<VaultAnswer> {
     this.tokens.assertOpen();
     try {
-      return await this.connection.send(method, path, {
-        signal,
-        token: token.value,
-        ...(query === undefined ? {} : { query }),
-        ...(body === undefined ? {} : { body }),
-        ...(maxBytes === undefined ? {} : { maxBytes }),
-      });
+      return await this.connection.send(method, path, { signal, token: value, query, body, maxBytes });
     } catch (error) {
       throw await explained(error, this.connection, signal);
     }

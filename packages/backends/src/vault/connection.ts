@@ -1,6 +1,6 @@
 import { checkVaultSegments, StrongroomError } from '@strongroom/contract/core';
 import type { SecretValue } from '@strongroom/crypto';
-import type { Egress } from '../egress/index.ts';
+import type { Egress, EgressResponse, Endpoint } from '../egress/index.ts';
 
 /** Where a Vault or OpenBao is. */
 export interface VaultTarget {
@@ -16,21 +16,20 @@ export type VaultMethod = 'GET' | 'LIST' | 'POST' | 'PUT' | 'DELETE';
 export interface VaultRequest {
   readonly signal: AbortSignal;
   readonly token?: SecretValue;
-  readonly body?: SecretValue;
+  readonly body?: SecretValue | undefined;
   /** Without the question mark, already encoded. */
-  readonly query?: string;
+  readonly query?: string | undefined;
   /** Asks about the server itself, which has no namespace. */
   readonly isAboutServer?: boolean;
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
 }
 
 export interface VaultAnswer {
   readonly status: number;
   /** Parsed JSON; `undefined` where there is no body or none of JSON. Plaintext may be in it. */
   readonly body: unknown;
-  readonly retryAfterSeconds: number | undefined;
-  /** The server's own time, milliseconds, to the second; `undefined` where it doesn't say. */
-  readonly serverTime: number | undefined;
+  /** For what it says beside the body, which is gone. */
+  readonly response: Pick<EgressResponse, 'header'>;
 }
 
 /** One request, from the look-up of the name to the last byte. */
@@ -44,9 +43,12 @@ const maxRetryAfterSeconds = 3600;
  */
 export class VaultConnection {
   readonly #target: VaultTarget;
+  /** What stands before the paths of the API. */
   readonly #base: string;
   readonly #egress: Egress;
   readonly #methods: ReadonlySet<VaultMethod>;
+  /** Made by the first request: an address that is refused is found then. */
+  #endpoint: Endpoint | undefined;
 
   /**
    * @param methods what may be sent besides log-ins
@@ -66,7 +68,7 @@ export class VaultConnection {
 
   /** @throws StrongroomError `egress_denied` for an address that is refused by its text */
   checkAddress(): void {
-    this.#egress.checkUrl(this.#url('sys/health'), { schemes: ['https', 'http'] });
+    this.#egress.checkUrl(`${this.#base}sys/health`, { schemes: ['https', 'http'] });
   }
 
   /**
@@ -84,63 +86,66 @@ export class VaultConnection {
   }
 
   async #exchange(method: VaultMethod, path: string, request: VaultRequest): Promise<VaultAnswer> {
-    const { namespace, caCertificate } = this.#target;
-    const query = request.query === undefined ? '' : `?${request.query}`;
-    const answer = await this.#egress.request(`${this.#url(path)}${query}`, {
+    const { token, body, query, isAboutServer, maxBytes, signal } = request;
+    const { namespace } = this.#target;
+    const headers: Record<string, string | SecretValue> = {};
+    if (token !== undefined) headers['x-vault-token'] = token;
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    if (namespace !== undefined && isAboutServer !== true) headers['x-vault-namespace'] = namespace;
+    this.#endpoint ??= this.#open();
+    const response = await this.#endpoint.request(this.#encoded(path, query), {
       method,
-      headers: {
-        accept: 'application/json',
-        // Agents and proxies of Vault refuse requests without it, against request forgery.
-        'x-vault-request': 'true',
-        ...(request.token === undefined ? {} : { 'x-vault-token': request.token }),
-        ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(namespace === undefined || request.isAboutServer === true ? {} : { 'x-vault-namespace': namespace }),
-      },
-      ...(request.body === undefined ? {} : { body: request.body }),
-      ...(caCertificate === undefined ? {} : { ca: caCertificate }),
-      ...(request.maxBytes === undefined ? {} : { maxBytes: request.maxBytes }),
-      signal: request.signal,
+      headers,
+      body,
+      signal,
+      maxBytes,
       deadlineMilliseconds: requestMilliseconds,
     });
     try {
-      return {
-        status: answer.status,
-        body: answer.body.byteLength === 0 ? undefined : readJson(answer),
-        retryAfterSeconds: retryAfterSeconds(answer.headers.get('retry-after')),
-        serverTime: dateOf(answer.headers.get('date')),
-      };
+      return { status: response.status, body: response.byteLength === 0 ? undefined : readJson(response), response };
     } finally {
-      answer.body.destroy();
+      response.destroy();
     }
   }
 
-  #url(path: string): string {
-    const encoded = path.split('/').map(encodeURIComponent).join('/');
-    const url = `${this.#base}${encoded}`;
-    if (url.length > maxUrlLength)
+  #open(): Endpoint {
+    const { caCertificate } = this.#target;
+    return this.#egress.endpoint(this.#base, {
+      // Agents and proxies of Vault refuse requests without the second, against request forgery.
+      headers: { accept: 'application/json', 'x-vault-request': 'true' },
+      ...(caCertificate === undefined ? {} : { ca: caCertificate }),
+    });
+  }
+
+  #encoded(path: string, query: string | undefined): string {
+    // Most paths have nothing to encode (RFC 3986 §2.3).
+    const text = /^[\w\-.~/]*$/.test(path) ? path : path.split('/').map(encodeURIComponent).join('/');
+    if (this.#base.length + text.length > maxUrlLength)
       throw new StrongroomError('validation_failed', { detail: 'The path in Vault is too long for a URL.' });
-    return url;
+    return query === undefined ? text : `${text}?${query}`;
   }
 }
 
 /** What is no JSON is no answer of Vault; the status says what becomes of that. */
-function readJson(answer: { readonly status: number; json(): unknown }): unknown {
-  if (answer.status < 300) return answer.json();
+function readJson(response: Pick<EgressResponse, 'status' | 'json'>): unknown {
+  if (response.status < 300) return response.json();
   try {
-    return answer.json();
+    return response.json();
   } catch (error) {
     if (error instanceof StrongroomError) return undefined;
     throw error;
   }
 }
 
-/** Seconds, or a date (RFC 9110 §10.2.3), which Vault doesn't send. */
-function retryAfterSeconds(header: string | undefined): number | undefined {
+/** Seconds that the server asks to wait. A date (RFC 9110 §10.2.3) is not read: Vault sends none. */
+export function retryAfterSeconds({ response }: VaultAnswer): number | undefined {
+  const header = response.header('retry-after');
   if (header === undefined || !/^\d{1,6}$/.test(header)) return undefined;
   return Math.min(Number(header), maxRetryAfterSeconds);
 }
 
-function dateOf(header = ''): number | undefined {
-  const time = Date.parse(header);
+/** The server's own time, milliseconds, to the second; `undefined` where it doesn't say. */
+export function serverTime({ response }: VaultAnswer): number | undefined {
+  const time = Date.parse(response.header('date') ?? '');
   return Number.isNaN(time) ? undefined : time;
 }

@@ -1,6 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { VaultCall, VaultClient } from './client.ts';
-import type { VaultAnswer } from './connection.ts';
+import { serverTime, type VaultAnswer } from './connection.ts';
 import { isObject, own, type JsonObject } from './json.ts';
 import { malformed, statusError } from './statuses.ts';
 
@@ -101,7 +101,7 @@ export class KvReader {
     const [deletionTime, isDestroyed] = [own(current, 'deletion_time'), own(current, 'destroyed')];
     if (typeof deletionTime !== 'string' || typeof isDestroyed !== 'boolean') throw malformed(about);
     // A time to come is that of a version with an end (`delete_version_after`). Vault says its own to the second.
-    const now = (answer.serverTime ?? Date.now()) + 999;
+    const now = (serverTime(answer) ?? Date.now()) + 999;
     const isDeleted = deletionTime !== '' && Date.parse(deletionTime) <= now;
     return { kind: isDestroyed || isDeleted ? 'deleted' : 'present', version: version as number };
   }

@@ -1,19 +1,8 @@
-import { StrongroomError } from '@strongroom/contract/core';
-import type { ErrorCode } from '@strongroom/contract/errors';
-import pLimit from 'p-limit';
+import type { StrongroomError } from '@strongroom/contract/core';
+import { answerOrError, mapAtOnce as mapSignalled } from '../at-once.ts';
 import type { VaultCall } from './client.ts';
 
 export const readsAtOnce = 16;
-
-/** What concerns one key alone; anything else concerns all of them. */
-const ofOneKey: ReadonlySet<ErrorCode> = new Set([
-  'backend_denied',
-  'backend_malformed',
-  'backend_deleted',
-  'backend_limit',
-  'reference_malformed',
-  'validation_failed',
-]);
 
 /** Reads keys one by one, some at once. What fails for all of them ends the rest. */
 export async function readMany<Answer>(
@@ -21,20 +10,9 @@ export async function readMany<Answer>(
   call: VaultCall,
   read: (key: string, call: VaultCall) => Promise<Answer>,
 ): Promise<Map<string, Answer | StrongroomError>> {
-  const answer = async (key: string, shared: VaultCall): Promise<Answer | StrongroomError> => {
-    try {
-      return await read(key, shared);
-    } catch (error) {
-      if (error instanceof StrongroomError && ofOneKey.has(error.code)) return error;
-      throw error;
-    }
-  };
-  const answers = await mapAtOnce(
-    [...new Set(keys)],
-    call,
-    async (key, shared) => [key, await answer(key, shared)] as const,
-  );
-  return new Map(answers);
+  const distinct = keys.length === 1 ? keys : [...new Set(keys)];
+  const answers = await mapAtOnce(distinct, call, (key, shared) => answerOrError(() => read(key, shared)));
+  return new Map(distinct.map((key, index) => [key, answers[index] as Answer | StrongroomError]));
 }
 
 /** The results in the order of the items. The first failure ends the rest. */
@@ -43,14 +21,15 @@ export async function mapAtOnce<Item, Result>(
   call: VaultCall,
   run: (item: Item, call: VaultCall) => Promise<Result>,
 ): Promise<Result[]> {
-  const [only] = items;
-  // The usual call: there is no rest to end.
-  if (only !== undefined && items.length === 1) return [await run(only, call)];
-  const limit = pLimit(readsAtOnce);
-  const stop = new AbortController();
-  // One mark for all: many refused keys are one more log-in.
-  const shared: VaultCall = {
-    signal: AbortSignal.any([call.signal, stop.signal]),
+  return mapSignalled(items, readsAtOnce, call.signal, (item, signal) =>
+    run(item, signal === call.signal ? call : within(call, signal)),
+  );
+}
+
+/** A part of a call, ended by its own signal, too. One mark for all parts: many refused keys are one more log-in. */
+function within(call: VaultCall, signal: AbortSignal): VaultCall {
+  return {
+    signal,
     get hasLoggedInAgain() {
       return call.hasLoggedInAgain;
     },
@@ -58,11 +37,4 @@ export async function mapAtOnce<Item, Result>(
       call.hasLoggedInAgain = has;
     },
   };
-  try {
-    return await Promise.all(items.map((item) => limit(() => run(item, shared))));
-  } catch (error) {
-    limit.clearQueue();
-    stop.abort();
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
-import type { VaultAnswer } from './connection.ts';
+import { retryAfterSeconds, type VaultAnswer } from './connection.ts';
 
 interface Failure {
   readonly code: ErrorCode;
@@ -64,11 +64,12 @@ function rowOf(status: number): Failure {
   return { code: 'backend_malformed', what: `answered with status ${status}, which is not its own` };
 }
 
-function toError({ retryAfterSeconds }: VaultAnswer, { code, what, hint }: Failure, about: string): StrongroomError {
+function toError(answer: VaultAnswer, { code, what, hint }: Failure, about: string): StrongroomError {
   const isPassing = code === 'backend_throttled' || code === 'backend_unavailable';
+  const seconds = isPassing ? retryAfterSeconds(answer) : undefined;
   return new StrongroomError(code, {
     detail: about === '' ? `Vault ${what}.` : `Vault ${what} (${about}).`,
     ...(hint === undefined ? {} : { hint }),
-    ...(retryAfterSeconds === undefined || !isPassing ? {} : { retryAfterSeconds }),
+    ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
   });
 }

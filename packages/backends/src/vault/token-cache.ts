@@ -43,14 +43,23 @@ export class TokenCache {
     this.#clock = clock;
   }
 
-  /** @throws StrongroomError what the log-in throws; `deadline_exceeded` when the signal ends first; `shutting_down` */
-  async current(signal: AbortSignal): Promise<CachedToken> {
+  /** The one there is, for one request; `undefined` when there is none. @throws StrongroomError `shutting_down` */
+  kept(): CachedToken | undefined {
     this.assertOpen();
     const kept = this.#token;
-    if (kept !== undefined && kept.usesLeft > 0 && this.#clock() < kept.endsAt) {
-      kept.usesLeft -= 1;
-      return kept;
-    }
+    if (kept === undefined || kept.usesLeft <= 0 || this.#clock() >= kept.endsAt) return undefined;
+    kept.usesLeft -= 1;
+    return kept;
+  }
+
+  /**
+   * The one there is, or that of a log-in.
+   *
+   * @throws StrongroomError what the log-in throws; `deadline_exceeded` when the signal ends first; `shutting_down`
+   */
+  async current(signal: AbortSignal): Promise<CachedToken> {
+    const kept = this.kept();
+    if (kept !== undefined) return kept;
     const token = await abortable(this.#logIn(), signal);
     token.usesLeft -= 1;
     return token;

@@ -1,10 +1,10 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
-import pLimit from 'p-limit';
 import type { Backend, CheckLine } from '../backend.ts';
-import { type Deadline, deadlineExceeded, pause, untilAborted, withDeadline } from './deadline.ts';
+import { type Deadline, pause, withDeadline } from './deadline.ts';
 import { type BackendMethod, intercept } from './intercept.ts';
 import { RetryBudget } from './retry-budget.ts';
+import { Slots } from './slots.ts';
 
 export interface LimitedOptions {
   /** Requests at once; 16 by default. What exceeds it waits, within its deadline. */
@@ -27,6 +27,8 @@ export interface LimitedOptions {
 const transient: ReadonlySet<ErrorCode> = new Set(['backend_throttled', 'backend_unavailable']);
 /** Milliseconds after the deadline within which a tried connection can still say where it stood. */
 const checkGraceMs = 500;
+/** Of a tried connection, which says itself what took too long. */
+const patient = new AbortController().signal;
 /** Trying these again changes nothing. */
 const idempotent: ReadonlySet<BackendMethod> = new Set(['get', 'getMany', 'versions', 'list']);
 
@@ -43,18 +45,14 @@ const idempotent: ReadonlySet<BackendMethod> = new Set(['get', 'getMany', 'versi
  */
 export function limited(backend: Backend, options: LimitedOptions = {}): Backend {
   const { deadlineMs = 10_000, budget = new RetryBudget() } = options;
-  const slots = pLimit(options.maxConcurrent ?? 16);
+  const slots = new Slots(options.maxConcurrent ?? 16);
   const retry = retryRules(options);
 
   const request = async <T>(method: BackendMethod, run: () => Promise<T>, deadline: Deadline): Promise<T> => {
     budget.earn();
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const inSlot = () => {
-          if (deadline.signal.aborted) throw deadlineExceeded();
-          return run();
-        };
-        return await untilAborted(slots(inSlot), deadline.signal);
+        return await slots.run(run, deadline.signal);
       } catch (error) {
         const waitMs = idempotent.has(method) ? retry(error, attempt) : null;
         if (waitMs === null || waitMs >= deadline.endsAt - performance.now() || !budget.spend()) throw error;
@@ -72,9 +70,12 @@ export function limited(backend: Backend, options: LimitedOptions = {}): Backend
     batch: number,
     signal: AbortSignal,
     ask: (chunk: readonly string[], signal: AbortSignal) => Promise<ReadonlyMap<string, Answer>>,
-  ): Promise<Map<string, Answer | StrongroomError>> =>
+  ): Promise<ReadonlyMap<string, Answer | StrongroomError>> =>
     withDeadline(signal, deadlineMs, async (deadline) => {
-      const chunks = chunksOf([...new Set(keys)], batch);
+      const distinct = keys.length === 1 ? keys : [...new Set(keys)];
+      if (distinct.length > 0 && distinct.length <= batch)
+        return request(method, () => ask(distinct, deadline.signal), deadline);
+      const chunks = chunksOf(distinct, batch);
       const outcomes = await Promise.allSettled(
         chunks.map((chunk) => request(method, () => ask(chunk, deadline.signal), deadline)),
       );
@@ -94,7 +95,7 @@ export function limited(backend: Backend, options: LimitedOptions = {}): Backend
     check: ({ signal }) =>
       withDeadline(signal, deadlineMs, (deadline) =>
         linesInTime(
-          slots(() => backend.check({ signal: deadline.signal })),
+          slots.run(() => backend.check({ signal: deadline.signal }), patient),
           deadline.signal,
         ),
       ),
