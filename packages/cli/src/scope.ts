@@ -16,12 +16,14 @@ type Noun =
   | 'SecretUses'
   | 'SecretDrift'
   | 'SecretAccess'
+  | 'SecretImpact'
   | 'Folders'
   | 'Inventory'
   | 'Integration'
   | 'Integrations'
   | 'IntegrationForm'
-  | 'IntegrationConformance';
+  | 'IntegrationConformance'
+  | 'IntegrationImpact';
 type VerbOf<About extends Noun, Id = RouteId> = Id extends `${infer Verb}Domain${About}` ? Verb : never;
 
 /** Where a secret or an integration is. */

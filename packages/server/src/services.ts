@@ -19,6 +19,8 @@ import { domainHandlers } from './domains/routes.ts';
 import { Domains } from './domains/service.ts';
 import type { HandlersOf } from './http/handler.ts';
 import { type Identities, openIdentities } from './identities/index.ts';
+import { impactHandlers } from './impact/routes.ts';
+import { Impact } from './impact/service.ts';
 import { ChoiceList, listIntegrations } from './integrations/choices.ts';
 import type { OpenEgress } from './integrations/connection.ts';
 import { IntegrationCredentials } from './integrations/credentials.ts';
@@ -226,6 +228,7 @@ export function createServices(parts: ServiceParts): Services {
         secretKnowledge(access, whoMay, drift),
       ),
       ...ofIntegrations,
+      ...impactHandlers(new Impact(store, access, reader)),
       ...clusterHandlers(
         new Clusters({
           store,

@@ -4,6 +4,7 @@ import { type Cli, group } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { UsageError } from '../errors.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
+import { agreeToImpact, answerImpact } from './impact.ts';
 import { localTime } from '../output/text.ts';
 
 const assetTypes = Object.keys(assetPermissions) as AssetType[];
@@ -158,10 +159,25 @@ function addBundleGrantCommands(bundle: Command, cli: Cli): void {
         },
       ),
     );
-  requireDomain(bundle.command('revoke <name> <id>').description('take a grant on a bundle back')).action(
+  requireDomain(bundle.command('revoke <name> <id>').description('take a grant on a bundle back'))
+    .option('-y, --yes', "don't ask, although launches stand on it")
+    .action(
+      cli.action(async (session, name: string, id: string, { domain, yes }: DomainOption & { readonly yes?: true }) => {
+        const client = await session.connect();
+        const params = { domain, bundle: name, grant: id };
+        const change = `remove grant ${id} on ${name}`;
+        if (yes !== true) await agreeToImpact(session, await client.showBundleGrantImpact({ params }), change, yes);
+        await client.deleteBundleGrant({ params });
+        session.output.answer({ id, removed: true }, () => session.output.line(`removed grant ${id} on ${name}`));
+        return undefined;
+      }),
+    );
+  requireDomain(
+    bundle.command('impact <name> <id>').description('show what taking a grant back would hit, and take nothing'),
+  ).action(
     cli.action(async ({ connect, output }, name: string, id: string, { domain }: DomainOption) => {
-      await (await connect()).deleteBundleGrant({ params: { domain, bundle: name, grant: id } });
-      output.answer({ id, removed: true }, () => output.line(`removed grant ${id} on ${name}`));
+      const params = { domain, bundle: name, grant: id };
+      answerImpact(output, await (await connect()).showBundleGrantImpact({ params }));
       return undefined;
     }),
   );

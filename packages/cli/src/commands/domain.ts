@@ -7,6 +7,7 @@ import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { UsageError } from '../errors.ts';
 import { isInteractive } from '../io.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
+import { agreeToImpact, answerImpact, impactIfThere } from './impact.ts';
 import { localTime } from '../output/text.ts';
 import { confirmByTyping } from '../prompt.ts';
 
@@ -130,6 +131,10 @@ function addDeleteCommand(domain: Command, cli: Cli): void {
     );
 }
 
+interface AgreedOption {
+  readonly yes?: true;
+}
+
 interface MemberOptions extends DomainOption {
   readonly preset: Preset;
 }
@@ -173,18 +178,61 @@ function addMemberCommands(domain: Command, cli: Cli): void {
       return undefined;
     }),
   );
-  withPreset(member.command('set <principal>').description('give a member another preset, or add it')).action(
-    cli.action(async ({ connect, output }, principal: string, { domain: name, preset }: MemberOptions) => {
-      const changed = await (await connect()).putMember({ params: { domain: name, principal }, body: { preset } });
-      output.answer(changed, () => output.line(`${changed.principal} is ${changed.preset} of ${name}`));
-      return undefined;
-    }),
-  );
-  requireDomain(member.command('remove <principal>').description('take the preset away; single grants stay')).action(
-    cli.action(async ({ connect, output }, principal: string, { domain: name }: DomainOption) => {
-      await (await connect()).deleteMember({ params: { domain: name, principal } });
-      output.answer({ principal, removed: true }, () => output.line(`removed ${principal} from ${name}`));
-      return undefined;
-    }),
-  );
+  withPreset(member.command('set <principal>').description('give a member another preset, or add it'))
+    .option('-y, --yes', "don't ask, although launches stand on what it loses")
+    .action(
+      cli.action(async (session, principal: string, options: MemberOptions & AgreedOption) => {
+        const { domain: name, preset, yes } = options;
+        const client = await session.connect();
+        const params = { domain: name, principal };
+        // Who is no member yet loses nothing.
+        const impact =
+          yes === true ? undefined : await impactIfThere(client.showMemberImpact({ params, query: { preset } }));
+        if (impact !== undefined) await agreeToImpact(session, impact, `make ${principal} ${preset} of ${name}`, yes);
+        const changed = await client.putMember({ params, body: { preset } });
+        session.output.answer(changed, () =>
+          session.output.line(`${changed.principal} is ${changed.preset} of ${name}`),
+        );
+        return undefined;
+      }),
+    );
+  requireDomain(member.command('remove <principal>').description('take the preset away; single grants stay'))
+    .option('-y, --yes', "don't ask, although launches stand on it")
+    .action(
+      cli.action(async (session, principal: string, { domain: name, yes }: DomainOption & AgreedOption) => {
+        const client = await session.connect();
+        const params = { domain: name, principal };
+        if (yes !== true)
+          await agreeToImpact(
+            session,
+            await client.showMemberImpact({ params }),
+            `remove ${principal} from ${name}`,
+            yes,
+          );
+        await client.deleteMember({ params });
+        session.output.answer({ principal, removed: true }, () =>
+          session.output.line(`removed ${principal} from ${name}`),
+        );
+        return undefined;
+      }),
+    );
+  requireDomain(
+    member
+      .command('impact <principal>')
+      .description('show what removing a member, or giving it another preset, would hit; changes nothing'),
+  )
+    .addOption(new Option('--preset <preset>', 'what it would be; nothing, when left out').choices([...presets]))
+    .action(
+      cli.action(
+        async ({ connect, output }, principal: string, options: DomainOption & { readonly preset?: Preset }) => {
+          const { domain: name, preset } = options;
+          const query = preset === undefined ? {} : { preset };
+          answerImpact(
+            output,
+            await (await connect()).showMemberImpact({ params: { domain: name, principal }, query }),
+          );
+          return undefined;
+        },
+      ),
+    );
 }

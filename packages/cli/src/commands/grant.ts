@@ -4,6 +4,7 @@ import { type Cli, group } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
 import { localTime } from '../output/text.ts';
+import { agreeToImpact, answerImpact } from './impact.ts';
 
 export function addGrantCommands(program: Command, cli: Cli): void {
   const grant = group(program, 'grant', 'single permissions in a domain, beside what members have');
@@ -54,10 +55,24 @@ export function addGrantCommands(program: Command, cli: Cli): void {
         },
       ),
     );
-  requireDomain(grant.command('remove <id>').description('take a permission back')).action(
+  requireDomain(grant.command('remove <id>').description('take a permission back'))
+    .option('-y, --yes', "don't ask, although launches stand on it")
+    .action(
+      cli.action(async (session, id: string, { domain, yes }: DomainOption & { readonly yes?: true }) => {
+        const client = await session.connect();
+        const params = { domain, grant: id };
+        if (yes !== true)
+          await agreeToImpact(session, await client.showGrantImpact({ params }), `remove grant ${id}`, yes);
+        await client.deleteGrant({ params });
+        session.output.answer({ id, removed: true }, () => session.output.line(`removed grant ${id}`));
+        return undefined;
+      }),
+    );
+  requireDomain(
+    grant.command('impact <id>').description('show what taking a permission back would hit, and take nothing'),
+  ).action(
     cli.action(async ({ connect, output }, id: string, { domain }: DomainOption) => {
-      await (await connect()).deleteGrant({ params: { domain, grant: id } });
-      output.answer({ id, removed: true }, () => output.line(`removed grant ${id}`));
+      answerImpact(output, await (await connect()).showGrantImpact({ params: { domain, grant: id } }));
       return undefined;
     }),
   );

@@ -13,6 +13,7 @@ import {
   readConnection,
   readCredentials,
 } from './integration-connection.ts';
+import { agreeToImpact } from './impact.ts';
 import { printTest } from './integration-text.ts';
 
 interface WriteOptions extends ScopeOptions, ConnectionOptions {
@@ -50,32 +51,42 @@ export function addIntegrationWriteCommands(integration: Command, cli: Cli): voi
     integration
       .command('update <name>')
       .description('change an integration; what is left out stays, another destination asks for the credential'),
-  ).action(
-    cli.action(async ({ io, connect, output }, name: string, options: WriteOptions) => {
-      const scope = scopeOf(options);
-      const more = labelling(options);
-      if (!namesConnection(options) && Object.keys(more).length === 0)
-        throw new UsageError('there is nothing to change', 'Add --address, --credential, --description, …');
-      const client = await connect();
-      const params = { ...scope.params, name };
-      const before = await client[routeIn(scope, 'show', 'Integration')]({ params });
-      const { settings, profile } = await readConnection(io, options, before.settings);
-      const changed = await client[routeIn(scope, 'update', 'Integration')]({
-        params,
-        body: {
-          settings,
-          ...(profile === undefined ? {} : { profile }),
-          ...(await readCredentials(io, options, settings, false)),
-          ...more,
-        },
-        ifMatch: before.revision,
-      });
-      output.answer(changed, () =>
-        output.line(`changed ${changed.name} in ${scope.title}, revision ${changed.revision}`),
-      );
-      return undefined;
-    }),
-  );
+  )
+    .option('-y, --yes', "don't ask, although another connection may lead to other keys")
+    .action(
+      cli.action(async (session, name: string, options: WriteOptions & { readonly yes?: true }) => {
+        const { io, connect, output } = session;
+        const scope = scopeOf(options);
+        const more = labelling(options);
+        if (!namesConnection(options) && Object.keys(more).length === 0)
+          throw new UsageError('there is nothing to change', 'Add --address, --credential, --description, …');
+        const client = await connect();
+        const params = { ...scope.params, name };
+        const before = await client[routeIn(scope, 'show', 'Integration')]({ params });
+        const { settings, profile } = await readConnection(io, options, before.settings);
+        if (namesConnection(options)) {
+          const impact = await client[routeIn(scope, 'show', 'IntegrationImpact')]({
+            params,
+            query: { change: 'edit' },
+          });
+          await agreeToImpact(session, impact, `change ${name} in ${scope.title}`, options.yes);
+        }
+        const changed = await client[routeIn(scope, 'update', 'Integration')]({
+          params,
+          body: {
+            settings,
+            ...(profile === undefined ? {} : { profile }),
+            ...(await readCredentials(io, options, settings, false)),
+            ...more,
+          },
+          ifMatch: before.revision,
+        });
+        output.answer(changed, () =>
+          output.line(`changed ${changed.name} in ${scope.title}, revision ${changed.revision}`),
+        );
+        return undefined;
+      }),
+    );
   addTestCommand(integration, cli);
 }
 

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { exitCode } from '../exit-codes.ts';
@@ -9,6 +9,7 @@ import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.t
 import { collect } from '../values.ts';
 import { healthText, indexText, printIntegration } from './integration-text.ts';
 import { addIntegrationWriteCommands } from './integration-write.ts';
+import { answerImpact, printImpact } from './impact.ts';
 import { printUses } from './secret-text.ts';
 
 export function addIntegrationCommands(program: Command, cli: Cli): void {
@@ -16,6 +17,7 @@ export function addIntegrationCommands(program: Command, cli: Cli): void {
   addIntegrationWriteCommands(integration, cli);
   addViewCommands(integration, cli);
   addRefreshCommand(integration, cli);
+  addImpactCommand(integration, cli);
   addDeleteCommand(integration, cli);
   addAssignCommand(integration, cli);
 }
@@ -98,8 +100,11 @@ function addDeleteCommand(integration: Command, cli: Cli): void {
         const client = await connect();
         const params = { ...scope.params, name };
         const { revision, usedBy } = await client[routeIn(scope, 'show', 'Integration')]({ params });
-        if (options.yes !== true)
+        if (options.yes !== true) {
+          if (usedBy > 0 && !output.isJson)
+            printImpact(output, await client[routeIn(scope, 'show', 'IntegrationImpact')]({ params }));
           await confirmByTyping(io, `delete ${name} in ${scope.title}, used by ${count(usedBy, 'field')}`, name);
+        }
         const deleted = await client[routeIn(scope, 'delete', 'Integration')]({
           params,
           ...(options.force === true ? { query: { force: true } } : {}),
@@ -109,6 +114,32 @@ function addDeleteCommand(integration: Command, cli: Cli): void {
           output.line(`deleted ${name} from ${scope.title}`);
           if (deleted.brokenUses.length > 0) printUses(output, deleted.brokenUses);
         });
+        return undefined;
+      }),
+    );
+}
+
+interface ImpactOptions extends ScopeOptions {
+  readonly change: 'delete' | 'edit';
+}
+
+function addImpactCommand(integration: Command, cli: Cli): void {
+  addScopeOptions(
+    integration
+      .command('impact <name>')
+      .description('show what changing or deleting an integration would hit: configurations, what runs, domains'),
+  )
+    .addOption(new Option('--change <change>', 'what would be done').choices(['delete', 'edit']).default('delete'))
+    .action(
+      cli.action(async ({ connect, output }, name: string, options: ImpactOptions) => {
+        const scope = scopeOf(options);
+        const impact = await (
+          await connect()
+        )[routeIn(scope, 'show', 'IntegrationImpact')]({
+          params: { ...scope.params, name },
+          query: { change: options.change },
+        });
+        answerImpact(output, impact);
         return undefined;
       }),
     );

@@ -1,12 +1,11 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Cli, Session } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { isInteractive } from '../io.ts';
-import { listUpTo, pageSize } from '../lists.ts';
 import { count, localTime } from '../output/text.ts';
 import { confirm, confirmByTyping } from '../prompt.ts';
 import { addScopeOptions, routeIn, type Scope, scopeOf, type ScopeOptions } from '../scope.ts';
-import { printUses } from './secret-text.ts';
+import { answerImpact, impactText, isHit, printImpact } from './impact.ts';
 
 export function addSecretLifeCommands(secret: Command, cli: Cli): void {
   addDeleteCommand(secret, cli);
@@ -22,6 +21,7 @@ export function addSecretLifeCommands(secret: Command, cli: Cli): void {
       return undefined;
     }),
   );
+  addImpactCommand(secret, cli);
   addPurgeCommand(secret, cli);
   addScopeOptions(
     secret.command('rollback <key> <version>').description('make a new version from an old one, which nobody sees'),
@@ -43,8 +43,6 @@ interface DeleteOptions extends ScopeOptions {
   readonly force?: true;
   readonly yes?: true;
 }
-
-const shownUses = 20;
 
 function addDeleteCommand(secret: Command, cli: Cli): void {
   addScopeOptions(secret.command('delete <key>').description('delete a secret; it can be restored until it is purged'))
@@ -87,15 +85,40 @@ async function agreeToDelete(session: Session, scope: Scope, key: string): Promi
     );
   }
   const client = await session.connect();
-  const input = { params: { ...scope.params, key }, query: { limit: pageSize(shownUses) } };
-  const uses = await listUpTo(client, output, routeIn(scope, 'list', 'SecretUses'), input, shownUses);
-  if (uses.length === 0) {
+  const impact = await client[routeIn(scope, 'show', 'SecretImpact')]({ params: { ...scope.params, key } });
+  if (!isHit(impact)) {
     await confirm(io, `delete ${key} in ${scope.title}?`);
     return false;
   }
-  if (!output.isJson) printUses(output, uses);
-  await confirmByTyping(io, `${count(uses.length, 'field')} above will not launch any more`, key);
+  if (!output.isJson) printImpact(output, impact);
+  await confirmByTyping(io, `deleting ${key} in ${scope.title} hits ${impactText(impact)}`, key);
   return true;
+}
+
+interface ImpactOptions extends ScopeOptions {
+  readonly change: 'delete' | 'rotate';
+}
+
+function addImpactCommand(secret: Command, cli: Cli): void {
+  addScopeOptions(
+    secret
+      .command('impact <key>')
+      .description('show what deleting or rotating a secret would hit: configurations, what runs, domains'),
+  )
+    .addOption(new Option('--change <change>', 'what would be done').choices(['delete', 'rotate']).default('delete'))
+    .action(
+      cli.action(async ({ connect, output }, key: string, options: ImpactOptions) => {
+        const scope = scopeOf(options);
+        const impact = await (
+          await connect()
+        )[routeIn(scope, 'show', 'SecretImpact')]({
+          params: { ...scope.params, key },
+          query: { change: options.change },
+        });
+        answerImpact(output, impact);
+        return undefined;
+      }),
+    );
 }
 
 function addPurgeCommand(secret: Command, cli: Cli): void {

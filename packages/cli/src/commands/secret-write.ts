@@ -2,10 +2,11 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { readInput, utf8Text } from '../input.ts';
-import type { Io } from '../io.ts';
+import { type Io, isInteractive } from '../io.ts';
 import { parseCount } from '../lists.ts';
 import { count, visible } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
+import { agreeToImpact } from './impact.ts';
 import { addValueOptions, collect, readValue, type ValueOptions } from '../values.ts';
 
 export function addSecretWriteCommands(secret: Command, cli: Cli): void {
@@ -101,27 +102,46 @@ function addCreateCommand(secret: Command, cli: Cli): void {
   );
 }
 
+interface RotateOptions extends ScopeOptions, ValueOptions {
+  readonly yes?: true;
+}
+
 function addRotateCommand(secret: Command, cli: Cli): void {
   const command = secret.command('rotate <key>').description('give a secret a new value');
-  addValueOptions(addScopeOptions(command)).action(
-    cli.action(async ({ io, connect, output }, key: string, options: ScopeOptions & ValueOptions) => {
-      const scope = scopeOf(options);
-      const client = await connect();
-      const value = await readValue(io, output, options);
-      const rotated = await client[routeIn(scope, 'rotate', 'Secret')]({
-        params: { ...scope.params, key },
-        body: value,
-      });
-      output.answer(rotated, () => output.line(`rotated ${rotated.key} in ${scope.title}, version ${rotated.version}`));
-      if (rotated.usedBy > 0) {
-        const fields = count(rotated.usedBy, 'field');
-        output.note(
-          `used by ${fields}; running workloads keep the old value: strongroom secret drift ${key} ${scope.flags}`,
+  addValueOptions(addScopeOptions(command))
+    .option('-y, --yes', "don't ask, whatever still runs with the old value")
+    .addHelpText(
+      'after',
+      '\nOn a terminal it is asked first where something runs with the old value. A script is not asked: what runs keeps\nwhat it got, and secret rollback brings the old value back.',
+    )
+    .action(
+      cli.action(async (session, key: string, options: RotateOptions) => {
+        const { io, output } = session;
+        const scope = scopeOf(options);
+        const client = await session.connect();
+        if (options.yes !== true && isInteractive(io)) {
+          const params = { ...scope.params, key };
+          const impact = await client[routeIn(scope, 'show', 'SecretImpact')]({ params, query: { change: 'rotate' } });
+          if (impact.workloads.length + impact.hidden.workloads > 0)
+            await agreeToImpact(session, impact, `rotate ${key} in ${scope.title}`, undefined);
+        }
+        const value = await readValue(io, output, options);
+        const rotated = await client[routeIn(scope, 'rotate', 'Secret')]({
+          params: { ...scope.params, key },
+          body: value,
+        });
+        output.answer(rotated, () =>
+          output.line(`rotated ${rotated.key} in ${scope.title}, version ${rotated.version}`),
         );
-      }
-      return undefined;
-    }),
-  );
+        if (rotated.usedBy > 0) {
+          const fields = count(rotated.usedBy, 'field');
+          output.note(
+            `used by ${fields}; running workloads keep the old value: strongroom secret drift ${key} ${scope.flags}`,
+          );
+        }
+        return undefined;
+      }),
+    );
 }
 
 function addEditCommand(secret: Command, cli: Cli): void {

@@ -6,6 +6,7 @@ import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
 import { groupRoutes, userRoutes } from './identities.ts';
 import { integrationRoutes } from './integrations.ts';
+import { impactRoutes } from './impact.ts';
 import { keyRoutes } from './keys.ts';
 import { domainServiceAccountRoutes, serviceAccountRoutes } from './service-accounts.ts';
 import { clusterRoutes } from './clusters.ts';
@@ -40,6 +41,7 @@ export const routes = [
   ...keyRoutes,
   ...secretRoutes,
   ...integrationRoutes,
+  ...impactRoutes,
   ...profileRoutes,
   ...clusterRoutes,
   ...workloadRoutes,

@@ -1,6 +1,7 @@
 import { type FieldError, StrongroomError } from '@strongroom/contract/core';
 import { useRows } from '../secrets/use-rows.ts';
 import { isUniqueViolation } from '../store/errors.ts';
+import { holdersOf, holdersText } from '../impact/holders.ts';
 import type { CommandContext } from '../store/store.ts';
 import { credentialCommands, dropCredential, putCredentials, type SealedCredential } from './credential-commands.ts';
 import { indexCommands } from './index-commands.ts';
@@ -156,6 +157,9 @@ async function remove(
         })),
       });
     }
+    const held = holdersText(await holdersOf(context, { sourceId: row.id }));
+    if (held !== null)
+      throw new StrongroomError('in_use', { detail: `The integration ${row.name} is used by ${held}.` });
   }
   await removeRows(context, [row.id]);
   await context.bumpAuthorisation();

@@ -1,7 +1,7 @@
 import { type Expression, type SelectQueryBuilder, sql, type SqlBool } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
-import { type UseRow, useRows } from './use-rows.ts';
+import { usedBy } from './used-by.ts';
 import { prefixEnd, searchCondition, secretSearches } from './search.ts';
 
 export type SecretState = 'stale' | 'due-soon' | 'expired' | 'expiring' | 'unused' | 'shared-value' | 'deleted';
@@ -179,25 +179,6 @@ async function decorate(
   if (usesIn !== null) counting = counting.where('uses.scope_id', 'in', usesIn.length === 0 ? [''] : usesIn);
   const counts = new Map((await counting.execute()).map((row) => [row.secret_id, row.count]));
   return rows.map((row) => ({ ...row, uses: counts.get(row.id) ?? 0 }));
-}
-
-/** Fields of live configurations that refer to the secret, by configuration and field. */
-async function usedBy(
-  context: QueryContext,
-  args: {
-    readonly secretId: string;
-    readonly usesIn: readonly string[] | null;
-    readonly after?: { readonly configurationId: string; readonly pointer: string };
-    readonly limit: number;
-  },
-): Promise<UseRow[]> {
-  let query = useRows(context).where('uses.secret_id', '=', args.secretId);
-  if (args.usesIn !== null) query = query.where('uses.scope_id', 'in', args.usesIn.length === 0 ? [''] : args.usesIn);
-  if (args.after !== undefined)
-    query = query.where(
-      sql<boolean>`(uses.configuration_id, uses.pointer) > (${args.after.configurationId}, ${args.after.pointer})`,
-    );
-  return query.orderBy('uses.configuration_id').orderBy('uses.pointer').limit(args.limit).execute();
 }
 
 async function folders(

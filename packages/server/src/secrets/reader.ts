@@ -1,6 +1,7 @@
 import { exactKey, foldKey, StrongroomError } from '@strongroom/contract';
 import { actionsOn, type ActionAnswer } from '../access/refusal.ts';
 import type { Access, AccessSnapshot, Caller, ScopeRef } from '../access/types.ts';
+import type { Holder } from '../impact/holders.ts';
 import type { Keys } from '../keys/keys.ts';
 import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import { hotStatement, type Store } from '../store/store.ts';
@@ -186,7 +187,7 @@ export class SecretReader {
     const rows = await this.uses(
       caller,
       scope,
-      row.id,
+      row,
       limit + 1,
       after && { configurationId: String(after['c']), pointer: String(after['p']) },
     );
@@ -244,7 +245,7 @@ export class SecretReader {
   async #asSeenBy(caller: Caller, scope: ScopeRef, row: SecretWithUses): Promise<SecretWithUses> {
     const { assignedTo, usesIn } = this.visibility(caller, scope);
     if (assignedTo !== null && !(await this.#isAssigned(row.id, assignedTo))) throw new StrongroomError('not_found');
-    return usesIn === null ? row : { ...row, uses: (await this.uses(caller, scope, row.id, listLimit)).length };
+    return usesIn === null ? row : { ...row, uses: (await this.uses(caller, scope, row, listLimit)).length };
   }
 
   row(scope: ScopeRef, key: string): MaybePromise<SecretWithUses | undefined> {
@@ -273,16 +274,23 @@ export class SecretReader {
   async uses(
     caller: Caller,
     scope: ScopeRef,
-    secretId: string,
+    secret: Pick<SecretRow, 'id' | 'source_id' | 'key'>,
     limit: number,
     after?: { readonly configurationId: string; readonly pointer: string },
   ): Promise<UseRow[]> {
+    const { usesIn } = this.visibility(caller, scope);
     return this.#store.query('secret.usedBy', {
-      secretId,
-      usesIn: this.visibility(caller, scope).usesIn,
+      secretId: secret.id,
+      held: { sourceId: secret.source_id, key: secret.key, kinds: this.#kindsSeen(caller) },
+      usesIn,
       limit,
       ...(after && { after }),
     });
+  }
+
+  /** Of what holds references and is no configuration, the kinds that somebody may see. */
+  #kindsSeen({ snapshot }: Caller): readonly Holder['kind'][] {
+    return this.#access.decide(snapshot, 'cluster.view', { kind: 'platform' }).allow ? ['cluster'] : [];
   }
 
   async view(caller: Caller, scope: ScopeRef, row: SecretWithUses): Promise<SecretView> {

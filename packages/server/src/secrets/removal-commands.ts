@@ -2,6 +2,7 @@ import { StrongroomError } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { liveSecret } from './live-secret.ts';
+import { holdersOf, holdersText } from '../impact/holders.ts';
 
 type SecretRow = Tables['secrets'];
 
@@ -29,6 +30,8 @@ async function softDelete(
       .executeTakeFirst();
     if (use !== undefined)
       throw new StrongroomError('in_use', { detail: `The secret ${row.key} is used by configurations.` });
+    const held = holdersText(await holdersOf(context, { sourceId: row.source_id, key: row.key }));
+    if (held !== null) throw new StrongroomError('in_use', { detail: `The secret ${row.key} is used by ${held}.` });
   }
   const purgeAfter = context.now + args.retentionMilliseconds;
   await context.db

@@ -234,7 +234,7 @@ export class Secrets {
     options: { readonly force: boolean; readonly ifMatch: number | undefined },
   ) {
     const row = await this.#reader.find(caller, scope, key);
-    const uses = (await this.#reader.uses(caller, scope, row.id, listLimit)).map(useView);
+    const uses = (await this.#reader.uses(caller, scope, row, listLimit)).map(useView);
     try {
       const { deletedAt, purgeAfter } = await this.#store.execute(
         'secret.delete',
@@ -249,14 +249,16 @@ export class Secrets {
       );
       return { key: row.key, deletedAt: time(deletedAt), purgeAfter: time(purgeAfter), brokenUses: uses };
     } catch (error) {
-      if (!(error instanceof StrongroomError) || error.code !== 'in_use') throw error;
+      // What else holds it is named by the command.
+      if (!(error instanceof StrongroomError) || error.code !== 'in_use' || uses.length === 0) throw error;
       const errors = uses.map((use) => ({
         pointer: use.pointer,
         reference: use.reference,
         message: `${use.surface} ${use.configuration} uses it as ${use.name}`,
       }));
+      const fields = Math.max(row.uses, uses.length);
       throw new StrongroomError('in_use', {
-        detail: `The secret ${row.key} is used in ${row.uses} field${row.uses === 1 ? '' : 's'}.`,
+        detail: `The secret ${row.key} is used in ${fields} field${fields === 1 ? '' : 's'}.`,
         errors,
       });
     }
@@ -315,7 +317,7 @@ export class Secrets {
       { secretId: row.id, scopeIds: found.map(({ id }) => id), by: caller.name },
       { audit: [changeEvent(caller, scope, 'assign', row, { domains: found.length })] },
     );
-    const uses = await this.#reader.uses(caller, scope, row.id, listLimit);
+    const uses = await this.#reader.uses(caller, scope, row, listLimit);
     const allowed = new Set(found.map(({ id }) => id));
     const brokenUses = found.length === 0 ? [] : uses.filter((use) => !allowed.has(use.scope_id)).map(useView);
     return { ...(await this.#reader.assignments(caller, scope, key)), brokenUses };

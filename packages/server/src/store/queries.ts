@@ -6,6 +6,7 @@ import { identityQueries } from '../identities/queries.ts';
 import { keyQueries } from '../keys/queries.ts';
 import { inventoryQueries } from '../secrets/inventory-queries.ts';
 import { secretQueries } from '../secrets/queries.ts';
+import { impactQueries } from '../impact/queries.ts';
 import { integrationQueries } from '../integrations/queries.ts';
 import { managedStoreQueries } from '../managed-stores/queries.ts';
 import { surfaceQueries } from '../surfaces/queries.ts';
@@ -24,6 +25,7 @@ export const queries = {
   ...keyQueries,
   ...secretQueries,
   ...inventoryQueries,
+  ...impactQueries,
   ...integrationQueries,
   ...managedStoreQueries,
   ...surfaceQueries,

@@ -1,14 +1,19 @@
-import { type DomainSurface, surfaceActions } from '@strongroom/contract';
+import { surfaceActions } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '../../testing/app.ts';
 import { Canaries } from '../../testing/canaries.ts';
 import { freshName } from '../../testing/samples.ts';
+import {
+  domainSurfaces,
+  storageSample as storage,
+  surfacePath as pathOf,
+  surfaceSamples as samples,
+} from '../../testing/surface-samples.ts';
 import { surfaces } from './registry.ts';
 
 let test: TestServer;
 const canaries = new Canaries();
 const base = '/v1/domains/finance';
-const secret = 'secret://domain/managed/db-password';
 
 beforeAll(async () => {
   test = await startTestServer({}, { canaries });
@@ -27,43 +32,6 @@ interface Answer {
   readonly name: string;
   readonly revision: number;
   readonly [field: string]: unknown;
-}
-
-/** Configurations of the platform, one of each, have tests of their own. */
-type RegisteredSurface = Extract<keyof typeof surfaces, DomainSurface>;
-const domainSurfaces = (Object.keys(surfaces) as (keyof typeof surfaces)[]).filter(
-  (type): type is RegisteredSurface => surfaces[type].scope === 'domain',
-);
-
-/** The least that each surface takes, and where it takes a reference. */
-const samples: Readonly<Record<RegisteredSurface, (reference?: unknown) => Record<string, unknown>>> = {
-  'spark-job': (reference = secret) => ({
-    command: ['true'],
-    environment: [{ name: 'PGPASSWORD', secret: reference }],
-  }),
-  'compute-cluster': (reference = secret) => ({ sparkConfig: [{ name: 'spark.app.key', secret: reference }] }),
-  notebook: (reference = secret) => ({ environment: [{ name: 'PGPASSWORD', secret: reference }] }),
-  'storage-config': (reference = secret) => ({
-    ...storage(),
-    accessKey: { secret: reference },
-  }),
-  connection: (reference = secret) => ({
-    type: 'postgres',
-    config: {
-      username: 'ann',
-      hostPort: '127.0.0.1:9',
-      database: 'sales',
-      authType: { password: { secret: reference } },
-    },
-  }),
-};
-
-function storage(bucket = freshName()) {
-  return { provider: 's3-compatible', endpoint: 'http://127.0.0.1:9', bucket };
-}
-
-function pathOf(type: string): string {
-  return `${base}/${type}s`;
 }
 
 describe.each(domainSurfaces)('%s', (type) => {

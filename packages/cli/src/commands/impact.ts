@@ -1,0 +1,135 @@
+import { type CallResult, StrongroomError } from '@strongroom/sdk';
+import type { Cli, Session } from '../cli.ts';
+import { UsageError } from '../errors.ts';
+import { isInteractive } from '../io.ts';
+import { count, localTime } from '../output/text.ts';
+import { confirm } from '../prompt.ts';
+
+export type Impact = CallResult<'showDomainSecretImpact'>;
+
+/** Whether the change would be noticed by anybody. */
+export function isHit({ configurations, workloads, platform, hidden }: Impact): boolean {
+  return (
+    configurations.length + workloads.length + platform.length > 0 ||
+    hidden.configurations + hidden.workloads + hidden.platform > 0
+  );
+}
+
+/** `3 fields, 2 configurations in 1 domain, 1 running workload`: what is hit, also what may not be seen. */
+export function impactText({ configurations, workloads, platform, domains, hidden }: Impact): string {
+  const parts = [
+    [configurations.length + hidden.configurations, 'configuration'],
+    [workloads.length + hidden.workloads, 'running workload'],
+    [platform.length + hidden.platform, 'setting of the platform'],
+  ] as const;
+  const words = parts.flatMap(([number, word]) =>
+    number === 0
+      ? []
+      : [word === 'setting of the platform' ? count(number, word, 'settings of the platform') : count(number, word)],
+  );
+  const where = domains.length > 1 ? ` in ${count(domains.length, 'domain')}` : '';
+  return words.length === 0 ? 'nothing' : `${words.join(', ')}${where}`;
+}
+
+const effects = {
+  'launches-fail': 'the next launch of what is named fails; what runs keeps what it got',
+  'launches-may-fail':
+    'the next launch of what is named fails unless the same keys are there; what runs keeps what it got',
+  'workloads-outdated': 'what runs keeps the old value until it is started anew: strongroom drift redeploy --help',
+} as const;
+
+/** What would be hit, as a table for each kind; nothing of it where nothing is. */
+export function printImpact(output: Cli['output'], impact: Impact): void {
+  const { configurations, workloads, platform, hidden, isComplete } = impact;
+  if (configurations.length > 0)
+    output.table(
+      [
+        { title: 'DOMAIN' },
+        { title: 'SURFACE' },
+        { title: 'CONFIGURATION' },
+        { title: 'RUNNING' },
+        { title: 'BECAUSE', canCut: true },
+      ],
+      configurations.flatMap((each) => {
+        const named = [each.domain, each.surface, each.configuration, `${each.running}`];
+        return reasonsOf(each).map((reason) => [...named, reason]);
+      }),
+    );
+  if (workloads.length > 0) {
+    if (configurations.length > 0) output.line();
+    output.table(
+      [
+        { title: 'DOMAIN' },
+        { title: 'CONFIGURATION' },
+        { title: 'LAUNCH' },
+        { title: 'STATE' },
+        { title: 'HOLDS' },
+        { title: 'BY', canCut: true },
+        { title: 'SINCE' },
+      ],
+      workloads.map((each) => [
+        each.domain,
+        each.configuration ?? '-',
+        each.launch,
+        each.state,
+        each.names.join(', '),
+        each.subject,
+        localTime(each.startedAt),
+      ]),
+    );
+  }
+  for (const { kind, name, reference } of platform) output.line(`${kind} ${name} refers to ${reference}`);
+  const unseen = [
+    ...(hidden.configurations > 0 ? [count(hidden.configurations, 'configuration')] : []),
+    ...(hidden.workloads > 0 ? [count(hidden.workloads, 'running workload')] : []),
+    ...(hidden.platform > 0 ? [count(hidden.platform, 'setting of the platform', 'settings of the platform')] : []),
+  ];
+  if (unseen.length > 0) output.note(`and ${unseen.join(', ')} that you may not see`);
+  if (!isComplete) output.note('there is more than is shown');
+  if (isHit(impact)) output.note(effects[impact.effect]);
+}
+
+function reasonsOf({ fields, via = [], losses = [] }: Impact['configurations'][number]): string[] {
+  const reasons = [
+    ...losses.map(({ principal, permission, on }) => `${principal} loses ${permission} on ${on}`),
+    ...(losses.length > 0 ? [] : fields.map(({ name, reference }) => `${name}: ${reference}`)),
+    ...via.map((name) => `it uses ${name}`),
+  ];
+  return reasons.length === 0 ? ['-'] : reasons;
+}
+
+/** Answers with it, for the commands that only ask. */
+export function answerImpact(output: Cli['output'], impact: Impact): void {
+  output.answer(impact, () => {
+    if (!isHit(impact)) output.note('nothing you may see would notice');
+    printImpact(output, impact);
+  });
+}
+
+/**
+ * Shows what a change would hit, and asks whether it is meant. Nothing is asked where nothing is hit.
+ * @param change in the imperative: `remove grant gnt_…`
+ * @throws Cancelled when it is declined; UsageError where nobody can be asked and `--yes` is not given
+ */
+export async function agreeToImpact(
+  { io, output }: Session,
+  impact: Impact,
+  change: string,
+  yes: true | undefined,
+): Promise<void> {
+  if (yes === true || !isHit(impact)) return;
+  if (!isInteractive(io))
+    throw new UsageError(`this would hit ${impactText(impact)}, and there is no terminal to ask on`, 'Add --yes.');
+  if (!output.isJson) printImpact(output, impact);
+  await confirm(io, `this hits ${impactText(impact)}; ${change}?`);
+}
+
+/** Of what is not there, or not to be seen, nothing is known: the change itself says so. */
+export async function impactIfThere(impact: Promise<Impact>): Promise<Impact | undefined> {
+  try {
+    return await impact;
+  } catch (error) {
+    if (error instanceof StrongroomError && error.code === 'not_found') return undefined;
+    throw error;
+  }
+}

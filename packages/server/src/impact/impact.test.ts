@@ -1,0 +1,257 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
+import { integrationForm } from '../../testing/bodies.ts';
+import { Canaries } from '../../testing/canaries.ts';
+import { type LoopbackCluster, openLoopbackCluster } from '../../testing/loopback-cluster.ts';
+import { freshName } from '../../testing/samples.ts';
+import {
+  domainSurfaces,
+  platformSamples,
+  platformSurfaces,
+  storageSample,
+  surfacePath,
+  surfaceSamples,
+} from '../../testing/surface-samples.ts';
+import type { ImpactView } from './gather.ts';
+
+let test: TestServer;
+let cluster: LoopbackCluster;
+let olga: TestUser;
+let ann: TestUser;
+const canaries = new Canaries();
+const base = '/v1/domains/finance';
+
+const put = (path: string, key: string): Promise<unknown> =>
+  test.call('POST', `${path}/secrets`, { body: { key, value: canaries.plain(`value of ${path} ${key}`) } });
+const impactOf = (path: string, token = test.adminToken): Promise<ImpactView> =>
+  test.call<ImpactView>('GET', path, { token });
+
+beforeAll(async () => {
+  cluster = await openLoopbackCluster();
+  test = await startTestServer({}, { canaries });
+  await test.createDomain('finance');
+  await test.createDomain('sales');
+  for (const [path, key] of [
+    [base, 'db-password'],
+    [base, 'api-key'],
+    ['/v1/global', 'shared'],
+    ['/v1/domains/sales', 'theirs'],
+  ] as const)
+    await put(path, key);
+  await test.call('POST', '/v1/admin/secrets', { body: { key: 'cluster-token', value: cluster.token } });
+  olga = await test.createUser('olga', { domains: { finance: 'OWNER' } });
+  ann = await test.createUser('ann', { domains: { finance: 'MEMBER' } });
+});
+afterAll(async () => {
+  await test.close();
+  await cluster.close();
+});
+
+describe('a secret', () => {
+  it.each(domainSurfaces)('is found in a %s, with the field', async (type) => {
+    const [name, key] = [freshName(), freshName()];
+    await put(base, key);
+    const reference = `secret://domain/managed/${key}`;
+    await test.call('POST', surfacePath(type), { body: { name, ...surfaceSamples[type](reference) } });
+    const impact = await impactOf(`${base}/secrets/${key}/impact`);
+    expect(impact).toMatchObject({
+      change: 'delete',
+      effect: 'launches-fail',
+      configurations: [{ domain: 'finance', surface: type, configuration: name, fields: [{ reference }], running: 0 }],
+      workloads: [],
+      domains: [{ domain: 'finance', configurations: 1, workloads: 0 }],
+      hidden: { configurations: 0, workloads: 0, platform: 0 },
+      isComplete: true,
+    });
+    const used = await test.call<{ items: { name: string; pointer: string }[] }>(
+      'GET',
+      `${base}/secrets/${key}/used-by`,
+    );
+    const fields = impact.configurations[0]?.fields.map(({ name: field, pointer }) => ({ name: field, pointer }));
+    expect(used.items.map(({ name: field, pointer }) => ({ name: field, pointer }))).toEqual(fields);
+  });
+
+  it.each(platformSurfaces)('of the admin scope is found in the %s of the platform', async (type) => {
+    const key = freshName();
+    await put('/v1/admin', key);
+    await test.call('PUT', `/v1/platform/${type}`, { body: platformSamples[type](`secret://admin/managed/${key}`) });
+    const impact = await impactOf(`/v1/admin/secrets/${key}/impact?change=rotate`);
+    expect(impact).toMatchObject({ change: 'rotate', effect: 'workloads-outdated' });
+    expect(impact.configurations).toContainEqual(expect.objectContaining({ surface: type, domain: 'admin' }));
+    await test.call('DELETE', `/v1/platform/${type}`);
+  });
+
+  it('is found through what uses it: a storage configuration, and what consumes that', async () => {
+    const [storage, job] = [freshName(), freshName()];
+    const body = { name: storage, ...storageSample(), accessKey: { secret: 'secret://domain/managed/api-key' } };
+    await test.call('POST', `${base}/storage-configs`, { body });
+    await test.call('POST', `${base}/spark-jobs`, {
+      body: { name: job, command: ['true'], storageConfigs: [storage] },
+    });
+    const { configurations } = await impactOf(`${base}/secrets/api-key/impact`);
+    expect(configurations).toContainEqual(
+      expect.objectContaining({ configuration: job, fields: [], via: [`storage-config/${storage}`] }),
+    );
+  });
+
+  it('is found with what runs, which keeps what it got', async () => {
+    const [name, key] = [freshName(), freshName()];
+    await put(base, key);
+    const environment = [{ name: 'TOKEN', secret: `secret://domain/managed/${key}` }];
+    await test.call('POST', `${base}/spark-jobs`, { body: { name, command: ['sleep', '60'], environment } });
+    const { id } = await test.call<{ id: string }>('POST', `${base}/spark-jobs/${name}/runs`);
+    const held = async (): Promise<ImpactView> => {
+      const found = await impactOf(`${base}/secrets/${key}/impact?change=rotate`);
+      expect(found.workloads).toHaveLength(1);
+      return found;
+    };
+    // It has its values once it has started.
+    const impact = await vi.waitFor(held, { timeout: 10_000, interval: 20 });
+    expect(impact.workloads).toMatchObject([
+      { launch: id, kind: 'run', state: 'running', configuration: name, names: ['TOKEN'], domain: 'finance' },
+    ]);
+    expect(impact.configurations).toMatchObject([{ configuration: name, running: 1 }]);
+    await test.call('POST', `${base}/runs/${id}/stop`);
+  });
+
+  it('is found in a cluster, also by where-used, and then is not deleted unless forced', async () => {
+    const name = freshName();
+    const access = cluster.access('secret://admin/managed/cluster-token');
+    await test.call('POST', '/v1/clusters', { body: { name, access } });
+    const path = '/v1/admin/secrets/cluster-token';
+    expect((await impactOf(`${path}/impact`)).platform).toEqual([
+      { kind: 'cluster', name, pointer: '/access/secret', reference: 'secret://admin/managed/cluster-token' },
+    ]);
+    const used = await test.call<{ items: unknown[] }>('GET', `${path}/used-by`);
+    expect(used.items).toMatchObject([{ surface: 'cluster', configuration: name, pointer: '/access/secret' }]);
+    const manager = await test.createUser(freshName(), { roles: ['SECRETS_ADMIN'] });
+    expect(await impactOf(`${path}/impact`, manager.token)).toMatchObject({ platform: [], hidden: { platform: 1 } });
+    expect(await test.call('GET', `${path}/used-by`, { token: manager.token })).toEqual({ items: [] });
+    const refused = await test.request('DELETE', path, { token: manager.token });
+    expect([refused.status, refused.body]).toMatchObject([409, { code: 'in_use' }]);
+    expect(refused.text).toContain('1 cluster.');
+    expect(refused.text).not.toContain(name);
+    await test.call('DELETE', `/v1/clusters/${name}`);
+    await test.call('DELETE', path);
+  });
+
+  it('of Global is told with all domains to who manages it; who may not see a configuration gets a count', async () => {
+    for (const domain of ['finance', 'sales'])
+      await test.call('POST', surfacePath('notebook', domain), {
+        body: { name: freshName(), ...surfaceSamples.notebook('secret://global/managed/shared') },
+      });
+    const manager = await test.createUser(freshName(), { roles: ['SECRETS_ADMIN'] });
+    const all = await impactOf('/v1/global/secrets/shared/impact', manager.token);
+    expect(all.domains.map(({ domain }) => domain)).toEqual(['finance', 'sales']);
+    expect((await test.request('GET', '/v1/global/secrets/shared/impact', { token: olga.token })).status).toBe(403);
+    const bundle = freshName();
+    const name = freshName();
+    const keeper = await test.createUser(freshName(), { grants: { finance: ['LIST_SECRETS', 'MANAGE_SECRETS'] } });
+    await test.call('POST', `${base}/bundles`, { body: { name: bundle } });
+    const body = { name, bundle, ...surfaceSamples.notebook('secret://domain/managed/db-password') };
+    await test.call('POST', `${base}/notebooks`, { body });
+    const answer = await test.request('GET', `${base}/secrets/db-password/impact`, { token: keeper.token });
+    expect(answer.body).toMatchObject({ configurations: [], hidden: { configurations: 1 } });
+    expect(answer.text).not.toContain(name);
+  });
+});
+
+it('an integration is found with all its keys, for an edit and a deletion', async () => {
+  const name = freshName();
+  const job = freshName();
+  await test.call('POST', `${base}/integrations`, { body: { name, ...integrationForm } });
+  const reference = `secret://domain/${name}/app/db#password`;
+  await test.call('POST', `${base}/spark-jobs`, { body: { name: job, ...surfaceSamples['spark-job'](reference) } });
+  const path = `${base}/integrations/${name}/impact`;
+  expect(await impactOf(`${path}?change=edit`)).toMatchObject({
+    change: 'edit',
+    effect: 'launches-may-fail',
+    configurations: [{ configuration: job, fields: [{ name: 'PGPASSWORD', reference }] }],
+  });
+  expect((await test.request('GET', path, { token: ann.token })).status).toBe(403);
+});
+
+describe('taking access away', () => {
+  const grantsOf = async (principal: string): Promise<string> => {
+    const { items } = await test.call<{ items: { id: string; principal: string }[] }>('GET', `${base}/grants`);
+    return items.find((each) => each.principal === principal)?.id ?? '';
+  };
+
+  it.each(domainSurfaces)('names a %s that stands on it', async (type) => {
+    const person = await test.createUser(freshName(), { domains: { finance: 'MAINTAINER' } });
+    const name = freshName();
+    const options = { token: person.token, body: { name, ...surfaceSamples[type]() } };
+    await test.call('POST', surfacePath(type), options);
+    const path = `${base}/members/${person.name}/impact`;
+    expect(await impactOf(path, olga.token)).toMatchObject({
+      change: 'revoke',
+      effect: 'launches-fail',
+      configurations: [
+        {
+          surface: type,
+          configuration: name,
+          fields: [{ reference: 'secret://domain/managed/db-password' }],
+          losses: [{ principal: person.name, permission: 'USE' }],
+        },
+      ],
+    });
+    // A lesser preset that still has USE loses nothing; one without does.
+    expect((await impactOf(`${path}?preset=MEMBER`)).configurations).toEqual([]);
+    expect((await impactOf(`${path}?preset=VIEWER`)).configurations).toHaveLength(1);
+    expect((await test.request('GET', path, { token: ann.token })).status).toBe(403);
+  });
+
+  it('names nothing that somebody has through a group, too', async () => {
+    const person = await test.createUser(freshName(), { domains: { finance: 'MEMBER' } });
+    const { id, name: group } = await test.call<{ id: string; name: string }>('POST', '/v1/groups', {
+      body: { name: freshName() },
+    });
+    await test.call('PUT', `/v1/groups/${id}/members/${person.id}`);
+    await test.call('POST', `${base}/notebooks`, {
+      token: person.token,
+      body: { name: freshName(), ...surfaceSamples.notebook() },
+    });
+    const path = `${base}/members/${person.name}/impact`;
+    expect((await impactOf(path)).configurations).toHaveLength(1);
+    await test.call('POST', `${base}/members`, { body: { principal: `group:${group}`, preset: 'MEMBER' } });
+    expect((await impactOf(path)).configurations).toEqual([]);
+    await test.call('DELETE', `${base}/members/${person.name}`);
+    expect((await impactOf(`${base}/members/group:${group}/impact`)).configurations).toHaveLength(1);
+  });
+
+  it('names what somebody starts', async () => {
+    const person = await test.createUser(freshName(), { domains: { finance: 'MEMBER' } });
+    const name = freshName();
+    await test.call('POST', `${base}/spark-jobs`, { body: { name, command: ['true'] } });
+    await test.call('POST', `${base}/spark-jobs/${name}/runs`, { token: person.token });
+    expect((await impactOf(`${base}/members/${person.name}/impact`)).configurations).toMatchObject([
+      { configuration: name, losses: [{ principal: person.name, permission: 'RUN', on: `spark-job/${name}` }] },
+    ]);
+  });
+
+  it('is told for single grants and those on bundles, and is a 404 for what is not there', async () => {
+    const [person, bundle, key, name] = [await test.createUser(freshName()), freshName(), freshName(), freshName()];
+    await put(base, key);
+    await test.call('POST', `${base}/grants`, { body: { principal: person.name, permission: 'CREATE_NOTEBOOK' } });
+    await test.call('POST', `${base}/bundles`, { body: { name: bundle } });
+    await test.call('POST', `${base}/bundles/${bundle}/assets`, { body: { type: 'secret', key } });
+    const grant = { principal: person.name, assetType: 'secret', permissions: ['USE'] };
+    const { id } = await test.call<{ id: string }>('POST', `${base}/bundles/${bundle}/grants`, { body: grant });
+    const reference = `secret://domain/managed/${key}`;
+    const body = { name, ...surfaceSamples.notebook(reference) };
+    await test.call('POST', `${base}/notebooks`, { token: person.token, body });
+    expect((await impactOf(`${base}/bundles/${bundle}/grants/${id}/impact`)).configurations).toMatchObject([
+      { configuration: name, losses: [{ principal: person.name, permission: 'USE', on: reference }] },
+    ]);
+    const single = await grantsOf(person.name);
+    expect((await impactOf(`${base}/grants/${single}/impact`)).configurations).toEqual([]);
+    const foreign = ['/v1/domains/sales', base].map((path) => `${path}/grants/${path === base ? id : single}/impact`);
+    for (const path of [...foreign, `${base}/bundles/default/grants/${id}/impact`])
+      expect((await test.request('GET', path)).status).toBe(404);
+    expect((await test.request('GET', `${base}/members/user:nobody/impact`)).status).toBe(404);
+  });
+});
+
+it('no value is in any answer, log or file of the server', async () => {
+  await expect(test.assertNoLeak()).resolves.toBeUndefined();
+});
