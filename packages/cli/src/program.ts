@@ -18,6 +18,7 @@ import { addGroupCommands } from './commands/group.ts';
 import { addIntegrationCommands } from './commands/integration.ts';
 import { addJobCommands } from './commands/job.ts';
 import { addEmailCommands, addLdapCommands } from './commands/platform.ts';
+import { addPlaceholderCommands } from './commands/placeholders.ts';
 import { addPreflightCommand } from './commands/preflight.ts';
 import { addProfileCommands } from './commands/profile.ts';
 import { addRunCommand } from './commands/run.ts';
@@ -88,6 +89,7 @@ export function createProgram(cli: Cli): Command {
   addLdapCommands(program, cli);
   addApplyCommand(program, cli);
   addDriftCommands(program, cli);
+  addPlaceholderCommands(program, cli);
   addRunCommand(program, cli);
   addPreflightCommand(program, cli);
   addExplainCommand(program, cli);

@@ -20,7 +20,6 @@ export { groupRoutes, userRoutes } from './routes/identities.ts';
 export { domainServiceAccountRoutes, serviceAccountRoutes } from './routes/service-accounts.ts';
 export { launchRoutes } from './routes/launches.ts';
 export { maxRedeployed, type ResolveOutcome, resolveOutcomes, runRoutes, runStates } from './routes/runs.ts';
-export { impactRoutes } from './routes/impact.ts';
 export { keyRoutes } from './routes/keys.ts';
 export { adminSecretRoutes, assignmentRoutes, domainSecretRoutes, globalSecretRoutes } from './routes/secrets.ts';
 export {
@@ -46,6 +45,13 @@ export {
   storageConfigRoutes,
 } from './routes/surfaces.ts';
 export { connectionRoutes } from './routes/connections.ts';
+export {
+  type LegacyKind,
+  placeholderRoutes,
+  platformPlaceholderRoutes,
+  type StayReason,
+  stayReasons,
+} from './routes/placeholders.ts';
 export { emailRoutes, ldapRoutes } from './routes/platform-surfaces.ts';
 export { Email as EmailSettings, EmailPut, EmailTest, mailAddressPattern, smtpPorts } from './surfaces/email.ts';
 export { Ldap as LdapSettings, ldapLimits, LdapPut, LdapSyncState, LdapTest } from './surfaces/ldap.ts';

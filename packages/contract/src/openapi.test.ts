@@ -13,7 +13,7 @@ const all: readonly RouteDeclaration[] = routes;
 /** What an operation's id may begin with; a new one is added here on purpose. */
 const verbs = [
   'show list create add update put delete move set import export rotate rollBack restore purge issue revoke confirm',
-  'check test refresh explain signIn signOut run redeploy stop suspend preflight resolve renew end bind unbind sync',
+  'check test refresh explain signIn signOut run redeploy stop suspend preflight resolve renew end bind unbind sync scan migrate undo',
 ].flatMap((line) => line.split(' '));
 
 interface Operation {

@@ -57,6 +57,7 @@ import type { Metrics } from './operation/metrics.ts';
 import { freeBytes, minFreeBytes, Readiness } from './operation/readiness.ts';
 import { operationHandlers } from './operation/routes.ts';
 import { SettingsService } from './operation/settings-service.ts';
+import { placeholderHandlers } from './placeholders/routes.ts';
 import { RunReader } from './runs/reader.ts';
 import { Redeployer } from './runs/redeploy.ts';
 import { runHandlers } from './runs/routes.ts';
@@ -257,6 +258,7 @@ export function createServices(parts: ServiceParts): Services {
         parts.egress,
       ),
       ...connectionHandlers({
+      ...placeholderHandlers({ store, access, keys: keyring, secrets }),
         store,
         access,
         settings: settings.managed.kubernetes,

@@ -13,6 +13,7 @@ import { clusterRoutes } from './clusters.ts';
 import { connectionRoutes } from './connections.ts';
 import { emailRoutes, ldapRoutes } from './platform-surfaces.ts';
 import { workloadRoutes } from './workloads.ts';
+import { placeholderRoutes, platformPlaceholderRoutes } from './placeholders.ts';
 import { profileRoutes } from './profiles.ts';
 import { operationRoutes } from './operation.ts';
 import { launchRoutes } from './launches.ts';
@@ -55,6 +56,8 @@ export const routes = [
   ...emailRoutes,
   ...ldapRoutes,
   ...referenceRoutes,
+  ...placeholderRoutes,
+  ...platformPlaceholderRoutes,
   ...runRoutes,
   ...launchRoutes,
 ] as const satisfies readonly RouteDeclaration[];

@@ -8,6 +8,7 @@ import { secretCommands } from '../secrets/commands.ts';
 import { importCommands } from '../secrets/import-command.ts';
 import { integrationCommands } from '../integrations/commands.ts';
 import { managedStoreCommands } from '../managed-stores/commands.ts';
+import { placeholderCommands } from '../placeholders/commands.ts';
 import { surfaceCommands } from '../surfaces/commands.ts';
 import { launchCommands } from '../launches/commands.ts';
 import { runCommands } from '../runs/commands.ts';
@@ -28,6 +29,7 @@ export const commands = {
   ...importCommands,
   ...integrationCommands,
   ...managedStoreCommands,
+  ...placeholderCommands,
   ...surfaceCommands,
   ...launchCommands,
   ...runCommands,

@@ -9,6 +9,7 @@ import { secretQueries } from '../secrets/queries.ts';
 import { impactQueries } from '../impact/queries.ts';
 import { integrationQueries } from '../integrations/queries.ts';
 import { managedStoreQueries } from '../managed-stores/queries.ts';
+import { placeholderQueries } from '../placeholders/queries.ts';
 import { surfaceQueries } from '../surfaces/queries.ts';
 import { launchQueries } from '../launches/queries.ts';
 import { runQueries } from '../runs/queries.ts';
@@ -28,6 +29,7 @@ export const queries = {
   ...impactQueries,
   ...integrationQueries,
   ...managedStoreQueries,
+  ...placeholderQueries,
   ...surfaceQueries,
   ...launchQueries,
   ...runQueries,

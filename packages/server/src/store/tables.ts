@@ -356,6 +356,23 @@ export interface Tables {
     description: string;
     /** JSON of the kind's own settings; never a credential. */
     settings: string;
+  /** Fields of configurations in which a migration put a reference, until that is undone. */
+  placeholder_changes: {
+    configuration_id: string;
+    /** The list of the document that the field is in, and its name there. */
+    member: string;
+    name: string;
+    /** The member of the field that held the text. */
+    property: string;
+    kind: 'placeholder' | 'plain-secret' | 'databricks-template';
+    /** The placeholder that was there; `null` for what was a secret itself. */
+    text: string | null;
+    /** Canonical; what was put there. */
+    reference: string;
+    changed_at: number;
+    changed_by: string;
+  };
+
     /** Whose ambient identity it uses in place of credentials. */
     profile_id: string | null;
     /** Null in the admin and global scopes. */

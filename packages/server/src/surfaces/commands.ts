@@ -99,7 +99,7 @@ export interface ConfigurationChange {
 }
 
 /** @throws StrongroomError `version_conflict` when somebody else was quicker, `not_found` */
-async function update(context: CommandContext, args: ConfigurationChange): Promise<void> {
+export async function updateConfiguration(context: CommandContext, args: ConfigurationChange): Promise<void> {
   const row = await requireRevision(context, args.id, args.revision);
   await requireLivingSecrets(context, args.secretIds);
   await requireUnique(context, { ...args, scopeId: row.scope_id, surface: row.surface });
@@ -166,6 +166,7 @@ async function remove(context: CommandContext, args: StateChange & { readonly fo
     .execute();
   await context.db.deleteFrom('uses').where('configuration_id', '=', args.id).execute();
   await context.db.deleteFrom('consumptions').where('configuration_id', '=', args.id).execute();
+  await context.db.deleteFrom('placeholder_changes').where('configuration_id', '=', args.id).execute();
 }
 
 /** @throws StrongroomError `already_exists` */
@@ -288,7 +289,7 @@ async function writeConsumptions(
 
 export const surfaceCommands = {
   'surfaces.create': create,
-  'surfaces.update': update,
+  'surfaces.update': updateConfiguration,
   'surfaces.suspend': suspend,
   'surfaces.delete': remove,
 };

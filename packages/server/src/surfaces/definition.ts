@@ -83,6 +83,8 @@ export interface RenderInput {
   readonly home: string;
   /** What is started gets a user id of its own, which the system has no name for. */
   readonly hasOwnUser?: boolean;
+  /** An operator is to start it: `spec.spark` is wanted, and no properties file. */
+  readonly isForOperator?: boolean;
   /** The value of a wanted place, by pointer and canonical reference. */
   readonly value: (pointer: string, reference: string) => SecretValue;
   /** The storage configurations it consumes, in their order. */
@@ -158,7 +160,12 @@ export type FieldContent =
       readonly isOwned?: boolean;
     }
   /** A text in which `${secrets.key}` is resolved at launch. */
-  | { readonly kind: 'text'; readonly text: string };
+  | {
+      readonly kind: 'text';
+      readonly text: string;
+      /** A reference can stand in its place, as `secret` beside the pointer, and a launch gives the same value. */
+      readonly canRefer?: boolean;
+    };
 
 export interface SaveWarning {
   readonly pointer: string;

@@ -16,10 +16,17 @@ const formats: readonly { readonly suffixes: readonly string[]; readonly escape:
 
 /** The escaper of a file; files of unknown formats take values as they are. */
 export function escaperOf(fileName: string): Escaper {
+  return formatOf(fileName)?.escape ?? ((value) => value);
+}
+
+/** Whether values are escaped in a file of this name. */
+export function hasFormat(fileName: string): boolean {
+  return formatOf(fileName) !== undefined;
+}
+
+function formatOf(fileName: string): (typeof formats)[number] | undefined {
   const lower = fileName.toLowerCase();
-  return (
-    formats.find(({ suffixes }) => suffixes.some((suffix) => lower.endsWith(suffix)))?.escape ?? ((value) => value)
-  );
+  return formats.find(({ suffixes }) => suffixes.some((suffix) => lower.endsWith(suffix)));
 }
 
 /** Inside double quotes: RFC 8259 §7, YAML 1.2.2 §7.3.1, TOML basic strings. */

@@ -123,7 +123,7 @@ export function fieldsOf(list: string, entries: readonly NamedField[]): Field[] 
   return entries.map(({ name, value, secret }, index): Field => {
     const pointer = `/${list}/${index}`;
     if (secret === undefined)
-      return { pointer: `${pointer}/value`, name, content: { kind: 'text', text: value ?? '' } };
+      return { pointer: `${pointer}/value`, name, content: { kind: 'text', text: value ?? '', canRefer: true } };
     const content = { kind: 'reference', reference: fromReferenceObject(secret) } as const;
     return { pointer: `${pointer}/secret`, name, content };
   });

@@ -1,5 +1,6 @@
 import { surfaceActions } from '@strongroom/contract';
 import type { Field, SurfaceDefinition } from '../definition.ts';
+import { hasFormat } from '../file-formats.ts';
 import { fieldsOf, fromReferenceObject } from '../named-fields.ts';
 import type { SparkJobDocument, SparkJobInput } from './document.ts';
 import { normaliseSparkJob } from './normalise.ts';
@@ -21,10 +22,13 @@ export const sparkJobSurface: SurfaceDefinition<SparkJobInput, SparkJobDocument>
 };
 
 function sparkJobFields(document: SparkJobDocument): Field[] {
-  const files = document.files.map(({ name, content, secret }, index): Field => {
+  const files = document.files.map(({ name, content, secret, template }, index): Field => {
     const pointer = `/files/${index}`;
-    if (secret === undefined)
-      return { pointer: `${pointer}/content`, name, content: { kind: 'text', text: content ?? '' } };
+    if (secret === undefined) {
+      // A value is escaped in a text of a known format, and not where it is the whole file.
+      const canRefer = template !== true && !hasFormat(name);
+      return { pointer: `${pointer}/content`, name, content: { kind: 'text', text: content ?? '', canRefer } };
+    }
     const reference = fromReferenceObject(secret);
     return { pointer: `${pointer}/secret`, name, content: { kind: 'reference', reference } };
   });

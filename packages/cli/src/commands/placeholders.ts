@@ -1,0 +1,280 @@
+import type { CallInput, CallResult, Client, ErrorCode } from '@strongroom/sdk';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Cli, group } from '../cli.ts';
+import { CheckFailed, UsageError } from '../errors.ts';
+import { exitCode, exitCodeOfError } from '../exit-codes.ts';
+import { count } from '../output/text.ts';
+
+type Output = Cli['output'];
+type Scan = CallResult<'scanPlaceholders'>;
+type Migrated = CallResult<'migratePlaceholders'>;
+type Undone = CallResult<'undoPlaceholders'>;
+type Finding = Scan['items'][number]['findings'][number];
+type ScanBody = NonNullable<CallInput<'scanPlaceholders'>['body']>;
+type Name = NonNullable<ScanBody['configurations']>[number];
+
+interface PlaceOptions {
+  readonly domain?: string;
+  readonly platform?: true;
+  readonly configuration?: readonly Name[];
+}
+
+interface ChangeOptions {
+  readonly dryRun?: true;
+}
+
+interface FindOptions extends PlaceOptions {
+  readonly databricksScope?: readonly DatabricksScope[];
+}
+
+interface DatabricksScope {
+  readonly name: string;
+  readonly target: string;
+}
+
+/** Configurations in one request. */
+const pageSize = 100;
+
+/** Where configurations are: a domain's, or the platform's own. */
+type Place = { readonly domain: string } | 'platform';
+
+export function addPlaceholderCommands(program: Command, cli: Cli): void {
+  const placeholders = group(
+    program,
+    'placeholders',
+    'legacy placeholders, plain secrets and secrets of Databricks, and references in their place',
+  );
+  withDatabricks(placesOf(placeholders.command('scan').description('say what there is; changes nothing')))
+    .option('--check', 'exit with 7 when there is anything')
+    .addHelpText(
+      'after',
+      '\nA plain secret is named by its field, and never shown. Placeholders go on working whether they are replaced or not.',
+    )
+    .action(
+      cli.action(async ({ connect, output }, options: FindOptions & { readonly check?: true }) => {
+        const found = await scan(await connect(), placeOf(options), bodyOf(options));
+        output.answer(found, () => printScan(output, found));
+        const findings = found.items.reduce((sum, each) => sum + each.findings.length, 0);
+        const looked = count(found.configurations, 'configuration');
+        if (options.check === true && findings > 0) throw new CheckFailed(`${count(findings, 'finding')} in ${looked}`);
+        output.note(`${count(findings, 'finding')} in ${looked}`);
+        return undefined;
+      }),
+    );
+  withDatabricks(placesOf(placeholders.command('migrate').description('put references in their place, field by field')))
+    .option('--dry-run', 'decide everything, change nothing')
+    .option('--create-secrets', 'make managed secrets of plain ones, too; undo leaves these')
+    .addHelpText(
+      'after',
+      '\nEach configuration is changed by itself or not at all. What was cut short is run again: what is done is left alone.',
+    )
+    .action(
+      cli.action(
+        async (
+          { connect, output },
+          options: FindOptions & ChangeOptions & { readonly createSecrets?: true },
+        ): Promise<number> => {
+          const { dryRun, createSecrets } = options;
+          const body = { ...bodyOf(options), ...given({ dryRun, createSecrets }) };
+          const done = await migrate(await connect(), placeOf(options), body);
+          output.answer(done, () => printMigrated(output, done));
+          return told(output, done, 'migrated');
+        },
+      ),
+    );
+  placesOf(placeholders.command('undo').description('put back what migrate replaced, but for what was edited since'))
+    .option('--dry-run', 'decide everything, change nothing')
+    .action(
+      cli.action(async ({ connect, output }, options: PlaceOptions & ChangeOptions): Promise<number> => {
+        const { configuration, dryRun } = options;
+        const body = given({ configurations: configuration && [...configuration], dryRun });
+        const done = await undo(await connect(), placeOf(options), body);
+        output.answer(done, () => printUndone(output, done));
+        return told(output, done, 'put back');
+      }),
+    );
+}
+
+function placesOf(command: Command): Command {
+  return command
+    .option('-d, --domain <domain>', 'configurations of this domain')
+    .option('--platform', 'the configurations of the platform itself')
+    .option(
+      '--configuration <kind/name>',
+      'only this one, as spark-job/nightly (repeatable)',
+      (text: string, before: readonly Name[] | undefined) => [...(before ?? []), parseName(text)],
+    );
+}
+
+function parseName(text: string): Name {
+  const [surface = '', name = '', more] = text.split('/');
+  if (surface === '' || name === '' || more !== undefined) throw new InvalidArgumentError('It is KIND/NAME.');
+  // The server knows the kinds, and names one that there is not.
+  return { surface: surface as Name['surface'], name };
+}
+
+function withDatabricks(command: Command): Command {
+  return command.option(
+    '--databricks-scope <name=target>',
+    'where the secrets of a scope of Databricks are: jobs=secret://domain/managed/jobs- (repeatable)',
+    (text: string, before: readonly DatabricksScope[] | undefined) => [...(before ?? []), parseScope(text)],
+  );
+}
+
+function parseScope(text: string): DatabricksScope {
+  const at = text.indexOf('=');
+  if (at < 1 || at === text.length - 1) throw new InvalidArgumentError('It is NAME=TARGET.');
+  return { name: text.slice(0, at), target: text.slice(at + 1) };
+}
+
+/** @throws UsageError unless one place is named */
+function placeOf({ domain, platform }: PlaceOptions): Place {
+  if ((domain === undefined) === (platform === undefined))
+    throw new UsageError('name one of --domain and --platform', 'Add --domain NAME or --platform.');
+  return domain === undefined ? 'platform' : { domain };
+}
+
+function bodyOf({ databricksScope, configuration }: FindOptions): ScanBody {
+  return given({
+    databricksScopes: databricksScope && [...databricksScope],
+    configurations: configuration && [...configuration],
+  });
+}
+
+/** The parts that were given. */
+function given<Part extends Record<string, unknown>>(
+  part: Part,
+): { [Name in keyof Part]?: Exclude<Part[Name], undefined> } {
+  return Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined)) as ReturnType<
+    typeof given<Part>
+  >;
+}
+
+interface Page<Item> {
+  readonly items: Item[];
+  readonly configurations: number;
+  readonly nextCursor?: string;
+}
+
+/** All pages as one answer. */
+async function allPages<Item>(
+  ask: (query: { readonly limit: number; readonly cursor?: string }) => Promise<Page<Item>>,
+): Promise<Page<Item>> {
+  const items: Item[] = [];
+  let configurations = 0;
+  let cursor: string | undefined;
+  do {
+    const page = await ask({ limit: pageSize, ...(cursor === undefined ? {} : { cursor }) });
+    items.push(...page.items);
+    configurations += page.configurations;
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return { items, configurations };
+}
+
+function scan(client: Client, place: Place, body: ScanBody): Promise<Scan> {
+  return allPages((query) =>
+    place === 'platform'
+      ? client.scanPlatformPlaceholders({ body, query })
+      : client.scanPlaceholders({ params: place, body, query }),
+  );
+}
+
+function migrate(
+  client: Client,
+  place: Place,
+  body: NonNullable<CallInput<'migratePlaceholders'>['body']>,
+): Promise<Migrated> {
+  return allPages((query) =>
+    place === 'platform'
+      ? client.migratePlatformPlaceholders({ body, query })
+      : client.migratePlaceholders({ params: place, body, query }),
+  );
+}
+
+function undo(client: Client, place: Place, body: NonNullable<CallInput<'undoPlaceholders'>['body']>): Promise<Undone> {
+  return allPages((query) =>
+    place === 'platform'
+      ? client.undoPlatformPlaceholders({ body, query })
+      : client.undoPlaceholders({ params: place, body, query }),
+  );
+}
+
+/** Says how many; the exit code of the first that failed. */
+function told(output: Output, { items, configurations }: Migrated | Undone, done: string): number {
+  const by = (wanted: string) => items.filter(({ outcome }) => outcome === wanted).length;
+  const changed = by('changed') + by('would-change');
+  const would = by('would-change') > 0 ? 'would be ' : '';
+  output.note(`${changed} of ${count(configurations, 'configuration')} ${would}${done}, ${by('failed')} failed`);
+  for (const { surface, configuration, managedBy, outcome } of items)
+    if (managedBy !== undefined && outcome === 'changed')
+      output.note(`${surface}/${configuration} is managed by ${managedBy}; change it there, too`);
+  const code = items.find(({ problem }) => problem !== undefined)?.problem?.code;
+  if (code === undefined) return exitCode.done;
+  return Object.hasOwn(exitCodeOfError, code) ? exitCodeOfError[code as ErrorCode] : exitCode.fault;
+}
+
+const columns = [{ title: 'CONFIGURATION' }, { title: 'FIELD' }, { title: 'OUTCOME' }, { title: '', canCut: true }];
+
+function printMigrated(output: Output, { items }: Migrated): void {
+  printRewritten(output, items, (each, outcome) => [
+    `${each.name} ${each.pointer}`,
+    each.becomes === undefined ? 'stays' : outcome,
+    each.becomes === undefined ? `${foundText(each)} (${each.stays ?? 'unknown'})` : becomesText(each),
+  ]);
+}
+
+function printUndone(output: Output, { items }: Undone): void {
+  printRewritten(output, items, ({ name, pointer, restores, reference, stays }, outcome) => [
+    pointer === undefined ? name : `${name} ${pointer}`,
+    restores === undefined ? 'stays' : outcome,
+    restores ?? `${reference} (${stays ?? 'unknown'})`,
+  ]);
+}
+
+function printRewritten<Field>(
+  output: Output,
+  items: readonly (Omit<Migrated['items'][number], 'fields'> & { readonly fields: readonly Field[] })[],
+  row: (field: Field, outcome: string) => string[],
+): void {
+  output.table(
+    columns,
+    items.flatMap(({ surface, configuration, outcome, fields, problem }) => {
+      const named = `${surface}/${configuration}`;
+      const reasons = [problem?.detail ?? '', ...(problem?.errors ?? []).map(({ message }) => message)].join(' ');
+      return problem === undefined
+        ? fields.map((field) => [named, ...row(field, outcome)])
+        : [[named, '-', outcome, `${problem.code}: ${reasons.trim()}`]];
+    }),
+  );
+}
+
+function printScan(output: Output, { items }: Scan): void {
+  output.table(
+    [
+      { title: 'CONFIGURATION' },
+      { title: 'FIELD' },
+      { title: 'LINE' },
+      { title: 'FOUND' },
+      { title: 'BECOMES', canCut: true },
+    ],
+    items.flatMap(({ surface, configuration, findings }) =>
+      findings.map((each) => [
+        `${surface}/${configuration}`,
+        `${each.name} ${each.pointer}`,
+        String(each.line),
+        foundText(each),
+        becomesText(each),
+      ]),
+    ),
+  );
+}
+
+function foundText({ kind, names }: Pick<Finding, 'kind' | 'names'>): string {
+  return names === undefined ? kind : `${kind} ${names}`;
+}
+
+function becomesText({ becomes, createsSecret, stays }: Pick<Finding, 'becomes' | 'createsSecret' | 'stays'>): string {
+  if (becomes === undefined) return `stays (${stays ?? 'unknown'})`;
+  return createsSecret === true ? `${becomes} (a new secret)` : becomes;
+}

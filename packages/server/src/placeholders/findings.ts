@@ -1,0 +1,128 @@
+import {
+  foldKey,
+  legacyForms,
+  type LegacyForm,
+  type LegacyKind,
+  lineOf,
+  looksSecret,
+  parseReference,
+  placeholderReference,
+  type Reference,
+  type StayReason,
+} from '@strongroom/contract';
+import type { AnySurface } from '../surfaces/registry.ts';
+
+/** Something that a document holds of older ways to write secrets, or a secret itself. */
+export interface Finding {
+  readonly pointer: string;
+  /** The variable, property or file. */
+  readonly name: string;
+  readonly line: number;
+  readonly kind: LegacyKind;
+  /** What it names; of a plain secret nothing. */
+  readonly names?: string;
+  /** What may stand in its place. */
+  readonly reference?: Reference;
+  /** A secret could be made of the text, to which a reference would then stand in its place. */
+  readonly canBecomeSecret?: true;
+  /** Why it stays as it is. */
+  readonly stays?: StayReason;
+}
+
+/** Where the secrets of a scope of Databricks are: what stands before their key, by the scope's name. */
+export type DatabricksScopes = ReadonlyMap<string, string>;
+
+/**
+ * Everything that is to be found in a document, by its spelling alone; reads no secret. In the order of the document's fields,
+ * then of its other texts.
+ */
+export function findingsIn(surface: AnySurface, document: unknown, scopes: DatabricksScopes): Finding[] {
+  const fields = surface.fields(document);
+  const findings: Finding[] = [];
+  const seen = new Set<string>();
+  for (const { pointer, name, content } of fields) {
+    if (content.kind === 'reference') continue;
+    const forms = legacyForms(content.text);
+    const place = { pointer, name };
+    if (forms.length === 0 && content.text !== '' && looksSecret(name))
+      findings.push({
+        ...place,
+        line: 1,
+        kind: 'plain-secret',
+        ...(content.canRefer === true ? { canBecomeSecret: true } : { stays: 'other-place' }),
+      });
+    // Only what is launched resolves what its texts name.
+    if (surface.launch === undefined) continue;
+    seen.add(pointer);
+    for (const form of forms)
+      findings.push({
+        ...place,
+        ...describe(form, content.text),
+        ...outcomeOf(form, content.canRefer === true, scopes),
+      });
+  }
+  for (const { pointer, text } of textsOf(document, '')) {
+    if (seen.has(pointer) || pointer === '/description') continue;
+    for (const form of legacyForms(text))
+      findings.push({ pointer, name: pointer.slice(1), ...describe(form, text), stays: 'other-place' });
+  }
+  return findings;
+}
+
+function describe(form: LegacyForm, text: string): Pick<Finding, 'line' | 'kind' | 'names'> {
+  const { kind, at } = form;
+  const line = lineOf(text, at);
+  if (form.kind === 'placeholder') return { line, kind, names: form.key };
+  return form.secret === undefined ? { line, kind } : { line, kind, names: `${form.secret.scope}/${form.secret.key}` };
+}
+
+function outcomeOf(
+  form: LegacyForm,
+  canRefer: boolean,
+  scopes: DatabricksScopes,
+): Pick<Finding, 'reference' | 'stays'> {
+  if (form.kind === 'databricks-call') return { stays: 'in-code' };
+  if (!form.isWhole) return { stays: 'inside-text' };
+  if (!canRefer) return { stays: 'file-format' };
+  if (form.kind === 'placeholder') return { reference: placeholderReference(form.key) };
+  const target = form.secret === undefined ? undefined : scopes.get(form.secret.scope);
+  return target === undefined || form.secret === undefined
+    ? { stays: 'scope-not-mapped' }
+    : { reference: parseReference(`${target}${encodeURIComponent(form.secret.key)}`) };
+}
+
+/** Every text of a document, with its place. */
+function textsOf(part: unknown, pointer: string): { readonly pointer: string; readonly text: string }[] {
+  if (typeof part === 'string') return [{ pointer, text: part }];
+  if (typeof part !== 'object' || part === null) return [];
+  return Object.entries(part).flatMap(([name, member]) =>
+    textsOf(member, `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`),
+  );
+}
+
+const maxKeyLength = 200;
+
+/** What a secret that is made of a plain text would be called: `nightly-report-pgpassword`, with a number where that is taken. */
+export function keyFor(configuration: string, name: string, attempt = 1): string {
+  const words = `${configuration}-${name}`.replaceAll(/[^A-Za-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '');
+  const key = foldKey(words).slice(0, maxKeyLength);
+  return attempt === 1 ? key : `${key}-${attempt}`;
+}
+
+const messages: Readonly<Record<StayReason, string>> = {
+  'inside-text': 'It is part of a longer text; placeholders there go on working. Give the secret a field of its own.',
+  'other-place': 'Nothing secret is resolved here. Use an environment variable or a file.',
+  'file-format': 'In a file of this format the value is escaped, which a file that is a secret as a whole is not.',
+  'unknown-key': 'There is no such secret, so that a reference to it could not be saved.',
+  'not-usable': 'It needs USE on the secret.',
+  'key-taken': 'The names that the secret could have are taken.',
+  'scope-not-mapped': 'Say where the secrets of this scope of Databricks are.',
+  'in-code': 'It is code. Have the value in an environment variable and read that.',
+  unreadable: 'It can not be read.',
+  'not-asked': 'A secret is made of it only when that is asked for.',
+};
+
+/** Why something stays, for people. */
+export function messageOf(reason: StayReason): string {
+  return messages[reason];
+}

@@ -1,0 +1,271 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
+import { Canaries } from '../../testing/canaries.ts';
+
+interface Rewritten {
+  readonly items: readonly {
+    readonly configuration: string;
+    readonly outcome: string;
+    readonly revision: number;
+    readonly fields: readonly {
+      readonly pointer?: string;
+      readonly becomes?: string;
+      readonly stays?: string;
+      readonly restores?: string;
+    }[];
+    readonly problem?: { readonly code: string; readonly detail: string };
+  }[];
+  readonly configurations: number;
+  readonly nextCursor?: string;
+}
+interface Job {
+  readonly revision: number;
+  readonly environment: readonly { readonly name: string; readonly value?: string; readonly secret?: object }[];
+  readonly files: readonly object[];
+}
+
+const inFinance = '/v1/domains/finance';
+const canaries = new Canaries();
+const shared = canaries.plain('value of a Global secret');
+/** A configuration shows it, until it is a secret. */
+const plain = new Canaries();
+const typed = plain.plain('a token typed into a variable');
+let test: TestServer;
+let ann: TestUser;
+let bob: TestUser;
+let vic: TestUser;
+
+const ask = async (verb: string, body: object = {}, token = ann.token, query = ''): Promise<Rewritten> => {
+  const answer = await test.request('POST', `${inFinance}/placeholders/${verb}${query}`, { token, body });
+  expect([answer.status, answer.text]).toEqual([200, expect.any(String)]);
+  plain.saw(verb, answer.text);
+  return answer.body as Rewritten;
+};
+const saveJob = (name: string, parts: object) =>
+  test.call('POST', `${inFinance}/spark-jobs`, { token: ann.token, body: { name, command: ['true'], ...parts } });
+const showJob = (name: string) => test.call<Job>('GET', `${inFinance}/spark-jobs/${name}`);
+const only = (name: string, more: object = {}) => ({ configurations: [{ surface: 'spark-job', name, ...more }] });
+const reference = (scope: string, key: string) => ({ scope, source: 'managed', key });
+const outcomes = ({ items }: Rewritten) => items.map(({ configuration, outcome }) => `${configuration} ${outcome}`);
+
+/** What a run of a job prints. */
+async function printed(name: string): Promise<string> {
+  const { id } = await test.call<{ id: string }>('POST', `${inFinance}/spark-jobs/${name}/runs`);
+  for (;;) {
+    const { state } = await test.call<{ state: string }>('GET', `${inFinance}/runs/${id}`);
+    if (state !== 'queued' && state !== 'running') {
+      expect(state).toBe('succeeded');
+      return (await test.request('GET', `${inFinance}/runs/${id}/log`)).text;
+    }
+    await delay(50);
+  }
+}
+
+beforeAll(async () => {
+  test = await startTestServer({}, { canaries });
+  await test.createDomain('finance');
+  ann = await test.createUser('ann', { domains: { finance: 'OWNER' } });
+  bob = await test.createUser('bob', { domains: { finance: 'MEMBER' } });
+  vic = await test.createUser('vic', { domains: { finance: 'VIEWER' } });
+  await test.call('POST', '/v1/global/secrets', { body: { key: 'shared', value: shared } });
+  await test.call('POST', `${inFinance}/secrets`, { body: { key: 'own', value: 'value of its own' } });
+});
+afterAll(() => test.close());
+
+describe('a configuration with plain, placeholder and reference fields side by side', () => {
+  const names = ['PLAIN', 'WHOLE', 'INSIDE', 'REFERENCE', 'API_TOKEN', 'ESCAPED'];
+  const digests = () =>
+    [
+      'plain text',
+      shared,
+      `<${shared}>`,
+      'value of its own',
+      typed,
+      '${secrets.shared}',
+      `whole file: ${shared}`.slice(12),
+    ].map((text) => createHash('sha256').update(text).digest('hex'));
+
+  it('launches, is migrated field by field, and launches the same', async () => {
+    const print = `for name in ${names.join(' ')}; do eval printf %s "\\"\\$$name\\"" | sha256sum; done; sha256sum < conf`;
+    await saveJob('mixed', {
+      command: ['sh', '-c', print],
+      environment: [
+        { name: 'PLAIN', value: 'plain text' },
+        { name: 'WHOLE', value: '${secrets.shared}' },
+        { name: 'INSIDE', value: '<${secrets.shared}>' },
+        { name: 'REFERENCE', secret: reference('domain', 'own') },
+        { name: 'API_TOKEN', value: typed },
+        { name: 'ESCAPED', value: '$${secrets.shared}' },
+      ],
+      files: [{ name: 'conf', content: '${secrets.shared}' }],
+    });
+    const before = await printed('mixed');
+    expect([...before.matchAll(/^[0-9a-f]{64}/gm)].map(String)).toEqual(digests());
+
+    const dry = await ask('migrate', { dryRun: true, createSecrets: true });
+    expect([outcomes(dry), (await showJob('mixed')).revision]).toEqual([['mixed would-change'], 1]);
+    const done = await ask('migrate', { createSecrets: true });
+    expect(outcomes(done)).toEqual(['mixed changed']);
+    const { revision, environment, files } = await showJob('mixed');
+    expect([revision, environment, files]).toEqual([
+      2,
+      [
+        { name: 'PLAIN', value: 'plain text' },
+        { name: 'WHOLE', secret: reference('global', 'shared') },
+        { name: 'INSIDE', value: '<${secrets.shared}>' },
+        { name: 'REFERENCE', secret: reference('domain', 'own') },
+        { name: 'API_TOKEN', secret: reference('domain', 'mixed-api-token') },
+        { name: 'ESCAPED', value: '$${secrets.shared}' },
+      ],
+      [{ name: 'conf', secret: reference('global', 'shared') }],
+    ]);
+    expect(await printed('mixed')).toBe(before);
+    const audit = await test.call<{ items: { because: string[] }[] }>(
+      'GET',
+      '/v1/audit?action=spark-job.update&limit=1',
+    );
+    expect(audit.items[0]?.because).toEqual(['placeholders.migrate', 'environment', 'files']);
+    // What was done is found no more: whoever was cut short does it again.
+    expect((await ask('migrate', { createSecrets: true })).items[0]?.outcome).toBe('unchanged');
+  });
+
+  it('is put back but for the secret, unless somebody has edited a field since', async () => {
+    const moved = [
+      { name: 'NEW', value: 'first' },
+      { name: 'WHOLE', secret: reference('global', 'shared') },
+      { name: 'API_TOKEN', secret: reference('domain', 'mixed-api-token') },
+    ];
+    await test.call('PUT', `${inFinance}/spark-jobs/mixed`, {
+      body: { command: ['true'], environment: moved, files: [{ name: 'conf', secret: reference('domain', 'own') }] },
+    });
+    expect(outcomes(await ask('undo', { dryRun: true }))).toEqual(['mixed would-change']);
+    const done = await ask('undo');
+    expect(outcomes(done)).toEqual(['mixed changed']);
+    expect(done.items[0]?.fields.map(({ pointer, restores, stays }) => `${pointer} ${restores ?? stays}`)).toEqual([
+      '/environment/2/secret secret-kept',
+      '/environment/1/secret ${secrets.shared}',
+      '/files/0/secret edited-since',
+    ]);
+    const { environment, files } = await showJob('mixed');
+    expect(environment).toEqual([moved[0], { name: 'WHOLE', value: '${secrets.shared}' }, moved[2]]);
+    expect(files).toEqual([{ name: 'conf', secret: reference('domain', 'own') }]);
+    expect(outcomes(await ask('undo'))).toEqual(['mixed unchanged']);
+  });
+});
+
+describe('migrate', () => {
+  it('restores exactly what it changed', async () => {
+    await saveJob('exact', { environment: [{ name: 'A', value: '${secrets.shared}' }], description: 'kept' });
+    const before = await showJob('exact');
+    await ask('migrate', only('exact'));
+    expect((await showJob('exact')).environment).toEqual([{ name: 'A', secret: reference('global', 'shared') }]);
+    await ask('undo', only('exact'));
+    const { environment, files } = await showJob('exact');
+    expect({ environment, files }).toEqual({ environment: before.environment, files: before.files });
+  });
+
+  it('makes no secret unless asked to, and names one otherwise when its name is taken', async () => {
+    await test.call('POST', `${inFinance}/secrets`, { body: { key: 'Plain-PASSWORD', value: 'somebody else’s' } });
+    await saveJob('plain', { environment: [{ name: 'PASSWORD', value: typed }] });
+    const left = await ask('migrate', only('plain'));
+    expect(left.items).toMatchObject([{ outcome: 'unchanged', fields: [{ stays: 'not-asked' }] }]);
+    const done = await ask('migrate', { ...only('plain'), createSecrets: true });
+    expect(done.items).toMatchObject([
+      { outcome: 'changed', fields: [{ becomes: 'secret://domain/managed/plain-password-2' }] },
+    ]);
+  });
+
+  it('takes up the very secret that was made before a crash', async () => {
+    await saveJob('crashed', { environment: [{ name: 'PASSWORD', value: typed }] });
+    const body = { ...only('crashed'), createSecrets: true };
+    await ask('migrate', body);
+    // As if the configuration's own transaction had not come about.
+    await test.call('PUT', `${inFinance}/spark-jobs/crashed`, {
+      token: ann.token,
+      body: { command: ['true'], environment: [{ name: 'PASSWORD', value: typed }] },
+    });
+    const again = await ask('migrate', body);
+    expect(again.items[0]?.fields[0]?.becomes).toBe('secret://domain/managed/crashed-password');
+    const { items } = await test.call<{ items: { key: string }[] }>('GET', `${inFinance}/secrets?q=crashed`);
+    expect(items.map(({ key }) => key)).toEqual(['crashed-password']);
+  });
+
+  it('touches one configuration only at the revision that was meant, and only the fields that are named', async () => {
+    const value = '${secrets.shared}';
+    await saveJob('meant', {
+      environment: [
+        { name: 'A', value },
+        { name: 'B', value },
+      ],
+    });
+    const stale = await ask('migrate', only('meant', { revision: 7 }));
+    expect(stale.items).toMatchObject([{ outcome: 'failed', problem: { code: 'revision_mismatch' } }]);
+    await ask('migrate', only('meant', { revision: 1, pointers: ['/environment/1/value'] }));
+    expect((await showJob('meant')).environment).toMatchObject([{ value }, { secret: {} }]);
+    expect((await ask('undo', only('meant', { revision: 1 }))).items[0]?.problem?.code).toBe('revision_mismatch');
+  });
+
+  it('goes on after one that fails, and says why', async () => {
+    await test.call('POST', `${inFinance}/bundles`, { token: ann.token, body: { name: 'closed' } });
+    const environment = [{ name: 'A', value: '${secrets.shared}' }];
+    await saveJob('page-a', { environment, bundle: 'closed' });
+    await test.call('POST', `${inFinance}/bundles/closed/grants`, {
+      token: ann.token,
+      body: { principal: 'user:bob', assetType: 'spark-job', permissions: ['VIEW'] },
+    });
+    await saveJob('page-b', { environment });
+    const both = { configurations: ['page-a', 'page-b'].map((name) => ({ surface: 'spark-job', name })) };
+    const done = await ask('migrate', both, bob.token);
+    expect(outcomes(done)).toEqual(['page-a failed', 'page-b changed']);
+    expect(done.items[0]?.problem?.code).toBe('permission_missing');
+    const audit = await test.call<{ items: object[] }>(
+      'GET',
+      '/v1/audit?action=spark-job.update&outcome=denied&limit=1',
+    );
+    expect(audit.items).toMatchObject([{ principal: { name: 'user:bob' }, object: { name: 'page-a' } }]);
+    const unseen = await test.request('POST', `${inFinance}/placeholders/migrate`, {
+      token: vic.token,
+      body: only('page-a'),
+    });
+    expect([unseen.status, unseen.body]).toMatchObject([422, { errors: [{ message: 'Not found, or not yours.' }] }]);
+    const noSecret = await ask('migrate', { ...only('page-b'), createSecrets: true }, bob.token);
+    expect(noSecret.items).toEqual([]);
+    await saveJob('typed-by-bob', { environment: [{ name: 'PASSWORD', value: typed }] });
+    const refused = await ask('migrate', { ...only('typed-by-bob'), createSecrets: true }, bob.token);
+    expect(refused.items).toMatchObject([{ outcome: 'failed', problem: { code: 'permission_missing' } }]);
+  });
+
+  it('goes by pages', async () => {
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const query = `?limit=2${cursor === undefined ? '' : `&cursor=${cursor}`}`;
+      const page = await ask('migrate', { dryRun: true }, ann.token, query);
+      expect(page.configurations).toBeLessThanOrEqual(2);
+      seen.push(...page.items.map(({ configuration }) => configuration));
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    expect(seen).toContain('page-a');
+    expect(new Set(seen).size).toBe(seen.length);
+  });
+
+  it('forgets with its configuration', async () => {
+    await test.call('DELETE', `${inFinance}/spark-jobs/page-b`);
+    await saveJob('page-b', { environment: [{ name: 'A', secret: reference('global', 'shared') }] });
+    expect(outcomes(await ask('undo', only('page-b')))).toEqual([]);
+  });
+
+  it('shows no plain secret, and keeps none beside the secret itself', async () => {
+    const database = new DatabaseSync(join(test.dataDir, 'strongroom.db'), { readOnly: true });
+    const kept = database.prepare('select name, text from placeholder_changes order by name').all();
+    database.close();
+    expect(kept).toContainEqual({ name: 'API_TOKEN', text: null });
+    plain.saw('what undo has', JSON.stringify(kept));
+    expect(plain.leaks()).toEqual([]);
+    await test.assertNoLeak();
+  });
+});
