@@ -8,6 +8,7 @@ const parts: Readonly<Record<string, () => Promise<{ readonly run: Bench }>>> = 
   vault: () => import('./vault.ts'),
   lists: () => import('./lists.ts'),
   start: () => import('./start.ts'),
+  runs: () => import('./runs.ts'),
   redactor: () => import('./redactor.ts'),
   audit: () => import('./audit.ts'),
 };
