@@ -7,6 +7,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { jupyter } from '../servers/jupyter.ts';
 import { kubernetes } from '../servers/kubernetes.ts';
+import { kwok } from '../servers/kwok.ts';
 import { type Installation, isMissing, type LiveServer } from '../servers/live-server.ts';
 import { elapsed, runLong } from '../servers/long-command.ts';
 import { ldap } from '../servers/ldap.ts';
@@ -17,7 +18,7 @@ import { spark } from '../servers/spark.ts';
 import { vault } from '../servers/vault.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const servers: readonly LiveServer[] = [vault, kubernetes, moto, schemathesis, spark, jupyter, ldap, pythonReader];
+const servers: readonly LiveServer[] = [vault, kubernetes, kwok, moto, schemathesis, spark, jupyter, ldap, pythonReader];
 
 interface Suite {
   readonly file: string;

@@ -14,6 +14,7 @@ import { ServerProcess } from './server-process.ts';
 const version = '1.34.4';
 const controllers = [
   'garbage-collector-controller',
+  'job-controller',
   'namespace-controller',
   'resourcequota-controller',
   'serviceaccount-controller',
@@ -77,7 +78,7 @@ export interface Kubernetes {
 }
 
 /**
- * Starts etcd, kube-apiserver and the controllers of namespaces, service accounts, quotas and garbage on loopback, with RBAC.
+ * Starts etcd, kube-apiserver and the controllers of namespaces, jobs, service accounts, quotas and garbage on loopback, with RBAC.
  * Tokens without an audience of their own are for `https://kubernetes.default.svc` and `strongroom`. 400 MB; it ends with this
  * process at the latest.
  */

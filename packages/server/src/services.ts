@@ -179,7 +179,16 @@ export function createServices(parts: ServiceParts): Services {
     // Made below: nobody signs in before the server listens.
     directory: (request) => ldapSignIn(request),
   });
-  const runs = new RunService({ store, access, resolver, settings: runnerSettings(parts), report });
+  const { installationId } = keyring;
+  const runs = new RunService({
+    store,
+    access,
+    resolver,
+    settings: runnerSettings(parts),
+    report,
+    clusters,
+    installationId,
+  });
   const runReader = new RunReader(store, access, keyring);
   const owned = new OwnedSecrets({ store, secrets, reader, writes: managed.writes, maxValueBytes: limits.valueBytes });
   const surfaceParts = { store, access, keys: keyring, owned, report };
@@ -350,7 +359,7 @@ function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSetting
         : { firstUid: runnerUids.first, count: runnerUids.last - runnerUids.first + 1 },
     maxConcurrent: limits.concurrentRuns,
     processRunner: settings.runner === 'process' ? 'available' : 'off',
-    defaultRunner: 'process',
+    defaultRunner: settings.runner === 'process' ? 'process' : 'kubernetes',
   };
 }
 

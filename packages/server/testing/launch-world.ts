@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { Preset } from '@strongroom/contract';
 import { type AccessService, createAccess } from '../src/access/service.ts';
 import type { AssetRef, Caller, ScopeRef } from '../src/access/types.ts';
+import { createEgress } from '@strongroom/backends/egress';
+import { OpenedClusters } from '../src/clusters/opened-clusters.ts';
 import { createDatabaseSource } from '../src/launches/sources/database-source.ts';
 import { LaunchService } from '../src/launches/service.ts';
 import { Resolver } from '../src/launches/resolve.ts';
@@ -137,12 +139,16 @@ export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise
   chmodSync(runDirectory, 0o711);
   const reports: { message: string; error: unknown }[] = [];
   const settings = { ...runnerSettings(keys.installationId, runDirectory), ...options.runner };
+  const egress = createEgress({ allow: [], allowLoopback: true });
+  const clusters = new OpenedClusters({ store, resolver, egress: async () => egress });
   const runs = new RunService({
     store,
     access,
     resolver,
     settings,
     report: (message, error) => reports.push({ message, error }),
+    clusters,
+    installationId: keys.installationId,
   });
   await runs.open();
   const owned = new OwnedSecrets({
@@ -216,6 +222,8 @@ export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise
     rowOf,
     async close() {
       await runs.close();
+      await clusters.close();
+      await egress.close();
       await test.close();
       rmSync(runDirectory, { recursive: true, force: true });
     },

@@ -27,5 +27,6 @@ export {
 export type { Adoption, KubernetesBackend } from './backend.ts';
 export type { Fingerprints } from './content.ts';
 export { detectNamespace } from './namespace.ts';
+export { type FoundObject, NamespaceObjects, type ObjectKind, pods } from './objects.ts';
 export { readSecretKey } from './read-key.ts';
 export { openTypedCluster, readTypedKubeconfig, type TypedKubeconfig } from './typed-kubeconfig.ts';

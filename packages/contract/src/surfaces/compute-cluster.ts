@@ -18,6 +18,7 @@ import {
 const shared = {
   description: commonInput.description,
   ...launchInput,
+  image: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
   sizes: Type.Optional(
     Closed({
       workers: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'Default: 1' })),

@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { Id, Label, Time } from '../names.ts';
 import { referenceScopes } from '../reference.ts';
 import { ActionsField, Closed } from '../route.ts';
@@ -100,6 +100,48 @@ export const commonInput = {
   ),
 };
 
+/** A DNS label, as names in Kubernetes are. */
+const clusterLabel = { pattern: '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$' };
+
+/** Where and as what the Kubernetes runner runs it. */
+export const Kubernetes = Closed(
+  {
+    cluster: Type.Optional(
+      Type.String({ ...clusterLabel, description: 'Where the domain has namespaces in several clusters' }),
+    ),
+    namespace: Type.Optional(
+      Type.String({ ...clusterLabel, description: 'One of the domain’s; needed where it has several' }),
+    ),
+    form: Type.Optional(
+      Type.Enum(['job', 'pod', 'spark-application'], {
+        description:
+          'Default: job for a command, spark-application for a Spark program, pod for what runs until it is stopped',
+      }),
+    ),
+    serviceAccount: Type.Optional(
+      Type.String({
+        pattern: '^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$',
+        description: 'ServiceAccount whose token the pod gets; without it the pod gets none',
+      }),
+    ),
+    runAsUser: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2_147_483_647,
+        description: 'Default: the image’s, which is not to be root',
+      }),
+    ),
+    sparkVersion: Type.Optional(
+      Type.String({
+        pattern: '^[0-9]{1,3}(?:\\.[0-9]{1,3}){1,2}$',
+        description: 'Of the image; for the Spark operator',
+      }),
+    ),
+  },
+  { description: 'For the Kubernetes runner' },
+);
+export type KubernetesOptions = Static<typeof Kubernetes>;
+
 /** What every configuration that is launched takes. */
 export const launchInput = {
   storageConfigs: Type.Optional(
@@ -109,6 +151,7 @@ export const launchInput = {
     }),
   ),
   runner: Type.Optional(Type.Enum(['process', 'kubernetes'])),
+  kubernetes: Type.Optional(Kubernetes),
 };
 
 /** Environment variables as they are sent, in our form and in IOMETE's. */

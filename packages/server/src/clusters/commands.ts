@@ -1,4 +1,5 @@
 import { StrongroomError } from '@strongroom/contract/core';
+import { requireNoRuns } from '../runs/commands.ts';
 import type { CommandContext } from '../store/store.ts';
 import { requireNoWorkloads } from '../workloads/commands.ts';
 import type { Tables } from '../store/tables.ts';
@@ -133,9 +134,10 @@ async function putTarget(context: CommandContext, args: TargetArgs): Promise<voi
     .execute();
 }
 
-/** @throws StrongroomError `not_found`; `in_use` while pods there act as somebody */
+/** @throws StrongroomError `not_found`; `in_use` while pods there act as somebody, or runs have something there */
 async function deleteTarget(context: CommandContext, args: Pick<TargetArgs, 'clusterId' | 'namespace'>): Promise<void> {
   await requireNoWorkloads(context, { cluster_id: args.clusterId, namespace: args.namespace });
+  await requireNoRuns(context, args);
   const removed = await context.db
     .deleteFrom('cluster_targets')
     .where('cluster_id', '=', args.clusterId)

@@ -1,9 +1,10 @@
 import type { AssetRef, Caller } from '../access/types.ts';
 import { StrongroomError } from '@strongroom/contract';
 import { dropSpec, prepareLaunch } from '../runs/launch-run.ts';
+import type { RunPlace } from '../runs/runner.ts';
 import type { RunService } from '../runs/service.ts';
 import type { Store } from '../store/store.ts';
-import { configurationOf } from '../surfaces/rows.ts';
+import { type ConfigurationRow, configurationOf } from '../surfaces/rows.ts';
 import { planLaunch } from './plan.ts';
 import type { ReferenceResult, Resolver } from './resolve.ts';
 
@@ -36,6 +37,7 @@ export async function preflight(
   const row = await configurationOf(store, asset.id);
   if (row === undefined || row.deleted_at !== null) throw new StrongroomError('not_found');
   const plan = await planLaunch(store, asset.scope, row);
+  const { place, problems: ofPlace } = await placeOf(runs, row);
   const found: string[] = [];
   const resolution = await resolver.resolve({
     verb: 'preflight',
@@ -46,7 +48,6 @@ export async function preflight(
     readsAll: true,
     ...(signal === undefined ? {} : { signal }),
     inspect: (values) => {
-      const place = { name: row.name, home: runs.homeOf('preflight') };
       const { inspection, prepared } = prepareLaunch(plan, place, values);
       if (prepared !== null) dropSpec(prepared.spec);
       prepared?.redactor.dispose();
@@ -63,8 +64,22 @@ export async function preflight(
     },
   });
   if (resolution.ok) resolution.values.destroy();
-  const problems = [...new Set([...found, ...runs.problemsOf(row)])];
+  const problems = [...new Set([...found, ...ofPlace])];
   return { ok: resolution.ok && problems.length === 0, references: resolution.results.map(shown), problems };
+}
+
+/** Where nothing can be started, the values are looked at all the same: one answer names all that is wrong. */
+async function placeOf(
+  runs: RunService,
+  row: ConfigurationRow,
+): Promise<{ readonly place: Pick<RunPlace, 'rendering' | 'check'>; readonly problems: readonly string[] }> {
+  try {
+    return { place: await runs.placeOf(row), problems: [] };
+  } catch (error) {
+    if (!(error instanceof StrongroomError)) throw error;
+    const nowhere = { rendering: { name: row.name, home: '/nowhere' }, check: () => [] };
+    return { place: nowhere, problems: [error.message] };
+  }
 }
 
 function shown(result: ReferenceResult): PreflightResult['references'][number] {

@@ -295,7 +295,7 @@ describeEachStore('a launch', (_, database) => {
         { name: 'V0', outcome: 'resolved', version: '1.1', source: 'managed' },
         { name: 'V1', outcome: 'deleted', fixableBy: ['MANAGE_SECRETS in finance'] },
       ],
-      problems: ['This server has no Kubernetes runner.'],
+      problems: ['pre names no image, and the Kubernetes runner starts nothing else.'],
     });
     canaries.saw('preflight', JSON.stringify(result));
     canaries.assertNoLeak();

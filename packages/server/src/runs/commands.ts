@@ -4,6 +4,7 @@ import { type ReceiptRow, writeReceipts } from '../launches/receipts.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { unfinishedRunOf } from './queries.ts';
+import type { NewWorkload } from './runner.ts';
 
 export type RunRow = Tables['runs'];
 
@@ -103,15 +104,19 @@ export interface RunRelease extends Held {
   readonly configurationRevision: number;
   readonly receipts: readonly ReceiptRow[];
   readonly secretIds: readonly string[];
+  /** What it is going to be in a cluster. */
+  readonly workload: NewWorkload | null;
 }
 
 /**
  * Step 4 of a run's launch: receipts and `running`, before the process exists.
- * @throws StrongroomError `version_conflict` when a secret was deleted meanwhile; `state_conflict` when it isn't queued
+ * @throws StrongroomError `version_conflict` when a secret was deleted meanwhile; `state_conflict` when it isn't queued;
+ * `runner_unavailable` when the namespace isn't the domain's any more
  */
 async function release(context: CommandContext, args: RunRelease): Promise<void> {
   await requireLivingSecrets(context, args.secretIds);
   await step(context, args, ['queued'], { state: 'running', started_at: context.now });
+  if (args.workload !== null) await putWorkload(context, args.id, args.scopeId, args.workload);
   await context.db
     .updateTable('launches')
     .set({ configuration_revision: args.configurationRevision })
@@ -272,6 +277,59 @@ async function logDeleted(context: CommandContext, args: { readonly ids: readonl
   await context.db.updateTable('runs').set({ log_bytes: 0, log_cut: 1 }).where('id', 'in', args.ids).execute();
 }
 
+/** @throws StrongroomError `runner_unavailable` */
+async function putWorkload(
+  context: CommandContext,
+  runId: string,
+  scopeId: string,
+  { clusterId, namespace, form, name }: NewWorkload,
+): Promise<void> {
+  const target = await context.db
+    .selectFrom('cluster_targets')
+    .select('namespace')
+    .where('cluster_id', '=', clusterId)
+    .where('namespace', '=', namespace)
+    .where('scope_id', '=', scopeId)
+    .executeTakeFirst();
+  if (target === undefined)
+    throw new StrongroomError('runner_unavailable', {
+      detail: 'The namespace does not belong to the domain any more.',
+    });
+  await context.db
+    .insertInto('run_workloads')
+    .values({ run_id: runId, cluster_id: clusterId, namespace, form, name, removed_at: null })
+    .execute();
+}
+
+/** Nothing of it is in the cluster, and nothing comes any more. */
+async function workloadRemoved(context: CommandContext, args: { readonly id: string }): Promise<void> {
+  await context.db
+    .updateTable('run_workloads')
+    .set({ removed_at: context.now })
+    .where('run_id', '=', args.id)
+    .where('removed_at', 'is', null)
+    .execute();
+}
+
+/** @throws StrongroomError `in_use` while something of a run is in the namespace */
+export async function requireNoRuns(
+  { db }: CommandContext,
+  { clusterId, namespace }: { readonly clusterId: string; readonly namespace: string },
+): Promise<void> {
+  const { count } = await db
+    .selectFrom('run_workloads')
+    .select((column) => column.fn.countAll<number>().as('count'))
+    .where('cluster_id', '=', clusterId)
+    .where('namespace', '=', namespace)
+    .where('removed_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  if (count > 0)
+    throw new StrongroomError('in_use', {
+      detail: `${count} run${count === 1 ? ' has' : 's have'} something in the namespace ${namespace}.`,
+      hint: 'Stop the runs; what a run leaves goes within two minutes of its end.',
+    });
+}
+
 export const runCommands = {
   'runs.create': create,
   'runs.release': release,
@@ -281,4 +339,5 @@ export const runCommands = {
   'runs.renewHolder': renewHolder,
   'runs.jobUser': jobUser,
   'runs.logDeleted': logDeleted,
+  'runs.workloadRemoved': workloadRemoved,
 };

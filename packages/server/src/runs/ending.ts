@@ -1,8 +1,8 @@
 import { receiptRow } from '../launches/receipts.ts';
 import type { ReceiptDraft } from '../launches/resolve.ts';
 import type { RunEnd, RunRow } from './commands.ts';
-import type { JobExit } from './job-process.ts';
 import type { StopReason } from './live-runs.ts';
+import type { WorkloadExit } from './runner.ts';
 
 /** How a run ends, put together on its way; says the first cause, never a value. */
 export class RunEnding {
@@ -46,15 +46,21 @@ export class RunEnding {
   }
 
   exited(
-    { exitCode, signal, endedFor }: JobExit,
+    { exitCode, signal, endedFor, failure }: WorkloadExit,
     stopReason: StopReason | undefined,
-    timeoutSeconds: number | undefined,
+    timeoutSeconds?: number,
   ): void {
     this.args = { ...this.args, exitCode, signal };
     if (endedFor === 'timeout')
-      this.failed('timeout', `It ran longer than ${timeoutSeconds ?? 0} seconds and was stopped.`);
+      this.failed(
+        'timeout',
+        timeoutSeconds === undefined
+          ? 'It ran longer than it may and was stopped.'
+          : `It ran longer than ${timeoutSeconds} seconds and was stopped.`,
+      );
     else if (stopReason === 'shutdown') this.failed('server_stopped', 'The server was stopped while it ran.');
     else if (endedFor === 'stop') this.stopped();
+    else if (failure !== undefined) this.failed(failure.code, failure.detail);
     else if (exitCode === 0) this.args = { ...this.args, state: 'succeeded' };
     else
       this.failed(

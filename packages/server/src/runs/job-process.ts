@@ -5,6 +5,7 @@ import { findExecutable, requireDirectory } from './executable.ts';
 import { endProcessesOf, runVariable, sendSignal, startTimeOf } from './process-identity.ts';
 import type { ProcessSpec } from './process-spec.ts';
 import type { JobUser, RunFolder } from './run-folder.ts';
+import type { RunOutput, WorkloadExit } from './runner.ts';
 
 /** Milliseconds between SIGTERM and SIGKILL. */
 const graceMilliseconds = 10_000;
@@ -23,27 +24,17 @@ export interface JobSurroundings {
   readonly prlimit: string | null;
 }
 
-export interface JobExit {
-  readonly exitCode: number | null;
-  readonly signal: string | null;
-  /** Why it was ended, when it was. */
-  readonly endedFor: 'stop' | 'timeout' | null;
-}
-
 /** A started command. */
 export interface JobProcess {
   readonly pid: number;
   readonly startTime: string | null;
   /** When the command and everything it started has ended and its output is read. */
-  readonly exited: Promise<JobExit>;
+  readonly exited: Promise<WorkloadExit>;
   /** SIGTERM to the group, SIGKILL ten seconds later. */
   stop(reason: 'stop' | 'timeout'): void;
 }
 
-export interface JobOutput {
-  readonly stdout: (bytes: Uint8Array) => void;
-  readonly stderr: (bytes: Uint8Array) => void;
-}
+type JobOutput = Pick<RunOutput, 'stdout' | 'stderr'>;
 
 /**
  * Starts a command: clean environment, own process group, no standard input, no core dump, the job's own user.
@@ -125,7 +116,7 @@ async function watch(
   output: JobOutput,
 ): Promise<JobProcess> {
   const pid = child.pid ?? 0;
-  let endedFor: JobExit['endedFor'] = null;
+  let endedFor: WorkloadExit['endedFor'] = null;
   let killTimer: NodeJS.Timeout | undefined;
   const hasExited = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const stop = (reason: 'stop' | 'timeout'): void => {
@@ -142,7 +133,7 @@ async function watch(
   const exited = new Promise<void>((resolve) => {
     if (hasExited()) resolve();
     else child.once('exit', () => resolve());
-  }).then(async (): Promise<JobExit> => {
+  }).then(async (): Promise<WorkloadExit> => {
     clearTimeout(killTimer);
     clearDeadline?.();
     await drain(runId, pid, child, streams);

@@ -3,8 +3,9 @@ import type { LaunchValues } from '../launches/launch-values.ts';
 import type { LaunchPlan } from '../launches/plan.ts';
 import type { Inspection } from '../launches/resolve.ts';
 import { type AuthorisedWanted, wantedId } from '../launches/wanted.ts';
-import type { Rendered, RenderInput } from '../surfaces/definition.ts';
+import type { Rendered } from '../surfaces/definition.ts';
 import type { ProcessSpec } from './process-spec.ts';
+import type { RunPlace } from './runner.ts';
 
 /** A rendered launch, kept between the inspection and the start. */
 export interface PreparedLaunch {
@@ -20,18 +21,18 @@ export interface PreparedInspection {
 /** Puts the values into their places and builds the redactor, before anything is committed; starts nothing. */
 export function prepareLaunch(
   { surface, document, wanted, storage }: LaunchPlan,
-  place: Pick<RenderInput, 'name' | 'home' | 'hasOwnUser'>,
+  { rendering, check }: Pick<RunPlace, 'rendering' | 'check'>,
   values: LaunchValues,
 ): PreparedInspection {
   const rendered = surface.launch.render(document, {
-    ...place,
+    ...rendering,
     storage,
     value: (pointer, reference) => values.get(wantedId({ pointer, text: reference })),
   });
   const misfits = new Map(
     rendered.misfits.map(({ pointer, reference, message }) => [wantedId({ pointer, text: reference }), message]),
   );
-  const problems = [...rendered.problems];
+  const problems = [...rendered.problems, ...check(rendered.spec)];
   const redactor = buildRedactor(wanted, values, rendered.writtenForms, problems);
   const unmasked = new Map<string, string>();
   if (redactor !== null) {
@@ -74,5 +75,6 @@ function buildRedactor(
 /** Lets go of the values once the child has them: bytes are zeroed, texts are left to the garbage collector. */
 export function dropSpec(spec: ProcessSpec): void {
   spec.environment.clear();
+  spec.spark?.properties.clear();
   for (const file of spec.files) if (file.isSecret) file.content.fill(0);
 }

@@ -1,13 +1,14 @@
-import type { JobProcess } from './job-process.ts';
 import type { RunLog } from './run-log.ts';
+import type { Workload } from './runner.ts';
 
 export type StopReason = 'stop' | 'shutdown';
 
 interface LiveRun {
-  job?: JobProcess;
+  workload?: Workload;
   log?: RunLog;
   stopReason?: StopReason;
   hasBegun?: boolean;
+  isTakenUp?: boolean;
 }
 
 /** Runs that this process has, from their acceptance to their recorded end. */
@@ -24,6 +25,15 @@ export class LiveRuns {
 
   add(id: string): void {
     this.#runs.set(id, {});
+  }
+
+  /** One that an earlier server began. */
+  takeUp(id: string): void {
+    this.#runs.set(id, { hasBegun: true, isTakenUp: true });
+  }
+
+  isTakenUp(id: string): boolean {
+    return this.#runs.get(id)?.isTakenUp === true;
   }
 
   /** It leaves the queue. `false`: it was abandoned there. */
@@ -44,10 +54,11 @@ export class LiveRuns {
     this.#change(id, { log });
   }
 
-  /** Its process exists; a stop that came before is passed on. */
-  started(id: string, job: JobProcess): void {
-    this.#change(id, { job });
-    if (this.stopReason(id) !== undefined) job.stop('stop');
+  /** It has been started; a stop that came before is passed on. */
+  started(id: string, workload: Workload): void {
+    this.#change(id, { workload });
+    const reason = this.stopReason(id);
+    if (reason !== undefined) workload.stop(reason);
   }
 
   logOf(id: string): RunLog | undefined {
@@ -56,7 +67,7 @@ export class LiveRuns {
 
   stop(id: string, reason: StopReason): void {
     this.#change(id, { stopReason: reason });
-    this.#runs.get(id)?.job?.stop('stop');
+    this.#runs.get(id)?.workload?.stop(reason);
   }
 
   stopReason(id: string): StopReason | undefined {

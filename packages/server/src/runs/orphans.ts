@@ -1,27 +1,26 @@
-import { unfinishedRuns } from './queries.ts';
 import type { LaunchSubject } from '../launches/resolve.ts';
 import type { Store } from '../store/store.ts';
 import type { RunRow } from './commands.ts';
 import { RunEnding } from './ending.ts';
 import { type Holder, isHolderGone } from './holder.ts';
-import type { LiveRuns } from './live-runs.ts';
-import { endProcessesOf, isSameProcess, sendSignal } from './process-identity.ts';
-import { listRunFolders, type RunFolders } from './run-folder.ts';
+import { unfinishedRuns } from './queries.ts';
 import { domainOf, type RunLauncher } from './run-launcher.ts';
 import type { RunLogs } from './run-logs.ts';
+import type { Runner, Workload } from './runner.ts';
 
 export interface OrphanParts {
   readonly store: Store;
   readonly holder: Holder;
-  readonly live: LiveRuns;
   readonly logs: RunLogs;
   readonly launcher: RunLauncher;
-  readonly folders: RunFolders;
+  readonly runnerOf: (name: string) => Runner;
   /** Puts a run that never began into this server's queue. */
-  readonly enqueue: (id: string, subject: LaunchSubject) => void;
+  readonly enqueue: (row: RunRow, subject: LaunchSubject) => void;
+  /** Takes a run that goes on to its end. */
+  readonly follow: (row: RunRow, workload: Workload, subject: LaunchSubject) => void;
 }
 
-/** Runs whose server is gone: those that never began are taken over, of the others every process is ended. */
+/** Runs whose server is gone: those that never began are taken over, and so is what can go on without it; the rest is ended. */
 export async function recoverRuns(parts: OrphanParts): Promise<void> {
   const { store, holder, enqueue } = parts;
   for (const row of await unfinishedRuns(store)) {
@@ -36,33 +35,20 @@ export async function recoverRuns(parts: OrphanParts): Promise<void> {
       bootId: holder.bootId,
     });
     if (!isTaken) continue;
-    if (row.state === 'queued') enqueue(row.id, await subjectOf(store, row.subject_id));
-    else await endOrphan(parts, row);
+    const subject = await subjectOf(store, row.subject_id);
+    if (row.state === 'queued') enqueue(row, subject);
+    else await takeUp(parts, row, subject);
   }
 }
 
-async function endOrphan({ store, holder, logs, launcher }: OrphanParts, row: RunRow): Promise<void> {
-  const { pid, pid_started: started } = row;
-  const isThisBoot = row.boot_id !== null && row.boot_id === holder.bootId;
-  if (isThisBoot && pid !== null && started !== null && (await isSameProcess(pid, started)))
-    sendSignal(-pid, 'SIGKILL');
-  await endProcessesOf(row.id);
-  await launcher.removeFolder(row.id);
+async function takeUp(parts: OrphanParts, row: RunRow, subject: LaunchSubject): Promise<void> {
+  const { store, holder, logs, launcher, runnerOf, follow } = parts;
+  const workload = await runnerOf(row.runner).takeUp(row);
+  if (workload !== null) return follow(row, workload, subject);
   const ending = new RunEnding(row, holder.text);
   ending.failed('orphaned', 'The server that had the run ended; what was left of it was stopped.');
   ending.logged(await logs.size(row.id), false);
-  await launcher.recordEnd(ending.args, await subjectOf(store, row.subject_id), await domainOf(store, row.scope_id));
-}
-
-/** Removes folders, and ends processes, of runs that have ended or never were. */
-export async function sweepRunFolders({ store, live, launcher, folders }: OrphanParts): Promise<void> {
-  for (const id of await listRunFolders(folders)) {
-    if (live.has(id)) continue;
-    const row = await store.db.selectFrom('runs').select('state').where('id', '=', id).executeTakeFirst();
-    if (row?.state === 'queued' || row?.state === 'running') continue;
-    await endProcessesOf(id);
-    await launcher.removeFolder(id);
-  }
+  await launcher.end(row, ending, subject, await domainOf(store, row.scope_id));
 }
 
 async function subjectOf(store: Store, id: string): Promise<LaunchSubject> {

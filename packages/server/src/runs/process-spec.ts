@@ -8,6 +8,28 @@ export interface ProcessSpec {
   /** Absolute; absent: the run's own working folder. */
   readonly workingDirectory?: string;
   readonly timeoutSeconds?: number;
+  /** What it is to be given where that can be said. Memory as Spark writes it, `4g`. */
+  readonly resources?: { readonly cores?: number; readonly memory?: string };
+  /** The same program as an operator starts it, when it is asked for one. */
+  readonly spark?: SparkProgram;
+}
+
+/** A Spark program without a command. */
+export interface SparkProgram {
+  readonly mainFile: string;
+  readonly mainClass?: string;
+  readonly arguments: readonly string[];
+  readonly dependencies?: Readonly<Record<string, readonly string[]>>;
+  readonly javaOptions?: string;
+  readonly sizes?: {
+    readonly driverCores?: number;
+    readonly driverMemory?: string;
+    readonly executorCores?: number;
+    readonly executorMemory?: string;
+    readonly executorInstances?: number;
+  };
+  /** Those that don't follow from the rest; cleared with the environment. */
+  readonly properties: Map<string, { readonly text: string; readonly isSecret: boolean }>;
 }
 
 export interface SpecFile {

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
+import type { Tables } from '../store/tables.ts';
 import type { RunRow } from './commands.ts';
 
 export type ListedRun = RunRow & { readonly subject_name: string | null; readonly subject_kind: string | null };
@@ -74,6 +75,23 @@ export async function runsWithLogs(
     .orderBy('ended_at')
     .limit(args.limit)
     .execute();
+  return rows.map((row) => ({ ...row, ended_at: row.ended_at ?? 0 }));
+}
+
+/** What runs that have ended may have left in clusters, of all of them or of one. */
+export async function leftWorkloads(
+  { db }: Pick<QueryContext, 'db'>,
+  runId?: string,
+): Promise<(Tables['run_workloads'] & { readonly ended_at: number })[]> {
+  let query = db
+    .selectFrom('run_workloads')
+    .innerJoin('runs', 'runs.id', 'run_workloads.run_id')
+    .selectAll('run_workloads')
+    .select('runs.ended_at')
+    .where('run_workloads.removed_at', 'is', null)
+    .where('runs.ended_at', 'is not', null);
+  if (runId !== undefined) query = query.where('run_workloads.run_id', '=', runId);
+  const rows = await query.orderBy('runs.ended_at').limit(500).execute();
   return rows.map((row) => ({ ...row, ended_at: row.ended_at ?? 0 }));
 }
 

@@ -10,11 +10,10 @@ import { type ConfigurationRow, configurationOf } from '../surfaces/rows.ts';
 import type { RunEnd, RunRow } from './commands.ts';
 import { RunEnding } from './ending.ts';
 import type { Holder } from './holder.ts';
-import { type JobProcess, startJob } from './job-process.ts';
 import { dropSpec, type PreparedLaunch, prepareLaunch } from './launch-run.ts';
 import type { LiveRuns } from './live-runs.ts';
-import { createRunFolder, type JobUser, removeRunFolder, workFolderOf } from './run-folder.ts';
 import type { RunLogs } from './run-logs.ts';
+import type { Runner, RunPlace, Workload } from './runner.ts';
 import type { Report, RunnerSettings } from './settings.ts';
 
 export interface LauncherParts {
@@ -25,7 +24,8 @@ export interface LauncherParts {
   readonly logs: RunLogs;
   readonly live: LiveRuns;
   readonly holder: Holder;
-  readonly prlimit: string | null;
+  /** By name, as a run's row has it. */
+  readonly runnerOf: (name: string) => Runner;
 }
 
 /** Takes one accepted run from its queue to its end; every way out is recorded. */
@@ -37,34 +37,64 @@ export class RunLauncher {
   }
 
   async launch(id: string, subject: LaunchSubject): Promise<void> {
-    const { store, live, holder, report } = this.#parts;
+    const { store, live, holder } = this.#parts;
     if (!live.begin(id)) return;
     const row = await store.db.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst();
     if (row === undefined || row.state !== 'queued') return;
     const domain = await domainOf(store, row.scope_id);
     const ending = new RunEnding(row, holder.text);
-    try {
+    const goesOn = await this.#recordingFailure(row, ending, async () => {
       const reason = live.stopReason(id);
-      if (reason !== undefined) ending.stoppedBefore(reason);
-      else await this.#resolveAndRun(row, domain, subject, ending);
-    } catch (error) {
-      const known = error instanceof StrongroomError ? error : new StrongroomError('internal', { cause: error });
-      if (known.code === 'internal') report(`Run ${id} failed`, error);
-      ending.failed(known.code, known.message);
-    }
-    await this.removeFolder(id);
-    await this.recordEnd(ending.args, subject, domain);
+      if (reason === undefined) return this.#resolveAndRun(row, domain, subject, ending);
+      ending.stoppedBefore(reason);
+      return false;
+    });
+    if (!goesOn) await this.end(row, ending, subject, domain);
   }
 
-  async #resolveAndRun(row: RunRow, domain: ScopeRef, subject: LaunchSubject, ending: RunEnding): Promise<void> {
-    const { store, resolver, settings, holder } = this.#parts;
+  /** Follows to its end what an earlier server started. Its values are nowhere any more, so its log is not kept from here on. */
+  async follow(row: RunRow, workload: Workload, subject: LaunchSubject): Promise<void> {
+    const { store, live, holder, logs } = this.#parts;
+    const domain = await domainOf(store, row.scope_id);
+    const ending = new RunEnding(row, holder.text);
+    const goesOn = await this.#recordingFailure(row, ending, async () => {
+      live.started(row.id, workload);
+      const exit = await workload.exited;
+      if (exit !== null) ending.exited(exit, live.stopReason(row.id));
+      return exit === null;
+    });
+    if (goesOn) return;
+    ending.logged(await logs.size(row.id), true);
+    await this.end(row, ending, subject, domain);
+  }
+
+  /** Records the end and takes away what is left. */
+  async end(row: RunRow, ending: RunEnding, subject: LaunchSubject, domain: ScopeRef): Promise<void> {
+    const runner = this.#parts.runnerOf(row.runner);
+    if (runner.removal === 'before-end') await runner.remove(row.id);
+    await this.recordEnd(ending.args, subject, domain);
+    if (runner.removal === 'after-end') await runner.remove(row.id);
+  }
+
+  /** @returns what `act` does: whether the run goes on without this server */
+  async #recordingFailure({ id }: RunRow, ending: RunEnding, act: () => Promise<boolean>): Promise<boolean> {
+    try {
+      return await act();
+    } catch (error) {
+      const known = error instanceof StrongroomError ? error : new StrongroomError('internal', { cause: error });
+      if (known.code === 'internal') this.#parts.report(`Run ${id} failed`, error);
+      ending.failed(known.code, known.message);
+      return false;
+    }
+  }
+
+  async #resolveAndRun(row: RunRow, domain: ScopeRef, subject: LaunchSubject, ending: RunEnding): Promise<boolean> {
+    const { store, resolver, holder, runnerOf } = this.#parts;
     const configuration = await configurationOf(store, row.configuration_id);
     if (configuration === undefined) throw new StrongroomError('not_found');
-    const problem = whyNotRun(configuration, settings);
-    if (problem !== undefined) throw problem;
-    const user = await this.#jobUser(row.scope_id);
+    requireRunnable(configuration);
+    const place = await runnerOf(row.runner).place(row.id, configuration);
     const plan = await planLaunch(store, domain, configuration);
-    const place = { name: configuration.name, home: workFolderOf(settings.folders, row.id), hasOwnUser: user !== null };
     let prepared: PreparedLaunch | null = null;
     const drop = (): void => {
       if (prepared !== null) dropSpec(prepared.spec);
@@ -93,6 +123,7 @@ export class RunLauncher {
             configurationRevision: configuration.revision,
             receipts: receipts.map(receiptRow),
             secretIds,
+            workload: place.workload,
           };
           await store.execute('runs.release', args, { audit, expectAuthorisationRevision: revision });
         },
@@ -101,20 +132,19 @@ export class RunLauncher {
           await store.execute('launches.record', undefined, { audit });
         },
       });
-      if (!resolution.ok) return;
+      if (!resolution.ok) return false;
       // What was rendered and the redactor have copies of their own from here on.
       resolution.values.destroy();
-      await this.#run(row, prepared, user, ending);
+      return await this.#run(row, prepared, place, ending);
     } finally {
       drop();
     }
   }
 
-  async #run(row: RunRow, prepared: PreparedLaunch | null, user: JobUser | null, ending: RunEnding): Promise<void> {
+  async #run(row: RunRow, prepared: PreparedLaunch | null, place: RunPlace, ending: RunEnding): Promise<boolean> {
     if (prepared === null) throw new StrongroomError('internal');
-    const { settings, logs, live, prlimit } = this.#parts;
+    const { logs, live } = this.#parts;
     const { spec, redactor } = prepared;
-    const folder = await createRunFolder(settings.folders, row.id, spec.files, user);
     const log = await logs.create(row.id);
     live.logs(row.id, log);
     const [stdout, stderr] = [redactor.stream(), redactor.stream()];
@@ -122,48 +152,24 @@ export class RunLauncher {
       const reason = live.stopReason(row.id);
       if (reason !== undefined) {
         ending.stoppedBefore(reason);
-        return;
+        return false;
       }
-      const surroundings = { folder, user, path: settings.path, language: settings.language, prlimit };
-      const job = await startJob(row.id, spec, surroundings, {
+      const workload = await place.start(spec, {
         stdout: (bytes) => log.append(stdout.push(bytes)),
         stderr: (bytes) => log.append(stderr.push(bytes)),
+        note: (text) => log.append(Buffer.from(`[strongroom] ${text}\n`)),
       });
       dropSpec(spec);
-      live.started(row.id, job);
-      await this.#recordStarted(row, job);
-      const exit = await job.exited;
+      live.started(row.id, workload);
+      const exit = await workload.exited;
       log.append(stdout.end());
       log.append(stderr.end());
+      if (exit === null) return true;
       ending.exited(exit, live.stopReason(row.id), spec.timeoutSeconds);
+      return false;
     } finally {
       const { bytes, isCut } = await log.close();
       ending.logged(bytes, isCut);
-    }
-  }
-
-  async #recordStarted(row: RunRow, job: JobProcess): Promise<void> {
-    const { store, holder, report } = this.#parts;
-    const args = {
-      id: row.id,
-      holder: holder.text,
-      bootId: holder.bootId,
-      pid: job.pid,
-      pidStarted: job.startTime,
-    };
-    try {
-      await store.execute('runs.started', args);
-    } catch (error) {
-      // It runs all the same; after a crash it is found by its mark.
-      report(`The process of run ${row.id} could not be recorded`, error);
-    }
-  }
-
-  async removeFolder(id: string): Promise<void> {
-    try {
-      await removeRunFolder(this.#parts.settings.folders, id);
-    } catch (error) {
-      this.#parts.report(`The folder of run ${id} could not be removed`, error);
     }
   }
 
@@ -191,36 +197,16 @@ export class RunLauncher {
       }
     }
   }
-
-  async #jobUser(scopeId: string): Promise<JobUser | null> {
-    if (!hasJobUsers()) return null;
-    const { store, settings } = this.#parts;
-    const { uid } = await store.execute('runs.jobUser', { scopeId, ...settings.jobUsers });
-    return { uid, gid: uid };
-  }
 }
 
-/** Whether jobs get users of their own: changing the user takes root. */
-function hasJobUsers(): boolean {
-  return process.getuid?.() === 0;
-}
-
-/** Why a configuration can't be run now, if so. */
-export function whyNotRun(row: ConfigurationRow, settings: RunnerSettings): StrongroomError | undefined {
-  if (row.deleted_at !== null) return new StrongroomError('not_found', { detail: `${row.name} was deleted.` });
-  if (row.is_suspended === 1) return new StrongroomError('state_conflict', { detail: `${row.name} is suspended.` });
-  const runner = runnerOf(row, settings);
-  if (runner === 'process' && settings.processRunner === 'available') return undefined;
-  if (runner === 'process')
-    return new StrongroomError('runner_unavailable', { detail: 'The process runner is turned off on this server.' });
-  return new StrongroomError('runner_unavailable', {
-    detail: 'This server has no Kubernetes runner.',
-    hint: 'Set "runner": "process", or leave it out.',
-  });
+/** @throws StrongroomError `not_found`, `state_conflict` for a configuration that is not to be run, whatever the runner */
+export function requireRunnable({ name, deleted_at: deletedAt, is_suspended: isSuspended }: ConfigurationRow): void {
+  if (deletedAt !== null) throw new StrongroomError('not_found', { detail: `${name} was deleted.` });
+  if (isSuspended === 1) throw new StrongroomError('state_conflict', { detail: `${name} is suspended.` });
 }
 
 /** The runner a configuration asks for, or the installation's. */
-export function runnerOf(row: ConfigurationRow, settings: RunnerSettings): string {
+export function runnerNameOf(row: ConfigurationRow, settings: Pick<RunnerSettings, 'defaultRunner'>): string {
   const document = JSON.parse(row.document) as { readonly runner?: string };
   return document.runner ?? settings.defaultRunner;
 }

@@ -15,12 +15,14 @@ import type { RunRow } from './commands.ts';
 import { RunEnding } from './ending.ts';
 import { findPrlimit } from './executable.ts';
 import { type Holder, thisHolder } from './holder.ts';
+import { type KubernetesRunnerParts, KubernetesRunner } from './kubernetes/runner.ts';
 import { LiveRuns } from './live-runs.ts';
-import { type OrphanParts, recoverRuns, sweepRunFolders } from './orphans.ts';
-import { removeEmptyBases, workFolderOf } from './run-folder.ts';
-import { RunLauncher, runnerOf, whyNotRun } from './run-launcher.ts';
+import { type OrphanParts, recoverRuns } from './orphans.ts';
+import { ProcessRunner } from './process-runner.ts';
+import { requireRunnable, RunLauncher, runnerNameOf } from './run-launcher.ts';
 import type { RunLog } from './run-log.ts';
 import { RunLogs } from './run-logs.ts';
+import type { Runner, RunnerName, RunPlace } from './runner.ts';
 import type { Report, RunnerSettings } from './settings.ts';
 
 export { defaultJobUsers, type RunnerSettings } from './settings.ts';
@@ -40,6 +42,8 @@ export interface RunParts {
   readonly resolver: Resolver;
   readonly settings: RunnerSettings;
   readonly report: Report;
+  readonly clusters: KubernetesRunnerParts['clusters'];
+  readonly installationId: string;
 }
 
 /** What exists between `open` and `close`. */
@@ -47,13 +51,14 @@ interface Opened {
   readonly holder: Holder;
   readonly launcher: RunLauncher;
   readonly orphans: OrphanParts;
+  readonly runners: Readonly<Record<RunnerName, Runner>>;
+  readonly gates: ReadonlyMap<Runner, Gate>;
 }
 
-/** Runs of configurations by the process runner: start, follow, stop, and what a crash left behind. */
+/** Runs of configurations, by whichever runner: start, follow, stop, and what a crash left behind. */
 export class RunService {
   readonly #parts: RunParts;
   readonly #logs: RunLogs;
-  readonly #gate: Gate;
   readonly #live = new LiveRuns();
   readonly #launches = new Set<Promise<void>>();
   #opened: Opened | undefined;
@@ -65,20 +70,37 @@ export class RunService {
   constructor(parts: RunParts) {
     this.#parts = parts;
     this.#logs = new RunLogs(parts.store, parts.settings.logs);
-    this.#gate = new Gate(parts.settings.maxConcurrent);
   }
 
   /** Takes up what an earlier process left: ends orphans, resumes what was queued, sweeps folders. Call once, before use. */
   async open(): Promise<void> {
-    const { store, settings, report, resolver } = this.#parts;
+    const { store, settings, report, resolver, clusters, installationId } = this.#parts;
     const holder = await thisHolder();
-    const shared = { store, holder, live: this.#live, logs: this.#logs };
-    const launcher = new RunLauncher({ ...shared, resolver, settings, report, prlimit: await findPrlimit() });
-    const enqueue = (id: string, subject: LaunchSubject): void => this.#enqueue(id, subject);
-    this.#opened = { holder, launcher, orphans: { ...shared, launcher, folders: settings.folders, enqueue } };
+    const isLive = (id: string): boolean => this.#live.has(id);
+    const prlimit = await findPrlimit();
+    const runners: Readonly<Record<RunnerName, Runner>> = {
+      process: new ProcessRunner({ store, holder, settings, report, prlimit, isLive }),
+      kubernetes: new KubernetesRunner({ store, clusters, installationId, report }),
+    };
+    const gates = new Map(Object.values(runners).map((runner) => [runner, new Gate(runner.maxConcurrent)]));
+    const runnerOf = (name: string): Runner => this.#runnerOf(name);
+    const shared = { store, holder, logs: this.#logs, runnerOf };
+    const launcher = new RunLauncher({ ...shared, live: this.#live, resolver, settings, report });
+    const orphans: OrphanParts = {
+      ...shared,
+      launcher,
+      enqueue: (row, subject) => this.#enqueue(row.id, row.runner, subject),
+      follow: (row, workload, subject) => {
+        this.#live.takeUp(row.id);
+        this.#track(row.id, launcher.follow(row, workload, subject));
+      },
+    };
+    this.#opened = { holder, launcher, orphans, runners, gates };
     await store.execute('runs.renewHolder', { holder: holder.text, leaseMilliseconds });
-    await recoverRuns(this.#opened.orphans);
-    await sweepRunFolders(this.#opened.orphans);
+    await recoverRuns(orphans);
+    await runners.process.sweep();
+    // A cluster that doesn't answer keeps nobody from starting.
+    this.#maintaining = this.#sweep(runners.kubernetes);
     this.#upkeep = setInterval(() => {
       this.#maintaining = this.#maintain();
     }, upkeepMilliseconds);
@@ -93,7 +115,8 @@ export class RunService {
     await this.#maintaining;
     await Promise.all(this.#launches);
     await this.#parts.resolver.close();
-    await removeEmptyBases(this.#parts.settings.folders);
+    if (this.#opened === undefined) return;
+    for (const runner of Object.values(this.#opened.runners)) await runner.close();
   }
 
   /**
@@ -106,7 +129,7 @@ export class RunService {
     idempotency?: IdempotencyKey,
   ): Promise<{ readonly id: string; readonly state: RunRow['state'] }> {
     if (this.#isClosing) throw new StrongroomError('shutting_down');
-    const { id, isOwn } = await this.#parts.access.decided(caller, (current) =>
+    const { id, isOwn, runner } = await this.#parts.access.decided(caller, (current) =>
       this.#accept(current, asset, idempotency),
     );
     if (!isOwn) {
@@ -114,7 +137,12 @@ export class RunService {
       const earlier = await this.find(asset.scope, id);
       return { id, state: earlier?.state ?? 'queued' };
     }
-    this.#enqueue(id, { id: caller.id, name: caller.name, requestId: caller.requestId, network: caller.network });
+    this.#enqueue(id, runner, {
+      id: caller.id,
+      name: caller.name,
+      requestId: caller.requestId,
+      network: caller.network,
+    });
     return { id, state: 'queued' };
   }
 
@@ -122,15 +150,16 @@ export class RunService {
     caller: Caller,
     asset: AssetRef,
     idempotency: IdempotencyKey | undefined,
-  ): Promise<{ readonly id: string; readonly isOwn: boolean }> {
+  ): Promise<{ readonly id: string; readonly isOwn: boolean; readonly runner: string }> {
     const { store, access, settings } = this.#parts;
     const { holder } = this.#open;
     const row = await configurationOf(store, asset.id);
     if (row === undefined || row.deleted_at !== null) throw new StrongroomError('not_found');
     const { action, runsUntilStopped } = launchableOf(asset.type).launch;
     const decision = await access.require(caller, action, { kind: 'asset', asset: assetOf(row, asset.scope) });
-    const problem = whyNotRun(row, settings);
-    if (problem !== undefined) throw problem;
+    requireRunnable(row);
+    const runner = runnerNameOf(row, settings);
+    await this.#runnerOf(runner).place(null, row);
     const id = newId('launch');
     const run = {
       id,
@@ -140,7 +169,7 @@ export class RunService {
       configurationRevision: row.revision,
       surface: row.surface,
       subjectId: caller.id,
-      runner: runnerOf(row, settings),
+      runner,
       holder: holder.text,
       bootId: holder.bootId,
       maxUnfinished,
@@ -151,7 +180,7 @@ export class RunService {
       expectAuthorisationRevision: caller.snapshot.revision,
       ...(idempotency === undefined ? {} : { idempotency }),
     });
-    return { id: created.id, isOwn: created.id === id };
+    return { id: created.id, isOwn: created.id === id, runner };
   }
 
   /** A run of the domain, whoever may see it. */
@@ -160,15 +189,10 @@ export class RunService {
     return query.where('scope_id', '=', domain.id).executeTakeFirst();
   }
 
-  /** What else stops a launch of a configuration; for preflight. */
-  problemsOf(row: ConfigurationRow): string[] {
-    const problem = whyNotRun(row, this.#parts.settings);
-    return problem === undefined ? [] : [problem.message];
-  }
-
-  /** Where the job's files will be, for rendering. */
-  homeOf(runId: string): string {
-    return workFolderOf(this.#parts.settings.folders, runId);
+  /** Where a run of a configuration would be, for preflight. @throws StrongroomError what stops a launch whatever its values */
+  async placeOf(row: ConfigurationRow): Promise<RunPlace> {
+    requireRunnable(row);
+    return this.#runnerOf(runnerNameOf(row, this.#parts.settings)).place(null, row);
   }
 
   /**
@@ -195,25 +219,36 @@ export class RunService {
     const begun = await this.#begunLog(row.id, follow);
     if (begun !== undefined && follow) return begun.follow();
     // While this server has the run, there is a file to read once the log has begun, and not before: it may be half made.
-    if (begun === undefined && this.#live.has(row.id)) return Readable.from([]);
+    const isTakenUp = this.#live.isTakenUp(row.id);
+    if (begun === undefined && this.#live.has(row.id) && !isTakenUp) return Readable.from([]);
     if (isUnfinished(row) && row.holder !== this.#open.holder.text) throw elsewhere();
     const stored = await this.#logs.read(row.id);
-    if (stored !== null) return stored;
+    if (stored !== null) return isTakenUp ? Readable.from(withNote(stored)) : stored;
     if (isUnfinished(row) || row.started_at === null || row.log_bytes === 0) return Readable.from([]);
     throw new StrongroomError('not_found', { detail: 'The log was deleted, or another server has it.' });
   }
 
   /** The log of a run that this server has, waiting for its beginning if asked to; `undefined`: none, or not yet. */
   async #begunLog(id: string, wait: boolean): Promise<RunLog | undefined> {
-    while (wait && this.#live.has(id) && this.#live.logOf(id) === undefined) await delay(beginMilliseconds);
+    const isToCome = (): boolean =>
+      this.#live.has(id) && this.#live.logOf(id) === undefined && !this.#live.isTakenUp(id);
+    while (wait && isToCome()) await delay(beginMilliseconds);
     return this.#live.logOf(id);
   }
 
-  #enqueue(id: string, subject: LaunchSubject): void {
-    const { launcher } = this.#open;
+  #enqueue(id: string, runnerName: string, subject: LaunchSubject): void {
+    const { launcher, gates } = this.#open;
     this.#live.add(id);
-    const launch = this.#gate
-      .run(() => launcher.launch(id, subject))
+    const gate = gates.get(this.#runnerOf(runnerName));
+    if (gate === undefined) throw new TypeError('A runner has no queue');
+    this.#track(
+      id,
+      gate.run(() => launcher.launch(id, subject)),
+    );
+  }
+
+  #track(id: string, work: Promise<void>): void {
+    const launch = work
       .catch((error: unknown) => this.#parts.report(`Run ${id} could not be recorded`, error))
       .finally(() => {
         this.#live.delete(id);
@@ -222,12 +257,27 @@ export class RunService {
     this.#launches.add(launch);
   }
 
+  /** @throws StrongroomError `runner_unavailable` for one that this version doesn't have */
+  #runnerOf(name: string): Runner {
+    const { runners } = this.#open;
+    if (name === 'process' || name === 'kubernetes') return runners[name];
+    throw new StrongroomError('runner_unavailable', { detail: 'This version has no such runner.' });
+  }
+
+  async #sweep(runner: Runner): Promise<void> {
+    try {
+      await runner.sweep();
+    } catch (error) {
+      this.#parts.report('What is left of runs could not be taken away; it is tried again', error);
+    }
+  }
+
   async #maintain(): Promise<void> {
-    const { holder, orphans } = this.#open;
+    const { holder, orphans, runners } = this.#open;
     try {
       await this.#parts.store.execute('runs.renewHolder', { holder: holder.text, leaseMilliseconds });
       await recoverRuns(orphans);
-      await sweepRunFolders(orphans);
+      for (const runner of Object.values(runners)) await this.#sweep(runner);
       if (performance.now() - this.#logsSweptAt < logSweepMilliseconds) return;
       await this.#logs.sweep(Date.now());
       this.#logsSweptAt = performance.now();
@@ -262,6 +312,12 @@ function runEvent(
     launch,
     because: decision.because,
   };
+}
+
+/** A log that another server began: what it would still get can't be masked any more. */
+async function* withNote(stored: Readable): AsyncGenerator<Uint8Array> {
+  yield* stored as AsyncIterable<Uint8Array>;
+  yield Buffer.from('\n[strongroom] The server was started anew. What the workload writes from here on is not kept.\n');
 }
 
 function isUnfinished(row: RunRow): boolean {

@@ -580,6 +580,17 @@ export interface Tables {
     revision: number;
   };
 
+  /** What a run is in a cluster; on record before anything of it is there. */
+  run_workloads: {
+    run_id: string;
+    cluster_id: string;
+    namespace: string;
+    form: 'job' | 'pod' | 'spark-application';
+    name: string;
+    /** When nothing of it was left, and nothing could come any more. */
+    removed_at: number | null;
+  };
+
   // Audit
   /**
    * The lane inserts a chain's row with `checkpointed_sequence` 0 at its first record and moves the head with every batch.

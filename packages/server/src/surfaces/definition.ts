@@ -160,12 +160,7 @@ export type FieldContent =
       readonly isOwned?: boolean;
     }
   /** A text in which `${secrets.key}` is resolved at launch. */
-  | {
-      readonly kind: 'text';
-      readonly text: string;
-      /** A reference can stand in its place, as `secret` beside the pointer, and a launch gives the same value. */
-      readonly canRefer?: boolean;
-    };
+  | { readonly kind: 'text'; readonly text: string };
 
 export interface SaveWarning {
   readonly pointer: string;

@@ -171,6 +171,14 @@ export class ValueRenderer {
   }
 }
 
+/** What a workload asks its node for; nothing where nothing is said. */
+export function resourcesOf(cores: number | undefined, memory: string | undefined): Pick<ProcessSpec, 'resources'> {
+  if (cores === undefined && memory === undefined) return {};
+  return {
+    resources: { ...(cores === undefined ? {} : { cores }), ...(memory === undefined ? {} : { memory }) },
+  };
+}
+
 /** One wanted place. */
 export interface ReferencePlace {
   readonly pointer: string;

@@ -12,6 +12,7 @@ import { auditOrder } from './0009-audit-order.ts';
 import { clusters } from './0010-clusters.ts';
 import { workloads } from './0011-workloads.ts';
 import { directory } from './0012-directory.ts';
+import { runWorkloads } from './0013-run-workloads.ts';
 import { placeholderChanges } from './0014-placeholder-changes.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
@@ -34,5 +35,6 @@ export const migrations: readonly Migration[] = [
   clusters,
   workloads,
   directory,
+  runWorkloads,
   placeholderChanges,
 ];

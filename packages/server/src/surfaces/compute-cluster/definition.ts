@@ -35,7 +35,8 @@ function normalise(input: ComputeClusterInput, scope: ScopeRef): Normalised<Comp
   const sparkConfig = readSparkConfig(reader, input);
   checkLaunched(input, problems, warnings);
   problems.refuse('compute cluster');
-  const { description, storageConfigs, runner, sizes } = input;
-  const document = { ...given({ description, storageConfigs, runner, sizes }), environment, sparkConfig };
+  const { description, storageConfigs, runner, kubernetes, image, sizes } = input;
+  const kept = given({ description, storageConfigs, runner, kubernetes, image, sizes });
+  const document = { ...kept, environment, sparkConfig };
   return { document, warnings, origins };
 }

@@ -1,4 +1,4 @@
-import type { ComputeClusterCreate, ComputeClusterUpdate } from '@strongroom/contract';
+import type { ComputeClusterCreate, ComputeClusterUpdate, KubernetesOptions } from '@strongroom/contract';
 import type { Static } from 'typebox';
 import type { NamedField } from '../named-fields.ts';
 
@@ -9,6 +9,8 @@ export interface ComputeClusterDocument {
   readonly sparkConfig: readonly NamedField[];
   readonly storageConfigs?: readonly string[];
   readonly runner?: 'process' | 'kubernetes';
+  readonly kubernetes?: KubernetesOptions;
+  readonly image?: string;
   readonly sizes?: ComputeClusterSizes;
 }
 

@@ -3,7 +3,7 @@ import { storageProperties } from '../consumed-storage.ts';
 import type { Rendered, RenderInput } from '../definition.ts';
 import { isSecretField } from '../named-fields.ts';
 import { addJavaUser, withRedaction, propertiesFileName } from '../properties-file.ts';
-import { type PlacedText, ValueRenderer } from '../rendering.ts';
+import { type PlacedText, resourcesOf, ValueRenderer } from '../rendering.ts';
 import type { ComputeClusterDocument } from './document.ts';
 
 const superviseFileName = 'cluster.sh';
@@ -91,5 +91,7 @@ export function renderComputeCluster(document: ComputeClusterDocument, input: Re
     ],
     environment,
     files: propertiesFile === undefined ? [script] : [script, propertiesFile],
+    // All workers are in it.
+    ...resourcesOf(workerCores === undefined ? undefined : workers * workerCores, undefined),
   });
 }

@@ -36,7 +36,7 @@ function normalise(input: NotebookInput, scope: ScopeRef): Normalised<NotebookDo
       code: 'no-token',
       message: `Without ${tokenVariable} each start makes a token that only the server's machine can show; refer to a secret.`,
     });
-  const { description, storageConfigs, runner, image, sizes } = input;
-  const document = { ...given({ description, storageConfigs, runner, image, sizes }), environment };
+  const { description, storageConfigs, runner, kubernetes, image, sizes } = input;
+  const document = { ...given({ description, storageConfigs, runner, kubernetes, image, sizes }), environment };
   return { document, warnings, origins };
 }

@@ -1,4 +1,4 @@
-import type { NotebookCreate, NotebookUpdate } from '@strongroom/contract';
+import type { KubernetesOptions, NotebookCreate, NotebookUpdate } from '@strongroom/contract';
 import type { Static } from 'typebox';
 import type { NamedField } from '../named-fields.ts';
 
@@ -8,6 +8,7 @@ export interface NotebookDocument {
   readonly environment: readonly NamedField[];
   readonly storageConfigs?: readonly string[];
   readonly runner?: 'process' | 'kubernetes';
+  readonly kubernetes?: KubernetesOptions;
   readonly image?: string;
   readonly sizes?: NotebookSizes;
 }

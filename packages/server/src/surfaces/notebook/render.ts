@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { addStorageVariables } from '../consumed-storage.ts';
 import type { Rendered, RenderInput } from '../definition.ts';
-import { ValueRenderer } from '../rendering.ts';
+import { resourcesOf, ValueRenderer } from '../rendering.ts';
 import type { NotebookDocument } from './document.ts';
 
 /** What opens a Jupyter server (Jupyter Server, "Security in the Jupyter Server"). */
@@ -9,8 +9,8 @@ export const tokenVariable = 'JUPYTER_TOKEN';
 
 /**
  * A notebook with its values, ready to be started: a Jupyter server on loopback, on a port of its own choice, which the run's
- * log says. Jupyter prints its token; whoever may read the log may not for that open the notebook, so the log masks it, the
- * one that is made here as one that a secret holds.
+ * log says. Whoever may read the log may not for that open the notebook, so the log masks the token, should something print
+ * it: the one that is made here as one that a secret holds.
  */
 export function renderNotebook(document: NotebookDocument, input: RenderInput): Rendered {
   const renderer = new ValueRenderer(input);
@@ -33,5 +33,6 @@ export function renderNotebook(document: NotebookDocument, input: RenderInput): 
     ],
     environment,
     files: [],
+    ...resourcesOf(document.sizes?.cores, document.sizes?.memory),
   });
 }

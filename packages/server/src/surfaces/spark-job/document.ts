@@ -1,4 +1,4 @@
-import type { ReferenceObject, SparkJobCreate, SparkJobUpdate } from '@strongroom/contract';
+import type { KubernetesOptions, ReferenceObject, SparkJobCreate, SparkJobUpdate } from '@strongroom/contract';
 import type { Static } from 'typebox';
 import type { NamedField } from '../named-fields.ts';
 
@@ -12,6 +12,7 @@ export interface SparkJobDocument {
   readonly files: readonly FileField[];
   readonly storageConfigs?: readonly string[];
   readonly runner?: 'process' | 'kubernetes';
+  readonly kubernetes?: KubernetesOptions;
   readonly image?: string;
   readonly sizes?: SparkSizes;
   readonly timeoutSeconds?: number;

@@ -1,7 +1,7 @@
 import { parseText } from '@strongroom/contract';
 import type { ScopeRef } from '../../access/types.ts';
 import { FieldProblems, type Normalised, type SaveWarning } from '../definition.ts';
-import { checkConsumed } from '../consumed-names.ts';
+import { checkLaunched } from '../launch-inputs.ts';
 import { type FieldReader, readEnvironment, readSparkConfig, toReferenceObject } from '../named-fields.ts';
 import { checkBareText, checkPlainText } from '../plain-text.ts';
 import { templateProblem } from '../file-formats.ts';
@@ -19,29 +19,23 @@ export function normaliseSparkJob(input: SparkJobInput, domain: ScopeRef): Norma
   const environment = readEnvironment(reader, input);
   const sparkConfig = readSparkConfig(reader, input);
   const files = readFiles(reader, input.files ?? [], new Set(environment.map((entry) => entry.name)));
-  if (input.image !== undefined) {
-    checkBareText(input.image, '/image', problems);
-    if (input.runner !== 'kubernetes')
-      warnings.push({
-        pointer: '/image',
-        code: 'ignored-here',
-        message: 'The process runner starts no image; it is kept for the Kubernetes runner.',
-      });
-  }
+  checkLaunched(input, problems, warnings, input.spark !== undefined);
   if (input.workingDirectory !== undefined) {
     checkBareText(input.workingDirectory, '/workingDirectory', problems);
     if (input.runner === 'kubernetes')
       problems.add('/workingDirectory', 'A working folder can be set with the process runner only.');
   }
-  checkConsumed(input.storageConfigs, problems);
   problems.refuse('Spark job');
   return { document: { ...scalars(input), environment, sparkConfig, files }, warnings, origins };
 }
 
 function scalars(input: SparkJobInput): Partial<SparkJobDocument> {
-  const { description, command, spark, runner, image, sizes, timeoutSeconds, workingDirectory, storageConfigs } = input;
-  const kept = { description, command, spark, storageConfigs, runner, image, sizes, timeoutSeconds, workingDirectory };
-  return Object.fromEntries(Object.entries(kept).filter(([, value]) => value !== undefined));
+  const { description, command, spark, runner, kubernetes, image, sizes, storageConfigs } = input;
+  const { timeoutSeconds, workingDirectory } = input;
+  const kept = { description, command, spark, storageConfigs, runner, kubernetes, image, sizes };
+  return Object.fromEntries(
+    Object.entries({ ...kept, timeoutSeconds, workingDirectory }).filter(([, value]) => value !== undefined),
+  );
 }
 
 function checkCommand(input: SparkJobInput, problems: FieldProblems): void {

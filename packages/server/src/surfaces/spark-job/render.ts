@@ -1,38 +1,57 @@
 import { formatReference } from '@strongroom/contract';
-import type { ProcessSpec, SpecFile } from '../../runs/process-spec.ts';
+import type { ProcessSpec, SparkProgram, SpecFile } from '../../runs/process-spec.ts';
 import { addStorageVariables, storageProperties } from '../consumed-storage.ts';
 import type { Rendered, RenderInput } from '../definition.ts';
 import { escaperOf } from '../file-formats.ts';
+import { given } from '../launch-inputs.ts';
 import { fromReferenceObject, isSecretField } from '../named-fields.ts';
 import { addJavaUser, withRedaction, propertiesFileName } from '../properties-file.ts';
-import { type PlacedText, ValueRenderer } from '../rendering.ts';
+import { type PlacedText, resourcesOf, ValueRenderer } from '../rendering.ts';
 import type { SparkApplication, SparkJobDocument } from './document.ts';
 
 /** A Spark job with its values, ready to be started. */
 export function renderSparkJob(document: SparkJobDocument, input: RenderInput): Rendered {
   const renderer = new ValueRenderer(input);
   const environment = renderer.environment(document.environment);
+  const isForOperator = input.isForOperator === true && document.spark !== undefined;
   const properties = new Map<string, PlacedText>([
-    ...derivedProperties(document),
+    // An operator has fields of its own for what follows from these.
+    ...(isForOperator ? [] : derivedProperties(document)),
     ...storageProperties(input.storage, renderer),
     ...renderer.properties(document.sparkConfig),
   ]);
   const secretNames = [...document.environment, ...document.sparkConfig].filter(isSecretField).map(({ name }) => name);
   // A command may be a `spark-submit` of its own, with the same file.
   const isSpark = document.spark !== undefined || properties.size > 0;
-  const propertiesFile = renderer.propertiesFile(isSpark ? withRedaction(properties, secretNames) : properties);
+  const masked = isSpark ? withRedaction(properties, secretNames) : properties;
+  const propertiesFile = isForOperator ? undefined : renderer.propertiesFile(masked);
   const files = document.files.map((_file, index) => renderFile(renderer, document, index, environment));
   if (propertiesFile !== undefined) files.push(propertiesFile);
   if (document.command !== undefined) addStorageVariables(environment, input.storage, renderer);
-  if (document.spark !== undefined) addJavaUser(environment, input);
+  if (document.spark !== undefined && !isForOperator) addJavaUser(environment, input);
   const spec: ProcessSpec = {
     command: document.command ?? sparkSubmit(document.spark ?? {}, input, propertiesFile !== undefined),
     environment,
     files,
     ...(document.workingDirectory === undefined ? {} : { workingDirectory: document.workingDirectory }),
     ...(document.timeoutSeconds === undefined ? {} : { timeoutSeconds: document.timeoutSeconds }),
+    ...resourcesOf(document.sizes?.driverCores, document.sizes?.driverMemory),
+    ...(isForOperator ? { spark: sparkProgram(document, masked) } : {}),
   };
   return renderer.rendered(spec);
+}
+
+function sparkProgram(
+  { spark = {}, sizes }: SparkJobDocument,
+  properties: ReadonlyMap<string, PlacedText>,
+): SparkProgram {
+  const { mainClass, mainFile, jar, javaOptions, dependencies } = spark;
+  return {
+    mainFile: mainFile ?? jar ?? '',
+    arguments: spark.arguments ?? [],
+    properties: new Map(properties),
+    ...given({ mainClass, javaOptions, dependencies, sizes }),
+  };
 }
 
 function renderFile(

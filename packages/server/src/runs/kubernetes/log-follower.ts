@@ -1,0 +1,115 @@
+import { StrongroomError } from '@strongroom/contract';
+import type { OpenedClusters } from '../../clusters/opened-clusters.ts';
+import type { RunOutput } from '../runner.ts';
+import { pause } from './changes.ts';
+
+const retryMilliseconds = 1_000;
+/** Bytes of a line that are passed on before its end is there. */
+const maxHeldBytes = 64 * 1024;
+/** RFC 3339 with nine digits, as the kubelet writes it in front of each line. */
+const timestamp = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(?:Z|[+-]\d\d:\d\d)) /;
+
+export interface LogPlace {
+  readonly clusters: Pick<OpenedClusters, 'open'>;
+  readonly clusterId: string;
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+}
+
+/**
+ * Passes on what a container writes, from its beginning to its end, each line once: a connection that is cut is begun again
+ * at the newest line. Two lines of the same nanosecond around a cut may be one.
+ */
+export class LogFollower {
+  readonly #place: LogPlace;
+  readonly #output: Pick<RunOutput, 'stdout' | 'note'>;
+  readonly #ending = new AbortController();
+  readonly #done: Promise<void>;
+  #isOver = false;
+  #newest = '';
+  #held: Buffer = Buffer.alloc(0);
+  #isLineBegun = false;
+
+  constructor(place: LogPlace, output: Pick<RunOutput, 'stdout' | 'note'>) {
+    this.#place = place;
+    this.#output = output;
+    this.#done = this.#follow();
+  }
+
+  /** The container has ended: waits for what is still on its way, and gives up after `milliseconds`. */
+  async finish(milliseconds: number): Promise<void> {
+    this.#isOver = true;
+    const timer = setTimeout(() => this.stop(), milliseconds);
+    await this.#done;
+    clearTimeout(timer);
+  }
+
+  stop(): void {
+    this.#ending.abort();
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#ending;
+    let refusals = 0;
+    while (!signal.aborted) {
+      // Asked before it is read: what is over then is all there.
+      const isLast = this.#isOver;
+      try {
+        await this.#read(!isLast, signal);
+        if (isLast) return;
+        refusals = 0;
+      } catch (error) {
+        // The container has not begun, the pod is gone, the connection was cut: all of it is tried again while there is time.
+        const isRefused = error instanceof StrongroomError && error.code === 'backend_denied';
+        refusals += isRefused ? 1 : 0;
+        if (refusals === 3) {
+          this.#output.note('The cluster does not let the server read the log of the pod.');
+          return;
+        }
+      } finally {
+        this.#flush();
+      }
+      await pause(retryMilliseconds, signal);
+    }
+  }
+
+  async #read(isFollowed: boolean, signal: AbortSignal): Promise<void> {
+    const { clusters, clusterId, namespace, pod, container } = this.#place;
+    const cluster = await clusters.open(clusterId, signal);
+    try {
+      const { NamespaceObjects } = await import('@strongroom/backends/kubernetes');
+      const objects = new NamespaceObjects(cluster.api, namespace);
+      const since = this.#newest === '' ? {} : { since: this.#newest };
+      for await (const chunk of objects.log(pod, { container, isFollowed, ...since }, signal)) this.#take(chunk);
+    } finally {
+      cluster.release();
+    }
+  }
+
+  #take(chunk: Uint8Array): void {
+    this.#held = Buffer.concat([this.#held, chunk]);
+    for (let end = this.#held.indexOf(10); end !== -1; end = this.#held.indexOf(10)) {
+      this.#pass(this.#held.subarray(0, end + 1));
+      this.#held = this.#held.subarray(end + 1);
+      this.#isLineBegun = false;
+    }
+    if (this.#held.length > maxHeldBytes) this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#held.length > 0) {
+      this.#pass(this.#held);
+      this.#isLineBegun = true;
+    }
+    this.#held = Buffer.alloc(0);
+  }
+
+  #pass(piece: Buffer): void {
+    if (this.#isLineBegun) return this.#output.stdout(piece);
+    const [prefix = '', time] = timestamp.exec(piece.subarray(0, 40).toString('latin1')) ?? [];
+    if (time !== undefined && time <= this.#newest) return;
+    if (time !== undefined) this.#newest = time;
+    this.#output.stdout(piece.subarray(prefix.length));
+  }
+}

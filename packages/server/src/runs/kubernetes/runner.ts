@@ -1,0 +1,179 @@
+import { SecretValue } from '@strongroom/crypto';
+import { StrongroomError } from '@strongroom/contract';
+import type { OpenedClusters } from '../../clusters/opened-clusters.ts';
+import type { Store } from '../../store/store.ts';
+import type { Tables } from '../../store/tables.ts';
+import type { ConfigurationRow } from '../../surfaces/rows.ts';
+import type { RunRow } from '../commands.ts';
+import type { ProcessSpec } from '../process-spec.ts';
+import { leftWorkloads } from '../queries.ts';
+import type { Runner, RunOutput, RunPlace, Workload } from '../runner.ts';
+import type { Report } from '../settings.ts';
+import { WorkloadChanges } from './changes.ts';
+import { isOurs, type PlacedWorkload, WorkloadFollower } from './follower.ts';
+import {
+  kinds,
+  ownerManifest,
+  problemsOf,
+  secretManifest,
+  workloadHome,
+  type WorkloadIdentity,
+  workloadName,
+} from './manifests.ts';
+import { chooseTarget, wantedWorkload } from './options.ts';
+
+export interface KubernetesRunnerParts {
+  readonly store: Store;
+  readonly clusters: Pick<OpenedClusters, 'open' | 'targetsOf'>;
+  readonly installationId: string;
+  readonly report: Report;
+}
+
+/** Runs that this server follows at once: each has a connection for its log. */
+const maxConcurrent = 100;
+const startMilliseconds = 30_000;
+const removeMilliseconds = 20_000;
+/** How long after a run's end a request of a server that died may still arrive. */
+const lateMilliseconds = 60_000;
+
+/** Pods, Jobs and SparkApplications in the namespaces of the domain. */
+export class KubernetesRunner implements Runner {
+  readonly maxConcurrent = maxConcurrent;
+  readonly removal = 'after-end';
+  readonly #parts: KubernetesRunnerParts;
+  readonly #changes: WorkloadChanges;
+  readonly #closing = new AbortController();
+
+  constructor(parts: KubernetesRunnerParts) {
+    this.#parts = parts;
+    this.#changes = new WorkloadChanges(parts.clusters, parts.installationId);
+  }
+
+  async place(runId: string | null, configuration: ConfigurationRow): Promise<RunPlace> {
+    const { clusters, installationId } = this.#parts;
+    const { image, form, options } = wantedWorkload(configuration);
+    const { clusterId, namespace } = chooseTarget(await clusters.targetsOf(configuration.scope_id), options);
+    const id = runId ?? 'none';
+    const name = workloadName(id);
+    const { surface, name: configurationName } = configuration;
+    const identity = {
+      installationId,
+      runId: id,
+      surface,
+      configuration: configurationName,
+      form,
+      name,
+      image,
+      options,
+    };
+    return {
+      rendering: { name: configurationName, home: workloadHome, isForOperator: form === 'spark-application' },
+      check: (spec) => problemsOf(spec, form),
+      workload: { clusterId, namespace, form, name },
+      start: (spec, output) => this.#start(clusterId, namespace, identity, spec, output),
+    };
+  }
+
+  async takeUp(run: RunRow): Promise<Workload | null> {
+    const row = await this.#parts.store.db
+      .selectFrom('run_workloads')
+      .selectAll()
+      .where('run_id', '=', run.id)
+      .executeTakeFirst();
+    return row === undefined ? null : this.#follow(this.#placed(row), null, await this.#endsBy(run));
+  }
+
+  async remove(runId: string): Promise<void> {
+    const [row] = await leftWorkloads(this.#parts.store, runId);
+    if (row !== undefined) await this.#reporting(row);
+  }
+
+  async sweep(): Promise<void> {
+    for (const row of await leftWorkloads(this.#parts.store)) {
+      if (this.#closing.signal.aborted) return;
+      await this.#reporting(row);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new StrongroomError('shutting_down'));
+  }
+
+  /** The owner first: what is created after it and has its uid goes when it goes. */
+  async #start(
+    clusterId: string,
+    namespace: string,
+    identity: WorkloadIdentity,
+    spec: ProcessSpec,
+    output: RunOutput,
+  ): Promise<Workload> {
+    const { NamespaceObjects } = await import('@strongroom/backends/kubernetes');
+    const signal = AbortSignal.timeout(startMilliseconds);
+    const cluster = await this.#parts.clusters.open(clusterId, signal);
+    try {
+      const objects = new NamespaceObjects(cluster.api, namespace);
+      const manifest = JSON.stringify(ownerManifest(identity, spec));
+      const owner = await objects.create(kinds[identity.form], SecretValue.fromText(manifest), signal);
+      const values = SecretValue.fromText(secretManifest(identity, owner.uid, spec));
+      await objects.create(kinds.secret, values, signal);
+    } finally {
+      cluster.release();
+    }
+    const { installationId, runId, form, name } = identity;
+    const endsBy = spec.timeoutSeconds === undefined ? null : Date.now() + spec.timeoutSeconds * 1000;
+    return this.#follow({ installationId, runId, clusterId, namespace, form, name }, output, endsBy);
+  }
+
+  #follow(workload: PlacedWorkload, output: RunOutput | null, endsBy: number | null): Workload {
+    const { clusters, report } = this.#parts;
+    return new WorkloadFollower({ clusters, changes: this.#changes, workload, output, endsBy, report });
+  }
+
+  async #endsBy({ configuration_id: configurationId, started_at: startedAt }: RunRow): Promise<number | null> {
+    const row = await this.#parts.store.db
+      .selectFrom('configurations')
+      .select('document')
+      .where('id', '=', configurationId)
+      .executeTakeFirst();
+    const { timeoutSeconds } = JSON.parse(row?.document ?? '{}') as { readonly timeoutSeconds?: number };
+    return timeoutSeconds === undefined || startedAt === null ? null : startedAt + timeoutSeconds * 1000;
+  }
+
+  async #reporting(row: LeftWorkload): Promise<void> {
+    try {
+      await this.#remove(row);
+    } catch (error) {
+      this.#parts.report(
+        `What run ${row.run_id} left in the cluster could not be taken away; it is tried again`,
+        error,
+      );
+    }
+  }
+
+  /** Takes away what is ours and has the name; notes that nothing is left only when nothing can come any more. */
+  async #remove(row: LeftWorkload): Promise<void> {
+    const { store, clusters } = this.#parts;
+    const { NamespaceObjects } = await import('@strongroom/backends/kubernetes');
+    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(removeMilliseconds)]);
+    const cluster = await clusters.open(row.cluster_id, signal);
+    try {
+      const objects = new NamespaceObjects(cluster.api, row.namespace);
+      const kind = kinds[row.form];
+      const owner = await objects.get(kind, row.name, signal);
+      if (owner !== null && isOurs(owner, this.#placed(row))) {
+        if (!owner.isBeingDeleted) await objects.delete(kind, owner, 'background', signal);
+        return;
+      }
+    } finally {
+      cluster.release();
+    }
+    if (Date.now() >= row.ended_at + lateMilliseconds) await store.execute('runs.workloadRemoved', { id: row.run_id });
+  }
+
+  #placed(row: Tables['run_workloads']): PlacedWorkload {
+    const { run_id: runId, cluster_id: clusterId, namespace, form, name } = row;
+    return { installationId: this.#parts.installationId, runId, clusterId, namespace, form, name };
+  }
+}
+
+type LeftWorkload = Awaited<ReturnType<typeof leftWorkloads>>[number];
