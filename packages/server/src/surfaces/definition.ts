@@ -160,7 +160,12 @@ export type FieldContent =
       readonly isOwned?: boolean;
     }
   /** A text in which `${secrets.key}` is resolved at launch. */
-  | { readonly kind: 'text'; readonly text: string };
+  | {
+      readonly kind: 'text';
+      readonly text: string;
+      /** A reference can stand in its place, as `secret` beside the pointer, and a launch gives the same value. */
+      readonly canRefer?: boolean;
+    };
 
 export interface SaveWarning {
   readonly pointer: string;
