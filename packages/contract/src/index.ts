@@ -20,6 +20,7 @@ export { groupRoutes, userRoutes } from './routes/identities.ts';
 export { domainServiceAccountRoutes, serviceAccountRoutes } from './routes/service-accounts.ts';
 export { launchRoutes } from './routes/launches.ts';
 export { maxRedeployed, type ResolveOutcome, resolveOutcomes, runRoutes, runStates } from './routes/runs.ts';
+export { impactRoutes } from './routes/impact.ts';
 export { keyRoutes } from './routes/keys.ts';
 export { adminSecretRoutes, assignmentRoutes, domainSecretRoutes, globalSecretRoutes } from './routes/secrets.ts';
 export {
