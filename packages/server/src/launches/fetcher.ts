@@ -1,15 +1,14 @@
 import { StrongroomError } from '@strongroom/contract';
 import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
-import { Flights, Gate } from './flights.ts';
+import { Flights } from './flights.ts';
 import type { LaunchValues } from './launch-values.ts';
 import { fail, type Progress, take } from './progress.ts';
+import { SharedDeadline } from './shared-deadline.ts';
 import type { Fetched, FetchKey, LocalSource, RemoteSource, Sources } from './sources/source.ts';
 import type { Target, TargetSource } from './targets.ts';
 
 /** Milliseconds for all of a launch's reading. */
 const deadlineMilliseconds = 30_000;
-/** Requests at once for one source, over all launches. */
-const parallelPerSource = 16;
 
 export interface FetchLimits {
   readonly signal: AbortSignal | undefined;
@@ -27,7 +26,7 @@ interface Group<Source> {
 export class Fetcher {
   readonly #sources: Sources;
   readonly #flights = new Flights();
-  readonly #gates = new Map<string, Gate>();
+  readonly #deadline = new SharedDeadline(deadlineMilliseconds);
 
   constructor(sources: Sources) {
     this.#sources = sources;
@@ -55,23 +54,15 @@ export class Fetcher {
     { signal, beforeAsking }: FetchLimits,
   ): Promise<void> {
     await beforeAsking?.();
-    const controller = new AbortController();
-    const abort = (): void => controller.abort();
-    const timer = setTimeout(abort, deadlineMilliseconds);
-    signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted === true) abort();
-    try {
-      await Promise.all(groups.map((group) => this.#fetchGroup(group, values, controller.signal)));
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-    }
+    const deadline = this.#deadline.signal;
+    const signals = signal === undefined ? [deadline] : [signal, deadline];
+    await Promise.all(groups.map((group) => this.#fetchGroup(group, values, signals)));
   }
 
   async #fetchGroup(
     { info, source, steps }: Group<RemoteSource>,
     values: LaunchValues,
-    signal: AbortSignal,
+    signals: readonly AbortSignal[],
   ): Promise<void> {
     const started = performance.now();
     const prefix = source.flightPrefix(info);
@@ -84,40 +75,38 @@ export class Fetcher {
       flights.push({ flight, same });
       if (!this.#flights.isFlying(flight)) missing.push({ key, target });
     }
-    // The fetch has a life of its own: whoever began it may leave, the others still get their values.
-    const fetching = missing.length === 0 ? undefined : this.#fetchBatch(info, source, missing);
-    for (const { key, target } of missing) {
-      const one = fetching?.then((fetched) => fetched.get(key) ?? absent) ?? Promise.resolve(absent);
-      this.#flights.start(flightKey(prefix, key, target), one);
-    }
+    if (missing.length > 0) this.#begin(prefix, source, missing);
     await Promise.all(
       flights.map(async ({ flight, same }) => {
-        const fetched = await this.#flights.join(flight, signal);
+        const fetched = await this.#flights.join(flight, signals);
         const milliseconds = Math.round(performance.now() - started);
         for (const step of same) take(step, fetched, values, milliseconds);
       }),
     );
   }
 
-  async #fetchBatch(
-    info: TargetSource,
-    source: RemoteSource,
-    keys: readonly FetchKey[],
-  ): Promise<ReadonlyMap<string, Fetched>> {
-    let gate = this.#gates.get(info.id);
-    if (gate === undefined) this.#gates.set(info.id, (gate = new Gate(parallelPerSource)));
-    // Not `AbortSignal.timeout`: its timer runs on for the whole time, beyond the end of the fetch.
-    const controller = new AbortController();
-    const timer = setTimeout(() => controller.abort(), deadlineMilliseconds);
-    try {
-      return await gate.run(() => source.fetch(keys, controller.signal));
-    } catch (error) {
-      // What a source throws is an outage, never an absence; its text stays inside.
-      const detail = error instanceof StrongroomError ? { detail: error.message } : {};
-      return new Map(keys.map(({ key }) => [key, { ...absent, ...detail }]));
-    } finally {
-      clearTimeout(timer);
-    }
+  /** The fetch has a life of its own: whoever began it may leave, the others still get their values. */
+  #begin(prefix: string, source: RemoteSource, keys: readonly FetchKey[]): void {
+    const fetching = fetchAll(source, keys, this.#deadline.signal);
+    for (const { key, target } of keys)
+      this.#flights.start(
+        flightKey(prefix, key, target),
+        fetching.then((fetched) => fetched.get(key) ?? absent),
+      );
+  }
+}
+
+async function fetchAll(
+  source: RemoteSource,
+  keys: readonly FetchKey[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Fetched>> {
+  try {
+    return await source.fetch(keys, signal);
+  } catch (error) {
+    // What a source throws is an outage, never an absence; its text stays inside.
+    const detail = error instanceof StrongroomError ? { detail: error.message } : {};
+    return new Map(keys.map(({ key }) => [key, { ...absent, ...detail }]));
   }
 }
 

@@ -3,9 +3,9 @@ import type { Fetched } from './sources/source.ts';
 
 const late: Fetched = { kind: 'failed', failure: 'deadline' };
 
-interface Flight {
-  readonly landed: Promise<Fetched>;
-  waiters: number;
+interface Waiter {
+  readonly land: (fetched: Fetched) => void;
+  readonly crash: (error: unknown) => void;
 }
 
 /**
@@ -16,7 +16,7 @@ interface Flight {
  * ending it for the others.
  */
 export class Flights {
-  readonly #flights = new Map<string, Flight>();
+  readonly #flights = new Map<string, Set<Waiter>>();
 
   /** How many fetches are in progress. */
   get size(): number {
@@ -29,30 +29,62 @@ export class Flights {
 
   /** Announces a fetch that {@link join} can be called for, from now until it has ended. */
   start(key: string, landed: Promise<Fetched>): void {
-    const flight: Flight = { landed, waiters: 0 };
-    this.#flights.set(key, flight);
+    const waiters = new Set<Waiter>();
+    this.#flights.set(key, waiters);
     const end = (): void => {
-      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+      if (this.#flights.get(key) === waiters) this.#flights.delete(key);
     };
-    landed.then(end, end);
+    landed.then(
+      (fetched) => {
+        end();
+        handOut(fetched, waiters);
+      },
+      (error: unknown) => {
+        end();
+        for (const { crash } of waiters) crash(error);
+      },
+    );
   }
 
-  /** The own copy of what lands. Call it in the same tick as {@link start} or {@link isFlying}. */
-  async join(key: string, signal: AbortSignal): Promise<Fetched> {
-    const flight = this.#flights.get(key);
-    if (flight === undefined) throw new TypeError('No such fetch is in progress');
-    if (signal.aborted) return late;
-    flight.waiters += 1;
-    const own = flight.landed.then((fetched) => {
-      flight.waiters -= 1;
-      if (fetched.kind !== 'value') return fetched;
-      // The last one takes the original, so that a single waiter costs no copy.
-      const mine = flight.waiters === 0 ? fetched : { ...fetched, value: copyOf(fetched.value) };
-      if (!signal.aborted) return mine;
-      mine.value.destroy();
-      return late;
-    });
-    return unlessAborted(own, signal);
+  /**
+   * The own copy of what lands, or that it came too late when one of the signals aborts first. Call it in the same tick as
+   * {@link start} or {@link isFlying}.
+   */
+  join(key: string, signals: readonly AbortSignal[]): Promise<Fetched> {
+    const waiters = this.#flights.get(key);
+    if (waiters === undefined) throw new TypeError('No such fetch is in progress');
+    if (signals.some(({ aborted }) => aborted)) return Promise.resolve(late);
+    const { promise, resolve, reject } = Promise.withResolvers<Fetched>();
+    const forget = (): void => {
+      for (const signal of signals) signal.removeEventListener('abort', leave);
+    };
+    const waiter: Waiter = {
+      land(fetched) {
+        forget();
+        resolve(fetched);
+      },
+      crash(error) {
+        forget();
+        reject(error);
+      },
+    };
+    const leave = (): void => {
+      waiters.delete(waiter);
+      waiter.land(late);
+    };
+    waiters.add(waiter);
+    for (const signal of signals) signal.addEventListener('abort', leave, { once: true });
+    return promise;
+  }
+}
+
+/** The last one takes the original, so that a single waiter costs no copy. */
+function handOut(fetched: Fetched, waiters: ReadonlySet<Waiter>): void {
+  if (fetched.kind === 'value' && waiters.size === 0) fetched.value.destroy();
+  let others = waiters.size;
+  for (const { land } of waiters) {
+    others -= 1;
+    land(fetched.kind !== 'value' || others === 0 ? fetched : { ...fetched, value: copyOf(fetched.value) });
   }
 }
 
@@ -62,17 +94,6 @@ function copyOf(value: SecretValue): SecretValue {
     return SecretValue.fromBytes(bytes);
   } finally {
     bytes.fill(0);
-  }
-}
-
-async function unlessAborted(own: Promise<Fetched>, signal: AbortSignal): Promise<Fetched> {
-  const { promise, resolve } = Promise.withResolvers<Fetched>();
-  const leave = (): void => resolve(late);
-  signal.addEventListener('abort', leave, { once: true });
-  try {
-    return await Promise.race([own, promise]);
-  } finally {
-    signal.removeEventListener('abort', leave);
   }
 }
 

@@ -8,6 +8,7 @@ import { describeEachStore } from '../../testing/stores.ts';
 import { Flights, Gate } from './flights.ts';
 import { preflight } from './preflight.ts';
 import { pickField } from './launch-values.ts';
+import { SharedDeadline } from './shared-deadline.ts';
 import type { Fetched } from './sources/source.ts';
 
 const environment = (...keys: string[]) =>
@@ -349,12 +350,12 @@ describe('flights', () => {
   it('ask once for many, and give each its own copy', async () => {
     const flights = new Flights();
     const { promise, resolve } = Promise.withResolvers<Fetched>();
-    const { signal } = new AbortController();
+    const signals = [new AbortController().signal];
     flights.start('k', promise);
-    const waiting = Promise.all([flights.join('k', signal), flights.join('k', signal), flights.join('k', signal)]);
+    const waiting = Promise.all([1, 2, 3].map(() => flights.join('k', signals)));
     resolve(value('v'));
     const landed = await waiting;
-    if (landed[0].kind === 'value') landed[0].value.destroy();
+    if (landed[0]?.kind === 'value') landed[0].value.destroy();
     expect(landed.slice(1).map(textOf)).toEqual(['v', 'v']);
     expect(flights.isFlying('k')).toBe(false);
   });
@@ -364,15 +365,47 @@ describe('flights', () => {
     const { promise, resolve } = Promise.withResolvers<Fetched>();
     const leader = new AbortController();
     flights.start('k', promise);
-    const first = flights.join('k', leader.signal);
-    const second = flights.join('k', new AbortController().signal);
+    const first = flights.join('k', [new AbortController().signal, leader.signal]);
+    const second = flights.join('k', []);
     leader.abort();
     expect(textOf(await first)).toBe('deadline');
     resolve(value('v'));
     expect(textOf(await second)).toBe('v');
   });
 
-  it('are bounded per source', async () => {
+  it('leave nothing behind when all have left', async () => {
+    const flights = new Flights();
+    const { promise, resolve } = Promise.withResolvers<Fetched>();
+    const caller = new AbortController();
+    flights.start('k', promise);
+    const waiting = flights.join('k', [caller.signal]);
+    caller.abort();
+    expect(textOf(await waiting)).toBe('deadline');
+    expect(textOf(await flights.join('k', [caller.signal]))).toBe('deadline');
+    const landed = value('v');
+    resolve(landed);
+    await promise;
+    expect(() => textOf(landed)).toThrow(TypeError);
+  });
+
+  it('fail for all who wait when the fetch does', async () => {
+    const flights = new Flights();
+    flights.start('k', Promise.reject(new TypeError('broken')));
+    await expect(Promise.all([flights.join('k', []), flights.join('k', [])])).rejects.toThrow('broken');
+    expect(flights.size).toBe(0);
+  });
+
+  it('share the end of their time', async () => {
+    const deadline = new SharedDeadline(5, 5);
+    const { signal } = deadline;
+    expect(deadline.signal).toBe(signal);
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    expect(deadline.signal.aborted).toBe(false);
+  });
+});
+
+describe('a gate', () => {
+  it('lets so many in at once', async () => {
     const gate = new Gate(2);
     let running = 0;
     let most = 0;

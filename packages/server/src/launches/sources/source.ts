@@ -20,7 +20,7 @@ export interface RemoteSource {
   readonly kind: 'remote';
   /** Names the source and the state of its settings: part of the key of a flight. */
   flightPrefix(source: TargetSource): string;
-  /** Whole values by key, one answer for each. Requests at once are bounded by the caller. */
+  /** Whole values by key, one answer for each. It bounds its requests at once itself, over all who ask. */
   fetch(keys: readonly FetchKey[], signal: AbortSignal): Promise<ReadonlyMap<string, Fetched>>;
 }
 
