@@ -140,6 +140,7 @@ export function createServices(parts: ServiceParts): Services {
 
   const access = createAccess(store);
   const features = new Features(store, settings.features);
+  const areReferencesEnabled = () => features.isEnabled('secretsV2');
 
   const kekSource = kekSourceOf(configuration);
   const reader = new SecretReader(store, keyring, access, listIntegrations(store, access, features));
@@ -156,7 +157,7 @@ export function createServices(parts: ServiceParts): Services {
     store,
     secrets,
     reader,
-    openIntegration: integrationSources(store, access, backends),
+    openIntegration: integrationSources(store, access, backends, areReferencesEnabled),
     maxValueBytes: limits.valueBytes,
     writes: managed.writes,
   });
@@ -165,7 +166,7 @@ export function createServices(parts: ServiceParts): Services {
     managed: { DATABASE: createDatabaseSource(keyring), KUBERNETES: managed.source, VAULT: managed.source },
     integrations: createIntegrationSource(backends, keyring),
   });
-  const resolver = new Resolver(store, access, sources, () => features.isEnabled('secretsV2'));
+  const resolver = new Resolver(store, access, sources, areReferencesEnabled);
   const clusters = new OpenedClusters({ store, resolver, egress: parts.egress });
   const identities = openIdentities(store, keyring, access, {
     denials: parts.denials,
@@ -191,7 +192,7 @@ export function createServices(parts: ServiceParts): Services {
   });
   const runReader = new RunReader(store, access, keyring);
   const owned = new OwnedSecrets({ store, secrets, reader, writes: managed.writes, maxValueBytes: limits.valueBytes });
-  const surfaceParts = { store, access, keys: keyring, owned, report };
+  const surfaceParts = { store, access, keys: keyring, owned, areReferencesEnabled, report };
   const ldapUse = new PlatformUse(surfaces.ldap, store, resolver);
   const ldapSignIn = createLdapSignIn(ldapUse, parts.egress);
   const ldapSync = new LdapSync({ store, use: ldapUse, openEgress: parts.egress, holder: parts.holder, report });
@@ -258,6 +259,7 @@ export function createServices(parts: ServiceParts): Services {
         anchorPath: auditAnchor.kind === 'file' ? auditAnchor.path : null,
       }),
       ...referenceHandlers(new ReferenceUses(store, access, keyring)),
+      ...placeholderHandlers({ store, access, keys: keyring, areReferencesEnabled, secrets }),
       ...sparkJobHandlers(new ConfigurationService(surfaces['spark-job'], surfaceParts), launchParts),
       ...computeClusterHandlers(new ConfigurationService(surfaces['compute-cluster'], surfaceParts), launchParts),
       ...notebookHandlers(new ConfigurationService(surfaces.notebook, surfaceParts), launchParts),
@@ -267,7 +269,6 @@ export function createServices(parts: ServiceParts): Services {
         parts.egress,
       ),
       ...connectionHandlers({
-      ...placeholderHandlers({ store, access, keys: keyring, secrets }),
         store,
         access,
         settings: settings.managed.kubernetes,

@@ -159,7 +159,14 @@ export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise
     maxValueBytes: 65_536,
   });
   const report = (message: string, error: unknown): void => void reports.push({ message, error });
-  const jobs = new ConfigurationService(sparkJobSurface, { store, access, keys, owned, report });
+  const jobs = new ConfigurationService(sparkJobSurface, {
+    store,
+    access,
+    keys,
+    owned,
+    areReferencesEnabled: options.areReferencesEnabled ?? (async () => true),
+    report,
+  });
   const launches = new LaunchService({ store, access, resolver, sealer: createSealer() });
   const caller = async (name: string): Promise<Caller> => {
     const id = ids.get(name) ?? '';

@@ -20,17 +20,23 @@ export function addSettingsCommands(program: Command, cli: Cli): void {
     .description('turn a feature on or off, unless the configuration sets it')
     .addArgument(new Argument('<feature>', 'which').choices(['secretsV2']))
     .addArgument(new Argument('<state>', 'on or off').choices(['on', 'off']))
+    .option('--force', 'turn it off although configurations hold references, which then fail to launch')
     .action(
-      cli.action(async ({ connect, output }, feature: 'secretsV2', state: 'on' | 'off') => {
-        const client = await connect();
-        const { revision } = await client.call('showSettings', {});
-        const changed = await client.updateSettings({
-          body: { features: { [feature]: { enabled: state === 'on' } } },
-          ...(revision === undefined ? {} : { ifMatch: revision }),
-        });
-        output.answer(changed, () => output.line(`${feature} is ${changed.features[feature].enabled ? 'on' : 'off'}`));
-        return undefined;
-      }),
+      cli.action(
+        async ({ connect, output }, feature: 'secretsV2', state: 'on' | 'off', options: { readonly force?: true }) => {
+          const client = await connect();
+          const { revision } = await client.call('showSettings', {});
+          const changed = await client.updateSettings({
+            body: { features: { [feature]: { enabled: state === 'on' } } },
+            ...(options.force === undefined ? {} : { query: { force: options.force } }),
+            ...(revision === undefined ? {} : { ifMatch: revision }),
+          });
+          output.answer(changed, () =>
+            output.line(`${feature} is ${changed.features[feature].enabled ? 'on' : 'off'}`),
+          );
+          return undefined;
+        },
+      ),
     );
   settings
     .command('store')

@@ -136,10 +136,15 @@ export const operationRoutes = [
       },
       { minProperties: 1 },
     ),
+    query: Closed({
+      force: Type.Optional(
+        Type.Boolean({ description: 'Turn secretsV2 off although configurations hold references, which then fail' }),
+      ),
+    }),
     status: 200,
     response: Settings,
     ifMatch: true,
-    errors: ['state_conflict', 'version_conflict'],
+    errors: ['state_conflict', 'version_conflict', 'in_use'],
   }),
   route({
     id: 'runDoctor',

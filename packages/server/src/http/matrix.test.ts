@@ -159,7 +159,9 @@ describe('what the declared access says', () => {
     const before = await rowCounts(world.test);
     const lookers = ['nobody', 'outsider', 'viewer', 'lister', 'readOnlyAdmin', 'auditor'];
     const wrong: string[] = [];
-    const changing = decided.filter(({ method }) => method !== 'GET');
+    // Ask with a body, and change nothing.
+    const asking = ['scanPlaceholders', 'scanPlatformPlaceholders'];
+    const changing = decided.filter(({ method, id }) => method !== 'GET' && !asking.includes(id));
     await Promise.all(
       changing.flatMap((route) =>
         lookers.map(async (name) => {
@@ -354,6 +356,49 @@ describe('the Global scope', () => {
       );
       expect(answers).toEqual([403]);
     }
+  });
+});
+
+describe('while secretsV2 is off', () => {
+  const turn = (enabled: boolean) =>
+    world.test.call('PATCH', '/v1/settings?force=true', { body: { features: { secretsV2: { enabled } } } });
+  beforeAll(() => turn(false));
+  afterAll(() => turn(true));
+
+  /** What there was before it: Global's store, configurations with placeholders, people and the operation of the server. */
+  const isOfFeature = (path: string): boolean =>
+    /^\/v1\/(?:admin|profiles|clusters)(?:\/|$)|\/(?:integrations|choices)(?:\/|$)|\/placeholders\/migrate$/.test(
+      path,
+    ) ||
+    /^\/v1\/domains\/\{domain\}\/(?:secrets|folders|inventory|profiles|targets|launches)(?:\/|$)/.test(path) ||
+    path === '/v1/launches/{id}/resolve';
+
+  it('its routes say so to who may call them, and all others go on', async () => {
+    const token = world.admins[0] ?? '';
+    const wrong: string[] = [];
+    for (const route of guarded) {
+      const path = withQuery(pathTo(route, world.finance, world.platform), 'undeclared=1');
+      const { status, body } = await world.test.request(route.method, path, { token, ...bodiesOf(route)[0] });
+      const { code } = body as { code?: string };
+      // No route has this parameter: who gets past the guard is told so, and nothing is done.
+      const expected = isOfFeature(route.path) ? 'feature_disabled' : 'validation_failed';
+      if (code !== expected) wrong.push(`${route.id}: ${status} ${code}, not ${expected}`);
+    }
+    expect(wrong).toEqual([]);
+    expect(guarded.filter(({ path }) => isOfFeature(path)).length).toBeGreaterThan(60);
+  });
+
+  it('who may not call a route learns nothing of it', async () => {
+    const calls = inDomains
+      .filter(({ path, access }) => isOfFeature(path) && access.kind === 'scope')
+      .map((route) => ({
+        about: route.id,
+        method: route.method,
+        path: pathTo(route, world.finance, world.platform),
+        options: { ...bodiesOf(route)[0], token: world.caller('outsider').token },
+      }));
+    expect(calls.length).toBeGreaterThan(20);
+    expect(await oneAnswer(world.test, calls)).toEqual([404]);
   });
 });
 

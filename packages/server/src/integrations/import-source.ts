@@ -5,6 +5,7 @@ import type { AccessService } from '../access/service.ts';
 import { judgeAll, maxEntries } from '../secrets/import-file.ts';
 import { type OpenIntegrationSource, orReason } from '../secrets/import-source.ts';
 import type { ParsedValue } from '../secrets/values.ts';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 import type { Store } from '../store/store.ts';
 import { integrationEvent } from './events.ts';
 import type { OpenedBackends } from './opened-backends.ts';
@@ -20,8 +21,11 @@ export function integrationSources(
   store: Store,
   access: AccessService,
   backends: OpenedBackends,
+  areIntegrationsEnabled: () => MaybePromise<boolean>,
 ): OpenIntegrationSource {
   return async (caller, scope, part, requestSignal) => {
+    // Of Global, where an import of a file goes on working.
+    if (!(await areIntegrationsEnabled())) throw new StrongroomError('feature_disabled');
     const asset = await access.configurationAsset(scope, 'integration', part.integration);
     if (asset === null) throw new StrongroomError('not_found');
     await access.require(caller, 'integration.use', { kind: 'asset', asset });

@@ -1,6 +1,7 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { FeatureName } from '@strongroom/contract';
 import { type ChooseStore, chooseStore } from '../managed-stores/commands.ts';
+import { holdersOfReferences } from './reference-holders.ts';
 import type { Command, CommandContext } from '../store/store.ts';
 
 /** The row of a feature flag in `settings`. */
@@ -12,6 +13,8 @@ export interface SetFeature {
   readonly name: FeatureName;
   readonly isEnabled: boolean;
   readonly by: string;
+  /** Off although configurations hold references. */
+  readonly force: boolean;
 }
 
 export interface UpdateSettings {
@@ -21,15 +24,38 @@ export interface UpdateSettings {
   readonly expectedRevision: number | null;
 }
 
-/** All or nothing. @throws StrongroomError `revision_mismatch`, `state_conflict` for the store of a scope that holds secrets */
+/** All or nothing. @throws StrongroomError `revision_mismatch`, `in_use`, `state_conflict` for the store of a scope that holds secrets */
 const updateSettings: Command<UpdateSettings, void> = async (context, { feature, choices, expectedRevision }) => {
   const key = featureKey(feature?.name ?? 'secretsV2');
-  const row = await context.db.selectFrom('settings').select('revision').where('key', '=', key).executeTakeFirst();
+  const row = await context.db
+    .selectFrom('settings')
+    .select(['revision', 'value'])
+    .where('key', '=', key)
+    .executeTakeFirst();
   const revision = row?.revision ?? 0;
   if (expectedRevision !== null && expectedRevision !== revision) throw new StrongroomError('revision_mismatch');
+  const turnsOff = feature !== null && !feature.isEnabled && row?.value !== JSON.stringify(false);
+  if (turnsOff && !feature.force) await requireNoReferences(context);
   if (feature !== null) await setFeature(context, key, revision + 1, feature);
   for (const choice of choices) await chooseStore(context, choice);
 };
+
+/** How many configurations are named of those that would not launch any more. */
+const maxNamed = 50;
+
+/** @throws StrongroomError `in_use`, naming the configurations: who may turn the feature off sees all of them */
+async function requireNoReferences({ db }: CommandContext): Promise<void> {
+  const { count, configurations } = await holdersOfReferences(db, maxNamed);
+  if (count === 0) return;
+  throw new StrongroomError('in_use', {
+    detail: `${count} configuration${count === 1 ? ' holds' : 's hold'} references, and would not launch.`,
+    hint: 'strongroom placeholders undo puts placeholders back; repeat with force to turn it off all the same.',
+    errors: configurations.map(({ surface, name, scope }) => ({
+      pointer: '/features/secretsV2/enabled',
+      message: `${surface} ${name} of ${scope} holds references`,
+    })),
+  });
+}
 
 async function setFeature(context: CommandContext, key: string, revision: number, args: SetFeature): Promise<void> {
   const values = {

@@ -6,10 +6,13 @@ import type { Settings } from '../config/settings.ts';
 import { firstKitName, kekIdOfKit } from '../keys/recovery.ts';
 import { readSchemaVersion, schemaVersion } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
+import { featureKey } from './commands.ts';
 import { checkKekSource, checkManagedStore, type OutsideParts, outsideStores } from './doctor-outside.ts';
+import { stateOf } from './features.ts';
 import { amber, type Check, type DoctorReport, type Finding, ok, red } from './finding.ts';
 import { coreLimit, isSigusr1Disabled } from './hardening.ts';
 import { isLoopback, listenProblems } from './listen-rules.ts';
+import { holdersOfReferences } from './reference-holders.ts';
 import { canAppend, freeBytes, minFreeBytes } from './readiness.ts';
 
 export interface DoctorParts extends Omit<OutsideParts, 'settings' | 'store'> {
@@ -44,6 +47,7 @@ const checks: readonly NamedCheck[] = [
   { id: 'listen', title: 'The address fits the runner and the transport', run: checkListen },
   { id: 'job-users', title: 'Jobs run apart from the server', run: checkJobUsers },
   { id: 'proxy', title: 'Outgoing connections go the configured way', run: checkProxy },
+  { id: 'feature', title: 'References work where they are held', run: checkFeature },
   { id: 'memory', title: 'Memory stays in the process', run: checkMemory },
 ];
 
@@ -226,6 +230,25 @@ function checkProxy({ ambient, settings }: DoctorParts): Finding {
   return amber(
     `Ignored: ${ambient.proxyVariables.join(', ')}.`,
     'Only STRONGROOM_EGRESS_PROXY is followed, and through it only names of STRONGROOM_EGRESS_ALLOW.',
+  );
+}
+
+async function checkFeature({ store, settings }: DoctorParts): Promise<Finding> {
+  if (store === null) return amber('Not known without the store.', 'Mend the store first.');
+  const row = await store.db
+    .selectFrom('settings')
+    .select(['value', 'revision'])
+    .where('key', '=', featureKey('secretsV2'))
+    .executeTakeFirst();
+  const { isEnabled, setBy } = stateOf(settings.features.secretsV2, row);
+  if (isEnabled) return ok('secretsV2 is on');
+  const { count } = await holdersOfReferences(store.db, 0);
+  if (count === 0) return ok('secretsV2 is off, and no configuration holds a reference');
+  return red(
+    `secretsV2 is off, and ${count} configuration${count === 1 ? ' holds' : 's hold'} references: none of them launches.`,
+    setBy === 'configuration'
+      ? 'Remove STRONGROOM_FEATURES_SECRETSV2_ENABLED and restart, or strongroom placeholders undo.'
+      : 'strongroom settings feature secretsV2 on, or strongroom placeholders undo.',
   );
 }
 

@@ -44,12 +44,18 @@ export class Features {
   }
 
   async #read(name: FeatureName): Promise<FeatureState> {
-    const { enabled, setBy } = this.#configured[name];
-    const row = await this.#store.first(settingByKey, [featureKey(name)]);
-    const revision = row?.revision ?? 0;
-    if (setBy === 'configuration') return { isEnabled: enabled, setBy, revision };
-    return row === undefined
-      ? { isEnabled: enabled, setBy: 'default', revision }
-      : { isEnabled: row.value === 'true', setBy: 'api', revision };
+    return stateOf(this.#configured[name], await this.#store.first(settingByKey, [featureKey(name)]));
   }
+}
+
+/** @param row what the API has set */
+export function stateOf(
+  { enabled, setBy }: Settings['features'][FeatureName],
+  row: { readonly value: string; readonly revision: number } | undefined,
+): FeatureState {
+  const revision = row?.revision ?? 0;
+  if (setBy === 'configuration') return { isEnabled: enabled, setBy, revision };
+  return row === undefined
+    ? { isEnabled: enabled, setBy: 'default', revision }
+    : { isEnabled: row.value === 'true', setBy: 'api', revision };
 }

@@ -34,8 +34,11 @@ export function operationHandlers(parts: OperationParts): HandlersOf<typeof oper
       const { view, revision } = await parts.settings.show();
       return { body: view, etag: revision };
     },
-    async updateSettings({ caller, body, ifMatch }) {
-      const { view, revision } = await parts.settings.update(caller, body, ifMatch);
+    async updateSettings({ caller, body, query, ifMatch }) {
+      const { view, revision } = await parts.settings.update(caller, body, {
+        expectedRevision: ifMatch,
+        force: query.force === true,
+      });
       return { body: view, etag: revision };
     },
     async runDoctor() {

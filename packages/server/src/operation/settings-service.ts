@@ -48,7 +48,7 @@ export class SettingsService {
   async update(
     caller: Caller,
     { features, managedStores = {} }: SettingsChanges,
-    expectedRevision: number | undefined,
+    { expectedRevision, force = false }: { readonly expectedRevision?: number | undefined; readonly force?: boolean },
   ): Promise<{ readonly view: SettingsView; readonly revision: number }> {
     const chosen = Object.entries(managedStores) as ['admin' | 'global', StoreName][];
     for (const [name, store] of chosen) this.#requireFree(name, store);
@@ -66,12 +66,14 @@ export class SettingsService {
         {
           choices,
           feature:
-            features === undefined ? null : { name: 'secretsV2', isEnabled: features.secretsV2.enabled, by: caller.id },
+            features === undefined
+              ? null
+              : { name: 'secretsV2', isEnabled: features.secretsV2.enabled, by: caller.id, force },
           expectedRevision: expectedRevision ?? null,
         },
         {
           expectAuthorisationRevision,
-          audit: features === undefined ? [] : [featureEvent(caller, features.secretsV2.enabled)],
+          audit: features === undefined ? [] : [featureEvent(caller, features.secretsV2.enabled, force)],
         },
       );
     });
@@ -131,12 +133,12 @@ function setInConfiguration(setting: string, variable: string): StrongroomError 
   });
 }
 
-function featureEvent(caller: Caller, isEnabled: boolean): AuditEvent {
+function featureEvent(caller: Caller, isEnabled: boolean, isForced: boolean): AuditEvent {
   return {
     ...actorOf(caller),
     action: 'settings.manage',
     outcome: 'allowed',
     because: ['features.secretsV2.enabled'],
-    detail: { enabled: isEnabled },
+    detail: { enabled: isEnabled, ...(isForced ? { forced: true } : {}) },
   };
 }

@@ -231,7 +231,7 @@ describe('migrate', () => {
       token: vic.token,
       body: only('page-a'),
     });
-    expect([unseen.status, unseen.body]).toMatchObject([422, { errors: [{ message: 'Not found, or not yours.' }] }]);
+    expect([unseen.status, unseen.body]).toMatchObject([403, { detail: 'It needs UPDATE in domain finance.' }]);
     const noSecret = await ask('migrate', { ...only('page-b'), createSecrets: true }, bob.token);
     expect(noSecret.items).toEqual([]);
     await saveJob('typed-by-bob', { environment: [{ name: 'PASSWORD', value: typed }] });

@@ -6,7 +6,7 @@ import type { ChangedField } from './commands.ts';
 import { type DatabricksScopes, type Finding, findingsIn, keyFor, messageOf } from './findings.ts';
 import { type FindingView, judge, keyAttempts } from './judge.ts';
 import { placeOf, propertyOf, type Replacement, withReplacements } from './rewrite.ts';
-import { rewriteEach, type RewrittenConfiguration, Rewriting } from './saving.ts';
+import { requireUpdateSomewhere, rewriteEach, type RewrittenConfiguration, Rewriting } from './saving.ts';
 import {
   type LegacyOptions,
   type LegacyPage,
@@ -50,6 +50,7 @@ export class PlaceholderMigration {
 
   /** @throws StrongroomError `validation_failed`, `cursor_invalid`; those of a server that can't go on */
   async migrate(caller: Caller, scope: ScopeRef, options: MigrateOptions, page: LegacyPage): Promise<MigratePage> {
+    await requireUpdateSomewhere(this.#parts, caller, scope);
     const scopes = readDatabricksScopes(scope, options);
     const selection = await selectConfigurations(this.#parts, caller, scope, 'migrate', options, page);
     const done = await rewriteEach(this.#parts, caller, selection.items, (current, one) =>

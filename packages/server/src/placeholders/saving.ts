@@ -1,8 +1,9 @@
 import { StrongroomError } from '@strongroom/contract';
+import { defaultBundleIdOf } from '../access/default-bundle.ts';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import { changedNames } from '../surfaces/compare.ts';
 import { consumptionsOf } from '../surfaces/consumptions.ts';
-import { type AnySurface, resourceOf, surfaceOf } from '../surfaces/registry.ts';
+import { type AnySurface, bundlesWhere, resourceOf, surfaceOf, surfaces } from '../surfaces/registry.ts';
 import { type ConfigurationRow, configurationOf, usesOfConfiguration } from '../surfaces/rows.ts';
 import { configurationEvent, decideSave, type DecidedSave, saveEvents } from '../surfaces/save.ts';
 import { assetOf } from '../surfaces/views.ts';
@@ -71,6 +72,7 @@ export class Rewriting {
       before: this.document,
       held: await usesOfConfiguration(store, this.row.id),
       consumed: await consumptionsOf(store, this.row.id),
+      areReferencesEnabled: await this.#parts.areReferencesEnabled(),
     });
   }
 
@@ -116,6 +118,29 @@ export class Rewriting {
     );
     return row.revision + 1;
   }
+}
+
+/**
+ * Whoever may change no configuration at all is told so; who may change some gets an answer for each.
+ * @throws StrongroomError `permission_missing`, which is recorded
+ */
+export async function requireUpdateSomewhere(
+  { store, access }: SelectionParts,
+  caller: Caller,
+  scope: ScopeRef,
+): Promise<void> {
+  const kind = scope.kind === 'domain' ? 'domain' : 'admin';
+  const own = Object.values(surfaces).filter((surface) => surface.scope === kind);
+  const bundles = scope.kind === 'domain' ? await store.query('surfaces.bundles', { scopeId: scope.id }) : [];
+  const bundleIds = scope.kind === 'domain' ? bundles.map(({ id }) => id) : [defaultBundleIdOf(scope.id)];
+  const mayUpdate = (surface: AnySurface): boolean =>
+    bundlesWhere(access, caller.snapshot, scope, surface, surface.actions.update, bundleIds).length > 0;
+  const [first] = own;
+  if (first === undefined || own.some(mayUpdate)) return;
+  const { update } = first.actions;
+  const asset = { type: first.type, id: '', name: '', scope, bundleIds };
+  const decision = access.decide(caller.snapshot, update, resourceOf(first, asset));
+  await access.refuse(caller, update, { kind: 'scope', scope }, decision);
 }
 
 /**

@@ -2,6 +2,7 @@ import { formatReference, parseReference, StrongroomError, type SurfaceName } fr
 import type { AccessService } from '../access/service.ts';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 import type { Store } from '../store/store.ts';
 import { canonical } from '../surfaces/compare.ts';
 import { maySee } from '../surfaces/registry.ts';
@@ -34,6 +35,7 @@ export interface SelectionParts {
   readonly store: Store;
   readonly access: AccessService;
   readonly keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
+  readonly areReferencesEnabled: () => MaybePromise<boolean>;
 }
 
 /** A configuration that the caller may see. */

@@ -2,7 +2,7 @@ import { formatReference } from '@strongroom/contract';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { Tables } from '../store/tables.ts';
 import { placeOf, type Replacement, withReplacements } from './rewrite.ts';
-import { rewriteEach, type RewrittenConfiguration, Rewriting } from './saving.ts';
+import { requireUpdateSomewhere, rewriteEach, type RewrittenConfiguration, Rewriting } from './saving.ts';
 import {
   type LegacyPage,
   type NamedConfiguration,
@@ -50,6 +50,7 @@ export async function undoPlaceholders(
   options: UndoOptions,
   page: LegacyPage,
 ): Promise<UndoPage> {
+  await requireUpdateSomewhere(parts, caller, scope);
   const selection = await selectConfigurations(parts, caller, scope, 'undo', options, page);
   const done = await rewriteEach(parts, caller, selection.items, (current, one) =>
     undoOne(parts, current, scope, one, options.dryRun === true),

@@ -5,7 +5,7 @@ import type { AuditEvent } from '../audit/event.ts';
 import { doubtAbout } from '../integrations/known-keys.ts';
 import type { Failure } from '../launches/outcomes.ts';
 import { referenceError } from '../launches/outcomes.ts';
-import { decideUse, findTarget, type Target } from '../launches/targets.ts';
+import { decideUse, findTarget, type Target, type UseDecision } from '../launches/targets.ts';
 import type { Wanted } from '../launches/wanted.ts';
 import type { Store } from '../store/store.ts';
 import type { NewUse } from './commands.ts';
@@ -22,6 +22,7 @@ export interface SaveCheck {
   /** Something that can redirect a value changes: USE on everything held is needed. */
   readonly changesAuthority: boolean;
   readonly origins: ReadonlyMap<string, string>;
+  readonly areReferencesEnabled: boolean;
 }
 
 export interface CheckedSave {
@@ -60,7 +61,11 @@ export async function checkSave(store: Store, access: AccessService, check: Save
       uses.push(newUse(wanted, target, keptFrom.authorised_by));
       continue;
     }
-    const { failure, because } = await decideUse(access, snapshot, domain, wanted.reference, target, wanted.ownedBy);
+    const isNew = keptFrom === undefined && wanted.kind === 'reference';
+    const { failure, because }: UseDecision =
+      isNew && !check.areReferencesEnabled
+        ? { failure: 'feature-disabled', because: ['feature-disabled'] }
+        : await decideUse(access, snapshot, domain, wanted.reference, target, wanted.ownedBy);
     const isUnknownPlaceholder = wanted.kind === 'placeholder' && (failure === 'missing' || failure === 'deleted');
     if (isUnknownPlaceholder) {
       warnings.push({
@@ -132,7 +137,7 @@ function contentOf(use: NewUse): string {
 
 /**
  * Records what was refused and throws: `permission_missing` when USE is all that is missing of something the caller sees,
- * else `reference_unresolved`; both name every field.
+ * `feature_disabled` when references are off, else `reference_unresolved`; all name every field.
  */
 export async function refuseSave(
   store: Store,
@@ -141,7 +146,11 @@ export async function refuseSave(
   problems: readonly SaveProblem[],
 ): Promise<never> {
   const denied = problems.filter(
-    ({ failure }) => failure === 'use-missing' || failure === 'not-yours' || failure === 'authoriser-gone',
+    ({ failure }) =>
+      failure === 'use-missing' ||
+      failure === 'not-yours' ||
+      failure === 'authoriser-gone' ||
+      failure === 'feature-disabled',
   );
   const audit: AuditEvent[] = denied.map(({ wanted, because }) => ({
     principal: caller.id,
@@ -161,6 +170,11 @@ export async function refuseSave(
     const names = problems.map(({ wanted }) => wanted.text).join(', ');
     throw new StrongroomError('permission_missing', { detail: `It needs USE on ${names}.`, errors });
   }
+  if (problems.every(({ failure }) => failure === 'feature-disabled'))
+    throw new StrongroomError('feature_disabled', {
+      detail: 'References are turned off on this installation.',
+      errors,
+    });
   throw new StrongroomError('reference_unresolved', {
     detail: `${errors.length} of the references do not resolve.`,
     errors,

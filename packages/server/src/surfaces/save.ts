@@ -20,6 +20,8 @@ export interface Proposal<Document> {
   readonly before: Document | null;
   readonly held: readonly UseRow[];
   readonly consumed: readonly HeldConsumption[];
+  /** Off: what is held stays as it is, and nothing comes to refer that did not. */
+  readonly areReferencesEnabled: boolean;
 }
 
 export interface DecidedSave extends CheckedSave {
@@ -36,7 +38,7 @@ export interface FixedDestinations {
 
 /**
  * Decides everything that a document refers to, for who saves it.
- * @throws StrongroomError `reference_unresolved`, `permission_missing`
+ * @throws StrongroomError `reference_unresolved`, `permission_missing`, `feature_disabled`
  */
 export async function decideSave<Document>(
   store: Store,
@@ -46,7 +48,7 @@ export async function decideSave<Document>(
   scope: ScopeRef,
   proposal: Proposal<Document>,
 ): Promise<DecidedSave> {
-  const { configurationId, document, before, held, consumed, origins } = proposal;
+  const { configurationId, document, before, held, consumed, origins, areReferencesEnabled } = proposal;
   const changesAuthority =
     before === null || canonical(surface.authorityPart(before)) !== canonical(surface.authorityPart(document));
   const wanted = collectWanted(surface.fields(document), configurationId);
@@ -68,6 +70,7 @@ export async function decideSave<Document>(
   });
   refuseConsumptions(problems);
   const destination = surface.credentials?.destination(document) ?? null;
+    areReferencesEnabled,
   if (surface.credentials !== undefined) await requireDestinations(store, scope, wanted, destination);
   const unfixed = destination === null ? [] : await unfixedSecrets(store, scope, wanted);
   const fixed = destination === null || unfixed.length === 0 ? null : { secretIds: unfixed, destination };

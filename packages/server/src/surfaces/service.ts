@@ -6,6 +6,7 @@ import type { AssetRef, Caller, Resource, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
 import { isAnswered } from '../secrets/import-each.ts';
 import { newId } from '../store/ids.ts';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { canonical, changedNames } from './compare.ts';
 import {
@@ -41,6 +42,8 @@ export interface ConfigurationParts {
   readonly access: AccessService;
   readonly keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
   readonly owned: OwnedSecrets;
+  /** Whether configurations may come to hold references. */
+  readonly areReferencesEnabled: () => MaybePromise<boolean>;
   /** Where failures of tidying up go; never with a value. */
   readonly report: (message: string, error: unknown) => void;
 }
@@ -196,7 +199,7 @@ export class ConfigurationService<Input, Document> {
     scope: ScopeRef,
     typed: TypedCredentials<Document>,
     { origins }: Normalised<Document>,
-    save: Omit<Parameters<typeof decideSave<Document>>[5], 'document' | 'origins'> & {
+    save: Omit<Parameters<typeof decideSave<Document>>[5], 'document' | 'origins' | 'areReferencesEnabled'> & {
       /** The request was answered before: the commit repeats that answer, and nothing else is done. */
       readonly isRepeated?: boolean;
       readonly commit: (
@@ -210,8 +213,9 @@ export class ConfigurationService<Input, Document> {
     const planned = typed.planned();
     if (isRepeated) return { warnings: [], result: await commit(planned, nothingDecided) };
     await this.#requireUnique(current, scope, planned, proposal.configurationId);
+    const areReferencesEnabled = await this.#parts.areReferencesEnabled();
     const decide = (document: Document) =>
-      decideSave(store, access, this.surface, current, scope, { ...proposal, document, origins });
+      decideSave(store, access, this.surface, current, scope, { ...proposal, document, origins, areReferencesEnabled });
     const first = await decide(planned);
     const document = await typed.write(current, scope);
     const decided = canonical(document) === canonical(planned) ? first : await decide(document);
