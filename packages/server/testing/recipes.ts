@@ -277,6 +277,7 @@ const recipes: Readonly<Record<string, Recipe>> = {
   deleteEmail: withEmail,
   putLdap: withLdap,
   deleteLdap: withLdap,
+  syncLdap: withLdap,
   stopRun: async (world) => {
     const name = await job(world, ['sleep', '60']);
     return { params: { id: (await post(world, `${inFinance}/spark-jobs/${name}/runs`)).id } };
