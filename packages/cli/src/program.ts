@@ -17,6 +17,7 @@ import { addGrantCommands } from './commands/grant.ts';
 import { addGroupCommands } from './commands/group.ts';
 import { addIntegrationCommands } from './commands/integration.ts';
 import { addJobCommands } from './commands/job.ts';
+import { addKubernetesClusterCommands } from './commands/kubernetes-cluster.ts';
 import { addEmailCommands, addLdapCommands } from './commands/platform.ts';
 import { addPlaceholderCommands } from './commands/placeholders.ts';
 import { addPreflightCommand } from './commands/preflight.ts';
@@ -102,7 +103,7 @@ export function createProgram(cli: Cli): Command {
   addBackupCommands(program, cli);
   addDoctorCommand(program, cli);
   addStoreCommands(program, cli);
-  addK8sCommands(program, cli);
+  addKubernetesClusterCommands(addK8sCommands(program, cli), cli);
   addLoginLinkCommand(program, cli);
   addCompletionCommands(program, cli);
   addOpenapiCommand(program, cli);

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '@strongroom/server/testing/app.ts';
 import { Canaries } from '@strongroom/server/testing/canaries.ts';
+import { type LoopbackCluster, openLoopbackCluster } from '@strongroom/server/testing/loopback-cluster.ts';
 import { type LoopbackVault, openLoopbackVault } from '@strongroom/server/testing/loopback-vault.ts';
 import { runScript } from './testing/run-script.ts';
 
@@ -17,18 +18,22 @@ describe('scripts', () => {
   const canaries = new Canaries();
   const vaultToken = canaries.plain('the token of Vault');
   let vault: LoopbackVault;
+  let cluster: LoopbackCluster;
 
   beforeAll(async () => {
     vault = await openLoopbackVault({
       token: vaultToken,
       secrets: { 'app/db': { value: canaries.plain('a value in Vault') }, 'app/smtp/password': { value: 'x' } },
     });
+    cluster = await openLoopbackCluster();
+    canaries.add('the token of the cluster', cluster.token);
     server = await startTestServer();
     folder = mkdtempSync(join(tmpdir(), 'strongroom-cli-'));
   });
   afterAll(async () => {
     await server.close();
     await vault.close();
+    await cluster.close();
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -54,6 +59,9 @@ describe('scripts', () => {
           DATA: server.dataDir,
           VAULT: vault.url,
           VAULT_TOKEN: vaultToken,
+          CLUSTER: cluster.url,
+          CLUSTER_TOKEN: cluster.token,
+          CLUSTER_AUTHORITY: cluster.caCertificate,
         },
       }),
     ).resolves.toBeUndefined();

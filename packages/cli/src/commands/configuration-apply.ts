@@ -40,7 +40,7 @@ export function addApplyCommands(group: Command, cli: Cli, noun: ConfigurationNo
   ).action(
     cli.action(async ({ io, connect, output }, options: FileOptions) => {
       const client = await connect();
-      for (const { domain, body } of await readAll(io, options, own)) {
+      for (const { domain, body } of await readConfigurations(io, options, own)) {
         const created = await noun.create(client, domain, body);
         output.item({ outcome: 'created', [noun.word]: created }, () =>
           output.line(`created ${noun.word} ${created.name} in ${created.domain}, revision ${created.revision}`),
@@ -74,7 +74,8 @@ function parseCredential(text: string): CredentialFile {
 
 const maxCredentialBytes = 65_536;
 
-async function readAll(
+/** @throws UsageError also when a credential is given for more than one */
+export async function readConfigurations(
   io: Io,
   { file, domain, credential = [] }: FileOptions,
   known: ReadonlyMap<string, ConfigurationNoun>,
@@ -105,7 +106,7 @@ async function applyAll(
   known: ReadonlyMap<string, ConfigurationNoun>,
 ): Promise<undefined> {
   const client = await connect();
-  for (const manifest of await readAll(io, options, known)) {
+  for (const manifest of await readConfigurations(io, options, known)) {
     const noun = known.get(manifest.kind);
     if (noun === undefined) throw new UsageError(`there is no kind ${manifest.kind}`);
     const { outcome, applied } = await apply(client, noun, manifest);

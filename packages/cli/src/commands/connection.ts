@@ -7,6 +7,7 @@ import { confirm } from '../prompt.ts';
 import { addConfigurationCommands, contentOf, lastFacts, printFields } from './configuration.ts';
 import { addApplyCommands } from './configuration-apply.ts';
 import { connectionNoun } from './configuration-noun.ts';
+import { printSurfaceTest } from './surface-test.ts';
 
 export function addConnectionCommands(program: Command, cli: Cli): void {
   const connection = group(program, 'connection', 'connections and bots that ingestion reads services with');
@@ -53,20 +54,14 @@ function addTest(connection: Command, cli: Cli): void {
   requireDomain(
     connection
       .command('test <connection>')
-      .description('try a connection as it is saved: TCP, and a query of PostgreSQL; exit code 1 when it fails'),
+      .description('try a connection as it is saved: TCP, and a query of PostgreSQL; exit code 7 when it fails'),
   ).action(
     cli.action(async ({ connect, output }, name: string, { domain }: DomainOption) => {
       const client = await connect();
       const { type, schema, config } = await client.showConnection({ params: { domain, name } });
       const form = { type, config: keptConfig(config), ...(schema === undefined ? {} : { schema }) };
       const result = await client.testConnection({ params: { domain, name }, body: form });
-      output.answer(result, () =>
-        output.table(
-          [{ title: 'STEP' }, { title: 'OUTCOME' }, { title: 'CAUSE' }, { title: 'MESSAGE', canCut: true }],
-          result.steps.map((step) => [step.name, step.outcome, step.cause ?? '', step.message ?? '']),
-        ),
-      );
-      return result.ok ? undefined : 1;
+      return printSurfaceTest(output, result);
     }),
   );
 }

@@ -8,6 +8,7 @@ import { UsageError } from '../errors.ts';
 import { isInteractive } from '../io.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
 import { agreeToImpact, answerImpact, impactIfThere } from './impact.ts';
+import { addTargetsOfDomain } from './kubernetes-cluster.ts';
 import { localTime } from '../output/text.ts';
 import { confirmByTyping } from '../prompt.ts';
 
@@ -82,6 +83,7 @@ export function addDomainCommands(program: Command, cli: Cli): void {
         return undefined;
       }),
     );
+  addTargetsOfDomain(domain, cli);
   addDeleteCommand(domain, cli);
   addMemberCommands(domain, cli);
 }

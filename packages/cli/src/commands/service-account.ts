@@ -7,6 +7,7 @@ import { addListOptions, type ListOptions, listUpTo, pageSize, parseCount } from
 import { localTime } from '../output/text.ts';
 import { confirm } from '../prompt.ts';
 import { findNamed } from './identity-text.ts';
+import { addWorkloadCommands } from './service-account-workload.ts';
 import { roleOption } from './user.ts';
 
 type ServiceAccount = ItemOf<'listServiceAccounts'>;
@@ -102,6 +103,7 @@ export function addServiceAccountCommands(program: Command, cli: Cli): void {
   );
   addAccountChangeCommands(account, cli);
   addTokenCommands(account, cli);
+  addWorkloadCommands(account, cli);
 }
 
 function addAccountChangeCommands(account: Command, cli: Cli): void {

@@ -36,6 +36,8 @@ const lookups: ReadonlyMap<string, Lookup> = new Map<string, Lookup>([
   ['bundle', (client, query, options) => named(client.items('listBundles', { params: domainOf(options), query }))],
   ['service-account', serviceAccounts],
   ['token', serviceAccounts],
+  ['workload', serviceAccounts],
+  ['kubernetes-cluster', (client, query) => named(client.items('listClusters', { query }))],
   ['key', secretKeys],
   ['run', runs],
 ]);

@@ -15,8 +15,9 @@ interface RbacOptions {
 const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const maxNameLength = 40;
 
-export function addK8sCommands(program: Command, cli: Cli): void {
-  const k8s = group(program, 'k8s', 'prepare a cluster for the store in Kubernetes');
+/** @returns the group, for what asks the server about clusters */
+export function addK8sCommands(program: Command, cli: Cli): Command {
+  const k8s = group(program, 'k8s', 'clusters that domains run in, and what the store in Kubernetes needs');
   k8s
     .command('rbac')
     .description(
@@ -52,6 +53,7 @@ export function addK8sCommands(program: Command, cli: Cli): void {
         },
       ),
     );
+  return k8s;
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {
