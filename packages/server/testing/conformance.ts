@@ -6,22 +6,20 @@ import type { Answer } from './app.ts';
 /** Every route of the table, as declarations alone. */
 export const allRoutes: readonly RouteDeclaration[] = routes;
 
+const ajv = new Ajv({ strict: false, allErrors: false });
+addFormats.default(ajv);
+const isProblem = ajv.compile(Problem);
+/** Of successes, by route id; compiled once for all worlds of a process. */
+const schemas = new Map<string, ValidateFunction>();
+
 /**
  * Holds every answer against the declaration of its route: status, media type, schema, error codes, the headers all answers
  * have. Problems are collected, so that one run names them all.
  */
 export class Conformance {
-  readonly #ajv = new Ajv({ strict: false, allErrors: false });
-  readonly #schemas = new Map<string, ValidateFunction>();
-  readonly #problem: ValidateFunction;
   readonly #problems = new Set<string>();
   readonly #succeeded = new Set<string>();
   #answers = 0;
-
-  constructor() {
-    addFormats.default(this.#ajv);
-    this.#problem = this.#ajv.compile(Problem);
-  }
 
   /** What was wrong so far, each thing once. */
   get problems(): readonly string[] {
@@ -56,8 +54,8 @@ export class Conformance {
 
   #checkProblem(route: RouteDeclaration | undefined, answer: Answer, say: (problem: string) => void): void {
     if (answer.headers.get('content-type') !== 'application/problem+json') say('the media type is not problem+json');
-    if (!this.#problem(answer.body)) {
-      say(`not a problem: ${this.#ajv.errorsText(this.#problem.errors)}`);
+    if (!isProblem(answer.body)) {
+      say(`not a problem: ${ajv.errorsText(isProblem.errors)}`);
       return;
     }
     const { code, status, requestId } = answer.body as { code: string; status: number; requestId: string };
@@ -88,9 +86,9 @@ export class Conformance {
       return;
     }
     if (type !== 'application/json; charset=utf-8') say(`the media type is ${type}`);
-    const validate = this.#schemas.get(route.id) ?? this.#ajv.compile(route.response);
-    this.#schemas.set(route.id, validate);
-    if (!validate(answer.body)) say(`outside its schema: ${this.#ajv.errorsText(validate.errors)}`);
+    const validate = schemas.get(route.id) ?? ajv.compile(route.response);
+    schemas.set(route.id, validate);
+    if (!validate(answer.body)) say(`outside its schema: ${ajv.errorsText(validate.errors)}`);
   }
 }
 

@@ -1,5 +1,4 @@
 import { type RouteDeclaration, StrongroomError } from '@strongroom/contract';
-import buildSerializer, { type Schema } from 'fast-json-stringify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Keys } from '../keys/keys.ts';
 import type { Log } from '../operation/log.ts';
@@ -18,7 +17,7 @@ import { logFailure, sendProblem, toStrongroomError } from './problem.ts';
 import { RateLimit } from './rate-limit.ts';
 import { checkBodyHeaders, isEmptyBody, readBody } from './request-body.ts';
 import { type AnyHandler, RouteRequest } from './route-request.ts';
-import { createValidatorCompiler } from './validation.ts';
+import { noQuery, routeSerializer, routeValidator } from './route-schemas.ts';
 
 export interface HttpSettings {
   /** Host names served besides the loopback ones, without port. */
@@ -111,15 +110,10 @@ export function createApp(parts: AppParts): App {
       done(toStrongroomError(error));
     }
   });
-  const compile = createValidatorCompiler();
   fastify.setValidatorCompiler(({ schema, httpPart }) =>
-    compile(httpPart === 'params' || httpPart === 'querystring' ? httpPart : 'body', schema as object),
+    routeValidator(httpPart === 'params' || httpPart === 'querystring' ? httpPart : 'body', schema as object),
   );
-  fastify.setSerializerCompiler(({ schema }) => {
-    // At its first use, as with validation.
-    let serialize: ((data: unknown) => string) | undefined;
-    return (data: unknown) => (serialize ??= buildSerializer(schema as Schema))(data);
-  });
+  fastify.setSerializerCompiler(({ schema }) => routeSerializer(schema as object));
 
   const fixedHeaders = apiHeaders(isHttps);
   const setHeaders = createHeaderSetter(fixedHeaders);
@@ -175,7 +169,7 @@ export function createApp(parts: AppParts): App {
       bodyLimit: route.bodyLimitBytes ?? settings.limits.bodyBytes,
       schema: {
         ...(route.params === undefined ? {} : { params: route.params }),
-        querystring: route.query ?? { type: 'object', properties: {}, additionalProperties: false },
+        querystring: route.query ?? noQuery,
         ...(route.body === undefined ? {} : { body: route.body }),
         ...(route.response === undefined ? {} : { response: { [route.status]: route.response } }),
       },

@@ -6,7 +6,7 @@ import { escapePointer } from './json-body.ts';
 /** What Fastify expects of a compiled validator: the value to use, or the error to answer. */
 export type Validator = (data: unknown) => { value: unknown } | { error: StrongroomError };
 
-type Part = 'params' | 'querystring' | 'body';
+export type Part = 'params' | 'querystring' | 'body';
 
 /** Field errors named in one answer. */
 const maxFieldErrors = 20;
