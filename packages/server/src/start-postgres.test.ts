@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeOf, startTestServer, type TestServer, type TestUser } from '../testing/app.ts';
 import { Canaries } from '../testing/canaries.ts';
-import { type PostgresServer, postgresUnavailable, startPostgres } from '../testing/postgres.ts';
+import { postgresUnavailable } from '../testing/postgres.ts';
+import { sharedPostgres } from '../testing/stores.ts';
 import { askForPassword, receivePassword, verifyLog } from '../testing/workload.ts';
 
 const missing = postgresUnavailable();
@@ -18,13 +19,12 @@ describe.skipIf(missing !== undefined)(`a server on PostgreSQL${note}`, () => {
   const canaries = new Canaries();
   const password = canaries.text('the password');
   const rotated = canaries.text('the rotated password');
-  let postgres: PostgresServer;
   let test: TestServer;
   let ann: TestUser;
   let workload: TestUser;
 
   beforeAll(async () => {
-    postgres = await startPostgres();
+    const postgres = await sharedPostgres();
     const settings = { STRONGROOM_DATABASE_URL: await postgres.createDatabase('icu') };
     test = await startTestServer(settings, { canaries });
     await test.createDomain('finance');
@@ -33,10 +33,7 @@ describe.skipIf(missing !== undefined)(`a server on PostgreSQL${note}`, () => {
       test.createServiceAccount('finance', 'etl', { preset: 'MEMBER', grants: ['RESOLVE'] }),
     ]);
   });
-  afterAll(async () => {
-    await test.close();
-    await postgres.stop();
-  });
+  afterAll(() => test.close());
 
   const keysOf = async (query: string): Promise<string[]> =>
     (await test.call<Keyed>('GET', `${finance}/secrets?${query}`)).items.map(({ key }) => key);

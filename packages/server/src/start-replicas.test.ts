@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeOf, startTestServer, type TestServer, type TestUser } from '../testing/app.ts';
 import { ephemeralJwk } from '../testing/bodies.ts';
 import { Canaries } from '../testing/canaries.ts';
-import { type PostgresServer, postgresUnavailable, startPostgres } from '../testing/postgres.ts';
+import { postgresUnavailable } from '../testing/postgres.ts';
+import { sharedPostgres } from '../testing/stores.ts';
 import { askForPassword, receivePassword, verifyLog } from '../testing/workload.ts';
 
 const missing = postgresUnavailable();
@@ -14,7 +15,6 @@ describe.skipIf(missing !== undefined)(`two servers on one PostgreSQL${note}`, (
   const canaries = new Canaries();
   const value = canaries.plain('the first value');
   const second = canaries.plain('the second value');
-  let postgres: PostgresServer;
   let databaseUrl: string;
   let one: TestServer;
   let other: TestServer;
@@ -22,7 +22,7 @@ describe.skipIf(missing !== undefined)(`two servers on one PostgreSQL${note}`, (
   let workload: TestUser;
 
   beforeAll(async () => {
-    postgres = await startPostgres();
+    const postgres = await sharedPostgres();
     databaseUrl = await postgres.createDatabase('code-point');
     one = await startTestServer({ STRONGROOM_DATABASE_URL: databaseUrl }, { canaries });
     other = await startTestServer({}, { canaries, replicaOf: one });
@@ -34,7 +34,6 @@ describe.skipIf(missing !== undefined)(`two servers on one PostgreSQL${note}`, (
   });
   afterAll(async () => {
     await Promise.all([one.close(), other.close()]);
-    await postgres.stop();
   });
 
   it('give a secret made on one to whoever asks the other, also after a rotation', async () => {

@@ -19,10 +19,16 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 
+/** How a database sorts text: by code point, or as German does. */
+export type Collation = 'code-point' | 'icu';
+
 /** A PostgreSQL server of this test file alone: no network, no durability, gone when the file is done or its process dies. */
 export interface PostgresServer {
-  /** A fresh database; its connection URL. */
-  createDatabase(collation: 'code-point' | 'icu'): Promise<string>;
+  /**
+   * A fresh database; its connection URL.
+   * @param template the URL of one that nobody is connected to, whose content the new one has; an empty one unless it is given
+   */
+  createDatabase(collation: Collation, template?: string): Promise<string>;
   dropDatabase(url: string): Promise<void>;
   /** The process, for drills that stop or kill it. */
   readonly pid: number;
@@ -139,22 +145,26 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     get pid() {
       return pid;
     },
-    async createDatabase(collation) {
+    async createDatabase(collation, template) {
       const name = `test_${randomBytes(6).toString('hex')}`;
       // German sorts `ä` beside `a` and ignores case at first: nothing like code points.
       const locale = collation === 'icu' ? "locale_provider icu icu_locale 'de-DE' locale 'C'" : "locale 'C'";
-      await admin((client) => client.query(`create database ${name} template template0 encoding 'UTF8' ${locale}`));
+      const source = template === undefined ? `template0 encoding 'UTF8' ${locale}` : nameOf(template);
+      await admin((client) => client.query(`create database ${name} template ${source}`));
       return `postgres://postgres@localhost:${port}/${name}?host=${encodeURIComponent(directory)}`;
     },
     async dropDatabase(url) {
-      const name = new URL(url).pathname.slice(1);
-      await admin((client) => client.query(`drop database if exists ${name} with (force)`));
+      await admin((client) => client.query(`drop database if exists ${nameOf(url)} with (force)`));
     },
     async stop() {
       child.stdin.end();
       await ended;
     },
   };
+}
+
+function nameOf(url: string): string {
+  return new URL(url).pathname.slice(1);
 }
 
 async function waitUntilReady(directory: string, port: number, output: () => string): Promise<void> {
@@ -177,7 +187,15 @@ interface User {
   readonly gid: number;
 }
 
+let foundUser: { readonly user: User | undefined } | undefined;
+
+/** Looked for once: to start a process costs more, the larger the one that does is. */
 function unprivilegedUser(): User | undefined {
+  foundUser ??= { user: findUnprivilegedUser() };
+  return foundUser.user;
+}
+
+function findUnprivilegedUser(): User | undefined {
   for (const name of ['postgres', 'nobody']) {
     const [uid, gid] = ['-u', '-g'].map((flag) => Number(spawnSync('id', [flag, name], { encoding: 'utf8' }).stdout));
     if (uid && gid) return { uid, gid };

@@ -10,10 +10,11 @@ import type { Commands } from '../src/store/commands.ts';
 import { dataFiles } from '../src/store/data-directory.ts';
 import type { Queries } from '../src/store/queries.ts';
 import { openPostgresStore } from '../src/store/postgres.ts';
+import { migratePostgres } from '../src/store/postgres-migrate.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
 import type { CommandMap, OpenStore, QueryMap } from '../src/store/store.ts';
 import { putMigratedDatabase } from './migrated-database.ts';
-import { type PostgresServer, postgresUnavailable, startPostgres } from './postgres.ts';
+import { type Collation, type PostgresServer, postgresUnavailable, startPostgres } from './postgres.ts';
 import { writeDeadlineMilliseconds } from './write-deadline.ts';
 
 // The store's threads load their modules without the test runner; with a cache they start in a third of the time.
@@ -132,13 +133,13 @@ export function sqliteDatabase(): TestDatabase {
   };
 }
 
-/** A database of its own on this file's PostgreSQL server, which starts with the first one and stops with the file. */
-export function postgresDatabase(collation: 'code-point' | 'icu' = 'code-point'): TestDatabase {
+/** A database of its own on this process's PostgreSQL server, which starts with the first one and stops with the process. */
+export function postgresDatabase(collation: Collation = 'code-point'): TestDatabase {
   return {
     name: collation === 'icu' ? 'PostgreSQL with an ICU collation' : 'PostgreSQL',
     async create() {
       const server = await sharedPostgres();
-      const url = await server.createDatabase(collation);
+      const url = await createMigratedDatabase(collation);
       const directory = mkdtempSync(join(tmpdir(), 'strongroom-test-'));
       return {
         directory,
@@ -156,9 +157,26 @@ export function postgresDatabase(collation: 'code-point' | 'icu' = 'code-point')
 
 let postgres: Promise<PostgresServer> | undefined;
 
-function sharedPostgres(): Promise<PostgresServer> {
+/** A PostgreSQL server for whoever needs databases of one, and neither its port nor its end. */
+export function sharedPostgres(): Promise<PostgresServer> {
   postgres ??= startPostgres();
   return postgres;
+}
+
+const templates = new Map<Collation, Promise<string>>();
+
+/** The URL of an empty database of the newest schema on {@link sharedPostgres}: to make its tables takes four times as long. */
+async function createMigratedDatabase(collation: Collation): Promise<string> {
+  const server = await sharedPostgres();
+  const template = templates.get(collation) ?? createTemplate(server, collation);
+  templates.set(collation, template);
+  return server.createDatabase(collation, await template);
+}
+
+async function createTemplate(server: PostgresServer, collation: Collation): Promise<string> {
+  const url = await server.createDatabase(collation);
+  await migratePostgres(url);
+  return url;
 }
 
 /** Opens a store of the suite's database; it is closed after the suite. */

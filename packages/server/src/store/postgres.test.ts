@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Hold } from '../../testing/hold.ts';
 import { postgresUnavailable } from '../../testing/postgres.ts';
 import { testEvent, type TestCommands, type TestQueries } from '../../testing/store-program.ts';
-import { openTestStore, postgresDatabase, type TestStore } from '../../testing/stores.ts';
+import { openTestStore, postgresDatabase, sharedPostgres, type TestStore } from '../../testing/stores.ts';
 import { migrations } from './migrations/index.ts';
 import { migratePostgres } from './postgres-migrate.ts';
 import { openPostgresStore } from './postgres.ts';
@@ -173,13 +173,13 @@ describe.skipIf(missing !== undefined)(`a PostgreSQL that goes away (${missing ?
   });
 
   test('is migrated once by processes that start together, and not by one that is older', async () => {
-    const place = await postgresDatabase().create();
-    const url = place.url ?? '';
+    const server = await sharedPostgres();
+    const url = await server.createDatabase('code-point');
     const stores = await Promise.all([1, 2, 3].map(() => openPostgresStore({ url, program })));
     await Promise.all(stores.map((store) => store.close()));
     const older: unknown = await migratePostgres(url, migrations.slice(0, -1)).catch((error: unknown) => error);
     expect(older).toMatchObject({ code: 'state_conflict', detail: expect.stringContaining('schema version') });
-    await place.remove();
+    await server.dropDatabase(url);
   });
 
   test('unreachable: opening says so', async () => {

@@ -8,9 +8,9 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Canaries } from '../../../testing/canaries.ts';
 import { codeOf } from '../../../testing/keys-world.ts';
-import { type PostgresServer, postgresUnavailable, startPostgres } from '../../../testing/postgres.ts';
+import { postgresUnavailable } from '../../../testing/postgres.ts';
 import { testChild } from '../../../testing/programs.ts';
-import { describeEachStore, type OpenStoreForTest, type TestStore } from '../../../testing/stores.ts';
+import { describeEachStore, type OpenStoreForTest, sharedPostgres, type TestStore } from '../../../testing/stores.ts';
 import { loadConfiguration } from '../../config/load.ts';
 import { openKeyring } from '../../keys/keyring.ts';
 import { globalScopeId } from '../../store/ids.ts';
@@ -189,13 +189,11 @@ const missing = postgresUnavailable();
 describe.skipIf(missing !== undefined)(
   `a table in PostgreSQL${missing === undefined ? '' : ` (skipped: ${missing})`}`,
   () => {
-    let postgres: PostgresServer;
     let url: string;
     beforeAll(async () => {
-      postgres = await startPostgres();
+      const postgres = await sharedPostgres();
       url = await postgres.createDatabase('icu');
     });
-    afterAll(() => postgres.stop());
 
     it('is read as it is, erased by value, and read only in a trial', async () => {
       const client = new pg.Client({ connectionString: url });
