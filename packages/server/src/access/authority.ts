@@ -79,9 +79,11 @@ export function mayActAs(snapshot: AccessSnapshot, scope: ScopeRef, other: Acces
     const refused = [
       ...standing.presets.map((preset) => mayHandOutPreset(snapshot, place, preset)),
       ...[...standing.permissions].map((permission) => mayHandOutPermission(snapshot, place, permission)),
-      ...standing.bundleGrants.map(({ bundleId, assetType, permissions }) =>
-        mayHandOutOnBundle(snapshot, place, bundleId, assetType, permissions),
-      ),
+      ...[...standing.bundleGrants.values()]
+        .flat()
+        .map(({ bundleId, assetType, permissions }) =>
+          mayHandOutOnBundle(snapshot, place, bundleId, assetType, permissions),
+        ),
       ...[...standing.ownedBundleIds].map((bundleId) => ownsBundle(snapshot, place, bundleId)),
     ].find((decision) => !decision.allow);
     if (refused !== undefined) return refused;

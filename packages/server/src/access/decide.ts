@@ -90,15 +90,12 @@ function inGrantedBundle(row: AssetRow, asset: AssetRef, standing: DomainStandin
   if (standing === undefined) return undefined;
   const owned = asset.bundleIds.find((id) => standing.ownedBundleIds.has(id));
   if (owned !== undefined) return allow('bundle-owner', bundleWord(owned, asset, standing));
-  const grant = standing.bundleGrants.find(
-    (candidate) =>
-      candidate.assetType === row.type &&
-      asset.bundleIds.includes(candidate.bundleId) &&
-      candidate.permissions.includes(row.permission),
+  const granted = asset.bundleIds.find((id) =>
+    standing.bundleGrants
+      .get(id)
+      ?.some(({ assetType, permissions }) => assetType === row.type && permissions.includes(row.permission)),
   );
-  return grant === undefined
-    ? undefined
-    : allow(`grant:${row.permission}`, bundleWord(grant.bundleId, asset, standing));
+  return granted === undefined ? undefined : allow(`grant:${row.permission}`, bundleWord(granted, asset, standing));
 }
 
 interface RolePreset {

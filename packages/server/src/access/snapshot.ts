@@ -17,7 +17,7 @@ import type { AccessSnapshot, BundleGrant, DomainStanding } from './types.ts';
 interface StandingDraft {
   readonly presets: Set<Preset>;
   readonly permissions: Set<DomainPermission>;
-  readonly bundleGrants: BundleGrant[];
+  readonly bundleGrants: Map<string, BundleGrant[]>;
   readonly ownedBundleIds: Set<string>;
 }
 
@@ -37,7 +37,7 @@ export function buildSnapshot(principalId: string, rows: readonly SnapshotRow[])
     const draft: StandingDraft = {
       presets: new Set(),
       permissions: new Set(),
-      bundleGrants: [],
+      bundleGrants: new Map(),
       ownedBundleIds: new Set(),
     };
     domains.set(scopeId, draft);
@@ -64,7 +64,7 @@ export function buildSnapshot(principalId: string, rows: readonly SnapshotRow[])
         break;
       case 'bundle-grant': {
         const grant = bundleGrant(row);
-        if (grant !== undefined) standing(row.scope).bundleGrants.push(grant);
+        if (grant !== undefined) addBundleGrant(standing(row.scope).bundleGrants, grant);
         break;
       }
       case 'owned-bundle':
@@ -91,6 +91,12 @@ function finish(scopeId: string, draft: StandingDraft): DomainStanding {
     ownedBundleIds: draft.ownedBundleIds,
     defaultBundleId: defaultBundleIdOf(scopeId),
   };
+}
+
+function addBundleGrant(grants: Map<string, BundleGrant[]>, grant: BundleGrant): void {
+  const ofBundle = grants.get(grant.bundleId);
+  if (ofBundle === undefined) grants.set(grant.bundleId, [grant]);
+  else ofBundle.push(grant);
 }
 
 function bundleGrant(row: SnapshotRow): BundleGrant | undefined {

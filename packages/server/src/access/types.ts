@@ -57,8 +57,8 @@ export interface AccessSnapshot {
 export interface DomainStanding {
   readonly presets: readonly Preset[];
   readonly permissions: ReadonlySet<DomainPermission>;
-  /** Grants on bundles of this domain, its own and its groups'. */
-  readonly bundleGrants: readonly BundleGrant[];
+  /** Grants on bundles of this domain, its own and its groups', by the bundle's id: there may be thousands. */
+  readonly bundleGrants: ReadonlyMap<string, readonly BundleGrant[]>;
   readonly defaultBundleId: string;
   /** Bundles it owns (itself or through a group). */
   readonly ownedBundleIds: ReadonlySet<string>;
