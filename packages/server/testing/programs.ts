@@ -11,3 +11,8 @@ export function testProgram(name: string): URL {
 export function testChild(name: string): string {
   return fileURLToPath(startedModule(testProgram(name)));
 }
+
+/** Path of the program `strongroom`, to start a process with: of its bundle where there is one. */
+export function strongroomProgram(): string {
+  return fileURLToPath(startedModule(new URL('../../cli/src/main.ts', import.meta.url)));
+}

@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { createToken } from '@strongroom/crypto';
 import {
   archiveAudit,
@@ -15,6 +14,7 @@ import {
   startServer,
   type VerifyReport,
 } from '@strongroom/server';
+import { strongroomProgram } from '@strongroom/server/testing/programs.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 describe('audit archive', () => {
@@ -40,7 +40,6 @@ describe('audit archive', () => {
     await (await start(configuration)).stop();
     expect(await archiveAudit(configuration, { directory: archive, before: Date.now() })).toHaveLength(1);
   };
-  const main = fileURLToPath(new URL('../main.ts', import.meta.url));
   const run = (...words: readonly string[]) =>
     new Promise<{ code: number | string; out: string; errors: string }>((resolve) => {
       const env = {
@@ -49,7 +48,7 @@ describe('audit archive', () => {
         NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
         STRONGROOM_KEK_FILE: join(directory, 'kek'),
       };
-      execFile(process.execPath, [main, ...words], { env, cwd: directory }, (error, out, errors) =>
+      execFile(process.execPath, [strongroomProgram(), ...words], { env, cwd: directory }, (error, out, errors) =>
         resolve({ code: error?.code ?? 0, out, errors }),
       );
     });

@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { createToken } from '@strongroom/crypto';
 import {
   createLog,
@@ -14,6 +13,7 @@ import {
   startServer,
   verifyDataDirectory,
 } from '@strongroom/server';
+import { strongroomProgram } from '@strongroom/server/testing/programs.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 /** Commands of an operator as processes of their own, while a server has the store open. */
@@ -40,7 +40,6 @@ describe('beside a running server', () => {
     await server?.stop();
     server = undefined;
   };
-  const main = fileURLToPath(new URL('../main.ts', import.meta.url));
   const run = (...words: readonly string[]) =>
     new Promise<{ code: number | string; out: string; errors: string }>((resolve) => {
       const env = {
@@ -49,7 +48,7 @@ describe('beside a running server', () => {
         NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
         STRONGROOM_DATA_DIR: dataDir,
       };
-      execFile(process.execPath, [main, ...words], { env, cwd: directory }, (error, out, errors) =>
+      execFile(process.execPath, [strongroomProgram(), ...words], { env, cwd: directory }, (error, out, errors) =>
         resolve({ code: error?.code ?? 0, out, errors }),
       );
     });
