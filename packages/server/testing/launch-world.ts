@@ -300,6 +300,7 @@ async function insertWorld(
             ...by,
             updated_at: at,
             deleted_at: null,
+            managed_by: null,
           },
         },
         {
@@ -315,6 +316,7 @@ async function insertWorld(
             description: '',
             owner_id: null,
             is_default: 1,
+            managed_by: null,
             revision: 1,
             ...by,
             updated_at: at,
@@ -351,12 +353,12 @@ async function insertWorld(
         },
         ...(scopeId === undefined || preset === undefined
           ? []
-          : [{ table: 'members', values: { scope_id: scopeId, principal_id: id, preset, ...by } } as const]),
+          : [{ table: 'members', values: { scope_id: scopeId, principal_id: id, preset, managed_by: null, ...by } } as const]),
         ...(name === 'svc' && scopeId !== undefined
           ? [
               {
                 table: 'grants',
-                values: { id: newId('grant'), scope_id: scopeId, principal_id: id, permission: 'RESOLVE', ...by },
+                values: { id: newId('grant'), scope_id: scopeId, principal_id: id, permission: 'RESOLVE', managed_by: null, ...by },
               } as const,
             ]
           : []),

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { FreeText, Id, IntegrationName, Label, SecretKey, Time } from '../names.ts';
+import { FreeText, Id, IntegrationName, Label, ManagedBy, SecretKey, Time } from '../names.ts';
 import { assetPermissions, domainPermissions, presets, type AssetPermission, type AssetType } from '../roles.ts';
 import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
 
@@ -35,6 +35,7 @@ const Member = Closed({
   principal: Type.String(),
   displayName: Type.String(),
   preset: Type.Enum([...presets]),
+  managedBy: ManagedBy,
   ...added,
   actions: ActionsField,
 });
@@ -45,6 +46,7 @@ const Grant = Closed({
   displayName: Type.String(),
   permission: Type.Enum([...domainPermissions]),
   warning: Type.Optional(Type.String({ description: 'Present for RESOLVE held by people' })),
+  managedBy: ManagedBy,
   ...added,
   actions: ActionsField,
 });
@@ -55,6 +57,7 @@ const Bundle = Closed({
   description: Type.String(),
   owner: Type.Union([Type.String(), Type.Null()], { description: 'null for `default`: the owners of the domain' }),
   isDefault: Type.Boolean(),
+  managedBy: ManagedBy,
   revision: Type.Integer({ description: 'The ETag' }),
   createdAt: Time,
   updatedAt: Time,
@@ -121,7 +124,7 @@ export const memberRoutes = [
     tag: 'access',
     access: manage,
     params: domainParams,
-    body: Closed({ principal: PrincipalName, preset: Type.Enum([...presets]) }),
+    body: Closed({ principal: PrincipalName, preset: Type.Enum([...presets]), managedBy: ManagedBy }),
     status: 201,
     response: Member,
     errors: ['already_exists', 'version_conflict'],
@@ -183,6 +186,7 @@ export const grantRoutes = [
           description: 'true: people may receive values, and that is meant. Needed for RESOLVE to a user or a group',
         }),
       ),
+      managedBy: ManagedBy,
     }),
     status: 201,
     response: Grant,
@@ -226,7 +230,12 @@ export const bundleRoutes = [
     tag: 'access',
     access: { kind: 'scope', action: 'bundle.create' },
     params: domainParams,
-    body: Closed({ name: Label, description: Type.Optional(FreeText), owner: Type.Optional(PrincipalName) }),
+    body: Closed({
+      name: Label,
+      description: Type.Optional(FreeText),
+      owner: Type.Optional(PrincipalName),
+      managedBy: ManagedBy,
+    }),
     status: 201,
     response: Bundle,
     errors: ['already_exists', 'version_conflict'],

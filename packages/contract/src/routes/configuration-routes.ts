@@ -11,6 +11,15 @@ const triesPerMinute = 30;
 
 const domainParams = Closed({ domain: Label });
 const named = Closed({ domain: Label, name: Label });
+/** Of a save that is tried. */
+export const dryRunQuery = Closed({
+  dryRun: Type.Optional(
+    Type.Boolean({
+      description:
+        'true: decide it, write nothing, and answer what it would make of it; its revision is the next one where that is a change',
+    }),
+  ),
+});
 /** What a save can answer beside what every route can. */
 const saveErrors = [
   'reference_unresolved',
@@ -103,6 +112,7 @@ export function configurationRoutes<
       tag: path,
       access: { kind: 'asset', action: actions.update, parameter: 'name' },
       params: named,
+      query: dryRunQuery,
       body: schemas.update,
       status: 200,
       response: schemas.shown,

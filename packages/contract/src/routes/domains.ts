@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { FreeText, Id, Label, Time } from '../names.ts';
+import { FreeText, Id, Label, ManagedBy, Time } from '../names.ts';
 import { storeNames } from '../store-names.ts';
 import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
 
@@ -11,6 +11,7 @@ const Domain = Closed({
   displayName: Type.String(),
   description: Type.String(),
   store: Type.Enum([...storeNames], { description: 'Where the values of its secrets are' }),
+  managedBy: ManagedBy,
   revision: Type.Integer({ description: 'The ETag; send it as If-Match to change only what you read' }),
   createdAt: Time,
   updatedAt: Time,
@@ -48,6 +49,7 @@ export const domainRoutes = [
           description: 'Where the values of its secrets will be; as configured without it',
         }),
       ),
+      managedBy: ManagedBy,
     }),
     status: 201,
     response: Domain,

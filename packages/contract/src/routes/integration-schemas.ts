@@ -1,7 +1,7 @@
 import { Type, type TObject, type TOptional, type TString } from 'typebox';
 import { backendDeclarations } from '../backends/index.ts';
 import type { BackendDeclaration, CredentialDeclaration } from '../backends/declaration.ts';
-import { FreeText, Id, IntegrationName, Label, Time } from '../names.ts';
+import { FreeText, Id, IntegrationName, Label, ManagedBy, Time } from '../names.ts';
 import { scopeKinds } from '../roles.ts';
 import { ActionsField, Closed } from '../route.ts';
 
@@ -44,6 +44,7 @@ function connectionOf<const Declaration extends BackendDeclaration>(declaration:
 }
 
 const labelling = { description: Type.Optional(FreeText) } as const;
+const made = { ...labelling, managedBy: ManagedBy } as const;
 const Bundle = Type.Optional(Label);
 
 const IntegrationCredentials = Type.Union([
@@ -55,16 +56,16 @@ const IntegrationCredentials = Type.Union([
 
 /** Of a domain; elsewhere there are no bundles. */
 export const DomainIntegrationCreate = Type.Union([
-  Closed({ name: IntegrationName, ...labelling, bundle: Bundle, ...connectionOf(VAULT) }),
-  Closed({ name: IntegrationName, ...labelling, bundle: Bundle, ...connectionOf(AWS) }),
-  Closed({ name: IntegrationName, ...labelling, bundle: Bundle, ...connectionOf(AZURE) }),
-  Closed({ name: IntegrationName, ...labelling, bundle: Bundle, ...connectionOf(GOOGLE) }),
+  Closed({ name: IntegrationName, ...made, bundle: Bundle, ...connectionOf(VAULT) }),
+  Closed({ name: IntegrationName, ...made, bundle: Bundle, ...connectionOf(AWS) }),
+  Closed({ name: IntegrationName, ...made, bundle: Bundle, ...connectionOf(AZURE) }),
+  Closed({ name: IntegrationName, ...made, bundle: Bundle, ...connectionOf(GOOGLE) }),
 ]);
 export const PlatformIntegrationCreate = Type.Union([
-  Closed({ name: IntegrationName, ...labelling, ...connectionOf(VAULT) }),
-  Closed({ name: IntegrationName, ...labelling, ...connectionOf(AWS) }),
-  Closed({ name: IntegrationName, ...labelling, ...connectionOf(AZURE) }),
-  Closed({ name: IntegrationName, ...labelling, ...connectionOf(GOOGLE) }),
+  Closed({ name: IntegrationName, ...made, ...connectionOf(VAULT) }),
+  Closed({ name: IntegrationName, ...made, ...connectionOf(AWS) }),
+  Closed({ name: IntegrationName, ...made, ...connectionOf(AZURE) }),
+  Closed({ name: IntegrationName, ...made, ...connectionOf(GOOGLE) }),
 ]);
 
 const saved = Type.Optional(
@@ -132,6 +133,7 @@ export const Integration = Closed(
     health: IntegrationHealth,
     index: IndexState,
     usedBy: Type.Integer({ description: 'Fields of configurations that refer to one of its keys' }),
+    managedBy: ManagedBy,
     revision: Type.Integer(),
     createdAt: Time,
     createdBy: Type.String(),

@@ -1,6 +1,7 @@
 import type { TSchema } from 'typebox';
 import type { PlatformAction } from '../actions.ts';
 import { route } from '../route.ts';
+import { dryRunQuery } from './configuration-routes.ts';
 import { platformSurfaceActions } from '../surfaces/actions.ts';
 import { Email, EmailPut, EmailTest } from '../surfaces/email.ts';
 import { Ldap, LdapPut, LdapSyncState, LdapTest } from '../surfaces/ldap.ts';
@@ -42,13 +43,15 @@ function platformSurfaceRoutes<
       id: `put${noun}`,
       method: 'PUT',
       path,
-      summary: `Make or replace the ${title}; what is left out of credentials stays`,
+      summary: `Make or replace the ${title}; what is left out of credentials stays. A dry run is of a replacement`,
       tag,
       access: { kind: 'platform', action: actions.manage },
+      query: dryRunQuery,
       body: schemas.put,
       status: 200,
       response: schemas.shown,
       errors: [
+        'not_found',
         'reference_unresolved',
         'destination_refused',
         'egress_denied',

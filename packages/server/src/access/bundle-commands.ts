@@ -17,6 +17,7 @@ export interface BundleRecord {
   readonly description: string;
   readonly owner: NamedPrincipal | null;
   readonly isDefault: boolean;
+  readonly managedBy: string | null;
   readonly revision: number;
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -31,6 +32,7 @@ export interface CreateBundleArgs extends DomainChange {
   readonly name: string;
   readonly description: string;
   readonly owner: NamedPrincipal;
+  readonly managedBy?: string;
 }
 
 /** @throws StrongroomError `not_found`, `already_exists` */
@@ -46,6 +48,7 @@ async function createBundle(context: CommandContext, args: CreateBundleArgs): Pr
       description: args.description,
       owner_id: args.owner.id,
       is_default: 0,
+      managed_by: args.managedBy ?? null,
       revision: 1,
       created_at: context.now,
       created_by: args.actor.principal,
@@ -64,6 +67,7 @@ async function createBundle(context: CommandContext, args: CreateBundleArgs): Pr
     description: args.description,
     owner: args.owner,
     isDefault: false,
+    managedBy: args.managedBy ?? null,
     revision: 1,
     createdAt: context.now,
     updatedAt: context.now,

@@ -11,6 +11,7 @@ export interface BundleView {
   readonly description: string;
   readonly owner: string | null;
   readonly isDefault: boolean;
+  readonly managedBy?: string;
   readonly revision: number;
   readonly createdAt: string;
   readonly updatedAt: string;
@@ -51,6 +52,7 @@ export function bundleView(snapshot: AccessSnapshot, scope: ScopeRef, bundle: Bu
     description: bundle.description,
     owner: bundle.owner?.label ?? null,
     isDefault: bundle.isDefault,
+    ...(bundle.managedBy === null ? {} : { managedBy: bundle.managedBy }),
     revision: bundle.revision,
     createdAt: new Date(bundle.createdAt).toISOString(),
     updatedAt: new Date(bundle.updatedAt).toISOString(),

@@ -18,6 +18,7 @@ export interface NewBundle {
   readonly description?: string;
   /** Default: the caller. */
   readonly owner?: string;
+  readonly managedBy?: string;
 }
 
 export interface BundleChanges {
@@ -69,13 +70,13 @@ export class Bundles {
         ? { id: caller.id, kind: caller.kind, label: caller.name, displayName: caller.name }
         : await requireNamedPrincipal(this.#store.db, scope, input.owner, '/owner');
     const id = newId('bundle');
-    const { name, description = '' } = input;
+    const { name, description = '', managedBy } = input;
     await this.#access.decided(caller, async (current) => {
       await this.#access.require(current, 'bundle.create', { kind: 'scope', scope });
       await this.#requireInvitable(current, scope, owner);
       await this.#store.execute(
         'access.createBundle',
-        { ...change(caller, scope), id, name, description, owner },
+        { ...change(caller, scope), id, name, description, owner, ...(managedBy && { managedBy }) },
         {
           expectAuthorisationRevision: current.snapshot.revision,
           ...(idempotency === undefined ? {} : { idempotency }),

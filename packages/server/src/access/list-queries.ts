@@ -61,11 +61,16 @@ async function listMembers(
   args: ListArgs & { readonly scopeId: string },
 ): Promise<readonly MemberRecord[]> {
   const order = [sql`holder.kind`, holderName, sql`holder.id`];
-  const { rows } = await sql<HolderRow & { readonly preset: Preset }>`
-    select held.preset, ${holderColumns} from members as held ${holderJoins}
+  const { rows } = await sql<HolderRow & { readonly preset: Preset; readonly managed_by: string | null }>`
+    select held.preset, held.managed_by, ${holderColumns} from members as held ${holderJoins}
     where held.scope_id = ${args.scopeId} and ${nameContains(holderName, args.q)} and ${isAfter(order, args.after)}
     order by ${sql.join(order)} limit ${args.limit}`.execute(db);
-  return rows.map((row) => ({ principal: holderOf(row), preset: row.preset, ...addedOf(row) }));
+  return rows.map((row) => ({
+    principal: holderOf(row),
+    preset: row.preset,
+    managedBy: row.managed_by,
+    ...addedOf(row),
+  }));
 }
 
 /** Single permissions in a domain, oldest first. */
@@ -73,11 +78,19 @@ async function listGrants(
   { db }: QueryContext,
   args: ListArgs & { readonly scopeId: string },
 ): Promise<readonly GrantRecord[]> {
-  const { rows } = await sql<HolderRow & { readonly id: string; readonly permission: DomainPermission }>`
-    select held.id, held.permission, ${holderColumns} from grants as held ${holderJoins}
+  const { rows } = await sql<
+    HolderRow & { readonly id: string; readonly permission: DomainPermission; readonly managed_by: string | null }
+  >`
+    select held.id, held.permission, held.managed_by, ${holderColumns} from grants as held ${holderJoins}
     where held.scope_id = ${args.scopeId} and ${nameContains(holderName, args.q)} and ${isAfter([sql`held.id`], args.after)}
     order by held.id limit ${args.limit}`.execute(db);
-  return rows.map((row) => ({ id: row.id, principal: holderOf(row), permission: row.permission, ...addedOf(row) }));
+  return rows.map((row) => ({
+    id: row.id,
+    principal: holderOf(row),
+    permission: row.permission,
+    managedBy: row.managed_by,
+    ...addedOf(row),
+  }));
 }
 
 /** What is granted on a bundle, oldest first. */
@@ -105,6 +118,7 @@ interface BundleRow {
   readonly name: string;
   readonly description: string;
   readonly is_default: number;
+  readonly managed_by: string | null;
   readonly revision: number;
   readonly created_at: number;
   readonly updated_at: number;
@@ -122,7 +136,7 @@ async function listBundles(
 ): Promise<readonly BundleRecord[]> {
   const named = args.name === undefined ? always : sql`bundles.name = ${args.name}`;
   const { rows } = await sql<BundleRow>`
-    select bundles.id, bundles.name, bundles.description, bundles.is_default, bundles.revision, bundles.created_at, bundles.updated_at,
+    select bundles.id, bundles.name, bundles.description, bundles.is_default, bundles.managed_by, bundles.revision, bundles.created_at, bundles.updated_at,
       bundles.owner_id, owner.kind as owner_kind, owner.name as owner_name, owner.display_name as owner_display_name, home.name as owner_domain
     from bundles left join principals as owner on owner.id = bundles.owner_id left join scopes as home on home.id = owner.scope_id
     where bundles.scope_id = ${args.scopeId} and ${named} and ${nameContains(sql`bundles.name`, args.q)} and ${isAfter([sql`bundles.name`], args.after)}
@@ -133,6 +147,7 @@ async function listBundles(
     description: row.description,
     owner: ownerOf(row),
     isDefault: row.is_default === 1,
+    managedBy: row.managed_by,
     revision: row.revision,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

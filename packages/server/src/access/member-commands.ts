@@ -13,6 +13,7 @@ import type { NamedPrincipal } from './principal-names.ts';
 export interface MemberRecord extends Added {
   readonly principal: NamedPrincipal;
   readonly preset: Preset;
+  readonly managedBy: string | null;
 }
 
 export interface PutMemberArgs extends DomainChange {
@@ -20,6 +21,8 @@ export interface PutMemberArgs extends DomainChange {
   readonly preset: Preset;
   /** `add` refuses when the principal is a member already. */
   readonly mode: 'add' | 'set';
+  /** Of a new member; that of one that is there stays. */
+  readonly managedBy?: string;
 }
 
 /** @throws StrongroomError `not_found`, `already_exists` */
@@ -28,7 +31,7 @@ async function putMember(context: CommandContext, args: PutMemberArgs): Promise<
   await requireLive(context, args.principal);
   const existing = await context.db
     .selectFrom('members')
-    .select('preset')
+    .select(['preset', 'managed_by'])
     .where('scope_id', '=', args.scope.id)
     .where('principal_id', '=', args.principal.id)
     .executeTakeFirst();
@@ -43,6 +46,7 @@ async function putMember(context: CommandContext, args: PutMemberArgs): Promise<
     preset: args.preset,
     created_at: context.now,
     created_by: args.actor.principal,
+    managed_by: existing === undefined ? (args.managedBy ?? null) : existing.managed_by,
   };
   await context.db
     .insertInto('members')
@@ -59,6 +63,7 @@ async function putMember(context: CommandContext, args: PutMemberArgs): Promise<
   return {
     principal: args.principal,
     preset: args.preset,
+    managedBy: row.managed_by,
     createdAt: context.now,
     createdBy: args.actor.principalName,
   };
@@ -85,6 +90,7 @@ export interface GrantRecord extends Added {
   readonly id: string;
   readonly principal: NamedPrincipal;
   readonly permission: DomainPermission;
+  readonly managedBy: string | null;
 }
 
 export interface AddGrantArgs extends DomainChange {
@@ -93,6 +99,7 @@ export interface AddGrantArgs extends DomainChange {
   readonly permission: DomainPermission;
   /** Needed for RESOLVE to people: a user, or a group, which may have some. */
   readonly isAcknowledged: boolean;
+  readonly managedBy?: string;
 }
 
 /** @throws StrongroomError `not_found`, `already_exists`, `validation_failed` for RESOLVE to people without acknowledgement */
@@ -119,6 +126,7 @@ async function addGrant(context: CommandContext, args: AddGrantArgs): Promise<Gr
       permission: args.permission,
       created_at: context.now,
       created_by: args.actor.principal,
+      managed_by: args.managedBy ?? null,
     })
     .onConflict((conflict) => conflict.columns(['scope_id', 'principal_id', 'permission']).doNothing())
     .executeTakeFirst();
@@ -136,6 +144,7 @@ async function addGrant(context: CommandContext, args: AddGrantArgs): Promise<Gr
     id: args.id,
     principal: args.principal,
     permission: args.permission,
+    managedBy: args.managedBy ?? null,
     createdAt: context.now,
     createdBy: args.actor.principalName,
   };

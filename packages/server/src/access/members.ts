@@ -5,7 +5,7 @@ import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { mayHandOutPermission, mayHandOutPreset } from './authority.ts';
 import { decide } from './decide.ts';
-import { letsPeopleReceiveValues, type GrantRecord, type MemberRecord } from './member-commands.ts';
+import { letsPeopleReceiveValues, type GrantRecord, type MemberRecord, type PutMemberArgs } from './member-commands.ts';
 import { readPage, type PageOf, type PageRequest } from './pages.ts';
 import { findPrincipal, requireNamedPrincipal, type NamedPrincipal } from './principal-names.ts';
 import { refusalText, type ActionAnswer } from './refusal.ts';
@@ -16,6 +16,7 @@ export interface MemberView {
   readonly principal: string;
   readonly displayName: string;
   readonly preset: Preset;
+  readonly managedBy?: string;
   readonly createdAt: string;
   readonly createdBy: string;
   readonly actions: ActionAnswer[];
@@ -27,6 +28,7 @@ export interface GrantView {
   readonly displayName: string;
   readonly permission: DomainPermission;
   readonly warning?: string;
+  readonly managedBy?: string;
   readonly createdAt: string;
   readonly createdBy: string;
   readonly actions: ActionAnswer[];
@@ -37,6 +39,7 @@ export interface NewGrant {
   readonly permission: DomainPermission;
   /** RESOLVE to people: that is meant. */
   readonly acknowledge?: boolean;
+  readonly managedBy?: string;
 }
 
 const resolveWarning =
@@ -70,27 +73,28 @@ export class Members {
   async add(
     caller: Caller,
     scope: ScopeRef,
-    input: { readonly principal: string; readonly preset: Preset },
+    input: { readonly principal: string; readonly preset: Preset; readonly managedBy?: string },
     idempotency?: IdempotencyKey,
   ): Promise<MemberView> {
     const principal = await requireNamedPrincipal(this.#store.db, scope, input.principal, '/principal');
-    return this.#put(caller, scope, principal, input.preset, 'add', idempotency);
+    const { preset, managedBy } = input;
+    return this.#put(caller, scope, principal, { preset, mode: 'add', ...(managedBy && { managedBy }) }, idempotency);
   }
 
   /** @throws StrongroomError `permission_missing`, `validation_failed` for an unknown principal */
   async put(caller: Caller, scope: ScopeRef, name: string, preset: Preset): Promise<MemberView> {
     const principal = await requireNamedPrincipal(this.#store.db, scope, name, 'principal');
-    return this.#put(caller, scope, principal, preset, 'set');
+    return this.#put(caller, scope, principal, { preset, mode: 'set' });
   }
 
   async #put(
     caller: Caller,
     scope: ScopeRef,
     principal: NamedPrincipal,
-    preset: Preset,
-    mode: 'add' | 'set',
+    put: Pick<PutMemberArgs, 'preset' | 'mode' | 'managedBy'>,
     idempotency?: IdempotencyKey,
   ): Promise<MemberView> {
+    const { preset } = put;
     return this.#access.decided(caller, async (current) => {
       const existing = await this.#presetOf(scope, principal);
       const { snapshot } = current;
@@ -103,7 +107,7 @@ export class Members {
       );
       const record = await this.#store.execute(
         'access.putMember',
-        { ...change(caller, scope), principal, preset, mode },
+        { ...change(caller, scope), principal, ...put },
         { expectAuthorisationRevision: snapshot.revision, ...(idempotency === undefined ? {} : { idempotency }) },
       );
       return memberView(snapshot, scope, record);
@@ -137,14 +141,21 @@ export class Members {
 
   /** @throws StrongroomError `already_exists`, `permission_missing`, `validation_failed` */
   async addGrant(caller: Caller, scope: ScopeRef, input: NewGrant, idempotency?: IdempotencyKey): Promise<GrantView> {
-    const { permission, acknowledge } = input;
+    const { permission, acknowledge, managedBy } = input;
     const principal = await requireNamedPrincipal(this.#store.db, scope, input.principal, '/principal');
     const id = newId('grant');
     return this.#access.decided(caller, async (current) => {
       await this.#requireHandOut(current, scope, mayHandOutPermission(current.snapshot, scope, permission));
       const record = await this.#store.execute(
         'access.addGrant',
-        { ...change(caller, scope), id, principal, permission, isAcknowledged: acknowledge === true },
+        {
+          ...change(caller, scope),
+          id,
+          principal,
+          permission,
+          isAcknowledged: acknowledge === true,
+          ...(managedBy === undefined ? {} : { managedBy }),
+        },
         {
           expectAuthorisationRevision: current.snapshot.revision,
           ...(idempotency === undefined ? {} : { idempotency }),
@@ -206,6 +217,7 @@ function memberView(snapshot: AccessSnapshot, scope: ScopeRef, record: MemberRec
     principal: record.principal.label,
     displayName: record.principal.displayName,
     preset: record.preset,
+    ...(record.managedBy === null ? {} : { managedBy: record.managedBy }),
     createdAt: new Date(record.createdAt).toISOString(),
     createdBy: record.createdBy,
     actions: [manageAction(snapshot, scope, mayHandOutPreset(snapshot, scope, record.preset))],
@@ -219,6 +231,7 @@ function grantView(snapshot: AccessSnapshot, scope: ScopeRef, record: GrantRecor
     displayName: record.principal.displayName,
     permission: record.permission,
     ...(letsPeopleReceiveValues(record.permission, record.principal.kind) ? { warning: resolveWarning } : {}),
+    ...(record.managedBy === null ? {} : { managedBy: record.managedBy }),
     createdAt: new Date(record.createdAt).toISOString(),
     createdBy: record.createdBy,
     actions: [manageAction(snapshot, scope, mayHandOutPermission(snapshot, scope, record.permission))],

@@ -18,6 +18,7 @@ export interface DomainRecord {
   readonly displayName: string;
   readonly description: string;
   readonly store: StoreName;
+  readonly managedBy: string | null;
   readonly revision: number;
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -33,6 +34,7 @@ export function domainRecord(row: DomainRow): DomainRecord {
     displayName: row.display_name,
     description: row.description,
     store: storeNameOf(row.source_type),
+    managedBy: row.managed_by,
     revision: row.revision,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -50,6 +52,7 @@ export interface CreateDomainArgs {
   readonly store?: StoreName;
   /** Becomes OWNER; null when the server itself makes the domain. */
   readonly ownerId: string | null;
+  readonly managedBy?: string;
 }
 
 /** The domain, its default bundle, its managed source and its first OWNER, all or nothing. @throws StrongroomError `already_exists` */
@@ -67,6 +70,7 @@ async function createDomain(context: CommandContext, args: CreateDomainArgs): Pr
     ...created,
     updated_at: now,
     deleted_at: null,
+    managed_by: args.managedBy ?? null,
   };
   const inserted = await db
     .insertInto('scopes')

@@ -18,6 +18,7 @@ export interface DomainView {
   readonly displayName: string;
   readonly description: string;
   readonly store: StoreName;
+  readonly managedBy?: string;
   readonly revision: number;
   readonly createdAt: string;
   readonly updatedAt: string;
@@ -90,7 +91,7 @@ export class Domains {
   /** The caller becomes OWNER. @throws StrongroomError `already_exists` */
   async create(
     caller: Caller,
-    input: { readonly name: string } & DomainText,
+    input: { readonly name: string; readonly managedBy?: string } & DomainText,
     idempotency?: IdempotencyKey,
   ): Promise<DomainView> {
     const store = input.store ?? this.#managed.stores.domains ?? 'database';
@@ -106,6 +107,7 @@ export class Domains {
         description: input.description ?? '',
         store,
         ownerId: caller.id,
+        ...(input.managedBy === undefined ? {} : { managedBy: input.managedBy }),
       },
       idempotency === undefined ? {} : { idempotency },
     );
@@ -180,6 +182,7 @@ function domainView(snapshot: AccessSnapshot, record: DomainRecord): DomainView 
     displayName: record.displayName,
     description: record.description,
     store: record.store,
+    ...(record.managedBy === null ? {} : { managedBy: record.managedBy }),
     revision: record.revision,
     createdAt: new Date(record.createdAt).toISOString(),
     updatedAt: new Date(record.updatedAt).toISOString(),

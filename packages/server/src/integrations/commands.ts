@@ -19,6 +19,7 @@ export interface NewIntegration {
   readonly profileId: string | null;
   readonly bundleId: string | null;
   readonly credentials: readonly SealedCredential[];
+  readonly managedBy?: string;
   readonly by: string;
   readonly maxIntegrations: number;
 }
@@ -58,6 +59,7 @@ async function create(context: CommandContext, args: NewIntegration): Promise<{ 
       profile_id: args.profileId,
       bundle_id: args.bundleId,
       is_for_all: 0,
+      managed_by: args.managedBy ?? null,
       revision: 1,
       created_at: now,
       created_by: args.by,

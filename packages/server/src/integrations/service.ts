@@ -33,6 +33,7 @@ export interface NewIntegrationInput extends ConnectionInput {
   readonly name: string;
   readonly description?: string;
   readonly bundle?: string;
+  readonly managedBy?: string;
 }
 
 export interface IntegrationChanges {
@@ -103,6 +104,7 @@ export class Integrations {
           profileId: profile?.id ?? null,
           bundleId,
           credentials,
+          ...(input.managedBy === undefined ? {} : { managedBy: input.managedBy }),
           by: caller.name,
           maxIntegrations: this.#parts.maxIntegrations,
         },

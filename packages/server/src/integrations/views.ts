@@ -45,6 +45,7 @@ export function integrationView(
     health: healthView(row),
     index: indexView(row, Date.now()),
     usedBy: row.uses,
+    ...(row.managed_by === null ? {} : { managedBy: row.managed_by }),
     revision: row.revision,
     createdAt: time(row.created_at),
     createdBy: row.created_by,

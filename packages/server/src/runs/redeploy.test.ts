@@ -20,6 +20,7 @@ describeEachStore('starting anew what drifted', (_, database) => {
       description: '',
       owner_id: world.idOf('olga'),
       is_default: 0,
+      managed_by: null,
       revision: 1,
       ...made,
       updated_at: 1,

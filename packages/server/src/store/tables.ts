@@ -145,16 +145,26 @@ export interface Tables {
     created_at: number;
     created_by: string;
     updated_at: number;
+    /** What applied it, when a manifest made it. */
+    managed_by: string | null;
     deleted_at: number | null;
   };
   /** Standing in a domain by preset. */
-  members: { scope_id: string; principal_id: string; preset: Preset; created_at: number; created_by: string };
+  members: {
+    scope_id: string;
+    principal_id: string;
+    preset: Preset;
+    created_at: number;
+    created_by: string;
+    managed_by: string | null;
+  };
   /** Single permissions in a domain. */
   grants: {
     id: string;
     scope_id: string;
     principal_id: string;
     permission: DomainPermission;
+    managed_by: string | null;
     created_at: number;
     created_by: string;
   };
@@ -166,6 +176,7 @@ export interface Tables {
     /** A user or group; null for the default bundle, which its domain's owners own. */
     owner_id: string | null;
     is_default: number;
+    managed_by: string | null;
     revision: number;
     created_at: number;
     created_by: string;
@@ -345,17 +356,6 @@ export interface Tables {
     authorised_at: number;
   };
 
-  // Integrations
-  /** One row per source that is no managed store; `id` is the source's. */
-  integrations: {
-    id: string;
-    scope_id: string;
-    name: string;
-    folded_name: string;
-    type: 'VAULT' | 'AWS' | 'GOOGLE' | 'AZURE';
-    description: string;
-    /** JSON of the kind's own settings; never a credential. */
-    settings: string;
   /** Fields of configurations in which a migration put a reference, until that is undone. */
   placeholder_changes: {
     configuration_id: string;
@@ -373,12 +373,24 @@ export interface Tables {
     changed_by: string;
   };
 
+  // Integrations
+  /** One row per source that is no managed store; `id` is the source's. */
+  integrations: {
+    id: string;
+    scope_id: string;
+    name: string;
+    folded_name: string;
+    type: 'VAULT' | 'AWS' | 'GOOGLE' | 'AZURE';
+    description: string;
+    /** JSON of the kind's own settings; never a credential. */
+    settings: string;
     /** Whose ambient identity it uses in place of credentials. */
     profile_id: string | null;
     /** Null in the admin and global scopes. */
     bundle_id: string | null;
     /** Of a Global one: assigned to all domains. */
     is_for_all: number;
+    managed_by: string | null;
     revision: number;
     created_at: number;
     created_by: string;

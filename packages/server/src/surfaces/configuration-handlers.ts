@@ -47,7 +47,12 @@ export function configurationHandlers<Input extends SavedInput, Document, Own>(
     show: async ({ caller, asset }: Pick<AskedOne, 'caller' | 'asset'>) => {
       return reply(await configurations.get(caller, asset));
     },
-    update: async ({ caller, asset, body, ifMatch }: AskedOne & { body: Input }) => {
+    update: async (request: AskedOne & { query: { dryRun?: boolean }; body: Input }) => {
+      const { caller, asset, query, body, ifMatch } = request;
+      if (query.dryRun === true) {
+        // The ETag of what is not there yet would be nobody's.
+        return { body: reply(await configurations.preview(caller, asset, saveOf(body), ifMatch)).body };
+      }
       return reply(await configurations.update(caller, asset, saveOf(body), ifMatch));
     },
     suspend: async ({ caller, asset, body, ifMatch }: AskedOne & { body: { suspended: boolean } }) => {

@@ -62,6 +62,23 @@ describe.each(domainSurfaces)('%s', (type) => {
     expect((await test.call<Answer>('POST', all, { body: { name, ...body } })).revision).toBe(1);
   });
 
+  it('says what an update would make of it, and writes nothing', async () => {
+    const name = freshName();
+    const body = samples[type]();
+    const made = await test.call<Answer>('POST', all, { body: { name, ...body } });
+    const dry = `${all}/${name}?dryRun=true`;
+    expect(await test.call<Answer>('PUT', dry, { body })).toMatchObject({ revision: 1 });
+    const changed = { ...body, description: 'another', managedBy: 'these manifests' };
+    const answer = await test.request('PUT', dry, { body: changed, headers: { 'if-match': '"1"' } });
+    expect(answer.body).toMatchObject({ description: 'another', managedBy: 'these manifests', revision: 2 });
+    expect(answer.headers.get('etag')).toBeNull();
+    expect(await test.call<Answer>('GET', `${all}/${name}`)).toEqual({ ...made, warnings: [] });
+    const refused = await test.request('PUT', dry, { body: samples[type]({ scope: 'domain', key: 'nowhere' }) });
+    expect(refused.status).toBe(422);
+    const stale = await test.request('PUT', dry, { body: changed, headers: { 'if-match': '"7"' } });
+    expect(stale.status).toBe(412);
+  });
+
   it.each([
     ['another domain’s key', { scope: 'domain', key: 'sales-only' }],
     ['a key that is nowhere', { scope: 'domain', key: 'nowhere' }],
@@ -84,6 +101,19 @@ describe.each(domainSurfaces)('%s', (type) => {
 });
 
 describe('credential fields', () => {
+  it('write no secret in a dry run', async () => {
+    const name = freshName();
+    const form = storage();
+    const typed = canaries.plain('typed into a dry run');
+    const secrets = () => test.server.store.db.selectFrom('secret_versions').select('secret_id').execute();
+    await test.call('POST', all, { body: { name, ...form } });
+    const before = await secrets();
+    const dry = `${all}/${name}?dryRun=true`;
+    const body = { ...form, secretKey: { set: typed } };
+    expect(await test.call<Answer>('PUT', dry, { body })).toMatchObject({ revision: 2, secretKey: { isSet: false } });
+    expect(await secrets()).toEqual(before);
+  });
+
   const all = pathOf('storage-config');
   const owned = async (name: string): Promise<string[]> => {
     const rows = await test.server.store.db

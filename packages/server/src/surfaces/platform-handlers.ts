@@ -37,8 +37,11 @@ export function platformHandlers<Input, Document, Own>(
   };
   return {
     show: async ({ caller }: Pick<Asked, 'caller'>) => reply(await service.get(caller, target)),
-    put: async (request: Asked & { readonly body: Input }) => {
-      await check(request.body);
+    put: async (request: Asked & { readonly query: { readonly dryRun?: boolean }; readonly body: Input }) => {
+      const { caller, query, body, ifMatch } = request;
+      await check(body);
+      if (query.dryRun === true)
+        return { body: (await reply(await service.preview(caller, target, { input: body }, ifMatch))).body };
       return reply(await put(request, request.body));
     },
     delete: async ({ caller, ifMatch }: Asked) => {

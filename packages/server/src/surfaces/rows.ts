@@ -1,3 +1,4 @@
+import { canonical } from './compare.ts';
 import { hotStatement, type Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 
@@ -43,4 +44,10 @@ export async function usesOfConfiguration(store: Store, configurationId: string)
     .orderBy('pointer')
     .orderBy('reference')
     .execute();
+}
+
+/** Whether a row says the same of its configuration, whoever wrote it and when. */
+export function isSameRow(before: ConfigurationRow, after: ConfigurationRow): boolean {
+  const partsOf = (row: ConfigurationRow) => [JSON.parse(row.document), row.bundle_id, row.managed_by];
+  return canonical(partsOf(before)) === canonical(partsOf(after));
 }

@@ -30,6 +30,17 @@ export interface DecidedSave extends CheckedSave {
   readonly fixed: FixedDestinations | null;
 }
 
+/** Of a request that was answered before. */
+export const nothingDecided = {
+  uses: [],
+  warnings: [],
+  secretIds: [],
+  authorised: [],
+  problems: [],
+  consumptions: [],
+  fixed: null,
+};
+
 /** Secrets that get their destinations with their first use. */
 export interface FixedDestinations {
   readonly secretIds: readonly string[];
@@ -59,6 +70,7 @@ export async function decideSave<Document>(
     held,
     changesAuthority,
     origins,
+    areReferencesEnabled,
   });
   if (checked.problems.length > 0) return refuseSave(store, current, scope, checked.problems);
   const { consumptions, problems } = await checkConsumptions(store, access, {
@@ -70,7 +82,6 @@ export async function decideSave<Document>(
   });
   refuseConsumptions(problems);
   const destination = surface.credentials?.destination(document) ?? null;
-    areReferencesEnabled,
   if (surface.credentials !== undefined) await requireDestinations(store, scope, wanted, destination);
   const unfixed = destination === null ? [] : await unfixedSecrets(store, scope, wanted);
   const fixed = destination === null || unfixed.length === 0 ? null : { secretIds: unfixed, destination };

@@ -15,12 +15,13 @@ import {
   ConfigurationViews,
   type ShownConfiguration,
 } from './configuration-views.ts';
+import { requireUnique, requireUnused } from './conflicts.ts';
 import { consumptionsOf } from './consumptions.ts';
 import type { Normalised, SaveWarning, SurfaceDefinition } from './definition.ts';
 import type { OwnedSecrets } from './owned-secrets.ts';
-import { maySee, resourceOf } from './registry.ts';
-import { type ConfigurationRow, findConfiguration, type UseRow, usesOfConfiguration } from './rows.ts';
-import { configurationEvent, decideSave, saveEvents } from './save.ts';
+import { resourceOf } from './registry.ts';
+import { type ConfigurationRow, findConfiguration, isSameRow, type UseRow, usesOfConfiguration } from './rows.ts';
+import { configurationEvent, decideSave, nothingDecided, saveEvents } from './save.ts';
 import { hasSameUses } from './save-check.ts';
 import { TypedCredentials } from './typed-credentials.ts';
 import { assetOf } from './views.ts';
@@ -47,16 +48,6 @@ export interface ConfigurationParts {
   /** Where failures of tidying up go; never with a value. */
   readonly report: (message: string, error: unknown) => void;
 }
-
-const nothingDecided = {
-  uses: [],
-  warnings: [],
-  secretIds: [],
-  authorised: [],
-  problems: [],
-  consumptions: [],
-  fixed: null,
-};
 
 /** Saving and showing configurations of one surface. What is typed into credential fields becomes secrets of their own. */
 export class ConfigurationService<Input, Document> {
@@ -193,6 +184,49 @@ export class ConfigurationService<Input, Document> {
     return this.#views.show(caller, scope, await this.#require(scope, name), warnings);
   }
 
+  /**
+   * What {@link update} would make of it, decided the same and with nothing written; the revision is the next one where that
+   * is a change.
+   */
+  async preview(
+    caller: Caller,
+    { scope, name }: ConfigurationRef,
+    save: SaveInput<Input>,
+    ifMatch?: number,
+  ): Promise<ShownConfiguration<Document>> {
+    const normalised = this.surface.normalise(save.input, scope);
+    const first = await this.#require(scope, name);
+    const before = this.surface.parse(first.document);
+    const typed = this.#typed({ configurationId: first.id, name }, normalised, before);
+    try {
+      return await this.#parts.access.decided(caller, async (current) => {
+        const row = await this.#current(current, { scope, name }, this.surface.actions.update, ifMatch);
+        if (row.id !== first.id || row.revision !== first.revision)
+          throw new StrongroomError('revision_mismatch', { detail: `It is at revision ${row.revision}.` });
+        const document = typed.planned();
+        const { store, access } = this.#parts;
+        await requireUnique(this.#parts, this.surface, current, scope, { document, id: row.id });
+        const [held, consumed] = await Promise.all([usesOfConfiguration(store, row.id), consumptionsOf(store, row.id)]);
+        const decided = await decideSave(store, access, this.surface, current, scope, {
+          configurationId: row.id,
+          document,
+          origins: normalised.origins,
+          before,
+          held,
+          consumed,
+          areReferencesEnabled: await this.#parts.areReferencesEnabled(),
+        });
+        const bundle_id = await this.#bundleFor(current, scope, save.bundle, row.bundle_id);
+        const after = { ...row, document: JSON.stringify(document), bundle_id, managed_by: save.managedBy ?? null };
+        const isSame = typed.isNothing && isSameRow(row, after) && hasSameUses(held, decided.uses);
+        const warnings = [...normalised.warnings, ...decided.warnings];
+        return this.#views.show(current, scope, { ...after, revision: row.revision + (isSame ? 0 : 1) }, warnings);
+      });
+    } finally {
+      typed.destroy();
+    }
+  }
+
   /** Decides, writes what was typed, decides on the whole, commits. */
   async #decideAndWrite<Result>(
     current: Caller,
@@ -212,7 +246,7 @@ export class ConfigurationService<Input, Document> {
     const { commit, isRepeated = false, ...proposal } = save;
     const planned = typed.planned();
     if (isRepeated) return { warnings: [], result: await commit(planned, nothingDecided) };
-    await this.#requireUnique(current, scope, planned, proposal.configurationId);
+    await requireUnique(this.#parts, this.surface, current, scope, { document: planned, id: proposal.configurationId });
     const areReferencesEnabled = await this.#parts.areReferencesEnabled();
     const decide = (document: Document) =>
       decideSave(store, access, this.surface, current, scope, { ...proposal, document, origins, areReferencesEnabled });
@@ -220,27 +254,6 @@ export class ConfigurationService<Input, Document> {
     const document = await typed.write(current, scope);
     const decided = canonical(document) === canonical(planned) ? first : await decide(document);
     return { warnings: decided.warnings, result: await commit(document, decided) };
-  }
-
-  /** @throws StrongroomError `already_exists`, naming the other one where the caller may see it */
-  async #requireUnique(current: Caller, scope: ScopeRef, document: Document, configurationId: string): Promise<void> {
-    const uniqueKey = this.surface.uniqueAs?.(document) ?? null;
-    if (uniqueKey === null) return;
-    const other = await this.#parts.store.db
-      .selectFrom('configurations')
-      .selectAll()
-      .where('scope_id', '=', scope.id)
-      .where('surface', '=', this.surface.type)
-      .where('unique_key', '=', uniqueKey)
-      .where('deleted_at', 'is', null)
-      .where('id', '!=', configurationId)
-      .executeTakeFirst();
-    if (other === undefined) return;
-    const isSeen = maySee(this.#parts.access, current.snapshot, assetOf(other, scope));
-    throw new StrongroomError('already_exists', {
-      detail: `${isSeen ? other.name : `Another ${this.surface.title}`} is for the same place.`,
-      hint: 'Use that one, or choose another place.',
-    });
   }
 
   /** Runs a save; what was typed is zeroed at its end, and taken back where the save failed. */
@@ -317,7 +330,7 @@ export class ConfigurationService<Input, Document> {
   async delete(caller: Caller, target: ConfigurationRef, ifMatch?: number, force = false): Promise<void> {
     const id = await this.#parts.access.decided(caller, async (current) => {
       const row = await this.#current(current, target, this.surface.actions.delete, ifMatch);
-      if (!force) await this.#requireUnused(current, target.scope, row);
+      if (!force) await requireUnused(this.#parts, current, target.scope, row);
       await this.#parts.store.execute(
         'surfaces.delete',
         { id: row.id, revision: row.revision, by: caller.name, force },
@@ -329,17 +342,6 @@ export class ConfigurationService<Input, Document> {
       return row.id;
     });
     await this.#tidy(() => this.#parts.owned.remove(caller, target.scope, id));
-  }
-
-  /** Names those who use it, as far as the caller may see them. */
-  async #requireUnused(current: Caller, scope: ScopeRef, row: ConfigurationRow): Promise<void> {
-    const consumers = await this.#parts.store.query('surfaces.consumersOf', { consumedId: row.id, limit: 100 });
-    if (consumers.length === 0) return;
-    const seen = consumers.filter((each) => maySee(this.#parts.access, current.snapshot, assetOf(each, scope)));
-    throw new StrongroomError('in_use', {
-      detail: `${row.name} is used by ${consumers.length} other configuration${consumers.length === 1 ? '' : 's'}.`,
-      errors: seen.map((each) => ({ pointer: '/storageConfigs', message: `${each.surface} ${each.name} uses it` })),
-    });
   }
 
   async get(caller: Caller, { scope, name }: ConfigurationRef): Promise<ShownConfiguration<Document>> {

@@ -65,6 +65,11 @@ export class TypedCredentials<Document> {
     return formatReference(change.reference) !== formatReference(fromReferenceObject(held.secret));
   }
 
+  /** Whether nothing was typed that would be written. */
+  get isNothing(): boolean {
+    return ![...this.#save.changes.values()].some(({ kind }) => kind === 'set');
+  }
+
   /** The document as far as it is known before anything is written: what is typed anew isn't in it. */
   planned(): Document {
     return this.#documentWith((name) => {

@@ -14,6 +14,7 @@ import { workloads } from './0011-workloads.ts';
 import { directory } from './0012-directory.ts';
 import { runWorkloads } from './0013-run-workloads.ts';
 import { placeholderChanges } from './0014-placeholder-changes.ts';
+import { managedObjects } from './0015-managed-objects.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -37,4 +38,5 @@ export const migrations: readonly Migration[] = [
   directory,
   runWorkloads,
   placeholderChanges,
+  managedObjects,
 ];

@@ -43,9 +43,9 @@ export function connectionHandlers(parts: ConnectionParts): HandlersOf<typeof co
       flagged(await each.create({ caller, scope, body: withReferences(body, scope), idempotency })),
     listConnections: each.list,
     showConnection: async (request) => flagged(await each.show(request)),
-    updateConnection: async ({ caller, asset, body, ifMatch }) => {
+    updateConnection: async ({ caller, asset, query, body, ifMatch }) => {
       await requireThere(parts, caller, asset);
-      return flagged(await each.update({ caller, asset, body: withReferences(body, asset.scope), ifMatch }));
+      return flagged(await each.update({ caller, asset, query, body: withReferences(body, asset.scope), ifMatch }));
     },
     deleteConnection: async ({ caller, asset, query, ifMatch }) => {
       if (query.hard === true) await connections.delete(caller, asset, ifMatch, query.force === true);
