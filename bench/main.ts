@@ -9,6 +9,7 @@ const parts: Readonly<Record<string, () => Promise<{ readonly run: Bench }>>> = 
   lists: () => import('./lists.ts'),
   start: () => import('./start.ts'),
   runs: () => import('./runs.ts'),
+  uses: () => import('./uses.ts'),
   decide: () => import('./decide.ts'),
   redactor: () => import('./redactor.ts'),
   audit: () => import('./audit.ts'),

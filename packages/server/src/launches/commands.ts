@@ -2,7 +2,7 @@ import { versionCommands } from './version-commands.ts';
 import { StrongroomError } from '@strongroom/contract/core';
 import { andThen, forEachInTurn, type MaybePromise } from '../store/maybe-promise.ts';
 import { type CommandContext, hotStatement } from '../store/store.ts';
-import { receiptLength, type ReceiptRow, writeReceipts } from './receipts.ts';
+import { endLaunch, receiptLength, type ReceiptRow, writeReceipts } from './receipts.ts';
 import { type BindingRow, bindingOf } from './rows.ts';
 
 /** Milliseconds in which the first key of a delivery may be used again: a lost answer is no lost launch. */
@@ -197,12 +197,7 @@ async function heartbeat(
 }
 
 async function end(context: CommandContext, args: { readonly id: string }): Promise<void> {
-  await context.db
-    .updateTable('launches')
-    .set({ ended_at: context.now })
-    .where('id', '=', args.id)
-    .where('ended_at', 'is', null)
-    .execute();
+  await endLaunch(context, args.id);
 }
 
 /** Nothing but its audit records: a preflight, an alarm. */

@@ -1,6 +1,8 @@
 import type { SurfaceName } from '@strongroom/contract';
-import { sql } from 'kysely';
+import { type SelectQueryBuilder, sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
+import type { Tables } from '../store/tables.ts';
+import { outdatedLaunches } from './outdated.ts';
 
 export interface DriftFilter {
   /** The domain whose workloads are looked at; absent: all domains. */
@@ -54,10 +56,13 @@ const isOutdated = sql<boolean>`case
   else ${current} is null or ${current} <> receipts.version end`;
 
 /**
- * Receipts whose version is not the current one, newest launch first.
+ * Receipts whose version is not the current one, newest launch first. Where few are, they are found by what changed; where many
+ * are, the next page is soon found by looking at one launch after the other.
  */
-async function drift({ db }: QueryContext, args: DriftFilter): Promise<DriftRow[]> {
-  let query = db
+async function drift(context: QueryContext, args: DriftFilter): Promise<DriftRow[]> {
+  const few = args.includesEnded ? null : await outdatedLaunches(context, args);
+  if (few?.length === 0) return [];
+  let query = context.db
     .selectFrom('launches')
     .innerJoin('receipts', 'receipts.launch_id', 'launches.id')
     .innerJoin('scopes', 'scopes.id', 'launches.scope_id')
@@ -95,10 +100,9 @@ async function drift({ db }: QueryContext, args: DriftFilter): Promise<DriftRow[
     .where('receipts.delivered_at', 'is not', null)
     .where('receipts.version', 'is not', null)
     .where(isOutdated);
-  if (args.scopeId !== undefined) query = query.where('launches.scope_id', '=', args.scopeId);
   if (args.targetScopeId !== undefined) query = query.where('sources.scope_id', '=', args.targetScopeId);
   if (args.secretId !== undefined) query = query.where('receipts.secret_id', '=', args.secretId);
-  if (!args.includesEnded) query = query.where('launches.ended_at', 'is', null);
+  query = few === null ? inScope(query, args) : query.where('launches.id', 'in', few);
   const { before } = args;
   if (before !== undefined)
     query = query.where(
@@ -112,6 +116,15 @@ async function drift({ db }: QueryContext, args: DriftFilter): Promise<DriftRow[
     .execute();
 }
 
+/** Not said beside the ids of a few launches: SQLite would take it for the better way to find them. */
+function inScope<Row>(
+  query: SelectQueryBuilder<Tables, 'launches', Row>,
+  { scopeId, includesEnded }: Pick<DriftFilter, 'scopeId' | 'includesEnded'>,
+): typeof query {
+  const scoped = scopeId === undefined ? query : query.where('launches.scope_id', '=', scopeId);
+  return includesEnded ? scoped : scoped.where('launches.ended_at', 'is', null);
+}
+
 /** A launch that is not over and holds a version that is not the current one. */
 export interface DriftedLaunch {
   readonly id: string;
@@ -122,10 +135,12 @@ export interface DriftedLaunch {
 
 /** Launches of one domain, all runs before any workload, each oldest first. */
 async function drifted(
-  { db }: QueryContext,
+  context: QueryContext,
   args: { readonly scopeId: string; readonly limit: number },
 ): Promise<DriftedLaunch[]> {
-  return db
+  const few = await outdatedLaunches(context, args);
+  if (few?.length === 0) return [];
+  let query = context.db
     .selectFrom('launches')
     .innerJoin('receipts', 'receipts.launch_id', 'launches.id')
     .leftJoin('secrets', 'secrets.id', 'receipts.secret_id')
@@ -136,11 +151,11 @@ async function drifted(
     )
     .select(['launches.id', 'launches.kind', 'launches.created_at', 'launches.configuration_id'])
     .distinct()
-    .where('launches.scope_id', '=', args.scopeId)
-    .where('launches.ended_at', 'is', null)
     .where('receipts.delivered_at', 'is not', null)
     .where('receipts.version', 'is not', null)
-    .where(isOutdated)
+    .where(isOutdated);
+  query = few === null ? inScope(query, { ...args, includesEnded: false }) : query.where('launches.id', 'in', few);
+  return query
     .orderBy('launches.kind')
     .orderBy('launches.created_at')
     .orderBy('launches.id')
@@ -181,9 +196,8 @@ async function heldKeys(
       sql<number>`coalesce(source_versions.asked_at, 0)`.as('asked_at'),
     ])
     .distinct()
-    .where('launches.ended_at', 'is', null)
-    .where('receipts.delivered_at', 'is not', null)
-    .where('receipts.version', 'is not', null)
+    .where('receipts.held', '=', 1)
+    .where('receipts.secret_id', 'is', null)
     .where((column) =>
       column.or([column('launches.kind', '=', 'run'), column('launches.heartbeat_until', '>', args.now)]),
     )
@@ -210,15 +224,13 @@ async function unchecked(
   args: { readonly scopeId?: string; readonly targetScopeId?: string },
 ): Promise<UncheckedSource[]> {
   let held = db
-    .selectFrom('launches')
-    .innerJoin('receipts', 'receipts.launch_id', 'launches.id')
-    .innerJoin('integrations', 'integrations.id', 'receipts.source_id')
+    .selectFrom('integrations')
+    .innerJoin('receipts', 'receipts.source_id', 'integrations.id')
     .select(['integrations.name as source_name', 'receipts.source_id', 'receipts.target_key'])
     .distinct()
-    .where('launches.ended_at', 'is', null)
-    .where('receipts.delivered_at', 'is not', null)
-    .where('receipts.version', 'is not', null);
-  if (args.scopeId !== undefined) held = held.where('launches.scope_id', '=', args.scopeId);
+    .where('receipts.held', '=', 1)
+    .where('receipts.secret_id', 'is', null);
+  if (args.scopeId !== undefined) held = held.where('receipts.scope_id', '=', args.scopeId);
   if (args.targetScopeId !== undefined) held = held.where('integrations.scope_id', '=', args.targetScopeId);
   return db
     .selectFrom(held.as('held'))

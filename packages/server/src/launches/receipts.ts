@@ -1,5 +1,7 @@
+import type { SelectQueryBuilder } from 'kysely';
 import { forEachInTurn, type MaybePromise } from '../store/maybe-promise.ts';
 import { type CommandContext, hotStatement, type SqlValue } from '../store/store.ts';
+import type { Tables } from '../store/tables.ts';
 import type { ReceiptDraft } from './resolve.ts';
 
 /**
@@ -9,6 +11,7 @@ import type { ReceiptDraft } from './resolve.ts';
 export type ReceiptRow = readonly (string | number | null)[];
 
 export const receiptLength = 11;
+const versionAt = 6;
 const fingerprintAt = 7;
 
 export function receiptRow(draft: ReceiptDraft): ReceiptRow {
@@ -45,6 +48,7 @@ const insertReceipt = hotStatement<unknown>('launches.insertReceipt', (db) =>
       milliseconds: 0,
       unmasked: '',
       delivered_at: 0,
+      held: 0,
     })
     .onConflict((conflict) =>
       conflict.columns(['launch_id', 'pointer', 'reference']).doUpdateSet((column) => ({
@@ -53,6 +57,7 @@ const insertReceipt = hotStatement<unknown>('launches.insertReceipt', (db) =>
         outcome: column.ref('excluded.outcome'),
         milliseconds: column.ref('excluded.milliseconds'),
         delivered_at: column.ref('excluded.delivered_at'),
+        held: column.ref('excluded.held'),
       })),
     )
     .compile(),
@@ -67,11 +72,26 @@ export function writeReceipts(
 ): MaybePromise<void> {
   const deliveredAt = isDelivered ? context.now : null;
   return forEachInTurn(receipts, (receipt) => {
-    const row: SqlValue[] = [launch.id, launch.scopeId, ...receipt, deliveredAt];
+    const isHeld = isDelivered && receipt[versionAt] !== null;
+    const row: SqlValue[] = [launch.id, launch.scopeId, ...receipt, deliveredAt, isHeld ? 1 : 0];
     const fingerprint = receipt[fingerprintAt];
     if (typeof fingerprint === 'string') row[fingerprintAt + 2] = Buffer.from(fingerprint, 'hex');
     return context.run(insertReceipt, row);
   });
+}
+
+/** The launch is over: what it has is nobody's concern any more. */
+export async function endLaunch({ db, now }: CommandContext, id: string): Promise<void> {
+  await db.updateTable('launches').set({ ended_at: now }).where('id', '=', id).where('ended_at', 'is', null).execute();
+  await db.updateTable('receipts').set({ held: 0 }).where('launch_id', '=', id).where('held', '!=', 0).execute();
+}
+
+/** Secrets that go for good: what workloads still have of them is outdated whatever comes. */
+export async function orphanReceipts(
+  { db }: CommandContext,
+  secretIds: readonly string[] | SelectQueryBuilder<Tables, 'secrets', { id: string }>,
+): Promise<void> {
+  await db.updateTable('receipts').set({ held: 2 }).where('secret_id', 'in', secretIds).where('held', '=', 1).execute();
 }
 
 function hexOf(bytes: Uint8Array): string {

@@ -2,6 +2,7 @@ import { exactKey, foldKey, secretKeyPattern } from '@strongroom/contract/core';
 import { create, type NewSecret } from '../secrets/commands.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import { systemActor } from '../identities/actor.ts';
+import { orphanReceipts } from '../launches/receipts.ts';
 import type { CommandContext } from '../store/store.ts';
 
 /** An entry that another program left, as it will be in the catalogue. */
@@ -61,8 +62,10 @@ async function freeName(context: CommandContext, sourceId: string, key: string):
 }
 
 /** Rows of what was only read there: the scope gets another store, and keeps nothing of this one. */
-export async function forgetFound({ db }: CommandContext, scopeId: string, sourceId: string): Promise<void> {
+export async function forgetFound(context: CommandContext, scopeId: string, sourceId: string): Promise<void> {
+  const { db } = context;
   const ids = db.selectFrom('secrets').select('id').where('source_id', '=', sourceId).where('is_unmarked', '=', 1);
+  await orphanReceipts(context, ids);
   for (const table of ['secret_versions', 'secret_tags', 'secret_documents', 'secret_assignments'] as const)
     await db.deleteFrom(table).where('secret_id', 'in', ids).execute();
   const { numDeletedRows } = await db

@@ -1,6 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import { requireLivingSecrets } from '../launches/commands.ts';
-import { type ReceiptRow, writeReceipts } from '../launches/receipts.ts';
+import { endLaunch, type ReceiptRow, writeReceipts } from '../launches/receipts.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { unfinishedRunOf } from './queries.ts';
@@ -158,7 +158,7 @@ async function end(context: CommandContext, args: RunEnd): Promise<void> {
     log_bytes: args.logBytes,
     log_cut: args.isLogCut ? 1 : 0,
   });
-  await context.db.updateTable('launches').set({ ended_at: context.now }).where('id', '=', args.id).execute();
+  await endLaunch(context, args.id);
   if (args.receipts.length > 0) await writeReceipts(context, args, args.receipts, false);
 }
 

@@ -1,4 +1,5 @@
 import { StrongroomError } from '@strongroom/contract/core';
+import { orphanReceipts } from '../launches/receipts.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { liveSecret } from './live-secret.ts';
@@ -36,7 +37,14 @@ async function softDelete(
   const purgeAfter = context.now + args.retentionMilliseconds;
   await context.db
     .updateTable('secrets')
-    .set({ deleted_at: context.now, deleted_by: args.by, purge_after: purgeAfter, revision: row.revision + 1 })
+    .set({
+      deleted_at: context.now,
+      deleted_by: args.by,
+      purge_after: purgeAfter,
+      updated_at: context.now,
+      updated_by: args.by,
+      revision: row.revision + 1,
+    })
     .where('id', '=', args.secretId)
     .execute();
   return { deletedAt: context.now, purgeAfter };
@@ -93,6 +101,7 @@ export async function purge(context: CommandContext, args: { readonly secretId: 
     .deleteFrom('secret_assignments')
     .where('secret_id', '=', args.secretId)
     .executeTakeFirst();
+  await orphanReceipts(context, [args.secretId]);
   await context.db.deleteFrom('secrets').where('id', '=', args.secretId).execute();
   await context.db
     .updateTable('secret_counts')

@@ -564,6 +564,8 @@ export interface Tables {
     /** Why the redactor does not mask it; null: masked. */
     unmasked: string | null;
     delivered_at: number | null;
+    /** 1: a launch that is not over has this version. 2: it has, and the secret was purged. */
+    held: number;
   };
   runs: {
     id: string;

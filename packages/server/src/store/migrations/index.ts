@@ -15,6 +15,7 @@ import { directory } from './0012-directory.ts';
 import { runWorkloads } from './0013-run-workloads.ts';
 import { placeholderChanges } from './0014-placeholder-changes.ts';
 import { managedObjects } from './0015-managed-objects.ts';
+import { heldReceipts } from './0016-held-receipts.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -39,4 +40,5 @@ export const migrations: readonly Migration[] = [
   runWorkloads,
   placeholderChanges,
   managedObjects,
+  heldReceipts,
 ];
