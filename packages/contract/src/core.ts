@@ -15,4 +15,5 @@ export * from './presets.ts';
 export * from './reference.ts';
 export * from './roles.ts';
 export * from './store-names.ts';
+export { launchableSurfaces } from './surfaces/actions.ts';
 export { checkVaultSegments, formatVaultPath, parseVaultPath, type VaultPath } from './vault-path.ts';

@@ -4,6 +4,7 @@ import { type Cli, group } from '../cli.ts';
 import { CheckFailed, UsageError } from '../errors.ts';
 import { exitCode, exitCodeOfError } from '../exit-codes.ts';
 import { count } from '../output/text.ts';
+import { migrateFiles, scanFiles, undoFiles } from './placeholder-files.ts';
 
 type Output = Cli['output'];
 type Scan = CallResult<'scanPlaceholders'>;
@@ -21,6 +22,7 @@ interface PlaceOptions {
 
 interface ChangeOptions {
   readonly dryRun?: true;
+  readonly write?: true;
 }
 
 interface FindOptions extends PlaceOptions {
@@ -31,6 +33,9 @@ interface DatabricksScope {
   readonly name: string;
   readonly target: string;
 }
+
+const directoryHelp =
+  'With a directory it is about its files, and no server is asked: manifests and .env files take references, of all others\nit is said what is in them.';
 
 /** Configurations in one request. */
 const pageSize = 100;
@@ -44,14 +49,23 @@ export function addPlaceholderCommands(program: Command, cli: Cli): void {
     'placeholders',
     'legacy placeholders, plain secrets and secrets of Databricks, and references in their place',
   );
-  withDatabricks(placesOf(placeholders.command('scan').description('say what there is; changes nothing')))
+  addScanCommand(placeholders, cli);
+  addMigrateCommand(placeholders, cli);
+  addUndoCommand(placeholders, cli);
+}
+
+function addScanCommand(placeholders: Command, cli: Cli): void {
+  const command = placeholders.command('scan [directory]').description('say what there is; changes nothing');
+  withDatabricks(placesOf(command))
     .option('--check', 'exit with 7 when there is anything')
     .addHelpText(
       'after',
-      '\nA plain secret is named by its field, and never shown. Placeholders go on working whether they are replaced or not.',
+      `\nA plain secret is named by its field, and never shown. Placeholders go on working whether they are replaced or not.\n${directoryHelp}`,
     )
     .action(
-      cli.action(async ({ connect, output }, options: FindOptions & { readonly check?: true }) => {
+      cli.action(async (session, directory: string | undefined, options: FindOptions & { readonly check?: true }) => {
+        if (directory !== undefined) return scanFiles(session, directory, options);
+        const { connect, output } = session;
         const found = await scan(await connect(), placeOf(options), bodyOf(options));
         output.answer(found, () => printScan(output, found));
         const findings = found.items.reduce((sum, each) => sum + each.findings.length, 0);
@@ -61,20 +75,33 @@ export function addPlaceholderCommands(program: Command, cli: Cli): void {
         return undefined;
       }),
     );
-  withDatabricks(placesOf(placeholders.command('migrate').description('put references in their place, field by field')))
-    .option('--dry-run', 'decide everything, change nothing')
+}
+
+function addMigrateCommand(placeholders: Command, cli: Cli): void {
+  const command = placeholders
+    .command('migrate [directory]')
+    .description('put references in their place, field by field');
+  withWriting(withDatabricks(placesOf(command)))
     .option('--create-secrets', 'make managed secrets of plain ones, too; undo leaves these')
     .addHelpText(
       'after',
-      '\nEach configuration is changed by itself or not at all. What was cut short is run again: what is done is left alone.',
+      `\nEach configuration is changed by itself or not at all. What was cut short is run again: what is done is left alone.\n${directoryHelp}`,
     )
     .action(
       cli.action(
         async (
-          { connect, output },
+          session,
+          directory: string | undefined,
           options: FindOptions & ChangeOptions & { readonly createSecrets?: true },
-        ): Promise<number> => {
+        ) => {
           const { dryRun, createSecrets } = options;
+          if (directory !== undefined) {
+            if (createSecrets === true)
+              throw new UsageError('no secrets are made of files', 'Apply them, then migrate the configurations.');
+            return migrateFiles(session, directory, options);
+          }
+          requireNoWrite(options);
+          const { connect, output } = session;
           const body = { ...bodyOf(options), ...given({ dryRun, createSecrets }) };
           const done = await migrate(await connect(), placeOf(options), body);
           output.answer(done, () => printMigrated(output, done));
@@ -82,17 +109,34 @@ export function addPlaceholderCommands(program: Command, cli: Cli): void {
         },
       ),
     );
-  placesOf(placeholders.command('undo').description('put back what migrate replaced, but for what was edited since'))
+}
+
+function addUndoCommand(placeholders: Command, cli: Cli): void {
+  const command = placeholders
+    .command('undo [directory]')
+    .description('put back what migrate replaced, but for what was edited since');
+  withWriting(placesOf(command)).action(
+    cli.action(async (session, directory: string | undefined, options: PlaceOptions & ChangeOptions) => {
+      if (directory !== undefined) return undoFiles(session, directory, options);
+      requireNoWrite(options);
+      const { connect, output } = session;
+      const { configuration, dryRun } = options;
+      const body = given({ configurations: configuration && [...configuration], dryRun });
+      const done = await undo(await connect(), placeOf(options), body);
+      output.answer(done, () => printUndone(output, done));
+      return told(output, done, 'put back');
+    }),
+  );
+}
+
+function withWriting(command: Command): Command {
+  return command
     .option('--dry-run', 'decide everything, change nothing')
-    .action(
-      cli.action(async ({ connect, output }, options: PlaceOptions & ChangeOptions): Promise<number> => {
-        const { configuration, dryRun } = options;
-        const body = given({ configurations: configuration && [...configuration], dryRun });
-        const done = await undo(await connect(), placeOf(options), body);
-        output.answer(done, () => printUndone(output, done));
-        return told(output, done, 'put back');
-      }),
-    );
+    .option('--write', 'of a directory: change its files');
+}
+
+function requireNoWrite({ write }: ChangeOptions): void {
+  if (write === true) throw new UsageError('--write is for the files of a directory', 'Name the directory.');
 }
 
 function placesOf(command: Command): Command {
@@ -130,7 +174,7 @@ function parseScope(text: string): DatabricksScope {
 /** @throws UsageError unless one place is named */
 function placeOf({ domain, platform }: PlaceOptions): Place {
   if ((domain === undefined) === (platform === undefined))
-    throw new UsageError('name one of --domain and --platform', 'Add --domain NAME or --platform.');
+    throw new UsageError('name one of --domain, --platform and a directory', 'Add --domain NAME or --platform.');
   return domain === undefined ? 'platform' : { domain };
 }
 

@@ -37,5 +37,5 @@ export async function holdersOfReferences(
     .orderBy('configurations.name')
     .limit(limit)
     .execute();
-  return { count: Number(count), configurations };
+  return { count, configurations };
 }

@@ -1,0 +1,131 @@
+import { resolve } from 'node:path';
+import type { Cli, Session } from '../cli.ts';
+import { CheckFailed, UsageError } from '../errors.ts';
+import { exitCode } from '../exit-codes.ts';
+import { count, visible } from '../output/text.ts';
+import type { DatabricksScopes, FileFinding } from '../placeholders/finding.ts';
+import type { DirectoryOutcome, UndoneEdit } from '../placeholders/rewrite-directory.ts';
+
+/** `strongroom placeholders … DIRECTORY`: files, without a server. */
+
+type Output = Cli['output'];
+
+interface FileOptions {
+  readonly domain?: string;
+  readonly platform?: true;
+  readonly configuration?: readonly unknown[];
+  readonly databricksScope?: readonly { readonly name: string; readonly target: string }[];
+  readonly dryRun?: true;
+  readonly write?: true;
+}
+
+export async function scanFiles(
+  { io, output }: Session,
+  directory: string,
+  options: FileOptions & { readonly check?: true },
+): Promise<undefined> {
+  requireFilesOnly(options);
+  const { migrateDirectory } = await import('../placeholders/rewrite-directory.ts');
+  const found = await migrateDirectory(resolve(io.cwd, directory), await scopesOf(options), false);
+  const { items, files, skipped } = found;
+  const scanned = { items: items.map(({ file, findings }) => ({ file, findings })), files, skipped };
+  output.answer(scanned, () => printFindings(output, found));
+  noteSkipped(output, found);
+  const findings = items.reduce((sum, each) => sum + each.findings.length, 0);
+  const told = `${count(findings, 'finding')} in ${count(files, 'file')}`;
+  if (options.check === true && findings > 0) throw new CheckFailed(told);
+  output.note(told);
+  return undefined;
+}
+
+/** Writes with `--write` alone. */
+export async function migrateFiles({ io, output }: Session, directory: string, options: FileOptions): Promise<number> {
+  const isWritten = mayWrite(options);
+  const { migrateDirectory } = await import('../placeholders/rewrite-directory.ts');
+  const done = await migrateDirectory(resolve(io.cwd, directory), await scopesOf(options), isWritten);
+  output.answer(done, () => printFindings(output, done));
+  return told(output, done, 'migrated');
+}
+
+/** Writes with `--write` alone. */
+export async function undoFiles({ io, output }: Session, directory: string, options: FileOptions): Promise<number> {
+  const isWritten = mayWrite(options);
+  const { undoDirectory } = await import('../placeholders/rewrite-directory.ts');
+  const done = await undoDirectory(resolve(io.cwd, directory), isWritten);
+  output.answer(done, () => printUndone(output, done));
+  return told(output, done, 'put back');
+}
+
+function mayWrite(options: FileOptions): boolean {
+  requireFilesOnly(options);
+  if (options.write === true && options.dryRun === true)
+    throw new UsageError('--write and --dry-run are one or the other');
+  return options.write === true;
+}
+
+function requireFilesOnly({ domain, platform, configuration }: FileOptions): void {
+  if (domain !== undefined || platform !== undefined || configuration !== undefined)
+    throw new UsageError('a directory has no --domain, --platform or --configuration', 'Run it once for each.');
+}
+
+/** @throws UsageError for a scope named twice, or a target that makes no reference */
+async function scopesOf({ databricksScope = [] }: FileOptions): Promise<DatabricksScopes> {
+  const { parseReference, StrongroomError } = await import('@strongroom/contract/core');
+  const scopes = new Map<string, string>();
+  for (const { name, target } of databricksScope) {
+    if (scopes.has(name)) throw new UsageError(`the scope ${name} is there twice`);
+    try {
+      if (parseReference(`${target}key`).field !== undefined)
+        throw new UsageError(`the target of ${name} ends where the key begins`);
+    } catch (error) {
+      if (!(error instanceof StrongroomError)) throw error;
+      throw new UsageError(`the target of ${name} makes no reference`, error.hint);
+    }
+    scopes.set(name, target);
+  }
+  return scopes;
+}
+
+function printFindings(output: Output, { items }: DirectoryOutcome<FileFinding>): void {
+  output.table(
+    [
+      { title: 'FILE' },
+      { title: 'NAME' },
+      { title: 'FOUND' },
+      { title: 'OUTCOME' },
+      { title: 'BECOMES', canCut: true },
+    ],
+    items.flatMap(({ file, findings, outcome, problem }) =>
+      findings.map(({ line, name = '-', kind, names, becomes = '-', stays }) => [
+        `${file}:${line}`,
+        name,
+        names === undefined ? kind : `${kind} ${names}`,
+        stays === undefined ? outcome : `stays (${stays})`,
+        problem ?? becomes,
+      ]),
+    ),
+  );
+}
+
+function printUndone(output: Output, { items }: DirectoryOutcome<UndoneEdit>): void {
+  output.table(
+    [{ title: 'FILE' }, { title: 'REFERENCE' }, { title: 'OUTCOME', canCut: true }],
+    items.flatMap(({ file, findings, outcome, problem }) =>
+      problem === undefined
+        ? findings.map(({ reference, stays }) => [file, reference, stays === undefined ? outcome : `stays (${stays})`])
+        : [[file, '-', `failed: ${problem}`]],
+    ),
+  );
+}
+
+function told(output: Output, done: DirectoryOutcome<unknown>, verb: string): number {
+  noteSkipped(output, done);
+  const by = (wanted: string) => done.items.filter(({ outcome }) => outcome === wanted).length;
+  if (by('would-change') > 0) output.note(`${count(by('would-change'), 'file')} would be ${verb}; --write does it`);
+  else output.note(`${count(by('changed'), 'file')} ${verb}, ${by('failed')} failed`);
+  return by('failed') > 0 ? exitCode.conflict : exitCode.done;
+}
+
+function noteSkipped(output: Output, { skipped }: DirectoryOutcome<unknown>): void {
+  for (const { file, reason } of skipped) output.note(`left out ${visible(file)} (${reason})`);
+}

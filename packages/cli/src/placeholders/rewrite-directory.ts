@@ -1,0 +1,134 @@
+import { basename, join } from 'node:path';
+import { codeOf, type SkippedFile, textFilesOf } from './directory.ts';
+import type { DatabricksScopes, Edit, FileFinding } from './finding.ts';
+import { isBack, type Journal, locate, readJournal, writeJournal } from './journal.ts';
+import { NotReplaced, replaceFile } from './replace-file.ts';
+import { readTextFile, withEdits } from './text-file.ts';
+
+export interface FileOutcome<Part> {
+  readonly file: string;
+  readonly outcome: 'changed' | 'would-change' | 'unchanged' | 'failed';
+  readonly findings: readonly Part[];
+  /** Why a file failed. */
+  readonly problem?: string;
+}
+
+/** What came of a directory. */
+export interface DirectoryOutcome<Part> {
+  /** Files in which there was something. */
+  readonly items: readonly FileOutcome<Part>[];
+  /** Files that were looked at. */
+  readonly files: number;
+  readonly skipped: readonly SkippedFile[];
+}
+
+/** What becomes of one piece that a migration put there. */
+export interface UndoneEdit {
+  readonly reference: string;
+  readonly stays?: 'edited-since';
+}
+
+/**
+ * Looks through a directory; with `isWritten` puts references where what reads the file knows them. The journal is written before
+ * each file.
+ * @throws UsageError for a directory or journal that can't be read
+ */
+export async function migrateDirectory(
+  directory: string,
+  scopes: DatabricksScopes,
+  isWritten: boolean,
+): Promise<DirectoryOutcome<FileFinding>> {
+  let journal: Journal = isWritten ? await readJournal(directory) : new Map();
+  const items: FileOutcome<FileFinding>[] = [];
+  const skipped: SkippedFile[] = [];
+  let files = 0;
+  for await (const { file, text } of textFilesOf(directory, (each) => skipped.push(each))) {
+    files += 1;
+    const { findings, edits } = await readTextFile(basename(file), text, scopes);
+    if (findings.length === 0) continue;
+    if (edits.length === 0 || !isWritten) {
+      items.push({ file, outcome: edits.length === 0 ? 'unchanged' : 'would-change', findings });
+      continue;
+    }
+    const edited = withEdits(text, edits);
+    // What an earlier migration did, as far as it is still there, and this one.
+    const earlier = locate(text, journal.get(file) ?? []).flatMap(({ edit, at }) =>
+      at === undefined ? [] : [{ ...edit, at: at + shiftBefore(edits, at) }],
+    );
+    const own = edits.map((edit) => ({ ...edit, at: edit.at + shiftBefore(edits, edit.at) }));
+    const before = journal;
+    journal = new Map([...journal, [file, [...earlier, ...own].toSorted((one, other) => one.at - other.at)]]);
+    const done = await written(file, findings, () => put(directory, journal, file, text, edited));
+    items.push(done);
+    if (done.outcome !== 'failed') continue;
+    journal = before;
+    await writeJournal(directory, journal);
+  }
+  return { items, files, skipped };
+}
+
+async function put(directory: string, journal: Journal, file: string, before: string, after: string): Promise<void> {
+  await writeJournal(directory, journal);
+  await replaceFile(join(directory, file), before, after);
+}
+
+/** How far what stands at a place is moved by the edits before it. */
+function shiftBefore(edits: readonly Edit[], at: number): number {
+  return edits.filter((edit) => edit.at < at).reduce((sum, { before, after }) => sum + after.length - before.length, 0);
+}
+
+async function written<Part>(
+  file: string,
+  findings: readonly Part[],
+  write: () => Promise<void>,
+): Promise<FileOutcome<Part>> {
+  try {
+    await write();
+    return { file, outcome: 'changed', findings };
+  } catch (error) {
+    if (error instanceof NotReplaced) return { file, outcome: 'failed', findings, problem: error.message };
+    const code = codeOf(error);
+    if (code === '') throw error;
+    return { file, outcome: 'failed', findings, problem: `it can't be written${code}` };
+  }
+}
+
+/** Puts back what the directory's journal says, piece by piece, but for what was edited since. */
+export async function undoDirectory(directory: string, isWritten: boolean): Promise<DirectoryOutcome<UndoneEdit>> {
+  let journal = await readJournal(directory);
+  const items: FileOutcome<UndoneEdit>[] = [];
+  const skipped: SkippedFile[] = [];
+  const seen = new Set<string>();
+  for await (const { file, text } of textFilesOf(directory, (each) => skipped.push(each))) {
+    const edits = journal.get(file);
+    if (edits === undefined) continue;
+    seen.add(file);
+    if (isBack(text, edits)) {
+      journal = new Map([...journal, [file, []]]);
+      if (isWritten) await writeJournal(directory, journal);
+      continue;
+    }
+    const found = locate(text, edits);
+    const findings = found.map(({ edit, at }): UndoneEdit => {
+      const reference = /secret:\/\/[^\s"']+/.exec(edit.after)?.[0] ?? '';
+      return at === undefined ? { reference, stays: 'edited-since' } : { reference };
+    });
+    const back = found
+      .flatMap(({ edit, at }) => (at === undefined ? [] : [{ at, before: edit.after, after: edit.before }]))
+      .toSorted((one, other) => one.at - other.at);
+    if (back.length === 0 || !isWritten) {
+      items.push({ file, outcome: back.length === 0 ? 'unchanged' : 'would-change', findings });
+      continue;
+    }
+    const done = await written(file, findings, () => replaceFile(join(directory, file), text, withEdits(text, back)));
+    items.push(done);
+    if (done.outcome !== 'changed') continue;
+    const left = found.flatMap(({ edit, at }) => (at === undefined ? [edit] : []));
+    journal = new Map([...journal, [file, left]]);
+    await writeJournal(directory, journal);
+  }
+  for (const [file, edits] of journal)
+    if (!seen.has(file) && edits.length > 0)
+      items.push({ file, outcome: 'failed', findings: [], problem: 'it is not there, or can not be read' });
+  return { items, files: seen.size, skipped };
+}
