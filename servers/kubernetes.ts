@@ -128,19 +128,27 @@ async function startEtcd(
   started: ServerProcess[],
 ): Promise<{ readonly url: string; readonly child: ServerProcess }> {
   const anyPort = 'http://127.0.0.1:0';
-  const child = new ServerProcess(program, [
-    `--data-dir=${join(folder, 'etcd')}`,
-    '--unsafe-no-fsync',
-    '--log-format=json',
-    `--listen-client-urls=${anyPort}`,
-    `--advertise-client-urls=${anyPort}`,
-    `--listen-peer-urls=${anyPort}`,
-    `--initial-advertise-peer-urls=${anyPort}`,
-    `--initial-cluster=default=${anyPort}`,
-  ]);
-  started.push(child);
-  const [, address = ''] = await child.prints(/"serving client traffic insecurely[^\n]*"address":"([^"]+)"/);
-  return { url: `http://${address}`, child };
+  for (let attempt = 1; ; attempt += 1) {
+    // Its HTTP interface calls itself at the address as it is written, so that the port has to be known.
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const child = new ServerProcess(program, [
+      `--data-dir=${join(folder, `etcd-${attempt}`)}`,
+      '--unsafe-no-fsync',
+      '--log-format=json',
+      `--listen-client-urls=${url}`,
+      `--advertise-client-urls=${url}`,
+      `--listen-peer-urls=${anyPort}`,
+      `--initial-advertise-peer-urls=${anyPort}`,
+      `--initial-cluster=default=${anyPort}`,
+    ]);
+    started.push(child);
+    try {
+      await child.prints(/"serving client traffic insecurely/);
+      return { url, child };
+    } catch (error) {
+      if (attempt === portAttempts || !child.output.includes('address already in use')) throw error;
+    }
+  }
 }
 
 async function startApiServer(

@@ -76,9 +76,9 @@ export async function startKwok(kubernetes: Kubernetes): Promise<KwokNode> {
     );
     return body.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') || undefined;
   });
-  let isStopped = false;
+  const stopping = new AbortController();
   const binding = (async () => {
-    while (!isStopped) {
+    while (!stopping.signal.aborted) {
       await bindPods(kubernetes);
       await sleep(bindMilliseconds);
     }
@@ -94,7 +94,7 @@ export async function startKwok(kubernetes: Kubernetes): Promise<KwokNode> {
       await kubernetes.kubectl('annotate', 'pod', pod, `--namespace=${namespace}`, `${exitAnnotation}=${exitCode}`);
     },
     async stop() {
-      isStopped = true;
+      stopping.abort();
       await binding;
       await child.stop();
       removeFolder(folder);

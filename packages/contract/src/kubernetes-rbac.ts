@@ -19,8 +19,8 @@ export interface KubernetesRbacOptions {
 
 export interface KubernetesManifest {
   readonly apiVersion: string;
-  readonly kind: 'ServiceAccount' | 'Role' | 'RoleBinding';
-  readonly metadata: { readonly name: string; readonly namespace: string };
+  readonly kind: 'ServiceAccount' | 'Role' | 'RoleBinding' | 'ClusterRole' | 'ClusterRoleBinding';
+  readonly metadata: { readonly name: string; readonly namespace?: string };
   readonly [field: string]: unknown;
 }
 
@@ -46,6 +46,71 @@ export function kubernetesRbac(options: KubernetesRbacOptions): readonly Kuberne
   ];
 }
 
+/**
+ * Verbs that the Kubernetes runner needs in each namespace where it runs jobs. It reads no Secret, not even its own; but who may
+ * create pods in a namespace can have every Secret there.
+ */
+export const kubernetesRunnerRules = [
+  { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
+  { apiGroups: [''], resources: ['pods'], verbs: ['create', 'get', 'list', 'watch', 'delete'] },
+  { apiGroups: [''], resources: ['pods/log'], verbs: ['get'] },
+  { apiGroups: ['batch'], resources: ['jobs'], verbs: ['create', 'get', 'watch', 'delete'] },
+  {
+    apiGroups: ['sparkoperator.k8s.io'],
+    resources: ['sparkapplications'],
+    verbs: ['create', 'get', 'watch', 'delete'],
+  },
+] as const;
+
+export interface KubernetesRunnerOptions {
+  /** Where the server's ServiceAccount is. */
+  readonly namespace: string;
+  /** What the names of the objects begin with. */
+  readonly name: string;
+  /** Where it runs jobs: namespaces that belong to domains. */
+  readonly runnerNamespaces: readonly string[];
+}
+
+/** The least that the Kubernetes runner needs in one cluster, and that a cluster needs to be registered. */
+export function kubernetesRunnerRbac({
+  namespace,
+  name,
+  runnerNamespaces,
+}: KubernetesRunnerOptions): readonly KubernetesManifest[] {
+  const subject = { kind: 'ServiceAccount', name: `${name}-server`, namespace };
+  const identity = `${name}-cluster`;
+  const role = `${name}-runner`;
+  const uid = { apiGroups: [''], resources: ['namespaces'], resourceNames: ['kube-system'], verbs: ['get'] };
+  return [
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: subject.name, namespace } },
+    { apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: { name: identity }, rules: [uid] },
+    {
+      apiVersion: `${rbac}/v1`,
+      kind: 'ClusterRoleBinding',
+      metadata: { name: identity },
+      subjects: [subject],
+      roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: identity },
+    },
+    ...runnerNamespaces.flatMap((runs): KubernetesManifest[] => [
+      {
+        apiVersion: `${rbac}/v1`,
+        kind: 'Role',
+        metadata: { name: role, namespace: runs },
+        rules: kubernetesRunnerRules,
+      },
+      {
+        apiVersion: `${rbac}/v1`,
+        kind: 'RoleBinding',
+        metadata: { name: role, namespace: runs },
+        subjects: [subject],
+        roleRef: { apiGroup: rbac, kind: 'Role', name: role },
+      },
+    ]),
+  ];
+}
+
+const rbac = 'rbac.authorization.k8s.io';
+
 interface Rule {
   readonly verbs: readonly string[];
   readonly resourceNames?: readonly string[];
@@ -58,7 +123,6 @@ function account(
 ): KubernetesManifest[] {
   const own = `${name}-${who}`;
   const role = `${own}-secrets`;
-  const rbac = 'rbac.authorization.k8s.io';
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: own, namespace } },
     {

@@ -1,5 +1,5 @@
 import type { SecretValue } from '@strongroom/crypto';
-import type { EgressStream, StreamLimits } from '../egress/index.ts';
+import type { EgressResponse, EgressStream, StreamLimits } from '../egress/index.ts';
 
 export type ApiMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -42,6 +42,18 @@ export interface ApiConnection {
 /** An object has 1 MiB of values, in base64, and metadata. */
 export const maxAnswerBytes = 8 * 1024 * 1024;
 
-export function retryAfterSeconds(header: string | undefined): number | undefined {
+/** The answer that is in a response, which the caller destroys. @throws EgressError `backend_malformed` */
+export function answerOf(response: EgressResponse): ApiAnswer {
+  const { status } = response;
+  // What the API server has no path for, a kind that is not installed, it answers with a text.
+  const isUnknownPath = status === 404 && response.header('content-type')?.startsWith('text/plain') === true;
+  return {
+    status,
+    body: isUnknownPath || response.byteLength === 0 ? undefined : response.json(),
+    retryAfterSeconds: retryAfterSeconds(response.header('retry-after')),
+  };
+}
+
+function retryAfterSeconds(header: string | undefined): number | undefined {
   return header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) : undefined;
 }

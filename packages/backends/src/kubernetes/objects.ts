@@ -68,6 +68,16 @@ export class NamespaceObjects {
     return found(answer.body, about);
   }
 
+  /** Whether the name is taken, asked as who may create objects and not read them: by a create that changes nothing (`dryRun`). */
+  async isTaken({ kind, apiVersion, plural }: ObjectKind, name: string, signal: AbortSignal): Promise<boolean> {
+    const about = `asking whether there is a ${kind}`;
+    const body = SecretValue.fromText(JSON.stringify({ apiVersion, kind, metadata: { name } }));
+    const path = `${this.#path({ kind, apiVersion, plural })}?dryRun=All`;
+    const answer = await this.#api.send({ method: 'POST', path, body }, signal);
+    if (answer.status !== 409 && answer.status !== 201) throw statusError(answer, about);
+    return answer.status === 409;
+  }
+
   /** At most 500. */
   async list(kind: ObjectKind, labels: Readonly<Record<string, string>>, signal: AbortSignal): Promise<FoundObject[]> {
     const about = `listing ${kind.plural}`;

@@ -7,7 +7,7 @@ import { Deadline } from '../egress/deadline.ts';
 import { EgressError, printable, reasonOf } from '../egress/errors.ts';
 import { type EgressResponse, ResponseCollector } from '../egress/response.ts';
 import { type EgressStream, type StreamLimits, StreamReader } from '../egress/stream.ts';
-import { type ApiAnswer, type ApiConnection, type ApiRequest, maxAnswerBytes, retryAfterSeconds } from './api.ts';
+import { type ApiAnswer, type ApiConnection, type ApiRequest, answerOf, maxAnswerBytes } from './api.ts';
 
 export interface OperatorAccess {
   /** The ServiceAccount of this pod. */
@@ -95,11 +95,7 @@ export class OperatorConnection implements ApiConnection {
     try {
       const response = await this.#dispatch(request, body, signal);
       try {
-        return {
-          status: response.status,
-          body: response.byteLength === 0 ? undefined : response.json(),
-          retryAfterSeconds: retryAfterSeconds(response.header('retry-after')),
-        };
+        return answerOf(response);
       } finally {
         response.destroy();
       }

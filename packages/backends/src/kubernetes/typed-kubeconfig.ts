@@ -4,7 +4,7 @@ import { SecretValue } from '@strongroom/crypto';
 import { parseDocument } from 'yaml';
 import type { Egress, EgressResponse } from '../egress/index.ts';
 import { own } from '../vault/json.ts';
-import { type ApiConnection, type ApiRequest, maxAnswerBytes, retryAfterSeconds } from './api.ts';
+import { type ApiConnection, type ApiRequest, answerOf, maxAnswerBytes } from './api.ts';
 
 /** What a kubeconfig that a user typed comes down to. */
 export interface TypedKubeconfig {
@@ -91,11 +91,7 @@ export function openTypedCluster({ server, caCertificate, token }: TypedKubeconf
     async send(request, signal) {
       const response = await send(request, signal);
       try {
-        return {
-          status: response.status,
-          body: response.byteLength === 0 ? undefined : response.json(),
-          retryAfterSeconds: retryAfterSeconds(response.header('retry-after')),
-        };
+        return answerOf(response);
       } finally {
         response.destroy();
       }

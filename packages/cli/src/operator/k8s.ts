@@ -1,4 +1,4 @@
-import { kubernetesRbac, scopeObjectName } from '@strongroom/contract/core';
+import { kubernetesRbac, kubernetesRunnerRbac, scopeObjectName } from '@strongroom/contract/core';
 import type { Command } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { UsageError } from '../errors.ts';
@@ -9,6 +9,7 @@ interface RbacOptions {
   readonly name: string;
   readonly scopeObjects?: string;
   readonly domain: readonly string[];
+  readonly runner: readonly string[];
 }
 
 /** DNS labels; what is put behind the name has to fit into 63 characters. */
@@ -28,24 +29,36 @@ export function addK8sCommands(program: Command, cli: Cli): Command {
     .option('--name <name>', 'what the names of the accounts begin with', 'strongroom')
     .option('--scope-objects <name>', 'layout scope-objects: kubernetes.name; the roles then name each Secret')
     .option('--domain <domain>', 'a domain whose Secrets are named, too; repeatable', collect, [])
+    .option(
+      '--runner <namespace>',
+      'a namespace where the Kubernetes runner runs jobs: the roles for that in place of the store’s; repeatable',
+      collect,
+      [],
+    )
     .addHelpText(
       'after',
-      '\nThe server may create, get, update and delete Secrets of that one namespace, workloads may get them; nobody\nmay list them. With --scope-objects the roles are held to the Secrets of Global, Admin and the domains that are\nnamed, what integrations sign in with included, and workloads may get those of the domains alone. Leave the runtime’s part out where no workload reads Secrets by itself.\n\n  strongroom k8s rbac --namespace strongroom --secrets-namespace strongroom-secrets | kubectl apply -f -\n  strongroom k8s rbac --namespace iomete --scope-objects iomete --domain finance | kubectl apply -f -',
+      '\nThe server may create, get, update and delete Secrets of that one namespace, workloads may get them; nobody\nmay list them. With --scope-objects the roles are held to the Secrets of Global, Admin and the domains that are\nnamed, what integrations sign in with included, and workloads may get those of the domains alone. Leave the runtime’s part out where no workload reads Secrets by itself.\n\n  strongroom k8s rbac --namespace strongroom --secrets-namespace strongroom-secrets | kubectl apply -f -\n  strongroom k8s rbac --namespace iomete --scope-objects iomete --domain finance | kubectl apply -f -\n  strongroom k8s rbac --namespace strongroom --runner jobs --runner reports | kubectl apply -f -',
     )
     .action(
       cli.action(
         async (
           { io, output },
-          { namespace, secretsNamespace = namespace, name, scopeObjects, domain }: RbacOptions,
+          { namespace, secretsNamespace = namespace, name, scopeObjects, domain, runner }: RbacOptions,
         ) => {
-          for (const [option, value] of Object.entries({ namespace, 'secrets-namespace': secretsNamespace, name }))
+          const names = Object.entries({ namespace, 'secrets-namespace': secretsNamespace, name });
+          for (const [option, value] of [...names, ...runner.map((each) => ['runner', each] as const)])
             if (!label.test(value)) throw new UsageError(`--${option} is not a name in Kubernetes`);
           if (name.length > maxNameLength) throw new UsageError(`--name has more than ${maxNameLength} characters`);
           if (scopeObjects === undefined && domain.length > 0)
             throw new UsageError('--domain goes with --scope-objects');
+          if (scopeObjects !== undefined && runner.length > 0)
+            throw new UsageError('--scope-objects is for the store: ask for --runner by itself');
           const secrets = scopeObjects === undefined ? {} : { secrets: namesOf(scopeObjects, domain) };
           const { stringify } = await import('yaml');
-          const manifests = kubernetesRbac({ namespace, secretsNamespace, name, ...secrets });
+          const manifests =
+            runner.length > 0
+              ? kubernetesRunnerRbac({ namespace, name, runnerNamespaces: runner })
+              : kubernetesRbac({ namespace, secretsNamespace, name, ...secrets });
           output.answer(manifests, () => {
             io.stdout.write(manifests.map((manifest) => stringify(manifest)).join('---\n'));
           });

@@ -104,7 +104,7 @@ export const ConfigurationSchema = Closed({
   ),
   runner: Type.Union([Type.Literal('process'), Type.Literal('none')], {
     default: 'process',
-    description: 'What runs jobs: processes on this machine, or nothing',
+    description: 'What runs jobs that name no runner: processes on this machine; with none, they run in Kubernetes',
   }),
   runnerUids: Type.Optional(
     Type.String({

@@ -162,6 +162,11 @@ async function end(context: CommandContext, args: RunEnd): Promise<void> {
   if (args.receipts.length > 0) await writeReceipts(context, args, args.receipts, false);
 }
 
+/** The server stops and the run goes on: whoever is there may take it over, without waiting for the lease. */
+async function letGo(context: CommandContext, args: Held): Promise<void> {
+  await step(context, args, ['running'], { holder: null });
+}
+
 async function step(
   context: CommandContext,
   args: Held,
@@ -297,8 +302,13 @@ async function putWorkload(
     });
   await context.db
     .insertInto('run_workloads')
-    .values({ run_id: runId, cluster_id: clusterId, namespace, form, name, removed_at: null })
+    .values({ run_id: runId, cluster_id: clusterId, namespace, form, name, filled_at: null, removed_at: null })
     .execute();
+}
+
+/** It has been given its values. */
+async function workloadFilled(context: CommandContext, args: { readonly id: string }): Promise<void> {
+  await context.db.updateTable('run_workloads').set({ filled_at: context.now }).where('run_id', '=', args.id).execute();
 }
 
 /** Nothing of it is in the cluster, and nothing comes any more. */
@@ -335,9 +345,11 @@ export const runCommands = {
   'runs.release': release,
   'runs.started': started,
   'runs.end': end,
+  'runs.letGo': letGo,
   'runs.takeOver': takeOver,
   'runs.renewHolder': renewHolder,
   'runs.jobUser': jobUser,
   'runs.logDeleted': logDeleted,
+  'runs.workloadFilled': workloadFilled,
   'runs.workloadRemoved': workloadRemoved,
 };

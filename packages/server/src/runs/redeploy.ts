@@ -285,8 +285,9 @@ export class Redeployer {
       if (open.length === 0) return known;
       const rows = await this.#parts.store.db
         .selectFrom('runs')
-        .select(['id', 'state', 'pid'])
-        .where('id', 'in', open)
+        .leftJoin('run_workloads', 'run_workloads.run_id', 'runs.id')
+        .select(['runs.id', 'runs.state', 'runs.pid', 'run_workloads.filled_at'])
+        .where('runs.id', 'in', open)
         .execute();
       for (const row of rows) {
         const progress = progressOf(row);
@@ -339,8 +340,12 @@ function problemOf(error: unknown): Problem {
   return { code: known.code, detail: known.message };
 }
 
-/** Its values are released and its process is there: what it replaces may go. */
-function progressOf({ state, pid }: Pick<RunRow, 'state' | 'pid'>): 'started' | 'over' | undefined {
-  if (state === 'succeeded' || (state === 'running' && pid !== null)) return 'started';
+/** Its values are released, and its process is there or its workload has them: what it replaces may go. */
+function progressOf({
+  state,
+  pid,
+  filled_at: filledAt,
+}: Pick<RunRow, 'state' | 'pid'> & { readonly filled_at: number | null }): 'started' | 'over' | undefined {
+  if (state === 'succeeded' || (state === 'running' && (pid !== null || filledAt !== null))) return 'started';
   return state === 'failed' || state === 'stopped' ? 'over' : undefined;
 }

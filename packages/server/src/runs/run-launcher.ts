@@ -49,7 +49,8 @@ export class RunLauncher {
       ending.stoppedBefore(reason);
       return false;
     });
-    if (!goesOn) await this.end(row, ending, subject, domain);
+    if (goesOn) await this.#letGo(row);
+    else await this.end(row, ending, subject, domain);
   }
 
   /** Follows to its end what an earlier server started. Its values are nowhere any more, so its log is not kept from here on. */
@@ -63,9 +64,13 @@ export class RunLauncher {
       if (exit !== null) ending.exited(exit, live.stopReason(row.id));
       return exit === null;
     });
-    if (goesOn) return;
+    if (goesOn) return this.#letGo(row);
     ending.logged(await logs.size(row.id), true);
     await this.end(row, ending, subject, domain);
+  }
+
+  async #letGo({ id }: RunRow): Promise<void> {
+    await this.#parts.store.execute('runs.letGo', { id, holder: this.#parts.holder.text });
   }
 
   /** Records the end and takes away what is left. */

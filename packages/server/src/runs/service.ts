@@ -232,7 +232,7 @@ export class RunService {
   async #begunLog(id: string, wait: boolean): Promise<RunLog | undefined> {
     const isToCome = (): boolean =>
       this.#live.has(id) && this.#live.logOf(id) === undefined && !this.#live.isTakenUp(id);
-    while (wait && isToCome()) await delay(beginMilliseconds);
+    if (wait) while (isToCome()) await delay(beginMilliseconds);
     return this.#live.logOf(id);
   }
 

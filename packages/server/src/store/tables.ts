@@ -601,6 +601,8 @@ export interface Tables {
     namespace: string;
     form: 'job' | 'pod' | 'spark-application';
     name: string;
+    /** When it had been given its values: the run has started. */
+    filled_at: number | null;
     /** When nothing of it was left, and nothing could come any more. */
     removed_at: number | null;
   };

@@ -29,6 +29,8 @@ export interface FollowerParts {
   readonly workload: PlacedWorkload;
   /** Where its log goes; `null`: it was begun by an earlier server, and what it writes can't be masked. */
   readonly output: RunOutput | null;
+  /** It is known to have been given its values. */
+  readonly isFilled: boolean;
   /** When it has to have ended, in milliseconds since the epoch. */
   readonly endsBy: number | null;
   readonly report: (message: string, error: unknown) => void;
@@ -49,7 +51,7 @@ export class WorkloadFollower implements Workload {
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
-    this.#hasValues = parts.output !== null;
+    this.#hasValues = parts.isFilled;
     const { workload, changes } = parts;
     const { clusterId, namespace, form, runId } = workload;
     const changed = (): void => this.#wake.abort();
@@ -107,7 +109,7 @@ export class WorkloadFollower implements Workload {
       const owner = await objects.get(kinds[form], name, signal);
       if (owner === null || !isOurs(owner, workload)) return this.#gone();
       // Taken up without what it was to be given: the values are gone with the server that had them.
-      this.#hasValues ||= (await objects.get(kinds.secret, name, signal)) !== null;
+      this.#hasValues ||= await objects.isTaken(kinds.secret, name, signal);
       if (!this.#hasValues) return await this.#giveUp(objects, owner, signal);
       const pods = form === 'pod' ? [] : await objects.list(kinds.pod, labelsOf(workload), signal);
       const state = stateOf(form, containerOf(form), owner, pods.filter(isDriver));

@@ -10,7 +10,7 @@ import { leftWorkloads } from '../queries.ts';
 import type { Runner, RunOutput, RunPlace, Workload } from '../runner.ts';
 import type { Report } from '../settings.ts';
 import { WorkloadChanges } from './changes.ts';
-import { isOurs, type PlacedWorkload, WorkloadFollower } from './follower.ts';
+import { type FollowerParts, isOurs, type PlacedWorkload, WorkloadFollower } from './follower.ts';
 import {
   kinds,
   ownerManifest,
@@ -80,7 +80,9 @@ export class KubernetesRunner implements Runner {
       .selectAll()
       .where('run_id', '=', run.id)
       .executeTakeFirst();
-    return row === undefined ? null : this.#follow(this.#placed(row), null, await this.#endsBy(run));
+    if (row === undefined) return null;
+    const [endsBy, isFilled] = [await this.#endsBy(run), row.filled_at !== null];
+    return this.#follow(this.#placed(row), { output: null, endsBy, isFilled });
   }
 
   async remove(runId: string): Promise<void> {
@@ -121,12 +123,23 @@ export class KubernetesRunner implements Runner {
     }
     const { installationId, runId, form, name } = identity;
     const endsBy = spec.timeoutSeconds === undefined ? null : Date.now() + spec.timeoutSeconds * 1000;
-    return this.#follow({ installationId, runId, clusterId, namespace, form, name }, output, endsBy);
+    await this.#recordFilled(runId);
+    const workload = { installationId, runId, clusterId, namespace, form, name };
+    return this.#follow(workload, { output, endsBy, isFilled: true });
   }
 
-  #follow(workload: PlacedWorkload, output: RunOutput | null, endsBy: number | null): Workload {
+  #follow(workload: PlacedWorkload, how: Pick<FollowerParts, 'output' | 'endsBy' | 'isFilled'>): Workload {
     const { clusters, report } = this.#parts;
-    return new WorkloadFollower({ clusters, changes: this.#changes, workload, output, endsBy, report });
+    return new WorkloadFollower({ clusters, changes: this.#changes, workload, report, ...how });
+  }
+
+  async #recordFilled(id: string): Promise<void> {
+    try {
+      await this.#parts.store.execute('runs.workloadFilled', { id });
+    } catch (error) {
+      // It runs all the same; the next server asks the cluster.
+      this.#parts.report(`The workload of run ${id} could not be recorded`, error);
+    }
   }
 
   async #endsBy({ configuration_id: configurationId, started_at: startedAt }: RunRow): Promise<number | null> {

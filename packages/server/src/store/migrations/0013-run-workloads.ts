@@ -11,6 +11,7 @@ const workloadsTable: TableSpec = {
     namespace: 'text',
     form: 'text',
     name: 'text',
+    filled_at: 'integer?',
     removed_at: 'integer?',
   },
   primaryKey: ['run_id'],
