@@ -1,74 +1,38 @@
 import type { RouteDeclaration } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Answer, codeOf, type RequestOptions } from '../../testing/app.ts';
+import { type Answer, codeOf } from '../../testing/app.ts';
+import { Asker, statusIn } from '../../testing/asker.ts';
 import { bodyFor } from '../../testing/bodies.ts';
 import { allRoutes } from '../../testing/conformance.ts';
 import { type MatrixWorld, openMatrixWorld, parametersOf, pathTo, withQuery } from '../../testing/matrix-world.ts';
-import { freshName, placesOf, plainSchema, sample, textPlaces } from '../../testing/samples.ts';
+import { freshName, placesOf, plainSchema, sample, someOf, textPlaces } from '../../testing/samples.ts';
 import { rowCounts } from '../../testing/shapes.ts';
 
 let world: MatrixWorld;
+let asker: Asker;
 
 beforeAll(async () => {
   world = await openMatrixWorld();
+  asker = new Asker(world);
 });
 afterAll(() => world.test.close());
 
 const writing = allRoutes.filter(({ method }) => method !== 'GET');
 const withBody = allRoutes.filter(({ body }) => body !== undefined);
 
-let turn = 0;
-
-/** As one administrator of several, from a network of its own: limits a minute are not what is tested here. */
-function send(route: RouteDeclaration, path: string, options: RequestOptions = {}): Promise<Answer> {
-  turn += 1;
-  const network = `10.${(turn >> 16) & 255}.${(turn >> 8) & 255}.${turn & 255}`;
-  return world.test.request(route.method, path, {
-    token: world.admins[turn % world.admins.length] ?? null,
-    ...options,
-    headers: { 'x-forwarded-for': network, ...options.headers },
-  });
-}
-
-const pathOf = (route: RouteDeclaration): string => pathTo(route, world.finance, world.platform);
-
-interface Case {
-  readonly about: string;
-  readonly route: RouteDeclaration;
-  readonly path?: string;
-  readonly options?: RequestOptions;
-}
-
-/** Sends all and names those whose answer isn't one of these. */
-async function strays(cases: readonly Case[], isRight: (answer: Answer) => boolean): Promise<string[]> {
-  const wrong: string[] = [];
-  await Promise.all(
-    cases.map(async ({ about, route, path, options }) => {
-      const answer = await send(route, path ?? pathOf(route), options);
-      if (!isRight(answer)) wrong.push(`${route.id} ${about}: ${answer.status} ${answer.text.slice(0, 300)}`);
-    }),
-  );
-  return wrong.slice(0, 40);
-}
-
-const statusIn =
-  (...statuses: readonly number[]) =>
-  (answer: Answer): boolean =>
-    statuses.includes(answer.status);
-
 describe('a body', () => {
   it('with the same key twice is not read, at any depth, however the key is written', async () => {
     const texts = ['{"name":1,"name":1}', '{"a":{"b":1,"b":2}}', '{"a":[{"b":1,"\\u0062":2}]}'];
-    const cases = writing.flatMap((route) => {
+    const cases = writing.flatMap((route, index) => {
       const [first] = Object.keys(plainSchema(route.body ?? {}).properties ?? { x: 1 });
-      return [...texts, `{"${first}":null,"${first}":null}`].map((rawBody) => ({
+      return [...someOf(texts, index), `{"${first}":null,"${first}":null}`].map((rawBody) => ({
         about: rawBody,
         route,
         options: { rawBody },
       }));
     });
-    expect(cases.length).toBeGreaterThan(300);
-    expect(await strays(cases, statusIn(400))).toEqual([]);
+    expect(cases.length).toBeGreaterThan(200);
+    expect(await asker.strays(cases, statusIn(400))).toEqual([]);
   });
 
   it('with a field that the route does not declare is refused, at every place of it', async () => {
@@ -78,23 +42,28 @@ describe('a body', () => {
       placesOf(plainSchema(route.body ?? {})).flatMap(({ where, schema, documentWith }) =>
         schema.properties === undefined
           ? []
-          : extras
-              .filter((extra) => !Object.hasOwn(schema.properties ?? {}, extra))
-              .map((extra) => ({
-                about: `${where}/${extra}`,
+          : [
+              {
+                where,
+                added: extras.filter((extra) => !Object.hasOwn(schema.properties ?? {}, extra)),
+                schema,
                 route,
-                options: { body: documentWith({ ...(sample(schema) as object), [extra]: 'admin' }) },
-              })),
+                documentWith,
+              },
+            ],
       ),
     );
-    expect(cases.length).toBeGreaterThan(400);
+    expect(cases.flatMap(({ added }) => added).length).toBeGreaterThan(2_000);
     const wrong: string[] = [];
     await Promise.all(
-      cases.map(async ({ about, route, options }) => {
-        const answer = await send(route, pathOf(route), options);
+      cases.map(async ({ where, added, schema, route, documentWith }) => {
+        const fields = Object.fromEntries(added.map((extra) => [extra, 'admin']));
+        const body = documentWith({ ...(sample(schema) as object), ...fields });
+        const answer = await asker.send(route, { body });
         const { errors = [] } = answer.body as { errors?: { pointer: string }[] };
-        const names = errors.some(({ pointer }) => pointer.endsWith(about.slice(about.lastIndexOf('/'))));
-        if (answer.status !== 422 || !names) wrong.push(`${route.id} ${about}: ${answer.status} ${answer.text}`);
+        const unnamed = added.filter((extra) => !errors.some(({ pointer }) => pointer.endsWith(`/${extra}`)));
+        if (answer.status !== 422 || unnamed.length > 0)
+          wrong.push(`${route.id} ${where} ${unnamed.join(', ')}: ${answer.status} ${answer.text}`);
       }),
     );
     expect(wrong.slice(0, 40)).toEqual([]);
@@ -106,7 +75,7 @@ describe('a body', () => {
     const wide = `[${'0,'.repeat(200_000)}0]`;
     const keys = `{${Array.from({ length: 110_000 }, (_, index) => `"${index.toString(36)}":0`).join(',')}}`;
     const refused = (rawBody: string, few: readonly RouteDeclaration[] = writing, status = 400): Promise<string[]> =>
-      strays(
+      asker.strays(
         few.map((route) => ({ about: rawBody.slice(0, 9), route, options: { rawBody } })),
         statusIn(status),
       );
@@ -130,7 +99,7 @@ describe('a body', () => {
       route,
       options: { rawBody: '{}', headers: { 'content-length': String((route.bodyLimitBytes ?? 1_048_576) + 1) } },
     }));
-    expect(await strays(announced, statusIn(413))).toEqual([]);
+    expect(await asker.strays(announced, statusIn(413))).toEqual([]);
   });
 
   it('that is just as large as it may be is read', async () => {
@@ -142,15 +111,15 @@ describe('a body', () => {
         options: { rawBody: `{${' '.repeat((route.bodyLimitBytes ?? 1_048_576) - 2)}}` },
       }));
     expect(cases).toHaveLength(4);
-    expect(await strays(cases, statusIn(422))).toEqual([]);
+    expect(await asker.strays(cases, statusIn(422))).toEqual([]);
   });
 
   it('of the wrong shape is never the server’s fault', async () => {
     const bodies = ['null', 'true', '0', '""', '[]', '[{}]', '{"":{}}', '{"constructor":{"prototype":{"x":1}}}'];
-    const cases = writing.flatMap((route) =>
-      bodies.map((rawBody) => ({ about: rawBody, route, options: { rawBody } })),
+    const cases = writing.flatMap((route, index) =>
+      someOf(bodies, index, 3).map((rawBody) => ({ about: rawBody, route, options: { rawBody } })),
     );
-    expect(await strays(cases, statusIn(400, 422))).toEqual([]);
+    expect(await asker.strays(cases, statusIn(400, 422))).toEqual([]);
     const types = [
       'text/plain',
       'application/json;charset=latin1',
@@ -158,9 +127,13 @@ describe('a body', () => {
       'application/json;\tcharset=utf-8',
     ];
     expect(
-      await strays(
-        writing.flatMap((route) =>
-          types.map((type) => ({ about: type, route, options: { rawBody: '{}', headers: { 'content-type': type } } })),
+      await asker.strays(
+        writing.flatMap((route, index) =>
+          someOf(types, index).map((type) => ({
+            about: type,
+            route,
+            options: { rawBody: '{}', headers: { 'content-type': type } },
+          })),
         ),
         statusIn(415),
       ),
@@ -173,29 +146,33 @@ describe('text', () => {
     const before = await rowCounts(world.test);
     const marker = '@@here@@';
     const cases = withBody.flatMap((route) =>
-      textPlaces(route).flatMap(({ where, name, documentWith }) => {
+      textPlaces(route).flatMap(({ where, name, documentWith }, index) => {
         const text = JSON.stringify(documentWith(marker));
         const mayHoldNul = name === 'value' || name === '*';
-        return [
+        const malformed = [
           { about: `${where} lone surrogate`, route, options: { rawBody: text.replace(marker, 'a\\ud800') } },
-          ...(mayHoldNul
-            ? []
-            : [{ about: `${where} NUL`, route, options: { rawBody: text.replace(marker, 'a\\u0000b') } }]),
           {
             about: `${where} not UTF-8`,
             route,
             options: { rawBody: Buffer.from(text.replace(marker, 'a\u00ff'), 'latin1') },
           },
         ];
+        return [
+          // What is not text is nowhere: the bytes are looked at before anybody knows what is where.
+          ...(index === 0 ? malformed : []),
+          ...(mayHoldNul
+            ? []
+            : [{ about: `${where} NUL`, route, options: { rawBody: text.replace(marker, 'a\\u0000b') } }]),
+        ];
       }),
     );
     expect(cases.length).toBeGreaterThan(300);
-    expect(await strays(cases, statusIn(400, 422))).toEqual([]);
+    expect(await asker.strays(cases, statusIn(400, 422))).toEqual([]);
     const numbers = ['9007199254740993', '1e400', '-9007199254740993', '0.1234567890123456789'];
     expect(
-      await strays(
-        writing.flatMap((route) =>
-          numbers.map((text) => ({ about: text, route, options: { rawBody: `{"x":${text}}` } })),
+      await asker.strays(
+        writing.flatMap((route, index) =>
+          someOf(numbers, index).map((text) => ({ about: text, route, options: { rawBody: `{"x":${text}}` } })),
         ),
         statusIn(400),
       ),
@@ -204,24 +181,24 @@ describe('text', () => {
   });
 
   it('in a path or a query that is not well-formed is refused', async () => {
-    const cases = allRoutes.flatMap((route) => [
+    const cases = allRoutes.flatMap((route, index) => [
       ...parametersOf(route).flatMap((parameter) =>
-        ['%00', '%ff', '%ed%a0%80'].map((text) => ({
+        someOf(['%00', '%ff', '%ed%a0%80'], index).map((text) => ({
           about: `${parameter} ${text}`,
           route,
           path: pathTo(route, world.finance, world.platform, { [parameter]: '@@' }).replace('%40%40', text),
         })),
       ),
-      ...['q=%ff', '__proto__=1', 'constructor=1', 'undeclared'].map((query) => ({
+      ...['undeclared', ...someOf(['q=%ff', '__proto__=1', 'constructor=1'], index)].map((query) => ({
         about: query,
         route,
-        path: withQuery(pathOf(route), query),
+        path: withQuery(asker.pathOf(route), query),
         options: route.body === undefined ? {} : { body: bodyFor(route) },
       })),
     ]);
     // What a list makes of `%ff` in a search is its matter: it finds nothing.
     expect(
-      await strays(
+      await asker.strays(
         cases,
         (answer) => [400, 404, 422].includes(answer.status) || (answer.status === 200 && isEmptyList(answer)),
       ),
@@ -239,7 +216,7 @@ describe('text', () => {
         })),
     );
     expect(cases.length).toBeGreaterThan(40);
-    expect(await strays(cases, statusIn(422))).toEqual([]);
+    expect(await asker.strays(cases, statusIn(422))).toEqual([]);
   });
 });
 
@@ -253,18 +230,33 @@ describe('names', () => {
 
   it('outside the grammar are refused wherever a name goes, and nothing is stored', async () => {
     const before = await rowCounts(world.test);
-    const inBodies = withBody.flatMap((route) =>
-      textPlaces(route).flatMap(({ where, schema, documentWith }) =>
-        foreign
-          .filter((text) => schema.pattern !== undefined && !new RegExp(schema.pattern, 'u').test(text))
-          .map((text) => ({ about: `${where} ${JSON.stringify(text)}`, route, options: { body: documentWith(text) } })),
+    // Each pattern meets all of them once; each place that has it, two.
+    const seen = new Set<string>();
+    const someOrAll = (pattern: string, index: number, texts: readonly string[]): readonly string[] => {
+      if (seen.has(pattern)) return someOf(texts, index, Math.min(2, texts.length));
+      seen.add(pattern);
+      return texts;
+    };
+    const inBodies = withBody.flatMap((route, index) =>
+      textPlaces(route).flatMap(({ where, schema: { pattern }, documentWith }) =>
+        pattern === undefined
+          ? []
+          : someOrAll(
+              pattern,
+              index,
+              foreign.filter((text) => !new RegExp(pattern, 'u').test(text)),
+            ).map((text) => ({
+              about: `${where} ${JSON.stringify(text)}`,
+              route,
+              options: { body: documentWith(text) },
+            })),
       ),
     );
     expect(inBodies.length).toBeGreaterThan(500);
-    expect(await strays(inBodies, statusIn(422))).toEqual([]);
-    const inPaths = allRoutes.flatMap((route) =>
+    expect(await asker.strays(inBodies, statusIn(422))).toEqual([]);
+    const inPaths = allRoutes.flatMap((route, index) =>
       parametersOf(route).flatMap((parameter) =>
-        foreign.map((text) => ({
+        someOrAll(`{${parameter}}`, index, foreign).map((text) => ({
           about: `{${parameter}} ${JSON.stringify(text)}`,
           route,
           path: pathTo(route, world.finance, world.platform, { [parameter]: text }),
@@ -272,8 +264,8 @@ describe('names', () => {
         })),
       ),
     );
-    expect(inPaths.length).toBeGreaterThan(1_000);
-    expect(await strays(inPaths, statusIn(404, 422))).toEqual([]);
+    expect(inPaths.length).toBeGreaterThan(400);
+    expect(await asker.strays(inPaths, statusIn(404, 422))).toEqual([]);
     expect(await rowCounts(world.test)).toEqual(before);
   });
 
@@ -286,7 +278,7 @@ describe('names', () => {
       ),
     );
     expect(cases.length).toBeGreaterThan(50);
-    expect(await strays(cases, statusIn(422))).toEqual([]);
+    expect(await asker.strays(cases, statusIn(422))).toEqual([]);
   });
 
   it('that objects have by themselves are names like others', async () => {
@@ -297,7 +289,7 @@ describe('names', () => {
       ),
     );
     // What a route makes of the word is its matter; none stumbles over it.
-    expect(await strays(cases, ({ status }) => status < 500)).toEqual([]);
+    expect(await asker.strays(cases, ({ status }) => status < 500)).toEqual([]);
     const paths = allRoutes
       .filter(({ method }) => method === 'GET')
       .flatMap((route) =>
@@ -309,7 +301,7 @@ describe('names', () => {
           })),
         ),
       );
-    expect(await strays(paths, statusIn(200, 404, 422))).toEqual([]);
+    expect(await asker.strays(paths, statusIn(200, 404, 422))).toEqual([]);
     expect(({} as Record<string, unknown>)['x']).toBeUndefined();
 
     const { test } = world;
