@@ -134,16 +134,16 @@ export const connectionNoun = {
   show: (client, domain, name) => client.showConnection({ params: { domain, name } }),
   // The server's schema decides; its errors name each field.
   create: (client, domain, body) =>
-    client.createConnection({ params: { domain }, body: withCredentials(body) as ConnectionBody }),
+    client.createConnection({ params: { domain }, body: placeCredentials(body) as ConnectionBody }),
   update: (client, domain, name, body, ifMatch) =>
-    client.updateConnection({ params: { domain, name }, body: withCredentials(body) as ConnectionChange, ifMatch }),
+    client.updateConnection({ params: { domain, name }, body: placeCredentials(body) as ConnectionChange, ifMatch }),
   delete: (client, domain, name, ifMatch, force) =>
     client.deleteConnection({ params: { domain, name }, ifMatch, ...(force ? { query: { force } } : {}) }),
   list: (client, output, input, limit) => listUpTo(client, output, 'listConnections', input, limit),
 } satisfies ConfigurationNoun<CallResult<'showConnection'>>;
 
 /** `--credential config.authType.password=FILE` comes as a field of that name; it belongs into the config. */
-function withCredentials(body: unknown): unknown {
+export function placeCredentials(body: unknown): unknown {
   const result = structuredClone(body) as Record<string, unknown>;
   for (const [name, value] of Object.entries(result)) {
     const [first, ...path] = name.split('.');

@@ -1,13 +1,17 @@
-import type { CallResult } from '@strongroom/sdk';
+import type { CallInput, CallResult } from '@strongroom/sdk';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { type Cli, group } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
+import { UsageError } from '../errors.ts';
 import { confirm } from '../prompt.ts';
 import { addConfigurationCommands, contentOf, lastFacts, printFields } from './configuration.ts';
 import { addApplyCommands } from './configuration-apply.ts';
-import { connectionNoun } from './configuration-noun.ts';
-import { printSurfaceTest } from './surface-test.ts';
+import { connectionNoun, placeCredentials } from './configuration-noun.ts';
+import { addFormTest } from './form-test.ts';
+
+/** The server's schema decides; its errors name each field. */
+type Form = NonNullable<CallInput<'testConnection'>['body']>;
 
 export function addConnectionCommands(program: Command, cli: Cli): void {
   const connection = group(program, 'connection', 'connections and bots that ingestion reads services with');
@@ -15,7 +19,17 @@ export function addConnectionCommands(program: Command, cli: Cli): void {
   addConfigurationCommands(connection, cli, connectionNoun, printConnection);
   addPurge(connection, cli);
   addRestore(connection, cli);
-  addTest(connection, cli);
+  addTypes(connection, cli);
+  addFormTest(connection, cli, connectionNoun, 'try the connection: TCP, and a query of PostgreSQL', {
+    form: (client, domain, body) =>
+      client.testConnectionForm({ params: { domain }, body: placeCredentials(body) as Form }),
+    change: (client, domain, name, body) =>
+      client.testConnection({ params: { domain, name }, body: placeCredentials(body) as Form }),
+    saved: async (client, domain, name) => {
+      const { type, schema, config } = await client.showConnection({ params: { domain, name } });
+      return { type, config: keptConfig(config), schema };
+    },
+  });
   addWorkflow(connection, cli);
 }
 
@@ -50,20 +64,29 @@ function addRestore(connection: Command, cli: Cli): void {
   );
 }
 
-function addTest(connection: Command, cli: Cli): void {
-  requireDomain(
-    connection
-      .command('test <connection>')
-      .description('try a connection as it is saved: TCP, and a query of PostgreSQL; exit code 7 when it fails'),
-  ).action(
-    cli.action(async ({ connect, output }, name: string, { domain }: DomainOption) => {
-      const client = await connect();
-      const { type, schema, config } = await client.showConnection({ params: { domain, name } });
-      const form = { type, config: keptConfig(config), ...(schema === undefined ? {} : { schema }) };
-      const result = await client.testConnection({ params: { domain, name }, body: form });
-      return printSurfaceTest(output, result);
-    }),
-  );
+function addTypes(connection: Command, cli: Cli): void {
+  connection
+    .command('types [type]')
+    .description('list the types of connections that the server knows, or print the JSON Schema of one')
+    .action(
+      cli.action(async ({ connect, output }, type: string | undefined) => {
+        const found = await (await connect()).listConnectionTypes();
+        if (type === undefined) {
+          output.answer(found, () =>
+            output.table(
+              [{ title: 'TYPE' }, { title: 'TITLE', canCut: true }, { title: 'CATEGORY' }, { title: 'TESTS' }],
+              found.items.map((each) => [each.type, each.title, each.category, each.tests.join(', ')]),
+            ),
+          );
+          return undefined;
+        }
+        const named = found.items.find((each) => each.type === type);
+        if (named === undefined)
+          throw new UsageError(`there is no type ${type}`, 'strongroom connection types lists them.');
+        output.answer(named, () => output.line(stringify(named.schema).trimEnd()));
+        return undefined;
+      }),
+    );
 }
 
 interface WorkflowOptions extends DomainOption {
