@@ -14,6 +14,8 @@ const fetchRows = 2_000;
  */
 export async function openPostgresSource(url: string): Promise<AuditSource> {
   const client = new pg.Client({ connectionString: url, application_name: 'strongroom audit verify' });
+  // What breaks fails the query that is under way; without a listener it would end the process.
+  client.on('error', () => undefined);
   await client.connect();
   try {
     await client.query('begin isolation level repeatable read read only');

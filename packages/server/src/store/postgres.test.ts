@@ -1,3 +1,4 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StrongroomError } from '@strongroom/contract';
 import { sql } from 'kysely';
@@ -155,6 +156,36 @@ describe.skipIf(missing !== undefined)(`a PostgreSQL that goes away (${missing ?
       { head_sequence: 1 },
       { head_sequence: 1 },
     ]);
+  });
+
+  test('reset in the middle of a read: the read fails, the process goes on', async () => {
+    const { pathname, searchParams } = new URL(url);
+    const sockets: Socket[] = [];
+    const between = createServer((socket) => {
+      const server = connect(`${searchParams.get('host')}/.s.PGSQL.5432`);
+      for (const one of [socket, server]) one.on('error', () => undefined);
+      socket.pipe(server).pipe(socket);
+      sockets.push(socket);
+    });
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    const { port } = between.address() as AddressInfo;
+    const store = await openPostgresStore({ url: `postgres://postgres@127.0.0.1:${port}${pathname}`, program });
+    const uncaught: unknown[] = [];
+    const note = (error: unknown): void => void uncaught.push(error);
+    process.on('uncaughtExceptionMonitor', note);
+    try {
+      const reading = codeOf(sql`select pg_sleep(60)`.execute(store.db));
+      await sleep(100);
+      for (const socket of sockets) socket.resetAndDestroy();
+      expect(await reading).toBe('storage_unavailable');
+      await sleep(50);
+      expect(uncaught).toEqual([]);
+      expect((await sql`select 1 as one`.execute(store.db)).rows).toEqual([{ one: 1 }]);
+    } finally {
+      process.off('uncaughtExceptionMonitor', note);
+      await store.close();
+      between.close();
+    }
   });
 
   test('in the middle of a batch: nothing of it stays, and the next one works', async () => {

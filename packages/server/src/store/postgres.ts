@@ -164,5 +164,7 @@ function openReadPool(options: PostgresStoreOptions): pg.Pool {
   });
   // Without a listener a broken idle connection would end the process.
   pool.on('error', (error) => options.onIdleError?.(error));
+  // So would one that breaks while it is in use: the pool listens to idle ones only. The query that is under way fails by it.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }

@@ -33,6 +33,8 @@ function readSqlite(path: string, statements: readonly string[]): readonly (read
 
 async function readPostgres(url: string, who: string, statements: readonly string[]) {
   const client = new pg.Client({ connectionString: url, application_name: `strongroom ${who}` });
+  // What breaks fails the query that is under way; without a listener it would end the process.
+  client.on('error', () => undefined);
   await client.connect();
   try {
     await client.query('begin isolation level repeatable read read only');
