@@ -10,8 +10,10 @@ const shared = {
 } as const;
 
 const never = ['**/node_modules/**', '**/dist/**'];
-/** These set variables of their process, need its umask as it was (a server in it narrows that), or load what libraries keep for all of it. */
-const alone = ['packages/backends/**/*.test.ts', '{e2e,examples,servers}/**/*.test.ts'];
+/** These set variables of their process for a while, and need its umask as it was: a server narrows that. They start none. */
+const backends = ['packages/backends/**/*.test.ts'];
+/** These start programs as people do, or have libraries read what they keep for all of their process. */
+const alone = ['{e2e,examples,servers}/**/*.test.ts', 'packages/backends/src/{azure/identity,google/*}.test.ts'];
 
 export default defineConfig({
   test: {
@@ -26,6 +28,15 @@ export default defineConfig({
           // Files of one worker share its modules: to import the server anew for each takes longer than most of them.
           isolate: false,
           include: ['{packages,scripts}/**/*.test.ts'],
+          exclude: [...never, '**/*.live.test.ts', ...backends, ...alone],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'machine-backends',
+          isolate: false,
+          include: backends,
           exclude: [...never, '**/*.live.test.ts', ...alone],
         },
       },
