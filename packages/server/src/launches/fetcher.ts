@@ -22,6 +22,10 @@ interface Group<Source> {
   readonly steps: readonly Progress[];
 }
 
+interface Missing extends FetchKey {
+  readonly flight: string;
+}
+
 /** Step 3 of a launch: reads what is allowed, grouped by source, and puts it into the launch's values. */
 export class Fetcher {
   readonly #sources: Sources;
@@ -66,16 +70,16 @@ export class Fetcher {
   ): Promise<void> {
     const started = performance.now();
     const prefix = source.flightPrefix(info);
-    const missing: FetchKey[] = [];
+    const missing: Missing[] = [];
     const flights: { readonly flight: string; readonly same: readonly Progress[] }[] = [];
     for (const [key, same] of Map.groupBy(steps, ({ wanted }) => wanted.reference.key)) {
       const target = same[0]?.target;
       if (target === undefined) continue;
       const flight = flightKey(prefix, key, target);
       flights.push({ flight, same });
-      if (!this.#flights.isFlying(flight)) missing.push({ key, target });
+      if (!this.#flights.isFlying(flight)) missing.push({ flight, key, target });
     }
-    if (missing.length > 0) this.#begin(prefix, source, missing);
+    if (missing.length > 0) this.#begin(source, missing);
     await Promise.all(
       flights.map(async ({ flight, same }) => {
         const fetched = await this.#flights.join(flight, signals);
@@ -86,11 +90,11 @@ export class Fetcher {
   }
 
   /** The fetch has a life of its own: whoever began it may leave, the others still get their values. */
-  #begin(prefix: string, source: RemoteSource, keys: readonly FetchKey[]): void {
-    const fetching = fetchAll(source, keys, this.#deadline.signal);
-    for (const { key, target } of keys)
+  #begin(source: RemoteSource, missing: readonly Missing[]): void {
+    const fetching = fetchAll(source, missing, this.#deadline.signal);
+    for (const { flight, key } of missing)
       this.#flights.start(
-        flightKey(prefix, key, target),
+        flight,
         fetching.then((fetched) => fetched.get(key) ?? absent),
       );
   }
