@@ -52,10 +52,7 @@ describe.each(['notebook', 'compute-cluster'])('a %s that runs until it is stopp
     ],
   });
   const shown = () => test.call<Shown>('GET', one);
-  const isUp = (run: string) =>
-    expect
-      .poll(async () => (await test.call('GET', `${base}/runs/${run}`))['startedAt'], { interval: 20 })
-      .toBeTypeOf('string');
+  const startedAt = async (run: string) => (await test.call('GET', `${base}/runs/${run}`))['startedAt'];
   const drifted = async () => (await test.call<{ items: { launch: string }[] }>('GET', `${base}/drift`)).items;
   const redeploy = (more: object = {}) =>
     test.call<Redeployed>('POST', `${base}/drift/redeploy`, { body: { configurations: [{ surface, name }], ...more } });
@@ -66,7 +63,7 @@ describe.each(['notebook', 'compute-cluster'])('a %s that runs until it is stopp
     await test.call('POST', `${base}/${surface}s`, { body: { name, ...form() } });
     expect((await shown()).running).toBeUndefined();
     ({ id: first } = await test.call<{ id: string }>('POST', `${one}/runs`));
-    await isUp(first);
+    await expect.poll(() => startedAt(first), { interval: 20 }).toBeTypeOf('string');
     expect((await test.request('POST', `${one}/runs`)).status).toBe(409);
     expect((await shown()).running).toEqual({ run: first, state: 'running', restartRequired: false });
     await test.call('PUT', one, { body: { ...form(), description: 'changed' } });
@@ -83,7 +80,7 @@ describe.each(['notebook', 'compute-cluster'])('a %s that runs until it is stopp
     const [item] = (await redeploy({ stopOld: true })).items;
     expect(item).toMatchObject({ outcome: 'started', old: [{ launch: first, outcome: 'ended' }] });
     const { run: second = '' } = item ?? {};
-    await isUp(second);
+    await expect.poll(() => startedAt(second), { interval: 20 }).toBeTypeOf('string');
     expect(await test.call('GET', `${base}/runs/${first}`)).toMatchObject({ state: 'stopped' });
     expect((await shown()).running).toEqual({ run: second, state: 'running', restartRequired: false });
     expect(await drifted()).toEqual([]);
