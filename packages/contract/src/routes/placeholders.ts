@@ -13,6 +13,7 @@ export const stayReasons = [
   'inside-text',
   'other-place',
   'file-format',
+  'text-only',
   'unknown-key',
   'not-usable',
   'key-taken',

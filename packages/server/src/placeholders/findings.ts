@@ -11,6 +11,7 @@ import {
   type StayReason,
 } from '@strongroom/contract';
 import type { AnySurface } from '../surfaces/registry.ts';
+import { textsOf, unresolvedTexts } from '../surfaces/texts.ts';
 
 /** Something that a document holds of older ways to write secrets, or a secret itself. */
 export interface Finding {
@@ -39,7 +40,9 @@ export type DatabricksScopes = ReadonlyMap<string, string>;
 export function findingsIn(surface: AnySurface, document: unknown, scopes: DatabricksScopes): Finding[] {
   const fields = surface.fields(document);
   const findings: Finding[] = [];
-  const seen = new Set<string>();
+  const others = unresolvedTexts(fields, document);
+  const unresolved = new Set(others.map(({ pointer }) => pointer));
+  const resolved = new Set(textsOf(document).flatMap(({ pointer }) => (unresolved.has(pointer) ? [] : [pointer])));
   for (const { pointer, name, content } of fields) {
     if (content.kind === 'reference') continue;
     const forms = legacyForms(content.text);
@@ -51,18 +54,15 @@ export function findingsIn(surface: AnySurface, document: unknown, scopes: Datab
         kind: 'plain-secret',
         ...(content.canRefer === true ? { canBecomeSecret: true } : { stays: 'other-place' }),
       });
-    // Only what is launched resolves what its texts name.
-    if (surface.launch === undefined) continue;
-    seen.add(pointer);
+    if (!resolved.has(pointer)) continue;
     for (const form of forms)
       findings.push({
         ...place,
         ...describe(form, content.text),
-        ...outcomeOf(form, content.canRefer === true, scopes),
+        ...outcomeOf(form, content.canRefer, scopes),
       });
   }
-  for (const { pointer, text } of textsOf(document, '')) {
-    if (seen.has(pointer) || pointer === '/description') continue;
+  for (const { pointer, text } of others) {
     for (const form of legacyForms(text))
       findings.push({ pointer, name: pointer.slice(1), ...describe(form, text), stays: 'other-place' });
   }
@@ -78,26 +78,17 @@ function describe(form: LegacyForm, text: string): Pick<Finding, 'line' | 'kind'
 
 function outcomeOf(
   form: LegacyForm,
-  canRefer: boolean,
+  canRefer: boolean | undefined,
   scopes: DatabricksScopes,
 ): Pick<Finding, 'reference' | 'stays'> {
   if (form.kind === 'databricks-call') return { stays: 'in-code' };
   if (!form.isWhole) return { stays: 'inside-text' };
-  if (!canRefer) return { stays: 'file-format' };
+  if (canRefer !== true) return { stays: canRefer === false ? 'file-format' : 'text-only' };
   if (form.kind === 'placeholder') return { reference: placeholderReference(form.key) };
   const target = form.secret === undefined ? undefined : scopes.get(form.secret.scope);
   return target === undefined || form.secret === undefined
     ? { stays: 'scope-not-mapped' }
     : { reference: parseReference(`${target}${encodeURIComponent(form.secret.key)}`) };
-}
-
-/** Every text of a document, with its place. */
-function textsOf(part: unknown, pointer: string): { readonly pointer: string; readonly text: string }[] {
-  if (typeof part === 'string') return [{ pointer, text: part }];
-  if (typeof part !== 'object' || part === null) return [];
-  return Object.entries(part).flatMap(([name, member]) =>
-    textsOf(member, `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`),
-  );
 }
 
 const maxKeyLength = 200;
@@ -113,6 +104,7 @@ const messages: Readonly<Record<StayReason, string>> = {
   'inside-text': 'It is part of a longer text; placeholders there go on working. Give the secret a field of its own.',
   'other-place': 'Nothing secret is resolved here. Use an environment variable or a file.',
   'file-format': 'In a file of this format the value is escaped, which a file that is a secret as a whole is not.',
+  'text-only': 'The field takes a text and no reference; a placeholder there goes on working.',
   'unknown-key': 'There is no such secret, so that a reference to it could not be saved.',
   'not-usable': 'It needs USE on the secret.',
   'key-taken': 'The names that the secret could have are taken.',

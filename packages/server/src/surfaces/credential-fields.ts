@@ -97,6 +97,13 @@ export function credentialFields(credentials: Credentials): Field[] {
   });
 }
 
+/** A scalar text of a document in which placeholders are resolved when it is used. */
+export function textFields(texts: Readonly<Record<string, string | undefined>>): Field[] {
+  return Object.entries(texts).flatMap(([name, text]): Field[] =>
+    text === undefined ? [] : [{ pointer: `/${name}`, name, content: { kind: 'text', text } }],
+  );
+}
+
 /** What is shown of one. */
 export function credentialState(held: HeldCredential | undefined) {
   if (held === undefined) return { isSet: false };

@@ -12,6 +12,7 @@ import type { OwnedSecrets } from './owned-secrets.ts';
 import { resourceOf } from './registry.ts';
 import { findConfiguration } from './rows.ts';
 import { configurationEvent } from './save.ts';
+import { refuseUnresolved, withResolvedTexts } from './texts.ts';
 import { TypedCredentials } from './typed-credentials.ts';
 import { assetOf } from './views.ts';
 
@@ -92,6 +93,7 @@ export class FormTester<Input, Document> {
       const before = saved === null ? null : surface.parse(saved.document);
       const save = { surface, owner, document: sent, changes, before };
       const document = new TypedCredentials(owned, save).referring();
+      refuseUnresolved(surface, document);
       const wanted = collectWanted(surface.fields(document), owner.configurationId).map((item): AuthorisedWanted => ({
         ...item,
         authorisers: [caller.id],
@@ -108,7 +110,10 @@ export class FormTester<Input, Document> {
         return typed.get(name) ?? (item === undefined ? undefined : values.get(wantedId(item)));
       };
       try {
-        const steps = await attempt({ document, credential, signal: limited });
+        const resolved = withResolvedTexts(surface.fields(document), document, (pointer, text) =>
+          values.get(wantedId({ pointer, text })),
+        );
+        const steps = await attempt({ document: resolved, credential, signal: limited });
         return await this.#ended(caller, scope, object, steps);
       } finally {
         values.destroy();

@@ -9,6 +9,7 @@ import type { Store } from '../store/store.ts';
 import type { SurfaceDefinition } from './definition.ts';
 import { requireDestinations } from './destinations.ts';
 import { findConfiguration, usesOfConfiguration } from './rows.ts';
+import { withResolvedTexts } from './texts.ts';
 
 /** Where configurations of the platform are. */
 export const adminScope: ScopeRef = { id: adminScopeId, kind: 'admin', name: 'admin' };
@@ -93,7 +94,9 @@ export class PlatformUse<Document> {
     const byName = new Map(wanted.map((item) => [item.name, item]));
     try {
       return await work({
-        document,
+        document: withResolvedTexts(surface.fields(document), document, (pointer, text) =>
+          values.get(wantedId({ pointer, text })),
+        ),
         revision: row.revision,
         credential: (name) => {
           const item = byName.get(name);

@@ -10,6 +10,7 @@ import type { Destination, SurfaceDefinition } from './definition.ts';
 import { requireDestinations, unfixedSecrets } from './destinations.ts';
 import type { UseRow } from './rows.ts';
 import { type CheckedSave, checkSave, refuseSave } from './save-check.ts';
+import { refuseUnresolved } from './texts.ts';
 
 /** A document that somebody wants to save, and what is there so far. */
 export interface Proposal<Document> {
@@ -49,7 +50,7 @@ export interface FixedDestinations {
 
 /**
  * Decides everything that a document refers to, for who saves it.
- * @throws StrongroomError `reference_unresolved`, `permission_missing`, `feature_disabled`
+ * @throws StrongroomError `validation_failed`, `reference_unresolved`, `permission_missing`, `feature_disabled`
  */
 export async function decideSave<Document>(
   store: Store,
@@ -60,6 +61,7 @@ export async function decideSave<Document>(
   proposal: Proposal<Document>,
 ): Promise<DecidedSave> {
   const { configurationId, document, before, held, consumed, origins, areReferencesEnabled } = proposal;
+  refuseUnresolved(surface, document);
   const changesAuthority =
     before === null || canonical(surface.authorityPart(before)) !== canonical(surface.authorityPart(document));
   const wanted = collectWanted(surface.fields(document), configurationId);

@@ -1,8 +1,9 @@
 import { platformSurfaceActions, smtpPorts } from '@strongroom/contract';
 import type { ScopeRef } from '../../access/types.ts';
-import { credentialFields, readCredentials } from '../credential-fields.ts';
+import { credentialFields, readCredentials, textFields } from '../credential-fields.ts';
 import { type Destination, FieldProblems, type Normalised, type SurfaceDefinition } from '../definition.ts';
 import { given } from '../launch-inputs.ts';
+import { checkPlainText } from '../plain-text.ts';
 import type { EmailDocument, EmailInput } from './document.ts';
 
 const { view, manage } = platformSurfaceActions.email;
@@ -15,7 +16,7 @@ export const emailSurface = {
   actions: { create: manage, view, update: manage, delete: manage },
   normalise,
   parse: (json) => JSON.parse(json) as EmailDocument,
-  fields: ({ password }) => credentialFields({ password }),
+  fields: ({ username, password }) => [...credentialFields({ password }), ...textFields({ username })],
   authorityPart: ({ host, port, security, username, caCertificate, password }) => {
     return { host, port, security, username, caCertificate, password };
   },
@@ -40,6 +41,7 @@ function normalise(input: EmailInput, scope: ScopeRef): Normalised<EmailDocument
     // A password that was kept so far would be of no use, and in the way of a later change.
     credentials.set('password', { kind: 'clear' });
   } else if (isGiven && username === undefined) problems.add('/username', 'A password is for a user name.');
+  if (username !== undefined) checkPlainText(username, '/username', problems);
   if (problems.errors.length > 0 && change?.kind === 'set') change.value.destroy();
   problems.refuse('mail server');
   const optional = given({ description, username, senderName, caCertificate: caCertificate?.trim() });

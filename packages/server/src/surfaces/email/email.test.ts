@@ -105,6 +105,37 @@ const failureOf = async (body: object): Promise<string> => {
   return steps.flatMap(({ name, outcome, cause }) => (outcome === 'failed' ? [`${name} ${cause}`] : [])).join();
 };
 
+describe('placeholders', () => {
+  it('are resolved in the user name, in a test and in use, and shown as they are', async () => {
+    await test.call('POST', '/v1/global/secrets', { body: { key: 'smtp-user', value: 'mail' } });
+    const mailbox = await startMailbox({ ...tls(trusted), authOptional: false });
+    const body = form(mailbox.port, 'starttls', { username: '${secrets.smtp-user}er' });
+    expect(await tryForm(body)).toMatchObject({ ok: true });
+    const { recipient: _recipient, ...saved } = body;
+    expect(await test.call('PUT', path, { body: saved })).toMatchObject({ username: '${secrets.smtp-user}er' });
+    expect(await test.call('GET', '/v1/global/secrets/smtp-user/used-by')).toMatchObject({
+      items: [{ name: 'username', kind: 'placeholder' }],
+    });
+    await test.server.services.mailer.send({ to: 'ann@example.org', subject: 'Hello', text: 'Hello' });
+    expect([mailbox.signIns, mailbox.messages.length]).toEqual([['mailer', 'mailer'], 2]);
+    await test.call('DELETE', path);
+  });
+
+  it('are refused where nothing would resolve them', async () => {
+    const body = form(9, 'starttls', { senderName: 'x ${secrets.smtp-user}' });
+    const { recipient: _recipient, ...saved } = body;
+    for (const [method, where, sent] of [
+      ['POST', `${path}/test`, body],
+      ['PUT', path, saved],
+    ] as const)
+      expect((await test.request(method, where, { body: sent })).body).toMatchObject({
+        code: 'validation_failed',
+        errors: [{ pointer: '/senderName' }],
+      });
+    expect((await test.request('GET', path)).status).toBe(404);
+  });
+});
+
 describe('the test of a form', () => {
   it.each(['starttls', 'tls'] as const)('really sends over %s, signed in, and keeps nothing', async (security) => {
     const mailbox = await startMailbox({ ...tls(trusted), secure: security === 'tls', authOptional: false });

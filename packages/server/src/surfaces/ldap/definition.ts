@@ -1,8 +1,9 @@
 import { platformSurfaceActions } from '@strongroom/contract';
 import type { ScopeRef } from '../../access/types.ts';
-import { credentialFields, readCredentials } from '../credential-fields.ts';
+import { credentialFields, readCredentials, textFields } from '../credential-fields.ts';
 import { type Destination, FieldProblems, type Normalised, type SurfaceDefinition } from '../definition.ts';
 import { given } from '../launch-inputs.ts';
+import { checkPlainText } from '../plain-text.ts';
 import type { LdapDocument, LdapInput } from './document.ts';
 import { isFilter } from './filter.ts';
 
@@ -16,7 +17,7 @@ export const ldapSurface = {
   actions: { create: manage, view, update: manage, delete: manage },
   normalise,
   parse: (json) => JSON.parse(json) as LdapDocument,
-  fields: ({ bindCredential }) => credentialFields({ bindCredential }),
+  fields: ({ bindDn, bindCredential }) => [...credentialFields({ bindCredential }), ...textFields({ bindDn })],
   authorityPart: ({ url, startTls, caCertificate, bindDn, bindCredential }) => {
     return { url, startTls, caCertificate, bindDn, bindCredential };
   },
@@ -55,6 +56,7 @@ function normalise(input: LdapInput, scope: ScopeRef): Normalised<LdapDocument> 
   const change = credentials.get('bindCredential');
   if ((change?.kind === 'set' || change?.kind === 'refer') && bindDn === undefined)
     problems.add('/bindDn', 'A credential is for a name.');
+  if (bindDn !== undefined) checkPlainText(bindDn, '/bindDn', problems);
   if (problems.errors.length > 0 && change?.kind === 'set') change.value.destroy();
   problems.refuse('directory');
   const document = {
