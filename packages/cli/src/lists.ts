@@ -41,11 +41,15 @@ export async function listUpTo<Id extends ListId>(
   return found;
 }
 
-/** The same of pages that hold more than items: with the last page that was read, whose `items` are those found. */
-export async function listPagesUpTo<
-  Item,
-  Page extends { readonly items: readonly Item[]; readonly nextCursor?: string },
->(
+/** All items of what is read page after page. */
+export async function wholeOf<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const found: Item[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+/** At most `limit` items of pages that hold more than items, with the last page that was read; says so when there are more. */
+export async function listPagesUpTo<Page extends { readonly items: readonly unknown[]; readonly nextCursor?: string }>(
   output: Output,
   limit: number,
   read: (page: { readonly limit: number; readonly cursor?: string }) => Promise<Page>,

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { Cli } from './cli.ts';
 import { addAccountCommands } from './commands/account.ts';
+import { addApplyCommand } from './commands/apply.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addKeyCommands } from './commands/keys.ts';
 import { addOpenapiCommand } from './commands/openapi.ts';
@@ -8,7 +9,6 @@ import { addBackendCommands } from './commands/backend.ts';
 import { addBundleCommands } from './commands/bundle.ts';
 import { addClusterCommands, addNotebookCommands } from './commands/cluster.ts';
 import { addCompletionCommands } from './commands/completion.ts';
-import { addApplyCommand } from './commands/configuration-apply.ts';
 import { addConnectionCommands } from './commands/connection.ts';
 import { addDomainCommands } from './commands/domain.ts';
 import { addDriftCommands } from './commands/drift.ts';

@@ -1,11 +1,12 @@
-import { type Client, StrongroomError } from '@strongroom/sdk';
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Cli, Session } from '../cli.ts';
+import { configurationKinds } from '../apply/kinds/configuration.ts';
+import { type Manifest, readManifests } from '../apply/manifest.ts';
+import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { readInput, utf8Text } from '../input.ts';
 import type { Io } from '../io.ts';
-import { type Manifest, readManifests } from '../manifest.ts';
-import { type ConfigurationNoun, nouns, type Shown } from './configuration-noun.ts';
+import { applyManifests, type ApplyOptions, defaultManager, withApplyOptions } from './apply.ts';
+import type { ConfigurationNoun } from './configuration-noun.ts';
 
 interface FileOptions {
   readonly file: string;
@@ -21,27 +22,27 @@ export interface CredentialFile {
 const manifestHelp =
   '\nA manifest is the object of the API with kind and domain, and holds references alone. In files, fromFile takes the\ncontent of a file beside the manifest; a relative workingDirectory is beside the manifest, too.';
 
-/** `strongroom apply -f`: manifests of whichever kind. */
-export function addApplyCommand(program: Command, cli: Cli): void {
-  fromFile(program.command('apply').description('create or change configurations of any kind as a manifest says'))
-    .addHelpText('after', manifestHelp)
-    .action(cli.action((session, options: FileOptions) => applyAll(session, options, nouns)));
-}
-
 /** `apply` and `create` of one kind. */
 export function addApplyCommands(group: Command, cli: Cli, noun: ConfigurationNoun, takesCredentials = false): void {
   const own = new Map([[noun.kind, noun]]);
   const credentials = (command: Command): Command => (takesCredentials ? withCredentials(command) : command);
-  credentials(fromFile(group.command('apply').description(`create or change ${noun.word}s as a manifest says`)))
+  credentials(
+    withApplyOptions(fromFile(group.command('apply').description(`create or change ${noun.word}s as a manifest says`))),
+  )
     .addHelpText('after', manifestHelp)
-    .action(cli.action((session, options: FileOptions) => applyAll(session, options, own)));
+    .action(
+      cli.action(async (session, options: FileOptions & ApplyOptions) => {
+        const manifests = await readConfigurations(session.io, options, own);
+        return applyManifests(session, manifests, kindsOf(own), options);
+      }),
+    );
   credentials(
     fromFile(group.command('create').description(`create ${noun.word}s as a manifest says; refused when one exists`)),
   ).action(
     cli.action(async ({ io, connect, output }, options: FileOptions) => {
       const client = await connect();
-      for (const { domain, body } of await readConfigurations(io, options, own)) {
-        const created = await noun.create(client, domain, body);
+      for (const { domain, body, managedBy = defaultManager } of await readConfigurations(io, options, own)) {
+        const created = await noun.create(client, domain, { ...body, managedBy });
         output.item({ outcome: 'created', [noun.word]: created }, () =>
           output.line(`created ${noun.word} ${created.name} in ${created.domain}, revision ${created.revision}`),
         );
@@ -54,7 +55,7 @@ export function addApplyCommands(group: Command, cli: Cli, noun: ConfigurationNo
 
 function fromFile(command: Command): Command {
   return command
-    .requiredOption('-f, --file <file>', 'the manifest, YAML or JSON (- is stdin)')
+    .requiredOption('-f, --file <file>', 'the manifest, YAML or JSON, or a folder of them (- is stdin)')
     .option('-d, --domain <domain>', 'the domain, when the manifest names none');
 }
 
@@ -80,12 +81,16 @@ export async function readConfigurations(
   { file, domain, credential = [] }: FileOptions,
   known: ReadonlyMap<string, ConfigurationNoun>,
 ): Promise<readonly Manifest[]> {
-  const manifests = await readManifests(io, file, domain, [...known.keys()]);
+  const manifests = await readManifests(io, file, domain, kindsOf(known));
   if (credential.length === 0) return manifests;
   const [only, second] = manifests;
   if (only === undefined || second !== undefined)
     throw new UsageError('--credential is for a manifest with one configuration');
   return [{ ...only, body: { ...only.body, ...(await readCredentials(io, credential)) } }];
+}
+
+function kindsOf(known: ReadonlyMap<string, ConfigurationNoun>) {
+  return configurationKinds.filter(({ kind }) => known.has(kind));
 }
 
 /** What is sent of credentials that are in files. */
@@ -98,38 +103,4 @@ export async function readCredentials(io: Io, credential: readonly CredentialFil
     sent[field] = { set: text.replace(/\r?\n$/, '') };
   }
   return sent;
-}
-
-async function applyAll(
-  { io, connect, output }: Session,
-  options: FileOptions,
-  known: ReadonlyMap<string, ConfigurationNoun>,
-): Promise<undefined> {
-  const client = await connect();
-  for (const manifest of await readConfigurations(io, options, known)) {
-    const noun = known.get(manifest.kind);
-    if (noun === undefined) throw new UsageError(`there is no kind ${manifest.kind}`);
-    const { outcome, applied } = await apply(client, noun, manifest);
-    output.item({ outcome, [noun.word]: applied }, () =>
-      output.line(`${outcome} ${noun.word} ${applied.name} in ${applied.domain}, revision ${applied.revision}`),
-    );
-    for (const warning of applied.warnings) output.note(`${warning.pointer}: ${warning.message}`);
-  }
-  return undefined;
-}
-
-interface Applied {
-  readonly outcome: 'created' | 'changed' | 'unchanged';
-  readonly applied: Shown;
-}
-
-/** Somebody else's change in between is a `revision_mismatch`, never overwritten. */
-async function apply(client: Client, noun: ConfigurationNoun, { domain, name, body }: Manifest): Promise<Applied> {
-  const before = await noun.show(client, domain, name).catch((error: unknown) => {
-    if (error instanceof StrongroomError && error.code === 'not_found') return undefined;
-    throw error;
-  });
-  if (before === undefined) return { outcome: 'created', applied: await noun.create(client, domain, body) };
-  const after = await noun.update(client, domain, name, body, before.revision);
-  return { outcome: after.revision === before.revision ? 'unchanged' : 'changed', applied: after };
 }

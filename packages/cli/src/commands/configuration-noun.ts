@@ -1,7 +1,8 @@
+import type { DomainSurface } from '@strongroom/contract';
 import type { CallInput, CallResult, Client } from '@strongroom/sdk';
 import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
-import { listUpTo } from '../lists.ts';
+import { listUpTo, wholeOf } from '../lists.ts';
 
 type Output = Cli['output'];
 
@@ -9,6 +10,7 @@ type Output = Cli['output'];
 export interface Shown {
   readonly name: string;
   readonly domain: string;
+  readonly managedBy?: string;
   readonly revision: number;
   readonly warnings: readonly { readonly pointer: string; readonly message: string }[];
   readonly running?: { readonly run: string; readonly state: string; readonly restartRequired: boolean };
@@ -28,8 +30,11 @@ export interface ConfigurationNoun<One extends Shown = Shown> {
   readonly show: (client: Client, domain: string, name: string) => Promise<One>;
   readonly create: (client: Client, domain: string, body: unknown) => Promise<One>;
   readonly update: (client: Client, domain: string, name: string, body: unknown, ifMatch: number) => Promise<One>;
+  /** What an update would make of it. */
+  readonly preview: (client: Client, domain: string, name: string, body: unknown, ifMatch: number) => Promise<One>;
   readonly delete: (client: Client, domain: string, name: string, ifMatch: number, force: boolean) => Promise<unknown>;
   readonly list: (client: Client, output: Output, input: ListInput, limit: number) => Promise<readonly Summary[]>;
+  readonly all: (client: Client, input: ListInput) => Promise<readonly Summary[]>;
   /** Where it can be launched. */
   readonly launch?: LaunchCalls;
 }
@@ -45,6 +50,8 @@ interface LaunchCalls {
   readonly runs: (client: Client, output: Output, input: RunsInput, limit: number) => Promise<readonly RunSummary[]>;
 }
 
+const dryRun = { dryRun: true } as const;
+
 type SparkJobBody = CallInput<'createSparkJob'>['body'];
 type SparkJobChange = NonNullable<CallInput<'updateSparkJob'>['body']>;
 
@@ -56,9 +63,12 @@ export const jobNoun = {
   create: (client, domain, body) => client.createSparkJob({ params: { domain }, body: body as SparkJobBody }),
   update: (client, domain, name, body, ifMatch) =>
     client.updateSparkJob({ params: { domain, name }, body: body as SparkJobChange, ifMatch }),
+  preview: (client, domain, name, body, ifMatch) =>
+    client.updateSparkJob({ params: { domain, name }, query: dryRun, body: body as SparkJobChange, ifMatch }),
   delete: (client, domain, name, ifMatch, force) =>
     client.deleteSparkJob({ params: { domain, name }, ifMatch, ...(force ? { query: { force } } : {}) }),
   list: (client, output, input, limit) => listUpTo(client, output, 'listSparkJobs', input, limit),
+  all: (client, input) => wholeOf(client.items('listSparkJobs', input)),
   launch: {
     run: (client, domain, name) => client.runSparkJob({ params: { domain, name } }),
     preflight: (client, domain, name) => client.preflightSparkJob({ params: { domain, name } }),
@@ -78,9 +88,17 @@ export const clusterNoun = {
     client.createComputeCluster({ params: { domain }, body: body as ComputeClusterBody }),
   update: (client, domain, name, body, ifMatch) =>
     client.updateComputeCluster({ params: { domain, name }, body: body as ComputeClusterChange, ifMatch }),
+  preview: (client, domain, name, body, ifMatch) =>
+    client.updateComputeCluster({
+      params: { domain, name },
+      query: dryRun,
+      body: body as ComputeClusterChange,
+      ifMatch,
+    }),
   delete: (client, domain, name, ifMatch, force) =>
     client.deleteComputeCluster({ params: { domain, name }, ifMatch, ...(force ? { query: { force } } : {}) }),
   list: (client, output, input, limit) => listUpTo(client, output, 'listComputeClusters', input, limit),
+  all: (client, input) => wholeOf(client.items('listComputeClusters', input)),
   launch: {
     run: (client, domain, name) => client.runComputeCluster({ params: { domain, name } }),
     preflight: (client, domain, name) => client.preflightComputeCluster({ params: { domain, name } }),
@@ -99,9 +117,12 @@ export const notebookNoun = {
   create: (client, domain, body) => client.createNotebook({ params: { domain }, body: body as NotebookBody }),
   update: (client, domain, name, body, ifMatch) =>
     client.updateNotebook({ params: { domain, name }, body: body as NotebookChange, ifMatch }),
+  preview: (client, domain, name, body, ifMatch) =>
+    client.updateNotebook({ params: { domain, name }, query: dryRun, body: body as NotebookChange, ifMatch }),
   delete: (client, domain, name, ifMatch, force) =>
     client.deleteNotebook({ params: { domain, name }, ifMatch, ...(force ? { query: { force } } : {}) }),
   list: (client, output, input, limit) => listUpTo(client, output, 'listNotebooks', input, limit),
+  all: (client, input) => wholeOf(client.items('listNotebooks', input)),
   launch: {
     run: (client, domain, name) => client.runNotebook({ params: { domain, name } }),
     preflight: (client, domain, name) => client.preflightNotebook({ params: { domain, name } }),
@@ -120,9 +141,12 @@ export const storageNoun = {
   create: (client, domain, body) => client.createStorageConfig({ params: { domain }, body: body as StorageConfigBody }),
   update: (client, domain, name, body, ifMatch) =>
     client.updateStorageConfig({ params: { domain, name }, body: body as StorageConfigChange, ifMatch }),
+  preview: (client, domain, name, body, ifMatch) =>
+    client.updateStorageConfig({ params: { domain, name }, query: dryRun, body: body as StorageConfigChange, ifMatch }),
   delete: (client, domain, name, ifMatch, force) =>
     client.deleteStorageConfig({ params: { domain, name }, ifMatch, ...(force ? { query: { force } } : {}) }),
   list: (client, output, input, limit) => listUpTo(client, output, 'listStorageConfigs', input, limit),
+  all: (client, input) => wholeOf(client.items('listStorageConfigs', input)),
 } satisfies ConfigurationNoun<CallResult<'showStorageConfig'>>;
 
 type ConnectionBody = CallInput<'createConnection'>['body'];
@@ -137,9 +161,17 @@ export const connectionNoun = {
     client.createConnection({ params: { domain }, body: placeCredentials(body) as ConnectionBody }),
   update: (client, domain, name, body, ifMatch) =>
     client.updateConnection({ params: { domain, name }, body: placeCredentials(body) as ConnectionChange, ifMatch }),
+  preview: (client, domain, name, body, ifMatch) =>
+    client.updateConnection({
+      params: { domain, name },
+      query: dryRun,
+      body: placeCredentials(body) as ConnectionChange,
+      ifMatch,
+    }),
   delete: (client, domain, name, ifMatch, force) =>
     client.deleteConnection({ params: { domain, name }, ifMatch, ...(force ? { query: { force } } : {}) }),
   list: (client, output, input, limit) => listUpTo(client, output, 'listConnections', input, limit),
+  all: (client, input) => wholeOf(client.items('listConnections', input)),
 } satisfies ConfigurationNoun<CallResult<'showConnection'>>;
 
 /** `--credential config.authType.password=FILE` comes as a field of that name; it belongs into the config. */
@@ -166,10 +198,14 @@ export function placeCredentials(body: unknown): unknown {
   return result;
 }
 
+/** By surface; a new one of the contract does not compile until it is here. */
+const bySurface = {
+  'spark-job': jobNoun,
+  'compute-cluster': clusterNoun,
+  notebook: notebookNoun,
+  'storage-config': storageNoun,
+  connection: connectionNoun,
+} satisfies Readonly<Record<DomainSurface, ConfigurationNoun>>;
+
 /** All kinds, by the `kind` of their manifests. */
-export const nouns: ReadonlyMap<string, ConfigurationNoun> = new Map(
-  [jobNoun, clusterNoun, notebookNoun, storageNoun, connectionNoun].map((noun): [string, ConfigurationNoun] => [
-    noun.kind,
-    noun,
-  ]),
-);
+export const nouns: ReadonlyMap<string, ConfigurationNoun> = new Map(Object.entries(bySurface));

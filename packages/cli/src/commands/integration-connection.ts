@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { isRecord, UsageError } from '../errors.ts';
 import { readInput, utf8Text } from '../input.ts';
 import { type Io, isInteractive } from '../io.ts';
-import { readDocuments } from '../manifest.ts';
+import { readDocuments } from '../apply/manifest.ts';
 import { askHidden } from '../prompt.ts';
 import { collect } from '../values.ts';
 
@@ -116,7 +116,8 @@ async function readManifest(io: Io, file: string): Promise<Readonly<Record<strin
   const documents = await readDocuments(io, file);
   const [document] = documents;
   if (documents.length !== 1 || !isRecord(document)) throw new UsageError(`${file} is not one object`);
-  const { kind, ...body } = document;
+  // What else an apply reads of it is said by options here.
+  const { kind, domain: _domain, scope: _scope, assignments: _assignments, ...body } = document;
   if (kind !== 'integration') throw new UsageError(`${file} has no kind, or another one than integration`);
   if ('credentials' in body)
     throw new UsageError(`${file} holds credentials`, 'Take them out and give them with --credential NAME=@FILE.');

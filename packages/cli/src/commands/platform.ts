@@ -1,30 +1,27 @@
-import { type CallInput, type CallResult, type Client, StrongroomError } from '@strongroom/sdk';
+import type { CallInput, CallResult } from '@strongroom/sdk';
 import { type Command, Option } from 'commander';
 import { type Cli, group } from '../cli.ts';
-import { isRecord, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { exitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
-import { readDocuments } from '../manifest.ts';
+import { platformKinds } from '../apply/kinds/platform.ts';
+import { type Manifest, readManifests } from '../apply/manifest.ts';
 import { localTime } from '../output/text.ts';
 import { confirm } from '../prompt.ts';
+import { applyManifests, type ApplyOptions, withApplyOptions } from './apply.ts';
 import { contentOf } from './configuration.ts';
 import { type CredentialFile, readCredentials, withCredentials } from './configuration-apply.ts';
+import { platformCalls, type PlatformCalls, type ShownPlatform } from './platform-calls.ts';
 import { printSurfaceTest } from './surface-test.ts';
 
 type Output = Cli['output'];
 type Credential = CallResult<'showEmail'>['password'];
 
-interface Shown {
-  readonly revision: number;
-}
-
 /** One configuration of the platform, as commands name it and as the API does. */
-interface PlatformNoun<One extends Shown> {
-  readonly word: string;
+interface PlatformNoun<One extends ShownPlatform> {
+  readonly word: keyof typeof platformCalls;
   readonly title: string;
-  readonly show: (client: Client) => Promise<One>;
-  readonly put: (client: Client, body: unknown, ifMatch: number | undefined) => Promise<One>;
-  readonly delete: (client: Client, ifMatch: number) => Promise<unknown>;
+  readonly calls: PlatformCalls<One>;
   readonly print: (output: Output, found: One) => void;
 }
 
@@ -41,7 +38,7 @@ export function addEmailCommands(program: Command, cli: Cli): void {
     .requiredOption('--to <address>', 'who gets it')
     .action(
       cli.action(async ({ io, connect, output }, options: TestOptions & { readonly to: string }) => {
-        const form = { ...(await readForm(io, options)), recipient: options.to, ...saved(options) };
+        const form = { ...(await readManifest(io, 'email', options)).body, recipient: options.to, ...saved(options) };
         const tested = await (await connect()).testEmail({ body: form as CallInput<'testEmail'>['body'] });
         return printSurfaceTest(output, tested);
       }),
@@ -60,7 +57,7 @@ export function addLdapCommands(program: Command, cli: Cli): void {
     )
     .action(
       cli.action(async ({ io, connect, output }, options: TestOptions & { readonly what: string }) => {
-        const form = { ...(await readForm(io, options)), what: options.what, ...saved(options) };
+        const form = { ...(await readManifest(io, 'ldap', options)).body, what: options.what, ...saved(options) };
         const tested = await (await connect()).testLdap({ body: form as CallInput<'testLdap'>['body'] });
         return printSurfaceTest(output, tested);
       }),
@@ -80,11 +77,7 @@ export function addLdapCommands(program: Command, cli: Cli): void {
 const emailNoun: PlatformNoun<CallResult<'showEmail'>> = {
   word: 'email',
   title: 'mail server',
-  show: (client) => client.showEmail(),
-  // The server's schema decides; its errors name each field.
-  put: (client, body, ifMatch) =>
-    client.putEmail({ body: body as CallInput<'putEmail'>['body'], ...(ifMatch === undefined ? {} : { ifMatch }) }),
-  delete: (client, ifMatch) => client.deleteEmail({ ifMatch }),
+  calls: platformCalls.email,
   print: (output, found) =>
     output.facts({
       host: found.host,
@@ -100,10 +93,7 @@ const emailNoun: PlatformNoun<CallResult<'showEmail'>> = {
 const ldapNoun: PlatformNoun<CallResult<'showLdap'>> = {
   word: 'ldap',
   title: 'directory',
-  show: (client) => client.showLdap(),
-  put: (client, body, ifMatch) =>
-    client.putLdap({ body: body as CallInput<'putLdap'>['body'], ...(ifMatch === undefined ? {} : { ifMatch }) }),
-  delete: (client, ifMatch) => client.deleteLdap({ ifMatch }),
+  calls: platformCalls.ldap,
   print: (output, found) => {
     output.facts({
       url: found.url,
@@ -120,31 +110,24 @@ const ldapNoun: PlatformNoun<CallResult<'showLdap'>> = {
   },
 };
 
-function addPlatformCommands<One extends Shown>(command: Command, cli: Cli, noun: PlatformNoun<One>): void {
+function addPlatformCommands<One extends ShownPlatform>(command: Command, cli: Cli, noun: PlatformNoun<One>): void {
   const { word, title } = noun;
   command
     .command('show')
     .description(`show the ${title}: settings and references, no secret`)
     .action(
       cli.action(async ({ connect, output }) => {
-        const found = await noun.show(await connect());
+        const found = await noun.calls.show(await connect());
         output.answer(found, () => noun.print(output, found));
         return undefined;
       }),
     );
-  withForm(command.command('apply').description(`make or change the ${title} as a manifest says`)).action(
-    cli.action(async ({ io, connect, output }, options: FileOptions) => {
-      const client = await connect();
-      const body = await readForm(io, options);
-      const before = await noun.show(client).catch((error: unknown) => {
-        if (error instanceof StrongroomError && error.code === 'not_found') return undefined;
-        throw error;
-      });
-      const after = await noun.put(client, body, before?.revision);
-      const isSame = before?.revision === after.revision;
-      const outcome = before === undefined ? 'created' : isSame ? 'unchanged' : 'changed';
-      output.answer({ outcome, [word]: after }, () => output.line(`${outcome} ${word}, revision ${after.revision}`));
-      return undefined;
+  withApplyOptions(
+    withForm(command.command('apply').description(`make or change the ${title} as a manifest says`)),
+  ).action(
+    cli.action(async (session, options: FileOptions & ApplyOptions) => {
+      const manifest = await readManifest(session.io, word, options);
+      return applyManifests(session, [manifest], kindsOf(word), options);
     }),
   );
   command
@@ -154,9 +137,9 @@ function addPlatformCommands<One extends Shown>(command: Command, cli: Cli, noun
     .action(
       cli.action(async ({ io, connect, output }, options: { readonly yes?: boolean }) => {
         const client = await connect();
-        const { revision } = await noun.show(client);
+        const { revision } = await noun.calls.show(client);
         if (options.yes !== true) await confirm(io, `delete the ${title}?`);
-        await noun.delete(client, revision);
+        await noun.calls.delete(client, revision);
         output.answer({ [word]: word, deleted: true }, () => output.line(`deleted ${word}`));
         return undefined;
       }),
@@ -184,18 +167,15 @@ function saved({ useSaved }: TestOptions): { readonly useSaved?: true } {
   return useSaved === true ? { useSaved } : {};
 }
 
+function kindsOf(word: string) {
+  return platformKinds.filter(({ kind }) => kind === word);
+}
+
 /** A manifest holds references; a value comes from a file of its own. */
-async function readForm(io: Io, { file, credential = [] }: FileOptions): Promise<Record<string, unknown>> {
-  const documents = await readDocuments(io, file);
-  const [document] = documents;
-  if (documents.length !== 1 || !isRecord(document)) throw new UsageError(`${file} is not one object`);
-  for (const [field, content] of Object.entries(document))
-    if (isRecord(content) && ('set' in content || 'value' in content))
-      throw new UsageError(
-        `${file}: ${field} holds a value`,
-        `A manifest holds references; give a value with --credential ${field}=FILE.`,
-      );
-  return { ...document, ...(await readCredentials(io, credential)) };
+async function readManifest(io: Io, word: string, { file, credential = [] }: FileOptions): Promise<Manifest> {
+  const [only, second] = await readManifests(io, file, undefined, kindsOf(word));
+  if (only === undefined || second !== undefined) throw new UsageError(`${file} is not one object`);
+  return { ...only, body: { ...only.body, ...(await readCredentials(io, credential)) } };
 }
 
 function printSync(output: Output, state: CallResult<'syncLdap'>): void {

@@ -4,7 +4,7 @@ import { type Cli, group } from '../cli.ts';
 import { isRecord, UsageError } from '../errors.ts';
 import type { Io } from '../io.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
-import { readDocuments } from '../manifest.ts';
+import { readDocuments } from '../apply/manifest.ts';
 import { count, localTime } from '../output/text.ts';
 
 type Profile = CallResult<'showProfile'>;

@@ -1,0 +1,138 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Client, createClient } from '@strongroom/sdk';
+import { startTestServer, type TestServer } from '@strongroom/server/testing/app.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Io, processIo } from '../io.ts';
+import { ApplyStopped, execute } from './execute.ts';
+import { objectKinds } from './kinds/index.ts';
+import { readManifests } from './manifest.ts';
+import { makePlan } from './plan.ts';
+import { doingOf, nameOf } from './print.ts';
+
+let server: TestServer;
+let client: Client;
+let folder: string;
+let io: Io;
+
+beforeAll(async () => {
+  server = await startTestServer();
+  client = createClient({ url: server.url, token: server.adminToken });
+  folder = mkdtempSync(join(tmpdir(), 'strongroom-apply-'));
+  io = { ...processIo(), cwd: folder };
+  await client.createDomain({ body: { name: 'finance' } });
+  await client.createUser({ body: { name: 'ann', password: 'a long enough password' } });
+});
+afterAll(async () => {
+  await server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const write = (path: string, text: string): void => writeFileSync(join(folder, path), text);
+
+async function plan(text: string, options: { readonly prunes?: boolean; readonly domain?: string } = {}) {
+  write('manifest.yaml', text);
+  const manifests = await readManifests(io, 'manifest.yaml', undefined, objectKinds);
+  const { prunes = false, domain } = options;
+  return makePlan(client, objectKinds, manifests, { manager: 'these', prunes, domain });
+}
+
+async function refusal(steps: Awaited<ReturnType<typeof plan>>): Promise<unknown> {
+  const error = await execute(steps, () => undefined).then(
+    () => undefined,
+    (caught: unknown) => caught,
+  );
+  expect(error).toBeInstanceOf(ApplyStopped);
+  return (error as ApplyStopped).cause;
+}
+
+describe('an apply', () => {
+  const job = (seconds: number) =>
+    `{kind: spark-job, domain: finance, name: edited, command: ['true'], timeoutSeconds: ${seconds}}`;
+
+  it('overwrites nothing that was edited since its plan', async () => {
+    await execute(await plan(job(60)), () => undefined);
+    const steps = await plan(job(120));
+    expect(steps.map(doingOf)).toEqual(['change']);
+    await client.updateSparkJob({
+      params: { domain: 'finance', name: 'edited' },
+      body: { command: ['true'], timeoutSeconds: 7, managedBy: 'these' },
+    });
+    expect(await refusal(steps)).toMatchObject({ code: 'revision_mismatch' });
+    expect(await client.showSparkJob({ params: { domain: 'finance', name: 'edited' } })).toMatchObject({
+      timeoutSeconds: 7,
+    });
+  });
+
+  it('deletes nothing that was edited since its plan', async () => {
+    const steps = await plan('{kind: domain, name: finance}', { prunes: true });
+    expect(steps.map((step) => `${doingOf(step)} ${nameOf(step)}`)).toEqual([
+      'unchanged domain finance',
+      'delete job edited in finance',
+    ]);
+    await client.updateSparkJob({
+      params: { domain: 'finance', name: 'edited' },
+      body: { command: ['false'], managedBy: 'these' },
+    });
+    expect(await refusal(steps)).toMatchObject({ code: 'revision_mismatch' });
+  });
+
+  it('gives no preset in place of one that was given since its plan', async () => {
+    const member = (preset: string) => `{kind: member, domain: finance, principal: 'user:ann', preset: ${preset}}`;
+    await execute(await plan(member('VIEWER')), () => undefined);
+    const steps = await plan(member('OWNER'));
+    await client.putMember({ params: { domain: 'finance', principal: 'user:ann' }, body: { preset: 'MEMBER' } });
+    expect(await refusal(steps)).toMatchObject({ code: 'version_conflict' });
+    const { items } = await client.listMembers({ params: { domain: 'finance' } });
+    // What made it stays known when the preset changes.
+    expect(items.find(({ principal }) => principal === 'user:ann')).toMatchObject({
+      preset: 'MEMBER',
+      managedBy: 'these',
+    });
+  });
+
+  it('changes nothing when it is refused by what is there already', async () => {
+    await expect(plan(job(60).replace('timeoutSeconds: 60', 'timeoutSeconds: -1'))).rejects.toMatchObject({
+      code: 'validation_failed',
+    });
+    await expect(
+      plan(
+        job(60).replace('timeoutSeconds: 60', 'environment: [{name: A, secret: "secret://domain/managed/nowhere"}]'),
+      ),
+    ).rejects.toMatchObject({ code: 'reference_unresolved' });
+  });
+
+  it('takes what it made from the domain that is named, and from no other', async () => {
+    await client.createDomain({ body: { name: 'sales' } });
+    await execute(
+      await plan('{kind: grant, domain: sales, principal: "user:ann", permission: CREATE_BUNDLE}'),
+      () => undefined,
+    );
+    const about = async (domain?: string) =>
+      (await plan('{kind: domain, name: finance}', { prunes: true, ...(domain === undefined ? {} : { domain }) }))
+        .filter((step) => doingOf(step) === 'delete')
+        .map(nameOf);
+    expect(await about()).not.toContain('grant user:ann CREATE_BUNDLE in sales');
+    expect(await about('sales')).toContain('grant user:ann CREATE_BUNDLE in sales');
+  });
+});
+
+describe('a folder of manifests', () => {
+  it('is read by path, with the folders below it and links to files, but for what is hidden', async () => {
+    for (const path of ['many', 'many/b', 'many/.git', 'elsewhere']) mkdirSync(join(folder, path));
+    const domain = (name: string) => `{kind: domain, name: ${name}}`;
+    write('many/c.yml', domain('c'));
+    write('many/b/b.JSON', '{"kind": "domain", "name": "b"}');
+    write('many/.git/x.yaml', 'no: [manifest');
+    write('many/notes.txt', 'no: [manifest');
+    write('many/empty.yaml', '---\n---\n');
+    write('elsewhere/linked.yaml', domain('linked'));
+    symlinkSync(join(folder, 'elsewhere'), join(folder, 'many/folder.yaml'));
+    symlinkSync('../elsewhere/linked.yaml', join(folder, 'many/d.yaml'));
+    const names = (await readManifests(io, 'many', undefined, objectKinds)).map(({ name }) => name);
+    expect(names).toEqual(['b', 'c', 'linked']);
+    symlinkSync('nowhere', join(folder, 'many/e.yaml'));
+    await expect(readManifests(io, 'many', undefined, objectKinds)).rejects.toThrow('leads nowhere');
+  });
+});

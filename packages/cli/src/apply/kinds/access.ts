@@ -1,0 +1,113 @@
+import type { CallInput, ItemOf } from '@strongroom/sdk';
+import { StrongroomError } from '@strongroom/sdk';
+import { wholeOf } from '../../lists.ts';
+import { creation, type ObjectKind, refuseUnknown } from '../kind.ts';
+import type { Manifest } from '../manifest.ts';
+
+type MemberBody = CallInput<'addMember'>['body'];
+type GrantBody = CallInput<'addGrant'>['body'];
+
+/** Names are folded by the server, too. */
+const folded = (name: unknown): string => String(name).toLowerCase();
+
+/** Who stands in a domain by a preset. */
+export const memberKind: ObjectKind = {
+  kind: 'member',
+  word: 'member',
+  place: 'domain',
+  namedBy: ['principal'],
+  rank: 20,
+  plan: async ({ client, lists, manager }, manifest) => {
+    const { domain, name, body, managedBy } = manifest;
+    refuseUnknown(manifest, ['principal', 'preset']);
+    const before = (await lists.members(domain)).find((each) => folded(each.principal) === folded(name));
+    if (before === undefined) {
+      return {
+        outcome: 'create',
+        changes: creation(body, ['principal']),
+        apply: async () => {
+          const whole = { ...body, managedBy: managedBy ?? manager } as MemberBody;
+          return { outcome: 'created', object: await client.addMember({ params: { domain }, body: whole }) };
+        },
+      };
+    }
+    const preset = body['preset'];
+    if (preset === before.preset) return { outcome: 'unchanged', applied: { outcome: 'unchanged', object: before } };
+    return {
+      outcome: 'change',
+      changes: [{ field: 'preset', from: before.preset, to: String(preset) }],
+      apply: async () => {
+        // A member has no revision: what was planned is looked at once more.
+        const [now] = await found(
+          client.items('listMembers', { params: { domain }, query: { q: plainName(name) } }),
+          name,
+        );
+        if (now?.preset !== before.preset) throw changedMeanwhile(manifest);
+        const put = { preset } as NonNullable<CallInput<'putMember'>['body']>;
+        const object = await client.putMember({ params: { domain, principal: name }, body: put });
+        return { outcome: 'changed', object };
+      },
+    };
+  },
+  managed: async ({ client, lists, manager }, { scope, domain }) => {
+    if (scope !== 'domain') return [];
+    return (await lists.members(domain))
+      .filter((each) => each.managedBy === manager)
+      .map(({ principal }) => ({
+        name: principal,
+        remove: () => client.deleteMember({ params: { domain, principal } }),
+      }));
+  },
+};
+
+/** One permission of one principal in a domain. */
+export const grantKind: ObjectKind = {
+  kind: 'grant',
+  word: 'grant',
+  place: 'domain',
+  namedBy: ['principal', 'permission'],
+  rank: 30,
+  plan: async ({ client, lists, manager }, manifest) => {
+    const { domain, body, managedBy } = manifest;
+    refuseUnknown(manifest, ['principal', 'permission', 'acknowledge']);
+    const before = (await lists.grants(domain)).find(
+      (each) => folded(each.principal) === folded(body['principal']) && each.permission === body['permission'],
+    );
+    if (before !== undefined) return { outcome: 'unchanged', applied: { outcome: 'unchanged', object: before } };
+    return {
+      outcome: 'create',
+      changes: [],
+      apply: async () => {
+        const whole = { ...body, managedBy: managedBy ?? manager } as GrantBody;
+        return { outcome: 'created', object: await client.addGrant({ params: { domain }, body: whole }) };
+      },
+    };
+  },
+  managed: async ({ client, lists, manager }, { scope, domain }) => {
+    if (scope !== 'domain') return [];
+    return (await lists.grants(domain))
+      .filter((each) => each.managedBy === manager)
+      .map(({ id, principal, permission }) => ({
+        name: `${principal} ${permission}`,
+        remove: () => client.deleteGrant({ params: { domain, grant: id } }),
+      }));
+  },
+};
+
+async function found(
+  members: AsyncIterable<ItemOf<'listMembers'>>,
+  name: string,
+): Promise<readonly ItemOf<'listMembers'>[]> {
+  return (await wholeOf(members)).filter((each) => folded(each.principal) === folded(name));
+}
+
+/** The part of it that lists are searched by. */
+function plainName(principal: string): string {
+  return principal.slice(Math.max(principal.indexOf(':'), principal.lastIndexOf('/')) + 1);
+}
+
+function changedMeanwhile({ kind, name }: Manifest): StrongroomError {
+  return new StrongroomError('version_conflict', {
+    detail: `The ${kind} ${name} was changed since the plan was made.`,
+  });
+}

@@ -1,0 +1,100 @@
+import type { ItemOf } from '@strongroom/sdk';
+import { StrongroomError } from '@strongroom/sdk';
+import { type ConfigurationNoun, nouns, type Shown } from '../../commands/configuration-noun.ts';
+import { changesBetween, type FieldChange } from '../diff.ts';
+import {
+  type Applied,
+  type ApplyContext,
+  creation,
+  managerOf,
+  type ObjectKind,
+  orAbsent,
+  type Planned,
+} from '../kind.ts';
+import type { Manifest } from '../manifest.ts';
+
+/** What is shown of a configuration beside what its manifest is about. */
+const kept: ReadonlySet<string> = new Set([
+  'id',
+  'name',
+  'domain',
+  'revision',
+  'createdAt',
+  'createdBy',
+  'updatedAt',
+  'updatedBy',
+  'actions',
+  'warnings',
+  'running',
+  'suspended',
+  'deleted',
+]);
+
+/** Configurations of every surface; those that others use come before those. */
+export const configurationKinds: readonly ObjectKind[] = [...nouns.values()].map((noun): ObjectKind => ({
+  kind: noun.kind,
+  word: noun.word,
+  place: 'domain',
+  namedBy: ['name'],
+  rank: noun.launch === undefined ? 60 : 70,
+  plan: (context, manifest) => planConfiguration(context, noun, manifest),
+  managed: async ({ client, manager }, { scope, domain }) => {
+    if (scope !== 'domain') return [];
+    const input = { params: { domain }, query: { limit: 200 } };
+    const found: readonly ItemOf<'listSparkJobs'>[] = (await orAbsent(noun.all(client, input))) ?? [];
+    return (
+      found
+        // A connection that is deleted softly is listed as suspended.
+        .filter((each) => each.managedBy === manager && !(noun.kind === 'connection' && each.suspended))
+        .map(({ name, revision }) => ({ name, remove: () => noun.delete(client, domain, name, revision, false) }))
+    );
+  },
+}));
+
+async function planConfiguration(context: ApplyContext, noun: ConfigurationNoun, manifest: Manifest): Promise<Planned> {
+  const { client, manager } = context;
+  const { domain, name, body } = manifest;
+  const before = await orAbsent(noun.show(client, domain, name));
+  if (before === undefined) {
+    const whole = { ...body, managedBy: manifest.managedBy ?? manager };
+    return {
+      outcome: 'create',
+      changes: creation(body, ['name']),
+      apply: async () => appliedOf('created', await noun.create(client, domain, whole)),
+    };
+  }
+  const managedBy = managerOf(manifest, before.managedBy, context);
+  const whole = { ...body, ...(managedBy === undefined ? {} : { managedBy }) };
+  const change = (changes: readonly FieldChange[], problem?: StrongroomError): Planned => ({
+    outcome: 'change',
+    changes,
+    ...(problem === undefined ? {} : { problem }),
+    apply: async () => {
+      const after = await noun.update(client, domain, name, whole, before.revision);
+      return appliedOf(after.revision === before.revision ? 'unchanged' : 'changed', after);
+    },
+  });
+  try {
+    const after = await noun.preview(client, domain, name, whole, before.revision);
+    if (after.revision === before.revision) return { outcome: 'unchanged', applied: appliedOf('unchanged', after) };
+    return change([...changesBetween(fieldsOf(before), fieldsOf(after)), ...typedIn(body)]);
+  } catch (error) {
+    if (!(error instanceof StrongroomError)) throw error;
+    return change([], error);
+  }
+}
+
+function fieldsOf(shown: Shown): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(shown).filter(([field]) => !kept.has(field)));
+}
+
+/** Credentials that are given with it; in place of one of its own nothing else shows. */
+export function typedIn(body: Readonly<Record<string, unknown>>): FieldChange[] {
+  return Object.entries(body).flatMap(([field, content]) =>
+    'set' in (Object(content) as object) ? [{ field, to: 'a new value' }] : [],
+  );
+}
+
+function appliedOf(outcome: Applied['outcome'], object: Shown): Applied {
+  return { outcome, object, revision: object.revision, warnings: object.warnings };
+}

@@ -1,0 +1,93 @@
+import type { Client } from '@strongroom/sdk';
+import { UsageError } from '../errors.ts';
+import type { ApplyContext, ObjectKind, Planned, Prunable, PrunedPlace } from './kind.ts';
+import { Lists } from './lists.ts';
+import { identityOf, type Manifest } from './manifest.ts';
+
+/** One step of an apply, in the order that it is done in. */
+export type Step =
+  | { readonly kind: ObjectKind; readonly manifest: Manifest; readonly planned: Planned }
+  | { readonly kind: ObjectKind; readonly place: PrunedPlace; readonly pruned: Prunable };
+
+export interface PlanOptions {
+  readonly manager: string;
+  readonly prunes: boolean;
+  /** Where to prune although no manifest is there. */
+  readonly domain: string | undefined;
+}
+
+/** Objects that are looked at at once. */
+const lookedAt = 8;
+
+/**
+ * What an apply of these manifests would do. Nothing is written; every answer is of the routes that a save uses.
+ * @throws StrongroomError what a save would be refused with, unless something that it needs is made before it
+ */
+export async function makePlan(
+  client: Client,
+  kinds: readonly ObjectKind[],
+  manifests: readonly Manifest[],
+  { manager, prunes, domain }: PlanOptions,
+): Promise<readonly Step[]> {
+  const context: ApplyContext = { client, manager, prunes, lists: new Lists(client) };
+  const ordered = manifests
+    .map((manifest) => ({ manifest, kind: kindOf(kinds, manifest) }))
+    .toSorted((a, b) => a.kind.rank - b.kind.rank);
+  const steps: Step[] = [];
+  for (let start = 0; start < ordered.length; start += lookedAt)
+    steps.push(
+      ...(await Promise.all(
+        ordered.slice(start, start + lookedAt).map(async ({ kind, manifest }) => ({
+          kind,
+          manifest,
+          planned: await kind.plan(context, manifest),
+        })),
+      )),
+    );
+  refuseProblems(steps);
+  if (!prunes) return steps;
+  return [...steps, ...(await prunedSteps(context, kinds, manifests, domain))];
+}
+
+function kindOf(kinds: readonly ObjectKind[], manifest: Manifest): ObjectKind {
+  const kind = kinds.find((each) => each.kind === manifest.kind);
+  if (kind === undefined) throw new UsageError(`there is no kind ${manifest.kind}`);
+  return kind;
+}
+
+/** What is refused now may be right when what comes before it is done. */
+function refuseProblems(steps: readonly Step[]): void {
+  let isAfterAnother = false;
+  for (const step of steps) {
+    if (!('planned' in step) || step.planned.outcome === 'unchanged') continue;
+    if (step.planned.outcome === 'change' && step.planned.problem !== undefined && !isAfterAnother)
+      throw step.planned.problem;
+    isAfterAnother = true;
+  }
+}
+
+/** In the places that the manifests are about, and nowhere else. */
+async function prunedSteps(
+  context: ApplyContext,
+  kinds: readonly ObjectKind[],
+  manifests: readonly Manifest[],
+  domain: string | undefined,
+): Promise<Step[]> {
+  const places = new Map<string, PrunedPlace>();
+  for (const { scope, domain: name } of manifests)
+    if (scope !== 'platform') places.set(`${scope} ${name}`, { scope, domain: name });
+  if (domain !== undefined) places.set(`domain ${domain}`, { scope: 'domain', domain });
+  const wanted = new Set(manifests.map((manifest) => foldedIdentity(manifest)));
+  const steps: Step[] = [];
+  for (const kind of kinds.toSorted((a, b) => b.rank - a.rank))
+    for (const place of places.values())
+      for (const pruned of (await kind.managed?.(context, place)) ?? [])
+        if (!wanted.has(foldedIdentity({ kind: kind.kind, ...place, name: pruned.name })))
+          steps.push({ kind, place, pruned });
+  return steps;
+}
+
+/** Names of principals and of integrations are folded by the server. */
+function foldedIdentity(object: Pick<Manifest, 'kind' | 'scope' | 'domain' | 'name'>): string {
+  return identityOf({ ...object, name: object.name.toLowerCase() });
+}
