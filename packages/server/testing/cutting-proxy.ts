@@ -24,6 +24,8 @@ export interface CuttingProxy {
   cut: Cut | null;
   /** Method and path of each request, in order. */
   readonly seen: string[];
+  /** Requests like this get this in place of an answer; `silence`: nothing, over a connection that stays. */
+  trouble: { readonly path: RegExp; readonly answer: number | 'silence' } | null;
   /** Sends what was met `before`, as if it had been on its way all the time; gives the status of the answer. */
   sendHeld(): Promise<number>;
   close(): Promise<void>;
@@ -52,8 +54,12 @@ export async function openCuttingProxy(target: {
   const answer = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = '', url: path = '', headers } = incoming;
     const outgoing = { method, path, headers, body: await buffer(incoming) };
-    const { cut, seen } = proxy;
+    const { cut, seen, trouble } = proxy;
     seen.push(`${method} ${path}`);
+    if (trouble?.path.test(path) === true) {
+      if (trouble.answer !== 'silence') response.writeHead(trouble.answer).end('{}');
+      return;
+    }
     const isMet = cut !== null && cut.method === method && cut.path.test(path);
     if (isMet) proxy.cut = null;
     if (isMet && cut.point === 'before') {
@@ -79,6 +85,7 @@ export async function openCuttingProxy(target: {
     caCertificate: certificate,
     cut: null,
     seen: [],
+    trouble: null,
     async sendHeld() {
       if (held === undefined) throw new Error('Nothing is held');
       const answered = await send(held);

@@ -74,7 +74,7 @@ async function update(context: CommandContext, args: ClusterChange): Promise<voi
     .execute();
 }
 
-/** @throws StrongroomError `not_found`, `version_conflict`; `in_use` while a namespace of it belongs to a domain */
+/** @throws StrongroomError `not_found`, `version_conflict`; `in_use` while a namespace of it belongs to a domain, or runs have something there */
 async function remove(
   context: CommandContext,
   args: { readonly id: string; readonly revision: number },
@@ -90,6 +90,8 @@ async function remove(
       detail: `${count} namespace${count === 1 ? '' : 's'} of ${row.name} belong${count === 1 ? 's' : ''} to domains.`,
       hint: 'Take the namespaces from their domains first.',
     });
+  // Of a domain that was deleted, too: what is left there has to be reached.
+  await requireNoRuns(context, { clusterId: row.id });
   await context.db.deleteFrom('clusters').where('id', '=', row.id).execute();
 }
 

@@ -207,7 +207,7 @@ function checkListen({ settings }: DoctorParts): Finding {
 }
 
 function checkJobUsers({ settings }: DoctorParts): Finding {
-  if (settings.runner === 'none') return ok('This server runs no jobs');
+  if (settings.runner === 'none') return ok('This server starts no jobs on its own machine');
   if (!isRoot())
     return amber(
       'Not started as root: jobs have the server’s own rights, and can read its key.',

@@ -321,21 +321,22 @@ async function workloadRemoved(context: CommandContext, args: { readonly id: str
     .execute();
 }
 
-/** @throws StrongroomError `in_use` while something of a run is in the namespace */
+/** @throws StrongroomError `in_use` while something of a run is in the cluster, or in one namespace of it */
 export async function requireNoRuns(
   { db }: CommandContext,
-  { clusterId, namespace }: { readonly clusterId: string; readonly namespace: string },
+  { clusterId, namespace }: { readonly clusterId: string; readonly namespace?: string },
 ): Promise<void> {
-  const { count } = await db
+  let query = db
     .selectFrom('run_workloads')
     .select((column) => column.fn.countAll<number>().as('count'))
     .where('cluster_id', '=', clusterId)
-    .where('namespace', '=', namespace)
-    .where('removed_at', 'is', null)
-    .executeTakeFirstOrThrow();
+    .where('removed_at', 'is', null);
+  if (namespace !== undefined) query = query.where('namespace', '=', namespace);
+  const { count } = await query.executeTakeFirstOrThrow();
+  const where = namespace === undefined ? 'the cluster' : `the namespace ${namespace}`;
   if (count > 0)
     throw new StrongroomError('in_use', {
-      detail: `${count} run${count === 1 ? ' has' : 's have'} something in the namespace ${namespace}.`,
+      detail: `${count} run${count === 1 ? ' has' : 's have'} something in ${where}.`,
       hint: 'Stop the runs; what a run leaves goes within two minutes of its end.',
     });
 }

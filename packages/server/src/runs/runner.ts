@@ -28,8 +28,9 @@ export interface Runner {
   /** Takes away what is left of a run; what can't be taken now is left for `sweep`, and reported. */
   remove(runId: string): Promise<void>;
   /** Takes away what is left of runs that have ended or never were. */
-  sweep(): Promise<void>;
-  close(): Promise<void>;
+  sweep(signal: AbortSignal): Promise<void>;
+  /** All of its runs have ended, or are left to others. */
+  close?(): Promise<void>;
 }
 
 /** Where one run is going to be. */

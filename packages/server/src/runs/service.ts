@@ -65,7 +65,7 @@ export class RunService {
   #upkeep: NodeJS.Timeout | undefined;
   #maintaining: Promise<void> = Promise.resolve();
   #logsSweptAt = -Infinity;
-  #isClosing = false;
+  readonly #closing = new AbortController();
 
   constructor(parts: RunParts) {
     this.#parts = parts;
@@ -98,7 +98,7 @@ export class RunService {
     this.#opened = { holder, launcher, orphans, runners, gates };
     await store.execute('runs.renewHolder', { holder: holder.text, leaseMilliseconds });
     await recoverRuns(orphans);
-    await runners.process.sweep();
+    await runners.process.sweep(this.#closing.signal);
     // A cluster that doesn't answer keeps nobody from starting.
     this.#maintaining = this.#sweep(runners.kubernetes);
     this.#upkeep = setInterval(() => {
@@ -109,14 +109,14 @@ export class RunService {
 
   /** Ends the runs of this process and waits for them. */
   async close(): Promise<void> {
-    this.#isClosing = true;
+    this.#closing.abort(new StrongroomError('shutting_down'));
     clearInterval(this.#upkeep);
     for (const id of this.#live.ids) this.#live.stop(id, 'shutdown');
     await this.#maintaining;
     await Promise.all(this.#launches);
     await this.#parts.resolver.close();
     if (this.#opened === undefined) return;
-    for (const runner of Object.values(this.#opened.runners)) await runner.close();
+    for (const runner of Object.values(this.#opened.runners)) await runner.close?.();
   }
 
   /**
@@ -128,7 +128,7 @@ export class RunService {
     asset: AssetRef,
     idempotency?: IdempotencyKey,
   ): Promise<{ readonly id: string; readonly state: RunRow['state'] }> {
-    if (this.#isClosing) throw new StrongroomError('shutting_down');
+    if (this.#closing.signal.aborted) throw new StrongroomError('shutting_down');
     const { id, isOwn, runner } = await this.#parts.access.decided(caller, (current) =>
       this.#accept(current, asset, idempotency),
     );
@@ -266,7 +266,7 @@ export class RunService {
 
   async #sweep(runner: Runner): Promise<void> {
     try {
-      await runner.sweep();
+      await runner.sweep(this.#closing.signal);
     } catch (error) {
       this.#parts.report('What is left of runs could not be taken away; it is tried again', error);
     }

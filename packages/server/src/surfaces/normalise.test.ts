@@ -234,3 +234,33 @@ describe('what a Spark job is refused for', () => {
     expect(JSON.stringify(problems)).not.toContain('hunter2');
   });
 });
+
+describe('what is for the Kubernetes runner', () => {
+  const kubernetes = { namespace: 'jobs', serviceAccount: 'spark' };
+
+  it('is saved as it is', () => {
+    const { document, warnings } = normaliseSparkJob(
+      { name: 'job', command, image: 'job:1', runner: 'kubernetes', kubernetes },
+      domain,
+    );
+    expect(document).toMatchObject({ image: 'job:1', runner: 'kubernetes', kubernetes });
+    expect(warnings).toEqual([]);
+  });
+
+  it('is kept with a warning where another runner is the one', () => {
+    const { document, warnings } = normaliseSparkJob({ name: 'job', command, image: 'job:1', kubernetes }, domain);
+    expect(document).toMatchObject({ image: 'job:1', kubernetes });
+    expect(warnings.map(({ pointer, code }) => [pointer, code])).toEqual([
+      ['/image', 'ignored-here'],
+      ['/kubernetes', 'ignored-here'],
+    ]);
+  });
+
+  it('is a SparkApplication for Spark programs alone', () => {
+    const form = { ...kubernetes, form: 'spark-application' as const };
+    const image = 'secret://domain/managed/x';
+    expect(pointersOf({ name: 'job', command, runner: 'kubernetes', kubernetes: form })).toEqual(['/kubernetes/form']);
+    expect(pointersOf({ name: 'job', spark: { mainFile: 'a.py' }, kubernetes: form })).toEqual([]);
+    expect(pointersOf({ name: 'job', command, runner: 'kubernetes', image })).toEqual(['/image']);
+  });
+});

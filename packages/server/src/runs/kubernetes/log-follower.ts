@@ -3,7 +3,8 @@ import type { OpenedClusters } from '../../clusters/opened-clusters.ts';
 import type { RunOutput } from '../runner.ts';
 import { pause } from './changes.ts';
 
-const retryMilliseconds = 1_000;
+/** How long after the container's end its output may still come by itself. */
+const graceMilliseconds = 1_000;
 /** Bytes of a line that are passed on before its end is there. */
 const maxHeldBytes = 64 * 1024;
 /** RFC 3339 with nine digits, as the kubelet writes it in front of each line. */
@@ -26,23 +27,31 @@ export class LogFollower {
   readonly #output: Pick<RunOutput, 'stdout' | 'note'>;
   readonly #ending = new AbortController();
   readonly #done: Promise<void>;
-  #isOver = false;
+  readonly #over = new AbortController();
+  /** Ends the reading that would go on. */
+  readonly #following = new AbortController();
+  readonly #retryMilliseconds: number;
   #newest = '';
   #held: Buffer = Buffer.alloc(0);
   #isLineBegun = false;
 
-  constructor(place: LogPlace, output: Pick<RunOutput, 'stdout' | 'note'>) {
+  constructor(place: LogPlace, output: Pick<RunOutput, 'stdout' | 'note'>, retryMilliseconds = 1_000) {
     this.#place = place;
+    this.#retryMilliseconds = retryMilliseconds;
     this.#output = output;
     this.#done = this.#follow();
   }
 
   /** The container has ended: waits for what is still on its way, and gives up after `milliseconds`. */
   async finish(milliseconds: number): Promise<void> {
-    this.#isOver = true;
-    const timer = setTimeout(() => this.stop(), milliseconds);
+    this.#over.abort();
+    // The connection ends with the container's output, or it has been cut without a word: then the rest is asked for.
+    const timers = [
+      setTimeout(() => this.#following.abort(), graceMilliseconds),
+      setTimeout(() => this.stop(), milliseconds),
+    ];
     await this.#done;
-    clearTimeout(timer);
+    for (const timer of timers) clearTimeout(timer);
   }
 
   stop(): void {
@@ -54,9 +63,10 @@ export class LogFollower {
     let refusals = 0;
     while (!signal.aborted) {
       // Asked before it is read: what is over then is all there.
-      const isLast = this.#isOver;
+      const isLast = this.#over.signal.aborted;
       try {
-        await this.#read(!isLast, signal);
+        await this.#read(!isLast, isLast ? signal : AbortSignal.any([signal, this.#following.signal]));
+        this.#flush();
         if (isLast) return;
         refusals = 0;
       } catch (error) {
@@ -68,9 +78,13 @@ export class LogFollower {
           return;
         }
       } finally {
-        this.#flush();
+        // The next connection begins with a line; one that was cut in two comes again whole.
+        this.#held = Buffer.alloc(0);
+        this.#isLineBegun = false;
       }
-      await pause(retryMilliseconds, signal);
+      // Told that it is over, it reads the rest at once; what fails after that waits again.
+      const waking = isLast ? signal : AbortSignal.any([signal, this.#over.signal]);
+      await pause(this.#retryMilliseconds, waking);
     }
   }
 

@@ -1,5 +1,4 @@
 import { SecretValue } from '@strongroom/crypto';
-import { StrongroomError } from '@strongroom/contract';
 import type { OpenedClusters } from '../../clusters/opened-clusters.ts';
 import type { Store } from '../../store/store.ts';
 import type { Tables } from '../../store/tables.ts';
@@ -33,6 +32,7 @@ export interface KubernetesRunnerParts {
 const maxConcurrent = 100;
 const startMilliseconds = 30_000;
 const removeMilliseconds = 20_000;
+const neverAborted = new AbortController().signal;
 /** How long after a run's end a request of a server that died may still arrive. */
 const lateMilliseconds = 60_000;
 
@@ -42,7 +42,7 @@ export class KubernetesRunner implements Runner {
   readonly removal = 'after-end';
   readonly #parts: KubernetesRunnerParts;
   readonly #changes: WorkloadChanges;
-  readonly #closing = new AbortController();
+  #isSweeping = false;
 
   constructor(parts: KubernetesRunnerParts) {
     this.#parts = parts;
@@ -87,18 +87,22 @@ export class KubernetesRunner implements Runner {
 
   async remove(runId: string): Promise<void> {
     const [row] = await leftWorkloads(this.#parts.store, runId);
-    if (row !== undefined) await this.#reporting(row);
+    if (row !== undefined) await this.#reporting(row, neverAborted);
   }
 
-  async sweep(): Promise<void> {
-    for (const row of await leftWorkloads(this.#parts.store)) {
-      if (this.#closing.signal.aborted) return;
-      await this.#reporting(row);
+  /** One at a time; a cluster that doesn't answer is asked once. */
+  async sweep(signal: AbortSignal): Promise<void> {
+    if (this.#isSweeping) return;
+    this.#isSweeping = true;
+    try {
+      const away = new Set<string>();
+      for (const row of await leftWorkloads(this.#parts.store)) {
+        if (signal.aborted) return;
+        if (!away.has(row.cluster_id) && !(await this.#reporting(row, signal))) away.add(row.cluster_id);
+      }
+    } finally {
+      this.#isSweeping = false;
     }
-  }
-
-  async close(): Promise<void> {
-    this.#closing.abort(new StrongroomError('shutting_down'));
   }
 
   /** The owner first: what is created after it and has its uid goes when it goes. */
@@ -152,22 +156,26 @@ export class KubernetesRunner implements Runner {
     return timeoutSeconds === undefined || startedAt === null ? null : startedAt + timeoutSeconds * 1000;
   }
 
-  async #reporting(row: LeftWorkload): Promise<void> {
+  /** `false`: it could not be tried. */
+  async #reporting(row: LeftWorkload, caller: AbortSignal): Promise<boolean> {
     try {
-      await this.#remove(row);
+      await this.#remove(row, caller);
+      return true;
     } catch (error) {
+      if (caller.aborted) return false;
       this.#parts.report(
         `What run ${row.run_id} left in the cluster could not be taken away; it is tried again`,
         error,
       );
+      return false;
     }
   }
 
   /** Takes away what is ours and has the name; notes that nothing is left only when nothing can come any more. */
-  async #remove(row: LeftWorkload): Promise<void> {
+  async #remove(row: LeftWorkload, caller: AbortSignal): Promise<void> {
     const { store, clusters } = this.#parts;
     const { NamespaceObjects } = await import('@strongroom/backends/kubernetes');
-    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(removeMilliseconds)]);
+    const signal = AbortSignal.any([caller, AbortSignal.timeout(removeMilliseconds)]);
     const cluster = await clusters.open(row.cluster_id, signal);
     try {
       const objects = new NamespaceObjects(cluster.api, row.namespace);

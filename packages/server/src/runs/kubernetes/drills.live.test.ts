@@ -125,6 +125,11 @@ async function leavesNothing(id: string): Promise<void> {
   await expect.poll(look, { timeout: 90_000 }).toEqual([404, 404, 0]);
 }
 
+async function running(id: string): Promise<string> {
+  await expect.poll(async () => (await podsOf(id))[0]?.status.phase).toBe('Running');
+  return (await podsOf(id))[0]?.metadata.name ?? '';
+}
+
 const jobs = /\/jobs$/;
 const secrets = /\/secrets$/;
 
@@ -141,9 +146,9 @@ describe('a server that is killed', () => {
 
   it('when all is made: the run is followed by the next server', async () => {
     const id = await killAt('POST', secrets, 'after', run);
-    await expect.poll(async () => (await podsOf(id))[0]?.status.phase).toBe('Running');
+    const pod = await running(id);
     expect(await call('GET', `${base}/runs/${id}`)).toMatchObject({ state: 'running' });
-    await node.end(namespace, (await podsOf(id))[0]?.metadata.name ?? '', 5);
+    await node.end(namespace, pod, 5);
     expect(await ended(id)).toMatchObject({ state: 'failed', exitCode: 5, failure: { code: 'command_failed' } });
     await leavesNothing(id);
   });
@@ -163,8 +168,7 @@ describe('a server that is killed', () => {
   it.each<CutPoint>(['before', 'after'])('%s what is left is taken away: the next server takes it', async (point) => {
     const id = await killAt('DELETE', /\/jobs\//, point, async () => {
       const started = await run();
-      await expect.poll(async () => (await podsOf(started))[0]?.status.phase).toBe('Running');
-      await node.end(namespace, (await podsOf(started))[0]?.metadata.name ?? '', 0);
+      await node.end(namespace, await running(started), 0);
       return started;
     });
     // The end was durable before anything was taken away.
@@ -187,6 +191,33 @@ describe('a server that is killed', () => {
     const looks = () => proxy.seen.filter((request) => request === `GET ${paths.job}/${nameOf(id)}`).length;
     await expect.poll(looks).toBeGreaterThanOrEqual(2);
     expect(await proxy.sendHeld()).toBe(201);
+    await leavesNothing(id);
+  });
+});
+
+describe('a cluster that is in trouble', () => {
+  it.each<[string, number | 'silence']>([
+    ['refuses a watch (410)', 410],
+    ['never says a word in a watch', 'silence'],
+  ])('%s: the end is seen all the same', async (_name, answer) => {
+    proxy.trouble = { path: /[?&]watch=true/, answer };
+    const id = await run();
+    await node.end(namespace, await running(id), 0);
+    expect(await ended(id)).toMatchObject({ state: 'succeeded' });
+    proxy.trouble = null;
+    await leavesNothing(id);
+  });
+
+  it('is away: the run goes on, and is followed when it is back', async () => {
+    const id = await run();
+    const pod = await running(id);
+    proxy.trouble = { path: /./, answer: 503 };
+    await node.end(namespace, pod, 2);
+    const asked = proxy.seen.length;
+    await expect.poll(() => proxy.seen.length, { timeout: 90_000 }).toBeGreaterThan(asked + 2);
+    expect(await call('GET', `${base}/runs/${id}`)).toMatchObject({ state: 'running' });
+    proxy.trouble = null;
+    expect(await ended(id)).toMatchObject({ state: 'failed', exitCode: 2 });
     await leavesNothing(id);
   });
 });
