@@ -77,6 +77,8 @@ export interface PostgresOptions {
    * socket in a folder of its own, without one.
    */
   readonly port?: number;
+  /** What is committed outlives a kill, for drills. */
+  readonly isDurable?: boolean;
 }
 
 /** @throws Error with the server's own words when it does not start within 20 s */
@@ -95,7 +97,10 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   // The shell waits for the end of its input, which comes also when this process is killed, and takes the server along.
   const script =
     '"$0" "$@" & server=$!; echo $server; cat > /dev/null; kill -INT $server; wait $server; rm -rf "$PGROOT"';
-  const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'shared_buffers=32MB'];
+  const settings = [
+    'shared_buffers=32MB',
+    ...(options.isDurable === true ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
+  ];
   const child = spawn(
     '/bin/sh',
     [
