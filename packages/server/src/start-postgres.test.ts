@@ -38,6 +38,20 @@ describe.skipIf(missing !== undefined)(`a server on PostgreSQL${note}`, () => {
   const keysOf = async (query: string): Promise<string[]> =>
     (await test.call<Keyed>('GET', `${finance}/secrets?${query}`)).items.map(({ key }) => key);
 
+  it('puts references in place of placeholders, and placeholders back', async () => {
+    await test.call('POST', '/v1/global/secrets', { body: { key: 'shared', value: 'value of all' } });
+    const environment = [{ name: 'A', value: '${secrets.shared}' }];
+    await test.call('POST', `${finance}/spark-jobs`, { body: { name: 'legacy', command: ['true'], environment } });
+    const ask = (verb: string) => test.call('POST', `${finance}/placeholders/${verb}?limit=1`, { body: {} });
+    expect(await ask('scan')).toMatchObject({ items: [{ configuration: 'legacy' }] });
+    expect(await ask('migrate')).toMatchObject({ items: [{ outcome: 'changed', revision: 2 }] });
+    const off = { body: { features: { secretsV2: { enabled: false } } } };
+    expect(codeOf(await test.request('PATCH', '/v1/settings', off))).toBe('in_use');
+    expect(await ask('undo')).toMatchObject({ items: [{ outcome: 'changed', revision: 3 }] });
+    expect(await test.call('GET', `${finance}/spark-jobs/legacy`)).toMatchObject({ environment });
+    await test.call('DELETE', `${finance}/spark-jobs/legacy`);
+  });
+
   it('keeps secrets through their whole life', async () => {
     const secret = `${finance}/secrets/db-password`;
     const created = await test.call('POST', `${finance}/secrets`, {

@@ -163,7 +163,8 @@ function placeholderRoutesUnder<const Kind extends '' | 'Platform', const Scope 
       id: `migrate${kind}Placeholders`,
       method: 'POST',
       path: `${path}/placeholders/migrate`,
-      summary: 'Put references in their place, each configuration in a transaction of its own; can be repeated',
+      summary:
+        'Put references in their place, each configuration in a transaction of its own; needs UPDATE of it and USE of all it holds. Can be repeated',
       feature: 'secretsV2',
       params: Closed({ ...scope }),
       query: limited,
@@ -182,7 +183,7 @@ function placeholderRoutesUnder<const Kind extends '' | 'Platform', const Scope 
       id: `undo${kind}Placeholders`,
       method: 'POST',
       path: `${path}/placeholders/undo`,
-      summary: 'Put back what a migration replaced, but for what was edited since',
+      summary: 'Put back what a migration replaced, but for what was edited since; needs UPDATE of each configuration',
       params: Closed({ ...scope }),
       query: limited,
       body: Closed({ configurations: Type.Optional(Type.Array(Closed(configurationName), onlyThese)), dryRun }),

@@ -185,7 +185,7 @@ describe('a list of secrets', () => {
     const all = await test.call<Listed>('GET', `/v1/global/secrets${query}`);
     expect(all.items.map(({ key, usedBy }) => [key, usedBy])).toContainEqual(['db', 2]);
     expect(await list(query, member, '/v1/global')).toEqual({ items: [], sources: [] });
-    await test.call('PATCH', '/v1/settings', { body: { features: { secretsV2: { enabled: false } } } });
+    await test.call('PATCH', '/v1/settings?force=true', { body: { features: { secretsV2: { enabled: false } } } });
     expect((await test.call<Listed>('GET', `/v1/global/secrets${query}`)).items).toEqual([]);
     await test.call('PATCH', '/v1/settings', { body: { features: { secretsV2: { enabled: true } } } });
   });
