@@ -1,6 +1,7 @@
 // @needs jupyter
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '../packages/server/testing/app.ts';
 import { Canaries } from '../packages/server/testing/canaries.ts';
@@ -113,10 +114,12 @@ const isReachable = (url: string): Promise<boolean> =>
 async function started(): Promise<{ readonly id: string; readonly url: string }> {
   const id = await runs.start('notebooks/lab');
   const url = await runs.until(id, (log) => /Jupyter Server [\s\S]*?(http:\/\/127\.0\.0\.1:\d+)\//.exec(log)?.[1]);
+  // It says its address before it listens there.
+  while (!(await isReachable(url))) await delay(100);
   return { id, url };
 }
 
-it('a notebook’s kernels have its secrets, until it is stopped', async () => {
+it('a notebook’s kernels have its secrets, until it is stopped', { timeout: 1_200_000 }, async () => {
   const form = {
     environment: [
       { name: 'PATH', value: `${bin}:/usr/local/bin:/usr/bin:/bin` },
