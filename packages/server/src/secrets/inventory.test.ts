@@ -111,6 +111,19 @@ describeEachStore('the inventory', (openStore) => {
     const launched = await reader.get(admin, global, 'launched');
     await test.store.execute('secret.touchLaunched', { launched: [{ secretId: launched.id, at: inDays(-34) }] });
     const source = await secrets.managedSource(global);
+    await secrets.create(admin, global, { key: 'of-a-cluster', value: 'v' });
+    await test.store.execute('clusters.create', {
+      id: newId('cluster'),
+      name: 'prod',
+      description: '',
+      access: JSON.stringify({ kind: 'token', secret: 'secret://global/managed/of-a-cluster' }),
+      sourceId: source.id,
+      authorisedBy: admin.id,
+      uid: 'a-uid',
+      issuer: 'https://issuer.example.org',
+      audience: 'strongroom-prod',
+      by: admin.name,
+    });
     await use([
       { key: 'gone', sourceId: source.id },
       { key: 'never-there', sourceId: source.id },
@@ -144,6 +157,7 @@ describeEachStore('the inventory', (openStore) => {
     expect(unused).toContain('same-2');
     expect(unused).not.toContain('same-1');
     expect(unused).not.toContain('launched');
+    expect(unused).not.toContain('of-a-cluster');
     expect(await keysOf('unused', { unusedForDays: 30 })).toContain('launched');
   });
 

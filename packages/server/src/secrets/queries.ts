@@ -1,4 +1,6 @@
+import { parseReference } from '@strongroom/contract/core';
 import { type Expression, type SelectQueryBuilder, sql, type SqlBool } from 'kysely';
+import { holdersOf } from '../impact/holders.ts';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { usedBy } from './used-by.ts';
@@ -51,6 +53,10 @@ export async function listSecrets(
   if (args.tag !== undefined) query = withTag(query, args.scopeId, args.tag);
   if (args.assignedTo !== null) query = assignedTo(query, args.assignedTo);
   if (args.state !== undefined && args.state !== 'deleted') query = inState(query, args.state, args);
+  if (args.state === 'unused') {
+    const held = await heldKeys(context, args.scopeId);
+    if (held.length > 0) query = query.where('secrets.key', 'not in', held);
+  }
   if (args.q !== undefined && args.q !== '') {
     const found = await searchCondition(context, secretSearches, args.q.toLowerCase(), args.scopeId);
     if (found === null) return [];
@@ -160,6 +166,18 @@ function inState(
         ),
       );
   }
+}
+
+/** Keys of the scope that something holds that is no configuration. */
+async function heldKeys(context: QueryContext, scopeId: string): Promise<string[]> {
+  const source = await context.db
+    .selectFrom('sources')
+    .select('id')
+    .where('scope_id', '=', scopeId)
+    .where('name', '=', 'managed')
+    .executeTakeFirst();
+  const holders = source === undefined ? [] : await holdersOf(context, { sourceId: source.id });
+  return [...new Set(holders.map(({ reference }) => parseReference(reference).key))];
 }
 
 async function decorate(
