@@ -18,7 +18,17 @@ import { spark } from '../servers/spark.ts';
 import { vault } from '../servers/vault.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const servers: readonly LiveServer[] = [vault, kubernetes, kwok, moto, schemathesis, spark, jupyter, ldap, pythonReader];
+const servers: readonly LiveServer[] = [
+  vault,
+  kubernetes,
+  kwok,
+  moto,
+  schemathesis,
+  spark,
+  jupyter,
+  ldap,
+  pythonReader,
+];
 
 interface Suite {
   readonly file: string;

@@ -78,6 +78,13 @@ describe('the log of a pod', () => {
     expect((await follow(['bare\n'])).text).toBe('bare\n');
   });
 
+  it('is over when the pod is, and gone', async () => {
+    const gone = new StrongroomError('state_conflict');
+    const { text, asked } = await follow([line(1, 'one')], gone, gone);
+    expect(text).toBe('one\n');
+    expect(asked.length).toBeLessThanOrEqual(4);
+  });
+
   it('says once that it may not be read', async () => {
     const denied = new StrongroomError('backend_denied');
     const { text, notes, asked } = await follow(denied, denied, denied);

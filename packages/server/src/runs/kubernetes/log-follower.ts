@@ -7,6 +7,8 @@ import { pause } from './changes.ts';
 const graceMilliseconds = 1_000;
 /** Bytes of a line that are passed on before its end is there. */
 const maxHeldBytes = 64 * 1024;
+/** What says nothing about the pod. */
+const passing: ReadonlySet<string> = new Set(['backend_unavailable', 'backend_throttled', 'deadline_exceeded']);
 /** RFC 3339 with nine digits, as the kubelet writes it in front of each line. */
 const timestamp = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(?:Z|[+-]\d\d:\d\d)) /;
 
@@ -71,8 +73,10 @@ export class LogFollower {
         refusals = 0;
       } catch (error) {
         // The container has not begun, the pod is gone, the connection was cut: all of it is tried again while there is time.
-        const isRefused = error instanceof StrongroomError && error.code === 'backend_denied';
-        refusals += isRefused ? 1 : 0;
+        const code = error instanceof StrongroomError ? error.code : 'internal';
+        // A pod that is over and gone does not come back.
+        if (isLast && !passing.has(code)) return;
+        if (code === 'backend_denied') refusals += 1;
         if (refusals === 3) {
           this.#output.note('The cluster does not let the server read the log of the pod.');
           return;
