@@ -184,10 +184,7 @@ export class ConfigurationService<Input, Document> {
     return this.#views.show(caller, scope, await this.#require(scope, name), warnings);
   }
 
-  /**
-   * What {@link update} would make of it, decided the same and with nothing written; the revision is the next one where that
-   * is a change.
-   */
+  /** What {@link update} would make of it, with nothing written; the revision is the next one where that is a change. */
   async preview(
     caller: Caller,
     { scope, name }: ConfigurationRef,
