@@ -4,6 +4,7 @@ import { addAccountCommands } from './commands/account.ts';
 import { addApplyCommand } from './commands/apply.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addKeyCommands } from './commands/keys.ts';
+import { addNoticeCommands } from './commands/notice.ts';
 import { addOpenapiCommand } from './commands/openapi.ts';
 import { addBackendCommands } from './commands/backend.ts';
 import { addBundleCommands } from './commands/bundle.ts';
@@ -89,6 +90,7 @@ export function createProgram(cli: Cli): Command {
   addEmailCommands(program, cli);
   addLdapCommands(program, cli);
   addApplyCommand(program, cli);
+  addNoticeCommands(program, cli);
   addDriftCommands(program, cli);
   addPlaceholderCommands(program, cli);
   addRunCommand(program, cli);

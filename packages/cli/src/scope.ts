@@ -23,7 +23,9 @@ type Noun =
   | 'Integrations'
   | 'IntegrationForm'
   | 'IntegrationConformance'
-  | 'IntegrationImpact';
+  | 'IntegrationImpact'
+  | 'NoticeSettings'
+  | 'Notices';
 type VerbOf<About extends Noun, Id = RouteId> = Id extends `${infer Verb}Domain${About}` ? Verb : never;
 
 /** Where a secret or an integration is. */

@@ -21,6 +21,7 @@ export { domainServiceAccountRoutes, serviceAccountRoutes } from './routes/servi
 export { launchRoutes } from './routes/launches.ts';
 export { maxRedeployed, type ResolveOutcome, resolveOutcomes, runRoutes, runStates } from './routes/runs.ts';
 export { impactRoutes } from './routes/impact.ts';
+export { adminNoticeRoutes, defaultExpiryLeadDays, domainNoticeRoutes, globalNoticeRoutes } from './routes/notices.ts';
 export { keyRoutes } from './routes/keys.ts';
 export { adminSecretRoutes, assignmentRoutes, domainSecretRoutes, globalSecretRoutes } from './routes/secrets.ts';
 export {

@@ -51,6 +51,9 @@ import { sourcesOf } from './launches/sources/source.ts';
 import { createOpenCredentialStore } from './managed-stores/open-managed-store.ts';
 import type { OpenManagedStore } from './managed-stores/opened-stores.ts';
 import { createManagedStores, type ManagedStoreParts } from './managed-stores/parts.ts';
+import { noticeHandlers } from './notices/routes.ts';
+import { NoticeSender } from './notices/sender.ts';
+import { Notices } from './notices/service.ts';
 import { Features } from './operation/features.ts';
 import type { Log } from './operation/log.ts';
 import type { Metrics } from './operation/metrics.ts';
@@ -127,6 +130,8 @@ export interface Services {
   readonly ownedSecrets: OwnedSecrets;
   /** Sends the product's own mail. */
   readonly mailer: Mailer;
+  /** Tells of expiries and due rotations. */
+  readonly noticeSender: NoticeSender;
   readonly ldapSync: LdapSync;
   readonly handlers: HandlersOf<typeof routes>;
 }
@@ -196,6 +201,8 @@ export function createServices(parts: ServiceParts): Services {
   const ldapUse = new PlatformUse(surfaces.ldap, store, resolver);
   const ldapSignIn = createLdapSignIn(ldapUse, parts.egress);
   const ldapSync = new LdapSync({ store, use: ldapUse, openEgress: parts.egress, holder: parts.holder, report });
+  const mailer = createMailer(new PlatformUse(surfaces.email, store, resolver), parts.egress);
+  const noticeParts = { store, resolver, mailer, egress: parts.egress };
   const testParts = { store, access, resolver, owned };
   const launchParts = { store, resolver, runs, reader: runReader };
   const launches = new LaunchService({ store, access, resolver, sealer: parts.sealer ?? createSealer() });
@@ -217,7 +224,8 @@ export function createServices(parts: ServiceParts): Services {
     clusters,
     ownedSecrets: owned,
     ldapSync,
-    mailer: createMailer(new PlatformUse(surfaces.email, store, resolver), parts.egress),
+    mailer,
+    noticeSender: new NoticeSender(noticeParts),
     handlers: {
       ...identities.handlers,
       ...memberHandlers(members),
@@ -239,6 +247,7 @@ export function createServices(parts: ServiceParts): Services {
         secretKnowledge(access, whoMay, drift),
       ),
       ...ofIntegrations,
+      ...noticeHandlers(new Notices({ ...noticeParts, access, keys: keyring })),
       ...impactHandlers(new Impact(store, access, reader)),
       ...clusterHandlers(
         new Clusters({

@@ -59,6 +59,7 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   migratePlatformPlaceholders: () => ({ dryRun: true }),
   undoPlaceholders: () => ({ dryRun: true }),
   undoPlatformPlaceholders: () => ({ dryRun: true }),
+  putNoticeSettings: () => noticeForm,
   createLaunch: () => ({ references: [{ name: 'PGPASSWORD', reference: password }] }),
   redeployDrift: () => ({ all: true }),
   resolveLaunch: () => ({ publicKey: ephemeralJwk() }),
@@ -108,6 +109,9 @@ export const emailForm = {
   senderAddress: 'strongroom@example.org',
 } as const;
 
+/** Somebody who is told. */
+export const noticeForm = { recipients: ['ann@example.org'] } as const;
+
 /** A directory that nobody answers for, synced once a week. */
 export const ldapForm = {
   url: 'ldap://127.0.0.1:9',
@@ -141,14 +145,14 @@ const integrationBodies: Readonly<Record<string, () => unknown>> = {
 
 /** `createAdminSecret` → `createSecret`: what the routes of all three scopes have in common. */
 export function withoutScope({ id }: RouteDeclaration): string {
-  return id.replace(/(?:Admin|Global|Domain)(?=Secret|Integration)/, '');
+  return id.replace(/(?:Admin|Global|Domain)(?=Secret|Integration|Notice)/, '');
 }
 
 /** A body that the route takes; `undefined` for routes without one. */
 export function bodyFor(route: RouteDeclaration): unknown {
   if (route.body === undefined) return undefined;
   const name = withoutScope(route);
-  const own = bodies[route.id] ?? secretBodies[name] ?? integrationBodies[name];
+  const own = bodies[route.id] ?? bodies[name] ?? secretBodies[name] ?? integrationBodies[name];
   return own === undefined ? sample(plainSchema(route.body)) : own();
 }
 

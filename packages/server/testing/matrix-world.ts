@@ -9,6 +9,7 @@ import {
   connectionForm,
   integrationForm,
   ldapForm,
+  noticeForm,
   profileForm,
   queryFor,
   storageForm,
@@ -119,6 +120,8 @@ export async function openMatrixWorld(settings: Readonly<Record<string, string>>
     ['global', 'sales-only'],
   ])
     await test.call('POST', `/v1/${scope}/secrets`, { body: { key, value: `value of ${key}` } });
+  for (const place of ['admin', 'global', 'domains/finance', 'domains/sales'])
+    await test.call('PUT', `/v1/${place}/notices/settings`, { body: noticeForm });
   for (const [scope, name] of [
     ['admin', 'admin-vault'],
     ['admin', 'admin-vault-2'],

@@ -9,6 +9,7 @@ import {
   ephemeralJwk,
   integrationForm,
   ldapForm,
+  noticeForm,
   profileForm,
   storageForm,
   withoutScope,
@@ -137,6 +138,11 @@ const withEmail: Recipe = async (world) => {
 };
 const withLdap: Recipe = async (world) => {
   await world.test.call('PUT', '/v1/platform/ldap', { body: ldapForm });
+  return {};
+};
+const withNotices: Recipe = async (world, { path }) => {
+  const settings = `${path.slice(0, path.indexOf('/notices')).replace('{domain}', 'finance')}/notices/settings`;
+  await world.test.call('PUT', settings, { body: noticeForm });
   return {};
 };
 const withMember: Recipe = async (world) => ({ params: { principal: await member(world) } });
@@ -275,6 +281,10 @@ const recipes: Readonly<Record<string, Recipe>> = {
   restoreConnection: configuration,
   putEmail: withEmail,
   deleteEmail: withEmail,
+  putNoticeSettings: withNotices,
+  deleteNoticeSettings: withNotices,
+  testNoticeSettings: withNotices,
+  showNoticeSettings: withNotices,
   putLdap: withLdap,
   deleteLdap: withLdap,
   syncLdap: withLdap,

@@ -1,8 +1,9 @@
+import type { CallResult } from '@strongroom/sdk';
 import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
-import { addLimitOption, addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
-import { localTime } from '../output/text.ts';
+import { addLimitOption, addListOptions, listPagesUpTo, type ListOptions, listUpTo, pageSize } from '../lists.ts';
+import { count, localTime, visible } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
 import { listSourcesUpTo, noteSourcesDown } from '../source-lists.ts';
 import { addInventoryCommand } from './secret-inventory.ts';
@@ -177,19 +178,34 @@ function addDriftCommand(secret: Command, cli: Cli): void {
           return undefined;
         }
         if (scope.kind === 'admin') throw new UsageError('name a key: the admin scope has no list of drift');
-        const query = {
-          limit: pageSize(options.limit),
-          ...(options.running === true ? {} : { include: 'ended' as const }),
-        };
-        const items =
-          scope.kind === 'global'
-            ? await listUpTo(client, output, 'listGlobalDrift', { query }, options.limit)
-            : await listUpTo(client, output, 'listDrift', { params: scope.params, query }, options.limit);
+        let unchecked: readonly Unchecked[] = [];
+        const { items } = await listPagesUpTo(output, options.limit, async (page) => {
+          const query = { ...page, ...(options.running === true ? {} : { include: 'ended' as const }) };
+          const found =
+            scope.kind === 'global'
+              ? await client.listGlobalDrift({ query })
+              : await client.listDrift({ params: scope.params, query });
+          // On the first page alone.
+          unchecked = found.unchecked ?? unchecked;
+          return found;
+        });
         const shown = items.map((item) => ({ ...item, configuration: item.job ?? null, startedAt: item.deliveredAt }));
-        output.answer({ items }, () => printDrift(output, shown, options));
+        output.answer({ items, unchecked }, () => printDrift(output, shown, options));
+        noteUnchecked(output, unchecked);
         return undefined;
       }),
     );
+}
+
+type Unchecked = NonNullable<CallResult<'listDrift'>['unchecked']>[number];
+
+/** That nothing has drifted is only true of what could be looked at. */
+function noteUnchecked(output: Cli['output'], unchecked: readonly Unchecked[]): void {
+  for (const { source, keys, code, knownAt } of unchecked) {
+    const why = code === undefined ? 'it is about to be asked' : code;
+    const known = knownAt === undefined ? '' : `; last known ${localTime(knownAt)}`;
+    output.note(`not checked: ${count(keys, 'key')} of ${visible(source)} (${why}${known})`);
+  }
 }
 
 interface DriftRow {

@@ -14,6 +14,7 @@ import { connectionRoutes } from './connections.ts';
 import { emailRoutes, ldapRoutes } from './platform-surfaces.ts';
 import { workloadRoutes } from './workloads.ts';
 import { placeholderRoutes, platformPlaceholderRoutes } from './placeholders.ts';
+import { adminNoticeRoutes, domainNoticeRoutes, globalNoticeRoutes } from './notices.ts';
 import { profileRoutes } from './profiles.ts';
 import { operationRoutes } from './operation.ts';
 import { launchRoutes } from './launches.ts';
@@ -43,6 +44,9 @@ export const routes = [
   ...secretRoutes,
   ...integrationRoutes,
   ...impactRoutes,
+  ...adminNoticeRoutes,
+  ...globalNoticeRoutes,
+  ...domainNoticeRoutes,
   ...profileRoutes,
   ...clusterRoutes,
   ...workloadRoutes,

@@ -11,7 +11,7 @@ export const smtpPorts = { starttls: 587, tls: 465, none: 25 } as const;
 /** `ann@example.org`: ASCII, one at sign, at most 254 characters (RFC 5321 §4.5.3.1). */
 export const mailAddressPattern =
   "^(?=.{3,254}$)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}){0,10}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$";
-const MailAddress = Type.String({ maxLength: 254, pattern: mailAddressPattern });
+export const MailAddress = Type.String({ maxLength: 254, pattern: mailAddressPattern });
 
 /** A host name or an address, without a scheme and a port. */
 const Host = Type.String({ minLength: 1, maxLength: 253, pattern: '^[A-Za-z0-9._:\\[\\]-]+$' });

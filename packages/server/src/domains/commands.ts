@@ -5,6 +5,7 @@ import { requireDomain } from '../access/command-parts.ts';
 import { defaultBundleIdOf } from '../access/default-bundle.ts';
 import type { Actor } from '../identities/actor.ts';
 import { removeIntegrationsOf } from '../integrations/commands.ts';
+import { removeNoticesOf } from '../notices/commands.ts';
 import { chooseStore } from '../managed-stores/commands.ts';
 import { choiceEvent } from '../managed-stores/choice-event.ts';
 import { sourceTypeOf, storeNameOf } from '../managed-stores/store-names.ts';
@@ -219,6 +220,7 @@ async function deleteDomain(context: CommandContext, args: DeleteDomainArgs): Pr
   await removeIntegrationsOf(context, scope.id);
   await removeWorkloadsIn(context, scope.id);
   await removeTargetsOf(context, scope.id);
+  await removeNoticesOf(context, scope.id);
   await removeServiceAccounts(context, scope.id);
   await db
     .updateTable('scopes')

@@ -124,8 +124,7 @@ export class Hits {
       if (surface === null || configuration === null || bundle_id === null) return true;
       return sees({ ...row, surface, configuration, bundle_id, configuration_id: row.configuration_id ?? '' });
     });
-    const seesClusters = access.decide(snapshot, 'cluster.view', { kind: 'platform' }).allow;
-    const shownHolders = seesClusters ? this.#holders : [];
+    const shownHolders = this.#holders.filter((holder) => seesHolder(access, snapshot, holder));
     return {
       change,
       effect,
@@ -141,6 +140,12 @@ export class Hits {
       isComplete: this.#isComplete,
     };
   }
+}
+
+function seesHolder(access: Pick<Access, 'decide'>, snapshot: AccessSnapshot, holder: Holder): boolean {
+  if (holder.kind === 'cluster') return access.decide(snapshot, 'cluster.view', { kind: 'platform' }).allow;
+  const scope = scopeOf({ scope_id: holder.scopeId, domain: holder.scopeName });
+  return access.decide(snapshot, 'secret.manage', { kind: 'scope', scope }).allow;
 }
 
 interface HeldLaunch {

@@ -5,6 +5,7 @@ import type { ManagedStoreParts } from '../managed-stores/parts.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { SourceVersions } from '../launches/source-versions.ts';
 import { resealRetired } from '../keys/reseal.ts';
+import type { NoticeSender } from '../notices/sender.ts';
 import { purgeable } from '../secrets/queries.ts';
 import { asStrongroomError } from '../store/errors.ts';
 import type { OwnedSecrets } from '../surfaces/owned-secrets.ts';
@@ -108,6 +109,14 @@ export function sweepOwnedSecrets(ownedSecrets: OwnedSecrets): PeriodicJob {
     everyMilliseconds: 5 * minute,
     run: ({ signal }) => ownedSecrets.sweep(signal),
   };
+}
+
+/** Tells of expiries and due rotations. */
+export function noticeJobs(sender: NoticeSender): readonly PeriodicJob[] {
+  return [
+    { name: 'send-notices', everyMilliseconds: minute, run: (lease) => sender.round(lease) },
+    { name: 'sweep-notices', everyMilliseconds: 6 * 60 * minute, run: ({ signal }) => sender.sweep(signal) },
+  ];
 }
 
 /** By key, on this thread: an idle server starts no reader for the answer, which is nearly always no. */

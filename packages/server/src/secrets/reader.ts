@@ -290,7 +290,9 @@ export class SecretReader {
 
   /** Of what holds references and is no configuration, the kinds that somebody may see. */
   #kindsSeen({ snapshot }: Caller): readonly Holder['kind'][] {
-    return this.#access.decide(snapshot, 'cluster.view', { kind: 'platform' }).allow ? ['cluster'] : [];
+    return this.#access.decide(snapshot, 'cluster.view', { kind: 'platform' }).allow
+      ? ['cluster', 'notices']
+      : ['notices'];
   }
 
   async view(caller: Caller, scope: ScopeRef, row: SecretWithUses): Promise<SecretView> {

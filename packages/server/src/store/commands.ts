@@ -11,6 +11,7 @@ import { managedStoreCommands } from '../managed-stores/commands.ts';
 import { placeholderCommands } from '../placeholders/commands.ts';
 import { surfaceCommands } from '../surfaces/commands.ts';
 import { launchCommands } from '../launches/commands.ts';
+import { noticeCommands } from '../notices/commands.ts';
 import { runCommands } from '../runs/commands.ts';
 import { operationCommands } from '../operation/commands.ts';
 import { storeCommands } from './store-commands.ts';
@@ -32,6 +33,7 @@ export const commands = {
   ...placeholderCommands,
   ...surfaceCommands,
   ...launchCommands,
+  ...noticeCommands,
   ...runCommands,
   ...operationCommands,
   ...storeCommands,

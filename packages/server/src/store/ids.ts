@@ -19,6 +19,7 @@ export const idPrefixes = {
   workload: 'wkl',
   secret: 'sec',
   intent: 'wri',
+  notice: 'ntc',
   configuration: 'cfg',
   launch: 'lch',
   chain: 'chn',

@@ -12,6 +12,7 @@ import { managedStoreQueries } from '../managed-stores/queries.ts';
 import { placeholderQueries } from '../placeholders/queries.ts';
 import { surfaceQueries } from '../surfaces/queries.ts';
 import { launchQueries } from '../launches/queries.ts';
+import { noticeQueries } from '../notices/queries.ts';
 import { runQueries } from '../runs/queries.ts';
 import { domainQueries } from '../domains/queries.ts';
 
@@ -32,6 +33,7 @@ export const queries = {
   ...placeholderQueries,
   ...surfaceQueries,
   ...launchQueries,
+  ...noticeQueries,
   ...runQueries,
 };
 

@@ -528,6 +528,50 @@ export interface Tables {
     created_by: string;
   };
 
+  // Notices
+  /** Who is told of expiries and due rotations of a scope's secrets. */
+  notice_settings: {
+    scope_id: string;
+    /** JSON array of mail addresses. */
+    recipients: string;
+    webhook_url: string | null;
+    /** Canonical reference to what webhooks are signed with; set exactly where there is a webhook. */
+    signing_reference: string | null;
+    /** Of the source that the reference was to when it was saved. */
+    signing_source_id: string | null;
+    signing_key: string | null;
+    /** Who saved the reference. */
+    authorised_by: string;
+    expiry_lead_days: number;
+    revision: number;
+    updated_at: number;
+    updated_by: string;
+  };
+  /** One for each due date of a secret that somebody is told of. */
+  notices: {
+    id: string;
+    scope_id: string;
+    secret_id: string;
+    key: string;
+    kind: 'expiry' | 'rotation';
+    due_at: number;
+    created_at: number;
+  };
+  /** To whom a notice goes, and whether it went. */
+  notice_deliveries: {
+    notice_id: string;
+    channel: 'mail' | 'webhook';
+    /** The address; empty of a webhook. */
+    recipient: string;
+    state: 'pending' | 'delivered' | 'failed' | 'obsolete';
+    attempts: number;
+    next_at: number;
+    attempted_at: number | null;
+    delivered_at: number | null;
+    /** In our words. */
+    problem: string | null;
+  };
+
   // Launches
   launches: {
     id: string;

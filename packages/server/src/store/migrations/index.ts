@@ -16,6 +16,7 @@ import { runWorkloads } from './0013-run-workloads.ts';
 import { placeholderChanges } from './0014-placeholder-changes.ts';
 import { managedObjects } from './0015-managed-objects.ts';
 import { heldReceipts } from './0016-held-receipts.ts';
+import { notices } from './0017-notices.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -41,4 +42,5 @@ export const migrations: readonly Migration[] = [
   placeholderChanges,
   managedObjects,
   heldReceipts,
+  notices,
 ];
