@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type PlatformRole, type Preset, type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import { createToken } from '@strongroom/crypto';
-import { startTestServer, type TestServer, type TestUser } from './app.ts';
+import { codeOf, startTestServer, type TestServer, type TestUser } from './app.ts';
 import {
   emailForm,
   bodyOfWorkload,
@@ -133,8 +133,7 @@ export async function openMatrixWorld(settings: Readonly<Record<string, string>>
     await test.call('POST', '/v1/profiles', { body: { name, ...profileForm } });
   await test.call('PUT', '/v1/platform/email', { body: emailForm });
   await test.call('PUT', '/v1/platform/ldap', { body: ldapForm });
-  // It is due no more while tests count rows.
-  await test.call('POST', '/v1/platform/ldap/sync');
+  await syncDirectory(test);
   await test.call('PUT', '/v1/global/integrations/global-vault/assignments', { body: { domains: ['sales'] } });
   await test.call('PUT', '/v1/global/secrets/sales-only/assignments', { body: { domains: ['sales'] } });
   return {
@@ -152,6 +151,14 @@ export async function openMatrixWorld(settings: Readonly<Record<string, string>>
       return found;
     },
   };
+}
+
+/** It is due no more while tests count rows. The server may be at it already, by itself. */
+async function syncDirectory(test: TestServer): Promise<void> {
+  const sync = () => test.request('POST', '/v1/platform/ldap/sync');
+  let answer = await sync();
+  for (; codeOf(answer) === 'state_conflict'; answer = await sync()) await delay(20);
+  if (answer.status >= 300) throw new Error(`The directory is not synchronised: ${answer.status} ${answer.text}`);
 }
 
 /** What the server would purge some seconds after its start, while tests count rows, is purged now. */
