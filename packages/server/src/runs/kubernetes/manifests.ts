@@ -203,7 +203,7 @@ function podSpec({ image, name, runId, options }: WorkloadIdentity, spec: Proces
         command: spec.command.map(asItIs),
         workingDir: workloadHome,
         env: [
-          { name: 'HOME', value: workloadHome },
+          ...(spec.environment.has('HOME') ? [] : [{ name: 'HOME', value: workloadHome }]),
           ...variables.map((entry) => ({
             name: entry.name,
             valueFrom: { secretKeyRef: { name, key: entry.key } },
