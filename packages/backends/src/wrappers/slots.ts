@@ -3,7 +3,8 @@ import { deadlineExceeded } from './deadline.ts';
 /** So much work at once; the rest waits in order. */
 export class Slots {
   #free: number;
-  readonly #waiting: (() => void)[] = [];
+  /** Each takes a slot, or answers `false` when it doesn't need one any more. */
+  readonly #waiting: (() => boolean)[] = [];
 
   constructor(atOnce: number) {
     this.#free = atOnce;
@@ -14,39 +15,44 @@ export class Slots {
    * ignores the signal keeps its slot until it ends.
    */
   run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    if (signal.aborted) return Promise.reject(deadlineExceeded());
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const giveUp = (): void => reject(deadlineExceeded());
+    const succeed = (result: T): void => {
+      resolve(result);
+      end();
+    };
+    const fail = (error: unknown): void => {
+      reject(error);
+      end();
+    };
     const end = (): void => {
       signal.removeEventListener('abort', giveUp);
-      this.#next();
+      this.#give();
     };
-    const begin = (): void => {
-      if (signal.aborted) return end();
-      work().then(
-        (result) => {
-          resolve(result);
-          end();
-        },
-        (error: unknown) => {
-          reject(error);
-          end();
-        },
-      );
+    const begin = (): boolean => {
+      if (signal.aborted) return false;
+      // What it throws before there is a promise is its outcome, too.
+      void (async () => work())().then(succeed, fail);
+      return true;
     };
-    if (signal.aborted) giveUp();
-    else {
-      signal.addEventListener('abort', giveUp, { once: true });
-      if (this.#free > 0) {
-        this.#free -= 1;
-        begin();
-      } else this.#waiting.push(begin);
-    }
+    signal.addEventListener('abort', giveUp, { once: true });
+    if (this.#free > 0) {
+      this.#free -= 1;
+      begin();
+    } else this.#waiting.push(begin);
     return promise;
   }
 
-  #next(): void {
-    const begin = this.#waiting.shift();
-    if (begin === undefined) this.#free += 1;
-    else begin();
+  /** A slot that was taken goes to the next who still needs it. */
+  #give(): void {
+    for (;;) {
+      const begin = this.#waiting.shift();
+      if (begin === undefined) {
+        this.#free += 1;
+        return;
+      }
+      if (begin()) return;
+    }
   }
 }
