@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { startDnsServer, type Zone } from '../../testing/dns-server.ts';
 import { startRawServer } from '../../testing/servers.ts';
@@ -92,13 +93,17 @@ describe('no socket is opened for an address that is not allowed', () => {
 describe('what a name leads to', () => {
   /** Two listeners on one port, of which the first alone is allowed. */
   async function startPair() {
-    const allowed = await startRawServer((socket) => socket.once('data', () => socket.end(ok)), '127.0.0.2');
-    const other = await startRawServer(
-      (socket) => socket.once('data', () => socket.end(ok)),
-      '127.0.0.1',
-      allowed.port,
-    );
-    return { allowed, other };
+    const answer = (socket: Socket) => socket.once('data', () => socket.end(ok));
+    for (;;) {
+      const allowed = await startRawServer(answer, '127.0.0.2');
+      try {
+        return { allowed, other: await startRawServer(answer, '127.0.0.1', allowed.port) };
+      } catch (error) {
+        // Somebody else has this port at the other address.
+        if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error;
+        await allowed[Symbol.asyncDispose]();
+      }
+    }
   }
 
   async function open(zone: Zone, allow: readonly string[] = []) {
