@@ -79,10 +79,10 @@ describe('an answer that is read while it comes', () => {
       socket.once('data', () => socket.end(`${begin}${chunk(megabyte).repeat(8)}0\r\n\r\n`)),
     );
     // A reader's slowness is no silence of the server.
-    const stream = await egress.stream(`http://127.0.0.1:${server.port}/`, { ...patient, idleMilliseconds: 100 });
+    const stream = await egress.stream(`http://127.0.0.1:${server.port}/`, { ...patient, idleMilliseconds: 500 });
     let bytes = 0;
     for await (const piece of stream.chunks) {
-      if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 300));
+      if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 700));
       bytes += piece.length;
     }
     expect(bytes).toBe(8 * megabyte.length);

@@ -27,7 +27,7 @@ export function routeValidator(part: Part, schema: object): Validator {
 /** Writes a route's answers; compiled at its first use, as with validation. */
 export function routeSerializer(schema: object): Serializer {
   return (data) => {
-    const serialize = serializers.get(schema) ?? (buildSerializer(schema as Schema) as Serializer);
+    const serialize = serializers.get(schema) ?? buildSerializer(schema as Schema);
     serializers.set(schema, serialize);
     return serialize(data);
   };
