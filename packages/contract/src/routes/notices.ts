@@ -129,7 +129,7 @@ function noticeRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       status: 200,
       response: SurfaceTest,
       errors: ['not_found', 'audit_unavailable'],
-      rateLimitPerMinute: 10,
+      rateLimitPerMinute: 30,
     }),
     route({
       id: `list${kind}Notices`,

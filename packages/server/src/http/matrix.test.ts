@@ -370,7 +370,7 @@ describe('while secretsV2 is off', () => {
     /^\/v1\/(?:admin|profiles|clusters)(?:\/|$)|\/(?:integrations|choices)(?:\/|$)|\/placeholders\/migrate$/.test(
       path,
     ) ||
-    /^\/v1\/domains\/\{domain\}\/(?:secrets|folders|inventory|profiles|targets|launches)(?:\/|$)/.test(path) ||
+    /^\/v1\/domains\/\{domain\}\/(?:secrets|folders|inventory|profiles|targets|launches|notices)(?:\/|$)/.test(path) ||
     path === '/v1/launches/{id}/resolve';
 
   it('its routes say so to who may call them, and all others go on', async () => {

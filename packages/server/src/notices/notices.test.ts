@@ -233,6 +233,14 @@ describe('a notice', () => {
     await put({ recipients: ['ann@example.org'], webhook: webhook() });
     for (const name of ['one', 'two', 'three']) await secret(name, { expiresAt: inDays(1) });
     await round();
+    const pages: string[] = [];
+    for (let cursor: string | undefined = ''; cursor !== undefined;) {
+      const path: string = `${base}/notices?limit=1${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
+      const page: { items: NoticeView[]; nextCursor?: string } = await test.call('GET', path);
+      pages.push(...page.items.map(({ key: name }) => name));
+      cursor = page.nextCursor;
+    }
+    expect(pages.toSorted()).toEqual(['one', 'three', 'two']);
     expect(mails).toHaveLength(1);
     for (const name of ['one', 'two', 'three']) expect(mails[0]?.text).toContain(`- ${name} expires on`);
     expect(new Set(hooks().map(({ headers }) => headers['webhook-id'])).size).toBe(3);

@@ -97,30 +97,35 @@ export class Notices {
         ? undefined
         : readReference(input.webhook.signingSecret, signingPointer, problems, scope);
     problems.refuse('notice settings');
-    const webhook =
-      input.webhook === undefined || reference === undefined
-        ? null
-        : await this.#webhook(caller, scope, input.webhook.url, reference);
-    const because = [
-      'notices',
-      'put',
-      ...(recipients.length > 0 ? ['mail'] : []),
-      ...(webhook === null ? [] : ['webhook']),
-    ];
-    const args: PutNoticeSettings = {
-      scopeId: scope.id,
-      expectedRevision: ifMatch ?? null,
-      recipients,
-      webhook,
-      authorisedBy: caller.id,
-      expiryLeadDays,
-      by: caller.name,
-    };
-    await this.#parts.store.execute('notices.putSettings', args, {
-      audit: [noticesEvent(caller, scope, because)],
-      expectAuthorisationRevision: caller.snapshot.revision,
+    const { store, access } = this.#parts;
+    return access.decided(caller, async (current) => {
+      // Decided with the current snapshot: the guard's may be of before a change.
+      await access.require(current, 'secret.manage', { kind: 'scope', scope });
+      const webhook =
+        input.webhook === undefined || reference === undefined
+          ? null
+          : await this.#webhook(current, scope, input.webhook.url, reference);
+      const because = [
+        'notices',
+        'put',
+        ...(recipients.length > 0 ? ['mail'] : []),
+        ...(webhook === null ? [] : ['webhook']),
+      ];
+      const args: PutNoticeSettings = {
+        scopeId: scope.id,
+        expectedRevision: ifMatch ?? null,
+        recipients,
+        webhook,
+        authorisedBy: caller.id,
+        expiryLeadDays,
+        by: caller.name,
+      };
+      await store.execute('notices.putSettings', args, {
+        audit: [noticesEvent(caller, scope, because)],
+        expectAuthorisationRevision: current.snapshot.revision,
+      });
+      return this.settings(current, scope);
     });
-    return this.settings(caller, scope);
   }
 
   /** @throws StrongroomError `not_found`, `revision_mismatch` */
