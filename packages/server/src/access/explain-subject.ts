@@ -5,6 +5,8 @@ import {
   isAction,
   isShortAction,
   parseReference,
+  platformSurfaceActions,
+  platformSurfaces,
   reservedSourceName,
   StrongroomError,
   type Action,
@@ -14,10 +16,13 @@ import {
 } from '@strongroom/contract';
 import { isAssetType } from './snapshot.ts';
 
-/** What a question is about: a key, a configuration, or nothing but the place. */
+type PlatformSurface = (typeof platformSurfaces)[number];
+
+/** What a question is about: a key, a configuration of a domain or of the platform, or nothing but the place. */
 export type Subject =
   | { readonly kind: 'reference'; readonly reference: Reference; readonly text: string }
   | { readonly kind: 'configuration'; readonly type: AssetType; readonly name: string; readonly text: string }
+  | { readonly kind: 'platform'; readonly type: PlatformSurface; readonly text: string }
   | { readonly kind: 'place'; readonly text: null };
 
 /** @throws StrongroomError `reference_malformed`, `validation_failed` */
@@ -29,6 +34,12 @@ export function readSubject(question: { readonly reference?: string; readonly as
   if (asset === undefined) return { kind: 'place', text: null };
   const slash = asset.indexOf('/');
   const [type, name] = [asset.slice(0, slash), asset.slice(slash + 1)];
+  const surface = platformSurfaces.find((each) => each === type);
+  if (surface !== undefined) {
+    // There is one of each, under its own name.
+    if (name !== surface) throw invalid('/asset', `The platform has one ${surface}: ${surface}/${surface}.`);
+    return { kind: 'platform', type: surface, text: asset };
+  }
   if (!isAssetType(type)) throw invalid('/asset', 'The part before the slash is a type of asset, such as spark-job.');
   if (type === 'secret') return referenceSubject({ scope: 'domain', source: reservedSourceName, key: name });
   return { kind: 'configuration', type, name, text: asset };
@@ -66,14 +77,19 @@ const shortMeaning: Readonly<Record<ShortAction, (subject: Subject) => Action | 
       : undefined,
   view: (subject) => {
     if (subject.kind === 'configuration') return assetAction(subject.type, 'VIEW');
+    if (subject.kind === 'platform') return platformSurfaceActions[subject.type].view;
     return subject.kind === 'reference' ? 'secret.list' : 'domain.view';
   },
   manage: (subject) => {
     if (subject.kind === 'configuration') return assetAction(subject.type, 'UPDATE');
+    if (subject.kind === 'platform') return platformSurfaceActions[subject.type].manage;
     return subject.kind === 'reference' ? 'secret.manage' : 'access.manage';
   },
-  list: (subject) => (subject.kind === 'configuration' ? assetAction(subject.type, 'VIEW') : 'secret.list'),
-  resolve: (subject) => (subject.kind === 'configuration' ? undefined : 'launch.create'),
+  list: (subject) => {
+    if (subject.kind === 'configuration') return assetAction(subject.type, 'VIEW');
+    return subject.kind === 'platform' ? platformSurfaceActions[subject.type].view : 'secret.list';
+  },
+  resolve: (subject) => (subject.kind === 'configuration' || subject.kind === 'platform' ? undefined : 'launch.create'),
 };
 
 function useOf({ reference }: Extract<Subject, { kind: 'reference' }>): Action {
@@ -82,6 +98,7 @@ function useOf({ reference }: Extract<Subject, { kind: 'reference' }>): Action {
 
 function fits(action: Action, subject: Subject): boolean {
   const row = actionTable[action];
+  if (subject.kind === 'platform') return row.on === 'platform';
   if (row.on !== 'asset') return true;
   if (subject.kind === 'reference')
     return row.type === (subject.reference.source === reservedSourceName ? 'secret' : 'integration');

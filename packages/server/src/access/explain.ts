@@ -96,7 +96,10 @@ export class Explain {
           object: { type: 'principal', id: asked.snapshot?.principal.id ?? '', name: asked.label },
           ...(subject.kind === 'reference' ? { reference: subject.text } : {}),
           because: [`verdict:${verdict}`],
-          detail: { action: question.action, ...(subject.kind === 'configuration' ? { asset: subject.text } : {}) },
+          detail: {
+            action: question.action,
+            ...(subject.kind === 'configuration' || subject.kind === 'platform' ? { asset: subject.text } : {}),
+          },
         },
       ],
     });
@@ -185,7 +188,7 @@ export class Explain {
     place: ScopeRef,
     subject: Subject,
   ): Promise<{ readonly links: LinkView[]; readonly asset: AssetRef | null }> {
-    if (subject.kind === 'place') return { links: [], asset: null };
+    if (subject.kind === 'place' || subject.kind === 'platform') return { links: [], asset: null };
     if (subject.kind === 'reference' && subject.reference.source !== reservedSourceName)
       return this.#integration(caller, place, subject);
     const asset =
