@@ -353,12 +353,24 @@ async function insertWorld(
         },
         ...(scopeId === undefined || preset === undefined
           ? []
-          : [{ table: 'members', values: { scope_id: scopeId, principal_id: id, preset, managed_by: null, ...by } } as const]),
+          : [
+              {
+                table: 'members',
+                values: { scope_id: scopeId, principal_id: id, preset, managed_by: null, ...by },
+              } as const,
+            ]),
         ...(name === 'svc' && scopeId !== undefined
           ? [
               {
                 table: 'grants',
-                values: { id: newId('grant'), scope_id: scopeId, principal_id: id, permission: 'RESOLVE', managed_by: null, ...by },
+                values: {
+                  id: newId('grant'),
+                  scope_id: scopeId,
+                  principal_id: id,
+                  permission: 'RESOLVE',
+                  managed_by: null,
+                  ...by,
+                },
               } as const,
             ]
           : []),

@@ -4,7 +4,7 @@ import { emailForm, ldapForm } from './bodies.ts';
 import { freshName } from './samples.ts';
 
 /** A reference to what the samples use unless they are told another. */
-export const sampleReference = 'secret://domain/managed/db-password';
+const sampleReference = 'secret://domain/managed/db-password';
 
 /** Configurations of the platform, one of each, have tests of their own. */
 type RegisteredSurface = Extract<keyof typeof surfaces, DomainSurface>;

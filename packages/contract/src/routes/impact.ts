@@ -52,7 +52,7 @@ const HitPlatform = Closed({
 const Count = Type.Integer({ minimum: 0 });
 
 /** What a change would hit: what the caller may see by name, of the rest how many. */
-export const Impact = Closed({
+const Impact = Closed({
   change: Type.Enum(['delete', 'rotate', 'edit', 'revoke']),
   effect: Type.Enum(['launches-fail', 'launches-may-fail', 'workloads-outdated'], {
     description:

@@ -9,7 +9,7 @@ import type { ImpactTarget } from './queries.ts';
 import { findRevoked, type Revocation } from './revocation.ts';
 
 /** Rows of each kind that one answer is made of. */
-export const maxRows = 2000;
+const maxRows = 2000;
 
 const global: ScopeRef = { id: globalScopeId, kind: 'global', name: 'global' };
 

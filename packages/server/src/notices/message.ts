@@ -16,7 +16,7 @@ export interface Place {
 }
 
 /** `domain finance`, `the global scope`. */
-export function placeText({ kind, name }: Place): string {
+function placeText({ kind, name }: Place): string {
   return kind === 'domain' ? `domain ${name}` : `the ${kind} scope`;
 }
 

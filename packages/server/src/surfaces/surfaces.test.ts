@@ -43,7 +43,7 @@ describeEachStore('saving a Spark job', (_, database) => {
             description: '',
             owner_id: world.idOf('olga'),
             is_default: 0,
-      managed_by: null,
+            managed_by: null,
             revision: 1,
             ...by,
             updated_at: 1,
