@@ -178,7 +178,7 @@ describe('a registered cluster', () => {
     await test.call('PATCH', `/v1/users/${admin.id}`, { body: { isDisabled: false } });
     (await opened(id)).release();
     test.server.services.clusters.forget(id);
-    await test.call('DELETE', `/v1/admin/secrets/${key}`);
+    await test.call('DELETE', `/v1/admin/secrets/${key}?force=true`);
     await expect(opened(id)).rejects.toMatchObject({ code: 'reference_unresolved' });
     expect(await steps(name)).toMatchObject({ credential: 'failed', reachable: 'skipped' });
   });
