@@ -28,7 +28,9 @@ describe('the process runner', () => {
       value,
       job: { runner: 'process', command: ['sh', '-c', script, ends] },
       async end(id, exitCode) {
-        writeFileSync(join(ends, `${id}.new`), String(exitCode), { mode: 0o644 });
+        writeFileSync(join(ends, `${id}.new`), String(exitCode));
+        // Whatever umask a server has set in this process.
+        chmodSync(join(ends, `${id}.new`), 0o644);
         renameSync(join(ends, `${id}.new`), join(ends, id));
       },
       async assertGone(id) {
