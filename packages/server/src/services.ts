@@ -7,7 +7,6 @@ import { Explain } from './access/explain.ts';
 import { Members } from './access/members.ts';
 import { bundleHandlers, explainHandlers, grantHandlers, memberHandlers } from './access/routes.ts';
 import { type AccessService, createAccess } from './access/service.ts';
-import type { Resource } from './access/types.ts';
 import { WhoMay } from './access/who-may.ts';
 import type { DenialCounter } from './audit/denials.ts';
 import { auditHandlers } from './audit/routes.ts';
@@ -68,7 +67,8 @@ import { defaultJobUsers, type RunnerSettings, RunService } from './runs/service
 import { SecretImporter } from './secrets/importer.ts';
 import { Inventory } from './secrets/inventory.ts';
 import { SecretReader } from './secrets/reader.ts';
-import { type SecretKnowledge, secretHandlers } from './secrets/routes.ts';
+import { secretKnowledge } from './secrets/knowledge.ts';
+import { secretHandlers } from './secrets/routes.ts';
 import { Secrets } from './secrets/service.ts';
 import type { Store } from './store/store.ts';
 import { computeClusterHandlers } from './surfaces/compute-cluster/routes.ts';
@@ -370,33 +370,5 @@ function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSetting
     maxConcurrent: limits.concurrentRuns,
     processRunner: settings.runner === 'process' ? 'available' : 'off',
     defaultRunner: settings.runner === 'process' ? 'process' : 'kubernetes',
-  };
-}
-
-/** What the catalogue shows of other folders' matters. */
-function secretKnowledge(access: AccessService, whoMay: WhoMay, drift: DriftService): SecretKnowledge {
-  return {
-    drift: (caller, scope, secretId, includesEnded) => drift.ofSecret(caller, scope, secretId, includesEnded),
-    access: async (caller, scope, secret) => {
-      const manage: Resource = { kind: 'scope', scope };
-      const asked: { readonly action: 'secret.manage' | 'secret.use'; readonly resource: Resource }[] = [
-        { action: 'secret.manage', resource: manage },
-      ];
-      // Whether another domain may use a Global secret is that domain's matter.
-      if (scope.kind === 'domain') {
-        const asset = await access.secretAsset(scope, { scope: 'domain', secretId: secret.id, key: secret.key });
-        asked.push({ action: 'secret.use', resource: { kind: 'asset', asset } });
-      }
-      const answers = await Promise.all(
-        asked.map(async ({ action, resource }) =>
-          (await whoMay.list(caller, scope, action, resource)).map(({ principal, decision }) => ({
-            principal: principal.label,
-            action,
-            because: [...decision.because],
-          })),
-        ),
-      );
-      return { items: answers.flat() };
-    },
   };
 }

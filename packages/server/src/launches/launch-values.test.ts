@@ -1,6 +1,6 @@
 import { SecretValue } from '@strongroom/crypto';
 import { describe, expect, it } from 'vitest';
-import { pickPart } from './launch-values.ts';
+import { pickField, pickPart } from './launch-values.ts';
 
 function part(text: string, entry: Parameters<typeof pickPart>[1], field?: string): string {
   const picked = pickPart(SecretValue.fromText(text), entry, field);
@@ -43,5 +43,24 @@ describe('the part of an entry that a reference means', () => {
   ])('of a JSON text %.40s is a member, as it is written', (text, expected) => {
     expect(part(text, json, 'port')).toBe(expected);
     expect(part(text, json)).toBe(text);
+  });
+});
+
+describe('a field of a value', () => {
+  const pick = (json: string, field: string): string | undefined =>
+    pickField(SecretValue.fromText(json), field)?.revealText();
+
+  it('is a text as it is, and everything else as its JSON, digit by digit', () => {
+    expect(pick('{"a": "x\\n", "n": 12345678901234567890.10, "o": {"n": 1e400}, "b": true, "z": null}', 'a')).toBe(
+      'x\n',
+    );
+    expect(pick('{"n": 12345678901234567890.10}', 'n')).toBe('12345678901234567890.10');
+    expect(pick('{"o": {"n": 1e400}}', 'o')).toBe('{"n":1e400}');
+    expect(pick('{"b": true}', 'b')).toBe('true');
+  });
+
+  it.each(['{"a": 1}', '[]', 'null', '"text"', 'not JSON at all', ''])('is missing in %s', (json) => {
+    expect(pick(json, 'toString')).toBeUndefined();
+    expect(pick(json, '__proto__')).toBeUndefined();
   });
 });

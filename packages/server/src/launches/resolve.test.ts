@@ -1,15 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { SecretValue } from '@strongroom/crypto';
 import { StrongroomError } from '@strongroom/contract';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Canaries } from '../../testing/canaries.ts';
 import { ended, type LaunchWorld, openLaunchWorld } from '../../testing/launch-world.ts';
 import { describeEachStore } from '../../testing/stores.ts';
-import { Flights, Gate } from './flights.ts';
 import { preflight } from './preflight.ts';
-import { pickField } from './launch-values.ts';
-import { SharedDeadline } from './shared-deadline.ts';
-import type { Fetched } from './sources/source.ts';
 
 const environment = (...keys: string[]) =>
   keys.map((key, index) => ({ name: `V${index}`, secret: `secret://domain/managed/${key}` }));
@@ -315,111 +309,5 @@ describeEachStore('a launch', (_, database) => {
     const started = await Promise.all(Array.from({ length: 8 }, () => world.runs.start(caller, job)));
     const rows = await Promise.all(started.map(({ id }) => ended(world.rowOf, id)));
     expect(new Set(rows.map(({ state }) => state))).toEqual(new Set(['succeeded']));
-  });
-});
-
-describe('a field of a value', () => {
-  const pick = (json: string, field: string): string | undefined =>
-    pickField(SecretValue.fromText(json), field)?.revealText();
-
-  it('is a text as it is, and everything else as its JSON, digit by digit', () => {
-    expect(pick('{"a": "x\\n", "n": 12345678901234567890.10, "o": {"n": 1e400}, "b": true, "z": null}', 'a')).toBe(
-      'x\n',
-    );
-    expect(pick('{"n": 12345678901234567890.10}', 'n')).toBe('12345678901234567890.10');
-    expect(pick('{"o": {"n": 1e400}}', 'o')).toBe('{"n":1e400}');
-    expect(pick('{"b": true}', 'b')).toBe('true');
-  });
-
-  it.each(['{"a": 1}', '[]', 'null', '"text"', 'not JSON at all', ''])('is missing in %s', (json) => {
-    expect(pick(json, 'toString')).toBeUndefined();
-    expect(pick(json, '__proto__')).toBeUndefined();
-  });
-});
-
-describe('flights', () => {
-  const value = (text: string): Fetched => ({
-    kind: 'value',
-    value: SecretValue.fromText(text),
-    version: '1',
-    fingerprint: null,
-  });
-  const textOf = (fetched: Fetched): string =>
-    fetched.kind === 'value' ? fetched.value.revealText() : fetched.failure;
-
-  it('ask once for many, and give each its own copy', async () => {
-    const flights = new Flights();
-    const { promise, resolve } = Promise.withResolvers<Fetched>();
-    const signals = [new AbortController().signal];
-    flights.start('k', promise);
-    const waiting = Promise.all([1, 2, 3].map(() => flights.join('k', signals)));
-    resolve(value('v'));
-    const landed = await waiting;
-    if (landed[0]?.kind === 'value') landed[0].value.destroy();
-    expect(landed.slice(1).map(textOf)).toEqual(['v', 'v']);
-    expect(flights.isFlying('k')).toBe(false);
-  });
-
-  it('go on when the one who began them leaves', async () => {
-    const flights = new Flights();
-    const { promise, resolve } = Promise.withResolvers<Fetched>();
-    const leader = new AbortController();
-    flights.start('k', promise);
-    const first = flights.join('k', [new AbortController().signal, leader.signal]);
-    const second = flights.join('k', []);
-    leader.abort();
-    expect(textOf(await first)).toBe('deadline');
-    resolve(value('v'));
-    expect(textOf(await second)).toBe('v');
-  });
-
-  it('leave nothing behind when all have left', async () => {
-    const flights = new Flights();
-    const { promise, resolve } = Promise.withResolvers<Fetched>();
-    const caller = new AbortController();
-    flights.start('k', promise);
-    const waiting = flights.join('k', [caller.signal]);
-    caller.abort();
-    expect(textOf(await waiting)).toBe('deadline');
-    expect(textOf(await flights.join('k', [caller.signal]))).toBe('deadline');
-    const landed = value('v');
-    resolve(landed);
-    await promise;
-    expect(() => textOf(landed)).toThrow(TypeError);
-  });
-
-  it('fail for all who wait when the fetch does', async () => {
-    const flights = new Flights();
-    flights.start('k', Promise.reject(new TypeError('broken')));
-    await expect(Promise.all([flights.join('k', []), flights.join('k', [])])).rejects.toThrow('broken');
-    expect(flights.size).toBe(0);
-  });
-
-  it('share the end of their time, so many of them', async () => {
-    const deadline = new SharedDeadline(5, 5);
-    const { signal } = deadline;
-    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-    expect(deadline.signal.aborted).toBe(false);
-    const patient = new SharedDeadline(60_000, 60_000);
-    const signals = new Set(Array.from({ length: 250 }, () => patient.signal));
-    expect(signals.size).toBe(3);
-  });
-});
-
-describe('a gate', () => {
-  it('lets so many in at once', async () => {
-    const gate = new Gate(2);
-    let running = 0;
-    let most = 0;
-    const task = async (): Promise<void> => {
-      running += 1;
-      most = Math.max(most, running);
-      await delay(2);
-      running -= 1;
-    };
-    await Promise.all(Array.from({ length: 9 }, () => gate.run(task)));
-    await expect(gate.run(async () => Promise.reject(new Error('x')))).rejects.toThrow('x');
-    await gate.run(task);
-    expect([most, running]).toEqual([2, 0]);
   });
 });
