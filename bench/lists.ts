@@ -7,6 +7,7 @@ import type { Caller, ScopeRef } from '../packages/server/src/access/types.ts';
 import { SecretReader } from '../packages/server/src/secrets/reader.ts';
 import { openTestStore } from '../packages/server/testing/stores.ts';
 import { globalScopeId } from '../packages/server/src/store/ids.ts';
+import { inserter, type Row } from './inserter.ts';
 import { median } from './report.ts';
 import type { BenchRow } from './row.ts';
 
@@ -51,8 +52,7 @@ function fill(database: string, count: number): void {
   const db = new DatabaseSync(database, { timeout: 10_000 });
   db.exec('pragma synchronous = off; begin immediate');
   const now = Date.now();
-  const columns = (db.prepare('pragma table_info(secrets)').all() as { name: string }[]).map(({ name }) => name);
-  const given: Record<string, string | number | null> = {
+  const given: Row = {
     scope_id: globalScopeId,
     source_id: 'src_global',
     folder: '',
@@ -70,15 +70,12 @@ function fill(database: string, count: number): void {
     updated_by: 'user:bench',
     revision: 1,
   };
-  const secret = db.prepare(
-    `insert into secrets (${columns.join(', ')}) values (${columns.map((name) => `:${name}`).join(', ')})`,
-  );
-  const document = db.prepare('insert into secret_documents (secret_id, scope_id, text) values (?, ?, ?)');
+  const insert = inserter(db);
   for (let n = 0; n < count; n += 1) {
     const id = `sec_bench${n}`;
     const key = keyOf(n);
-    secret.run(Object.fromEntries(columns.map((name) => [name, { ...given, id, key, folded_key: key }[name] ?? null])));
-    document.run(id, globalScopeId, key);
+    insert('secrets', { ...given, id, key, folded_key: key });
+    insert('secret_documents', { secret_id: id, scope_id: globalScopeId, text: key });
   }
   db.exec('commit; analyze; pragma wal_checkpoint(truncate)');
   db.close();

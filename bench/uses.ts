@@ -1,9 +1,10 @@
 // How where-used and the drift worklist grow from 10³ to 10⁵ configurations that are all running, in one domain of the embedded store.
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
-import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import type { Store } from '../packages/server/src/store/store.ts';
 import { openTestStore, type TestStore } from '../packages/server/testing/stores.ts';
+import { type Insert, inserter, type Row } from './inserter.ts';
 import { median } from './report.ts';
 import type { BenchRow } from './row.ts';
 
@@ -17,9 +18,6 @@ const team = 10;
 const everybodys = 'sec_everybodys';
 /** Secrets of teams that were rotated since their workloads started. */
 const rotatedTeams = 5;
-
-type Row = Readonly<Record<string, SQLInputValue>>;
-type Insert = (table: string, row: Row) => void;
 
 /** Rows as the commands leave them: secrets, configurations with two references each, their live runs and receipts. */
 function fill(database: string, count: number): void {
@@ -36,31 +34,6 @@ function fill(database: string, count: number): void {
   for (let n = 0; n < count; n += 1) startRun(insert, n, [teamSecret(n % teams), everybodys], now - count + n);
   db.exec('commit; analyze; pragma wal_checkpoint(truncate)');
   db.close();
-}
-
-/** What a row does not say is empty. */
-function inserter(db: DatabaseSync): Insert {
-  const tables = new Map<string, { readonly run: (row: Row) => void }>();
-  return (table, row) => {
-    let known = tables.get(table);
-    if (known === undefined) {
-      const columns = db.prepare(`pragma table_info(${table})`).all() as {
-        name: string;
-        type: string;
-        notnull: number;
-      }[];
-      const names = columns.map(({ name }) => name);
-      const statement = db.prepare(
-        `insert into ${table} (${names.join(', ')}) values (${names.map((name) => `:${name}`).join(', ')})`,
-      );
-      const empty: Row = Object.fromEntries(
-        columns.map(({ name, type, notnull }) => [name, notnull === 0 ? null : type.toLowerCase() === 'text' ? '' : 0]),
-      );
-      known = { run: (given) => statement.run({ ...empty, ...given }) };
-      tables.set(table, known);
-    }
-    known.run(row);
-  };
 }
 
 function teamSecret(n: number): string {
