@@ -14,13 +14,18 @@ export function inserter(db: DatabaseSync): Insert {
         name: string;
         type: string;
         notnull: number;
+        pk: number;
       }[];
       const names = columns.map(({ name }) => name);
       const statement = db.prepare(
         `insert into ${table} (${names.join(', ')}) values (${names.map((name) => `:${name}`).join(', ')})`,
       );
       const empty: Row = Object.fromEntries(
-        columns.map(({ name, type, notnull }) => [name, notnull === 0 ? null : type.toLowerCase() === 'text' ? '' : 0]),
+        columns.map(({ name, type, notnull, pk }) => {
+          // SQLite counts a key that is a number by itself.
+          const isText = type.toLowerCase() === 'text';
+          return [name, notnull === 0 || (pk > 0 && !isText) ? null : isText ? '' : 0];
+        }),
       );
       known = { run: (given) => statement.run({ ...empty, ...given }) };
       tables.set(table, known);
