@@ -124,12 +124,3 @@ export function textPlaces(route: RouteDeclaration): Place[] {
     ({ schema }) => schema.type === 'string' && schema.const === undefined,
   );
 }
-
-/**
- * So many of these for the case with this index: all have their turn, over a few cases. For what is refused by one piece of code
- * whichever route is asked, so that each route has to show only that this code stands before it.
- */
-export function someOf<Each>(all: readonly Each[], index: number, count = 1): Each[] {
-  const first = (index * count) % all.length;
-  return all.filter((_, position) => (position - first + all.length) % all.length < count);
-}

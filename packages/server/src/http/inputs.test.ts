@@ -1,38 +1,74 @@
 import type { RouteDeclaration } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Answer, codeOf } from '../../testing/app.ts';
-import { Asker, statusIn } from '../../testing/asker.ts';
+import { type Answer, codeOf, type RequestOptions } from '../../testing/app.ts';
 import { bodyFor } from '../../testing/bodies.ts';
 import { allRoutes } from '../../testing/conformance.ts';
 import { type MatrixWorld, openMatrixWorld, parametersOf, pathTo, withQuery } from '../../testing/matrix-world.ts';
-import { freshName, placesOf, plainSchema, sample, someOf, textPlaces } from '../../testing/samples.ts';
+import { freshName, placesOf, plainSchema, sample, textPlaces } from '../../testing/samples.ts';
 import { rowCounts } from '../../testing/shapes.ts';
 
 let world: MatrixWorld;
-let asker: Asker;
 
 beforeAll(async () => {
   world = await openMatrixWorld();
-  asker = new Asker(world);
 });
 afterAll(() => world.test.close());
 
 const writing = allRoutes.filter(({ method }) => method !== 'GET');
 const withBody = allRoutes.filter(({ body }) => body !== undefined);
 
+let turn = 0;
+
+/** As one administrator of several, from a network of its own: limits a minute are not what is tested here. */
+function send(route: RouteDeclaration, path: string, options: RequestOptions = {}): Promise<Answer> {
+  turn += 1;
+  const network = `10.${(turn >> 16) & 255}.${(turn >> 8) & 255}.${turn & 255}`;
+  return world.test.request(route.method, path, {
+    token: world.admins[turn % world.admins.length] ?? null,
+    ...options,
+    headers: { 'x-forwarded-for': network, ...options.headers },
+  });
+}
+
+const pathOf = (route: RouteDeclaration): string => pathTo(route, world.finance, world.platform);
+
+interface Case {
+  readonly about: string;
+  readonly route: RouteDeclaration;
+  readonly path?: string;
+  readonly options?: RequestOptions;
+}
+
+/** Sends all and names those whose answer isn't one of these. */
+async function strays(cases: readonly Case[], isRight: (answer: Answer) => boolean): Promise<string[]> {
+  const wrong: string[] = [];
+  await Promise.all(
+    cases.map(async ({ about, route, path, options }) => {
+      const answer = await send(route, path ?? pathOf(route), options);
+      if (!isRight(answer)) wrong.push(`${route.id} ${about}: ${answer.status} ${answer.text.slice(0, 300)}`);
+    }),
+  );
+  return wrong.slice(0, 40);
+}
+
+const statusIn =
+  (...statuses: readonly number[]) =>
+  (answer: Answer): boolean =>
+    statuses.includes(answer.status);
+
 describe('a body', () => {
   it('with the same key twice is not read, at any depth, however the key is written', async () => {
     const texts = ['{"name":1,"name":1}', '{"a":{"b":1,"b":2}}', '{"a":[{"b":1,"\\u0062":2}]}'];
-    const cases = writing.flatMap((route, index) => {
+    const cases = writing.flatMap((route) => {
       const [first] = Object.keys(plainSchema(route.body ?? {}).properties ?? { x: 1 });
-      return [...someOf(texts, index), `{"${first}":null,"${first}":null}`].map((rawBody) => ({
+      return [...texts, `{"${first}":null,"${first}":null}`].map((rawBody) => ({
         about: rawBody,
         route,
         options: { rawBody },
       }));
     });
-    expect(cases.length).toBeGreaterThan(200);
-    expect(await asker.strays(cases, statusIn(400))).toEqual([]);
+    expect(cases.length).toBeGreaterThan(300);
+    expect(await strays(cases, statusIn(400))).toEqual([]);
   });
 
   it('with a field that the route does not declare is refused, at every place of it', async () => {
@@ -42,28 +78,23 @@ describe('a body', () => {
       placesOf(plainSchema(route.body ?? {})).flatMap(({ where, schema, documentWith }) =>
         schema.properties === undefined
           ? []
-          : [
-              {
-                where,
-                added: extras.filter((extra) => !Object.hasOwn(schema.properties ?? {}, extra)),
-                schema,
+          : extras
+              .filter((extra) => !Object.hasOwn(schema.properties ?? {}, extra))
+              .map((extra) => ({
+                about: `${where}/${extra}`,
                 route,
-                documentWith,
-              },
-            ],
+                options: { body: documentWith({ ...(sample(schema) as object), [extra]: 'admin' }) },
+              })),
       ),
     );
-    expect(cases.flatMap(({ added }) => added).length).toBeGreaterThan(2_000);
+    expect(cases.length).toBeGreaterThan(400);
     const wrong: string[] = [];
     await Promise.all(
-      cases.map(async ({ where, added, schema, route, documentWith }) => {
-        const fields = Object.fromEntries(added.map((extra) => [extra, 'admin']));
-        const body = documentWith({ ...(sample(schema) as object), ...fields });
-        const answer = await asker.send(route, { body });
+      cases.map(async ({ about, route, options }) => {
+        const answer = await send(route, pathOf(route), options);
         const { errors = [] } = answer.body as { errors?: { pointer: string }[] };
-        const unnamed = added.filter((extra) => !errors.some(({ pointer }) => pointer.endsWith(`/${extra}`)));
-        if (answer.status !== 422 || unnamed.length > 0)
-          wrong.push(`${route.id} ${where} ${unnamed.join(', ')}: ${answer.status} ${answer.text}`);
+        const names = errors.some(({ pointer }) => pointer.endsWith(about.slice(about.lastIndexOf('/'))));
+        if (answer.status !== 422 || !names) wrong.push(`${route.id} ${about}: ${answer.status} ${answer.text}`);
       }),
     );
     expect(wrong.slice(0, 40)).toEqual([]);
@@ -75,7 +106,7 @@ describe('a body', () => {
     const wide = `[${'0,'.repeat(200_000)}0]`;
     const keys = `{${Array.from({ length: 110_000 }, (_, index) => `"${index.toString(36)}":0`).join(',')}}`;
     const refused = (rawBody: string, few: readonly RouteDeclaration[] = writing, status = 400): Promise<string[]> =>
-      asker.strays(
+      strays(
         few.map((route) => ({ about: rawBody.slice(0, 9), route, options: { rawBody } })),
         statusIn(status),
       );
@@ -99,7 +130,7 @@ describe('a body', () => {
       route,
       options: { rawBody: '{}', headers: { 'content-length': String((route.bodyLimitBytes ?? 1_048_576) + 1) } },
     }));
-    expect(await asker.strays(announced, statusIn(413))).toEqual([]);
+    expect(await strays(announced, statusIn(413))).toEqual([]);
   });
 
   it('that is just as large as it may be is read', async () => {
@@ -111,15 +142,15 @@ describe('a body', () => {
         options: { rawBody: `{${' '.repeat((route.bodyLimitBytes ?? 1_048_576) - 2)}}` },
       }));
     expect(cases).toHaveLength(4);
-    expect(await asker.strays(cases, statusIn(422))).toEqual([]);
+    expect(await strays(cases, statusIn(422))).toEqual([]);
   });
 
   it('of the wrong shape is never the server’s fault', async () => {
     const bodies = ['null', 'true', '0', '""', '[]', '[{}]', '{"":{}}', '{"constructor":{"prototype":{"x":1}}}'];
-    const cases = writing.flatMap((route, index) =>
-      someOf(bodies, index, 3).map((rawBody) => ({ about: rawBody, route, options: { rawBody } })),
+    const cases = writing.flatMap((route) =>
+      bodies.map((rawBody) => ({ about: rawBody, route, options: { rawBody } })),
     );
-    expect(await asker.strays(cases, statusIn(400, 422))).toEqual([]);
+    expect(await strays(cases, statusIn(400, 422))).toEqual([]);
     const types = [
       'text/plain',
       'application/json;charset=latin1',
@@ -127,13 +158,9 @@ describe('a body', () => {
       'application/json;\tcharset=utf-8',
     ];
     expect(
-      await asker.strays(
-        writing.flatMap((route, index) =>
-          someOf(types, index).map((type) => ({
-            about: type,
-            route,
-            options: { rawBody: '{}', headers: { 'content-type': type } },
-          })),
+      await strays(
+        writing.flatMap((route) =>
+          types.map((type) => ({ about: type, route, options: { rawBody: '{}', headers: { 'content-type': type } } })),
         ),
         statusIn(415),
       ),
@@ -146,33 +173,29 @@ describe('text', () => {
     const before = await rowCounts(world.test);
     const marker = '@@here@@';
     const cases = withBody.flatMap((route) =>
-      textPlaces(route).flatMap(({ where, name, documentWith }, index) => {
+      textPlaces(route).flatMap(({ where, name, documentWith }) => {
         const text = JSON.stringify(documentWith(marker));
         const mayHoldNul = name === 'value' || name === '*';
-        const malformed = [
+        return [
           { about: `${where} lone surrogate`, route, options: { rawBody: text.replace(marker, 'a\\ud800') } },
+          ...(mayHoldNul
+            ? []
+            : [{ about: `${where} NUL`, route, options: { rawBody: text.replace(marker, 'a\\u0000b') } }]),
           {
             about: `${where} not UTF-8`,
             route,
             options: { rawBody: Buffer.from(text.replace(marker, 'a\u00ff'), 'latin1') },
           },
         ];
-        return [
-          // What is not text is nowhere: the bytes are looked at before anybody knows what is where.
-          ...(index === 0 ? malformed : []),
-          ...(mayHoldNul
-            ? []
-            : [{ about: `${where} NUL`, route, options: { rawBody: text.replace(marker, 'a\\u0000b') } }]),
-        ];
       }),
     );
     expect(cases.length).toBeGreaterThan(300);
-    expect(await asker.strays(cases, statusIn(400, 422))).toEqual([]);
+    expect(await strays(cases, statusIn(400, 422))).toEqual([]);
     const numbers = ['9007199254740993', '1e400', '-9007199254740993', '0.1234567890123456789'];
     expect(
-      await asker.strays(
-        writing.flatMap((route, index) =>
-          someOf(numbers, index).map((text) => ({ about: text, route, options: { rawBody: `{"x":${text}}` } })),
+      await strays(
+        writing.flatMap((route) =>
+          numbers.map((text) => ({ about: text, route, options: { rawBody: `{"x":${text}}` } })),
         ),
         statusIn(400),
       ),
@@ -181,24 +204,24 @@ describe('text', () => {
   });
 
   it('in a path or a query that is not well-formed is refused', async () => {
-    const cases = allRoutes.flatMap((route, index) => [
+    const cases = allRoutes.flatMap((route) => [
       ...parametersOf(route).flatMap((parameter) =>
-        someOf(['%00', '%ff', '%ed%a0%80'], index).map((text) => ({
+        ['%00', '%ff', '%ed%a0%80'].map((text) => ({
           about: `${parameter} ${text}`,
           route,
           path: pathTo(route, world.finance, world.platform, { [parameter]: '@@' }).replace('%40%40', text),
         })),
       ),
-      ...['undeclared', ...someOf(['q=%ff', '__proto__=1', 'constructor=1'], index)].map((query) => ({
+      ...['q=%ff', '__proto__=1', 'constructor=1', 'undeclared'].map((query) => ({
         about: query,
         route,
-        path: withQuery(asker.pathOf(route), query),
+        path: withQuery(pathOf(route), query),
         options: route.body === undefined ? {} : { body: bodyFor(route) },
       })),
     ]);
     // What a list makes of `%ff` in a search is its matter: it finds nothing.
     expect(
-      await asker.strays(
+      await strays(
         cases,
         (answer) => [400, 404, 422].includes(answer.status) || (answer.status === 200 && isEmptyList(answer)),
       ),
@@ -216,7 +239,7 @@ describe('text', () => {
         })),
     );
     expect(cases.length).toBeGreaterThan(40);
-    expect(await asker.strays(cases, statusIn(422))).toEqual([]);
+    expect(await strays(cases, statusIn(422))).toEqual([]);
   });
 });
 
@@ -230,33 +253,18 @@ describe('names', () => {
 
   it('outside the grammar are refused wherever a name goes, and nothing is stored', async () => {
     const before = await rowCounts(world.test);
-    // Each pattern meets all of them once; each place that has it, two.
-    const seen = new Set<string>();
-    const someOrAll = (pattern: string, index: number, texts: readonly string[]): readonly string[] => {
-      if (seen.has(pattern)) return someOf(texts, index, Math.min(2, texts.length));
-      seen.add(pattern);
-      return texts;
-    };
-    const inBodies = withBody.flatMap((route, index) =>
-      textPlaces(route).flatMap(({ where, schema: { pattern }, documentWith }) =>
-        pattern === undefined
-          ? []
-          : someOrAll(
-              pattern,
-              index,
-              foreign.filter((text) => !new RegExp(pattern, 'u').test(text)),
-            ).map((text) => ({
-              about: `${where} ${JSON.stringify(text)}`,
-              route,
-              options: { body: documentWith(text) },
-            })),
+    const inBodies = withBody.flatMap((route) =>
+      textPlaces(route).flatMap(({ where, schema, documentWith }) =>
+        foreign
+          .filter((text) => schema.pattern !== undefined && !new RegExp(schema.pattern, 'u').test(text))
+          .map((text) => ({ about: `${where} ${JSON.stringify(text)}`, route, options: { body: documentWith(text) } })),
       ),
     );
     expect(inBodies.length).toBeGreaterThan(500);
-    expect(await asker.strays(inBodies, statusIn(422))).toEqual([]);
-    const inPaths = allRoutes.flatMap((route, index) =>
+    expect(await strays(inBodies, statusIn(422))).toEqual([]);
+    const inPaths = allRoutes.flatMap((route) =>
       parametersOf(route).flatMap((parameter) =>
-        someOrAll(`{${parameter}}`, index, foreign).map((text) => ({
+        foreign.map((text) => ({
           about: `{${parameter}} ${JSON.stringify(text)}`,
           route,
           path: pathTo(route, world.finance, world.platform, { [parameter]: text }),
@@ -264,8 +272,8 @@ describe('names', () => {
         })),
       ),
     );
-    expect(inPaths.length).toBeGreaterThan(400);
-    expect(await asker.strays(inPaths, statusIn(404, 422))).toEqual([]);
+    expect(inPaths.length).toBeGreaterThan(1_000);
+    expect(await strays(inPaths, statusIn(404, 422))).toEqual([]);
     expect(await rowCounts(world.test)).toEqual(before);
   });
 
@@ -278,7 +286,7 @@ describe('names', () => {
       ),
     );
     expect(cases.length).toBeGreaterThan(50);
-    expect(await asker.strays(cases, statusIn(422))).toEqual([]);
+    expect(await strays(cases, statusIn(422))).toEqual([]);
   });
 
   it('that objects have by themselves are names like others', async () => {
@@ -289,7 +297,7 @@ describe('names', () => {
       ),
     );
     // What a route makes of the word is its matter; none stumbles over it.
-    expect(await asker.strays(cases, ({ status }) => status < 500)).toEqual([]);
+    expect(await strays(cases, ({ status }) => status < 500)).toEqual([]);
     const paths = allRoutes
       .filter(({ method }) => method === 'GET')
       .flatMap((route) =>
@@ -301,7 +309,7 @@ describe('names', () => {
           })),
         ),
       );
-    expect(await asker.strays(paths, statusIn(200, 404, 422))).toEqual([]);
+    expect(await strays(paths, statusIn(200, 404, 422))).toEqual([]);
     expect(({} as Record<string, unknown>)['x']).toBeUndefined();
 
     const { test } = world;
