@@ -152,6 +152,19 @@ describe('the text of a record', () => {
     { requiredKeys: ['principal', 'principalName', 'action', 'outcome'] },
   );
 
+  it('sorts the keys of a detail, those that look like numbers too', () => {
+    const detail = { 9: 'b', 10: 'a', '': 'first', '!': 'second', x: 'last' };
+    const event: AuditEvent = {
+      principal: 'ann',
+      principalName: 'ann',
+      action: 'secret.use',
+      outcome: 'allowed',
+      detail,
+    };
+    const text = encodeRecord(event, 0).toString('utf8');
+    expect(text).toContain('"detail":{"":"first","!":"second","10":"a","9":"b","x":"last"}}');
+  });
+
   it('is what JSON says it is, in the fixed order', () => {
     fc.assert(
       fc.property(events, fc.integer({ min: 0, max: 4e12 }), (made, now) => {

@@ -124,28 +124,19 @@ function timeText(now: number): string {
 
 type Detail = NonNullable<AuditEvent['detail']>;
 
-// Such keys are their own JSON, are not cut, and no object puts them into another order.
-const plainKey = /^[A-Za-z]{1,64}$/;
-
+/** Written entry by entry: an object would put keys that look like numbers before the others. */
 function detailText(detail: Detail, cut: { isCut: boolean }): string {
-  const keys = Object.keys(detail);
-  if (keys.length > maxEntries || !keys.every((key) => plainKey.test(key) && detail[key] !== undefined))
-    return escapeText(JSON.stringify(encodeDetail(detail, cut)));
   let json = '';
-  for (const key of keys.sort()) {
-    const value = detail[key];
-    json += `${json === '' ? '' : ','}"${key}":${typeof value === 'string' ? quoted(value, cut) : JSON.stringify(value)}`;
-  }
-  return `{${json}}`;
-}
-
-function encodeDetail(detail: Detail, cut: { isCut: boolean }): Record<string, unknown> {
-  const sorted: Record<string, unknown> = Object.create(null);
+  let previous: string | undefined;
   for (const key of cutEntries(Object.keys(detail).sort(), cut)) {
     const value = detail[key];
-    sorted[cutText(key, cut)] = typeof value === 'string' ? cutText(value, cut) : value;
+    const kept = cutText(key, cut);
+    // Keys that are the same once they are cut lie side by side.
+    if (value === undefined || kept === previous) continue;
+    previous = kept;
+    json += `${json === '' ? '' : ','}${quoted(kept, cut)}:${typeof value === 'string' ? quoted(value, cut) : JSON.stringify(value)}`;
   }
-  return sorted;
+  return `{${json}}`;
 }
 
 function cutText(text: string, cut: { isCut: boolean }): string {
