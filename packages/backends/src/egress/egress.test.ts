@@ -293,3 +293,15 @@ describe('what a name leads to', () => {
     await silent.close();
   });
 });
+
+describe('a connection that was handed over', () => {
+  it('is reset by the other side before anybody listens, and nothing else ends by it', async () => {
+    await using server = await startRawServer((socket) => setImmediate(() => socket.resetAndDestroy()));
+    const egress = createEgress({ allow: [], allowLoopback: true });
+    const socket = await egress.connectTcp({ host: '127.0.0.1', port: server.port });
+    // Without a listener of ours for its errors, as while the library that shall use it is loaded.
+    if (!socket.closed) await new Promise((resolve) => socket.on('close', resolve));
+    expect(socket.errored).not.toBeNull();
+    await egress.close();
+  });
+});

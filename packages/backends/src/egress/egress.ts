@@ -126,7 +126,7 @@ export interface Egress {
    * and the caller's signal ends it at any time. It has a connection of its own.
    */
   stream(url: string, limits: StreamLimits, options?: StreamOptions): Promise<EgressStream>;
-  /** A connection for other protocols. The caller listens for its errors and closes it. */
+  /** A connection for other protocols. The caller closes it; one that breaks closes by itself, whoever listens by then. */
   connectTcp(options: ConnectOptions): Promise<Socket>;
   /** TLS over a connection of `connectTcp` (STARTTLS, RFC 3207, RFC 4511 §4.14); destroys it when it fails. */
   startTls(socket: Socket, options: StartTlsOptions): Promise<TLSSocket>;
@@ -226,22 +226,27 @@ export function createEgress(options: EgressOptions): Egress {
       const rules = useRules(request, request.tls !== undefined);
       const target = check(parseTarget(request.host, request.port), rules);
       using deadline = begin(target, request);
-      const socket = await openSocket(parts, target, rules, deadline.signal);
+      const socket = heard(await openSocket(parts, target, rules, deadline.signal));
       if (request.tls === undefined) return socket;
       deadline.step = 'tls';
-      return await startTls(socket, target, request.tls, deadline.signal);
+      return heard(await startTls(socket, target, request.tls, deadline.signal));
     },
     async startTls(socket, request) {
       const target = parseTarget(request.host, request.port);
       using deadline = begin(target, request);
       deadline.step = 'tls';
-      return await startTls(socket, target, request, deadline.signal);
+      return heard(await startTls(socket, target, request, deadline.signal));
     },
     async close() {
       shutdown.abort(new EgressError('shutting_down', 'reachable', { detail: 'The server is stopping.' }));
       await pools.close();
     },
   };
+}
+
+/** An error that nobody listens for ends the process, and the other side may cause one before the caller's library has begun. */
+function heard<Connection extends Socket>(socket: Connection): Connection {
+  return socket.on('error', () => undefined);
 }
 
 function useRules({ vendor = [], allowPlaintext = false }: AddressRules, isEncrypted: boolean): UseRules {
