@@ -136,6 +136,10 @@ export interface SampleState {
   readonly seen: { readonly id: string; readonly request: Parameters<AnyHandler>[0] }[];
   readonly logged: Record<string, unknown>[];
   readonly signals: AbortSignal[];
+  /** What `watchThings` answered with. */
+  readonly streams: Readable[];
+  /** `watchThings` answers once it is settled. */
+  watchFrom: Promise<void>;
   isFeatureOn: boolean;
 }
 
@@ -168,9 +172,16 @@ function fail(how: string): { body: unknown } {
 
 /** The sample routes as an app; the domain `finance` with the job `nightly` is ann's, `sales` is somebody else's. */
 export function sampleApp(changes: Partial<AppParts> = {}): { app: App; state: SampleState } {
-  const state: SampleState = { seen: [], logged: [], signals: [], isFeatureOn: true };
+  const state: SampleState = {
+    seen: [],
+    logged: [],
+    signals: [],
+    streams: [],
+    watchFrom: Promise.resolve(),
+    isFeatureOn: true,
+  };
   const note =
-    (id: string, answer: (request: Parameters<AnyHandler>[0]) => Awaited<ReturnType<AnyHandler>>): AnyHandler =>
+    (id: string, answer: AnyHandler): AnyHandler =>
     async (request) => {
       state.seen.push({ id, request });
       return answer(request);
@@ -183,9 +194,11 @@ export function sampleApp(changes: Partial<AppParts> = {}): { app: App; state: S
     })),
     createThing: note('createThing', ({ body }) => ({ body: { id: 'thing', ...(body as object) }, etag: 7 })),
     changeJob: note('changeJob', ({ asset, ifMatch }) => ({ body: { asset: asset.id, ifMatch: ifMatch ?? null } })),
-    watchThings: note('watchThings', ({ signal }) => {
+    watchThings: note('watchThings', async ({ signal }) => {
       state.signals.push(signal);
+      await state.watchFrom;
       const stream = new Readable({ read: () => undefined });
+      state.streams.push(stream);
       stream.push('first\n');
       signal.addEventListener('abort', () => stream.push(null));
       return { stream };

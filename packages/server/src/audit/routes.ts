@@ -4,6 +4,7 @@ import { type auditRoutes, StrongroomError } from '@strongroom/contract';
 import { encodePublicKeyText } from '@strongroom/crypto';
 import type { Caller } from '../access/types.ts';
 import type { HandlersOf } from '../http/handler.ts';
+import { untilAborted } from '../http/until-aborted.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { Store } from '../store/store.ts';
 import { readAnchorTail } from './anchor.ts';
@@ -98,16 +99,6 @@ async function recordExport(
       },
     ],
   });
-}
-
-function untilAborted(stream: Readable, signal: AbortSignal): Readable {
-  const stop = (): void => {
-    stream.destroy();
-  };
-  if (signal.aborted) stop();
-  signal.addEventListener('abort', stop, { once: true });
-  stream.once('close', () => signal.removeEventListener('abort', stop));
-  return stream;
 }
 
 interface StoredCheckpoint {

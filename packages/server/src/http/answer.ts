@@ -20,6 +20,11 @@ export function createHeaderSetter(headers: Readonly<Record<string, string>>): S
   };
 }
 
+/** Lets go of an answer that nobody waits for any more. */
+export function discardAnswer({ stream }: HandlerReply<RouteDeclaration>): void {
+  if (typeof stream === 'object') stream.destroy();
+}
+
 /**
  * Sends what the handlers of one route answer. JSON is made by the route's response schema, which leaves out whatever it does
  * not declare, and written in one piece with headers that are put together once; streams are Fastify's to send.
@@ -58,6 +63,15 @@ export function createAnswer(
   };
 
   const sendStream = (reply: FastifyReply, answer: HandlerReply<RouteDeclaration>, mediaType: string): void => {
+    // To HEAD Fastify would read it to its end, for nobody: a log that is followed has none for days.
+    if (reply.request.method === 'HEAD' && typeof answer.stream === 'object') {
+      answer.stream.destroy();
+      const type = answer.headers?.['content-type'] === undefined ? ['content-type', mediaType] : [];
+      const headers = [...headOf(reply, answer), ...type];
+      reply.hijack();
+      reply.raw.writeHead(route.status, headers).end();
+      return;
+    }
     setHeaders(reply);
     if (answer.etag !== undefined) reply.header('etag', `"${answer.etag}"`);
     if (answer.headers !== undefined) reply.headers(answer.headers);

@@ -2,7 +2,7 @@ import { type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Keys } from '../keys/keys.ts';
 import type { Log } from '../operation/log.ts';
-import { createAnswer, createHeaderSetter, type SendAnswer } from './answer.ts';
+import { createAnswer, createHeaderSetter, discardAnswer, type SendAnswer } from './answer.ts';
 import { type Authentication, sessionCookieName } from './authentication.ts';
 import { declarationProblems } from './declarations.ts';
 import { createGuard, type GuardParts } from './guard.ts';
@@ -211,7 +211,7 @@ export function createApp(parts: AppParts): App {
     routeRequest: RouteRequest,
     answer: HandlerReply<RouteDeclaration>,
   ): void {
-    if (routeRequest.isAnswered) return;
+    if (routeRequest.isAnswered) return discardAnswer(answer);
     try {
       sendAnswer(routeRequest.reply, answer);
     } catch (error) {

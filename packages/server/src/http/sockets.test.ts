@@ -203,6 +203,29 @@ describe('streams and stopping', () => {
     await expect.poll(() => app.inFlight.size).toBe(0);
   });
 
+  it('lets go of a stream that HEAD asks about, which nobody reads', async () => {
+    state.streams.length = 0;
+    const head = await exchange(port, [`HEAD /v1/watch HTTP/1.1\r\n${auth}Connection: close\r\n\r\n`]);
+    expect(head).toMatch(/^HTTP\/1\.1 200 /);
+    expect(head.toLowerCase()).toContain('content-type: text/plain; charset=utf-8');
+    expect(head.endsWith('\r\n\r\n')).toBe(true);
+    expect(state.streams.map(({ destroyed }) => destroyed)).toEqual([true]);
+    await expect.poll(() => app.inFlight.size).toBe(0);
+  });
+
+  it('lets go of a stream that comes when the request is answered already', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const hasty = sampleApp({ settings: { ...sampleSettings, timeouts: { handlerMilliseconds: 100 } } });
+    hasty.state.watchFrom = promise;
+    const text = await exchange(await listen(hasty.app), [
+      `GET /v1/watch HTTP/1.1\r\n${auth}Connection: close\r\n\r\n`,
+    ]);
+    expect(answers(text)).toEqual([{ status: 503, code: 'deadline_exceeded' }]);
+    resolve();
+    await expect.poll(() => hasty.state.streams.map(({ destroyed }) => destroyed)).toEqual([true]);
+    await hasty.app.stop(0);
+  });
+
   it('stops: ends streams, lets answers finish, refuses new requests', async () => {
     const started = Promise.withResolvers<void>();
     const release = Promise.withResolvers<void>();

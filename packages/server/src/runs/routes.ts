@@ -1,6 +1,7 @@
 import type { runRoutes } from '@strongroom/contract';
 import type { AccessService } from '../access/service.ts';
 import type { HandlersOf } from '../http/handler.ts';
+import { untilAborted } from '../http/until-aborted.ts';
 import { launchableOf } from '../surfaces/registry.ts';
 import type { RunReader } from './reader.ts';
 import type { Redeployer } from './redeploy.ts';
@@ -20,9 +21,9 @@ export function runHandlers(
     async showRun({ caller, scope, params }) {
       return { body: await reader.get(caller, scope, params.id) };
     },
-    async showRunLog({ caller, scope, params, query }) {
+    async showRunLog({ caller, scope, params, query, signal }) {
       const { row } = await reader.find(caller, scope, params.id);
-      return { stream: await runs.log(row, query.follow ?? false) };
+      return { stream: untilAborted(await runs.log(row, query.follow ?? false, signal), signal) };
     },
     async stopRun({ caller, scope, params }) {
       const { row, asset } = await reader.find(caller, scope, params.id);

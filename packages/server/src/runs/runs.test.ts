@@ -288,6 +288,10 @@ describe('runs', () => {
     const slow = await world.addJob({ name: 'occupying', command: ['sleep', '60'], environment });
     const occupying = await Promise.all(Array.from({ length: 4 }, () => world.runs.start(caller, slow)));
     const queued = await world.runs.start(caller, slow);
+    const left = new AbortController();
+    const abandoned = world.runs.log(await world.rowOf(queued.id), true, left.signal);
+    left.abort();
+    expect(await (await abandoned).toArray()).toEqual([]);
     const following = world.runs.log(await world.rowOf(queued.id), true);
     await world.runs.stop(await world.rowOf(queued.id), caller, world.finance);
     expect(await world.rowOf(queued.id)).toMatchObject({ state: 'stopped', started_at: null });

@@ -214,9 +214,13 @@ export class RunService {
     await this.#open.launcher.recordEnd(ending.args, caller, domain);
   }
 
-  /** The log as text, from its beginning; with `follow` until the run ends. @throws StrongroomError `not_found`, `state_conflict` */
-  async log(row: RunRow, follow: boolean): Promise<Readable> {
-    const begun = await this.#begunLog(row.id, follow);
+  /**
+   * The log as text, from its beginning; with `follow` until the run ends.
+   * @param signal ends the wait for a run that is queued
+   * @throws StrongroomError `not_found`, `state_conflict`
+   */
+  async log(row: RunRow, follow: boolean, signal?: AbortSignal): Promise<Readable> {
+    const begun = await this.#begunLog(row.id, follow, signal);
     if (begun !== undefined && follow) return begun.follow();
     // While this server has the run, there is a file to read once the log has begun, and not before: it may be half made.
     const isTakenUp = this.#live.isTakenUp(row.id);
@@ -229,10 +233,10 @@ export class RunService {
   }
 
   /** The log of a run that this server has, waiting for its beginning if asked to; `undefined`: none, or not yet. */
-  async #begunLog(id: string, wait: boolean): Promise<RunLog | undefined> {
+  async #begunLog(id: string, wait: boolean, signal?: AbortSignal): Promise<RunLog | undefined> {
     const isToCome = (): boolean =>
       this.#live.has(id) && this.#live.logOf(id) === undefined && !this.#live.isTakenUp(id);
-    if (wait) while (isToCome()) await delay(beginMilliseconds);
+    if (wait) while (isToCome() && signal?.aborted !== true) await delay(beginMilliseconds);
     return this.#live.logOf(id);
   }
 
