@@ -64,6 +64,14 @@ describe('the log of a pod', () => {
     );
   });
 
+  it('has every line of a connection, whatever the clock of the node says of it', async () => {
+    const { text } = await follow(
+      [line(3, 'one'), line(3, 'two'), line(2, 'three'), line(4, 'four')],
+      [line(4, 'four')],
+    );
+    expect(text).toBe('one\ntwo\nthree\nfour\n');
+  });
+
   it('has a line whole that a connection was cut in', async () => {
     const half = line(2, 'password').slice(0, 35);
     expect((await follow([line(1, 'one'), half, cut], [line(2, 'password'), line(3, 'end')])).text).toBe(

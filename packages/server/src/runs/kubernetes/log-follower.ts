@@ -34,6 +34,8 @@ export class LogFollower {
   readonly #following = new AbortController();
   readonly #retryMilliseconds: number;
   #newest = '';
+  /** What is not newer was passed on before this connection. */
+  #knownUntil = '';
   #held: Buffer = Buffer.alloc(0);
   #isLineBegun = false;
 
@@ -95,6 +97,7 @@ export class LogFollower {
   async #read(isFollowed: boolean, signal: AbortSignal): Promise<void> {
     const { clusters, clusterId, namespace, pod, container } = this.#place;
     const cluster = await clusters.open(clusterId, signal);
+    this.#knownUntil = this.#newest;
     try {
       const { NamespaceObjects } = await import('@strongroom/backends/kubernetes');
       const objects = new NamespaceObjects(cluster.api, namespace);
@@ -126,8 +129,9 @@ export class LogFollower {
   #pass(piece: Buffer): void {
     if (this.#isLineBegun) return this.#output.stdout(piece);
     const [prefix = '', time] = timestamp.exec(piece.subarray(0, 40).toString('latin1')) ?? [];
-    if (time !== undefined && time <= this.#newest) return;
-    if (time !== undefined) this.#newest = time;
+    // Within a connection each line comes once: two may have one time, and a clock that is set gives earlier ones.
+    if (time !== undefined && time <= this.#knownUntil) return;
+    if (time !== undefined && time > this.#newest) this.#newest = time;
     this.#output.stdout(piece.subarray(prefix.length));
   }
 }
