@@ -63,7 +63,7 @@ import { placeholderHandlers } from './placeholders/routes.ts';
 import { RunReader } from './runs/reader.ts';
 import { Redeployer } from './runs/redeploy.ts';
 import { runHandlers } from './runs/routes.ts';
-import { defaultJobUsers, type RunnerSettings, RunService } from './runs/service.ts';
+import { jobUsersOf, type RunnerSettings, RunService } from './runs/service.ts';
 import { SecretImporter } from './secrets/importer.ts';
 import { Inventory } from './secrets/inventory.ts';
 import { SecretReader } from './secrets/reader.ts';
@@ -347,7 +347,7 @@ function createIntegrations(
 
 function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSettings {
   const { settings, ambient } = configuration;
-  const { limits, runnerUids } = settings;
+  const { limits } = settings;
   return {
     folders: {
       installationId: keyring.installationId,
@@ -363,10 +363,7 @@ function runnerSettings({ configuration, keyring }: ServiceParts): RunnerSetting
     },
     path: ambient.path,
     language: ambient.language,
-    jobUsers:
-      runnerUids === undefined
-        ? defaultJobUsers
-        : { firstUid: runnerUids.first, count: runnerUids.last - runnerUids.first + 1 },
+    jobUsers: jobUsersOf(settings),
     maxConcurrent: limits.concurrentRuns,
     processRunner: settings.runner === 'process' ? 'available' : 'off',
     defaultRunner: settings.runner === 'process' ? 'process' : 'kubernetes',

@@ -40,13 +40,15 @@ describe('audit archive', () => {
     await (await start(configuration)).stop();
     expect(await archiveAudit(configuration, { directory: archive, before: Date.now() })).toHaveLength(1);
   };
-  const run = (...words: readonly string[]) =>
+  const run = (...words: readonly string[]) => runWith({}, ...words);
+  const runWith = (variables: Readonly<Record<string, string>>, ...words: readonly string[]) =>
     new Promise<{ code: number | string; out: string; errors: string }>((resolve) => {
       const env = {
         PATH: process.env['PATH'],
         HOME: directory,
         NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
         STRONGROOM_KEK_FILE: join(directory, 'kek'),
+        ...variables,
       };
       execFile(process.execPath, [strongroomProgram(), ...words], { env, cwd: directory }, (error, out, errors) =>
         resolve({ code: error?.code ?? 0, out, errors }),
@@ -82,6 +84,18 @@ describe('audit archive', () => {
     expect(alone).toMatchObject({ code: 0, out: expect.stringContaining(`its mark ${segments[0]!.digest}`) });
     const whole = await run('audit', 'verify', '--archive', 'archive', '--with-keys');
     expect(whole).toMatchObject({ code: 0, out: expect.stringMatching(/audit-1-000001: .*: read\n/) });
+    // What the settings name is read by itself.
+    const named = { STRONGROOM_AUDIT_ARCHIVE_DIR: 'archive' };
+    expect(await runWith(named, 'audit', 'verify')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/audit-1-000001: .*: read\n/),
+    });
+    expect(await runWith(named, 'audit', 'verify', '--no-archive')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('not read'),
+    });
+    const nowhere = await runWith({ STRONGROOM_AUDIT_ARCHIVE_DIR: 'nowhere' }, 'audit', 'verify');
+    expect(nowhere).toMatchObject({ code: 1, errors: expect.stringContaining('nowhere') });
     const keys = ['--public-key', 'data/audit.pub'];
     expect(await run('audit', 'verify', '--archive', 'archive', '--archive-only', ...keys)).toMatchObject({ code: 0 });
     expect(await run('audit', 'verify', '--archive-only', ...keys)).toMatchObject({ code: 2 });

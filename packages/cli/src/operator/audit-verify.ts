@@ -14,7 +14,8 @@ interface VerifyOptions extends ConfigOptions {
   readonly anchor?: string;
   readonly publicKey?: string;
   readonly outsideAnchor: readonly string[];
-  readonly archive: readonly string[];
+  /** `false`: --no-archive. */
+  readonly archive: readonly string[] | false;
   readonly archiveOnly?: true;
   readonly withKeys?: true;
 }
@@ -30,7 +31,13 @@ export function addVerifyCommand(audit: Command, cli: Cli): void {
     .option('--anchor <file>', 'with --file: the anchor file, or a copy')
     .option('--public-key <file>', 'trusted public keys; audit.pub of the data directory when left out')
     .option('--outside-anchor <file>', 'anchor lines that were kept elsewhere, may be repeated', collect, [])
-    .option('--archive <folder>', 'archived segments, read with the rest; may be repeated', collect, [])
+    .option(
+      '--archive <folder>',
+      'archived segments, read with the rest; may be repeated. When left out: the folder of the settings, if they name one',
+      collect,
+      [],
+    )
+    .option('--no-archive', 'from the marks of archived segments on, without reading them')
     .option('--archive-only', 'with --archive: the segments by themselves; with a --public-key that you trust')
     .option('--with-keys', "also check each record's MAC, with the server's keyring and key file")
     .addHelpText(
@@ -53,7 +60,8 @@ export function addVerifyCommand(audit: Command, cli: Cli): void {
 
 async function verify(session: Session, options: VerifyOptions): Promise<VerifyReport> {
   const { io } = session;
-  const { file, anchor, publicKey, outsideAnchor, dataDir, archive } = options;
+  const { file, anchor, publicKey, outsideAnchor, dataDir } = options;
+  const archive = options.archive === false ? [] : options.archive;
   const path = (text: string): string => resolve(io.cwd, text);
   const publicKeyText = publicKey === undefined ? undefined : utf8Text(await readInput(io, publicKey, maxKeyFileBytes));
   const kept = { outsideAnchors: outsideAnchor.map(path), archives: archive.map(path) };
@@ -85,10 +93,12 @@ async function verify(session: Session, options: VerifyOptions): Promise<VerifyR
   if (anchor !== undefined) throw new UsageError('--anchor goes with --file; the data directory has its own');
   return withServer(async (server) => {
     const { settings, secrets } = loadSettings(server, io, options, dataDir);
-    const { auditAnchor } = settings;
+    const { auditAnchor, audit } = settings;
+    const usesOwnArchive = options.archive !== false && archive.length === 0 && audit.archiveDir !== undefined;
     return withKeys(server, session, options, (keys) =>
       server.verifyDataDirectory(settings.dataDir, {
         ...kept,
+        ...(usesOwnArchive ? { archives: [audit.archiveDir] } : {}),
         ...keys,
         ...(auditAnchor.kind === 'file' ? { anchorPath: auditAnchor.path } : {}),
         ...(publicKeyText === undefined ? {} : { publicKeyText }),

@@ -7,6 +7,7 @@ import { firstKitName, kekIdOfKit } from '../keys/recovery.ts';
 import { readSchemaVersion, schemaVersion } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
 import { featureKey } from './commands.ts';
+import { checkJobNames, checkJobUsers, namedUids } from './doctor-job-users.ts';
 import { checkKekSource, checkManagedStore, type OutsideParts, outsideStores } from './doctor-outside.ts';
 import { stateOf } from './features.ts';
 import { amber, type Check, type DoctorReport, type Finding, ok, red } from './finding.ts';
@@ -25,6 +26,8 @@ export interface DoctorParts extends Omit<OutsideParts, 'settings' | 'store'> {
 
 const comfortableBytes = 1024 * 1024 * 1024;
 const clockToleranceMilliseconds = 60_000;
+/** Of the server, which never changes it. */
+const ownUid = process.getuid?.();
 const severity = { ok: 0, amber: 1, red: 2 } as const;
 
 interface NamedCheck {
@@ -45,7 +48,16 @@ const checks: readonly NamedCheck[] = [
   { id: 'clock', title: 'The clock agrees with the records', run: checkClock },
   { id: 'leases', title: 'Background work has a holder', run: checkLeases },
   { id: 'listen', title: 'The address fits the runner and the transport', run: checkListen },
-  { id: 'job-users', title: 'Jobs run apart from the server', run: checkJobUsers },
+  {
+    id: 'job-users',
+    title: 'Jobs run apart from the server',
+    run: ({ settings }) => checkJobUsers({ settings, ownUid }),
+  },
+  {
+    id: 'job-names',
+    title: 'The system knows the users of jobs',
+    run: ({ settings, store }) => checkJobNames({ settings, store, ownUid, named: namedUids }),
+  },
   { id: 'proxy', title: 'Outgoing connections go the configured way', run: checkProxy },
   { id: 'feature', title: 'References work where they are held', run: checkFeature },
   { id: 'memory', title: 'Memory stays in the process', run: checkMemory },
@@ -201,22 +213,9 @@ async function checkLeases({ store }: DoctorParts): Promise<Finding> {
 }
 
 function checkListen({ settings }: DoctorParts): Finding {
-  const problems = listenProblems(settings, isRoot());
+  const problems = listenProblems(settings, ownUid === 0);
   const at = `${settings.listen.host}:${settings.listen.port}`;
   return problems.length === 0 ? ok(at) : red(problems.join(' '), 'The server refuses to start like this.');
-}
-
-function checkJobUsers({ settings }: DoctorParts): Finding {
-  if (settings.runner === 'none') return ok('This server starts no jobs on its own machine');
-  if (!isRoot())
-    return amber(
-      'Not started as root: jobs have the server’s own rights, and can read its key.',
-      'Right for one operator on one machine. Otherwise start as root with STRONGROOM_RUNNER_UIDS.',
-    );
-  const uids = settings.runnerUids;
-  return uids === undefined
-    ? amber('The default range of user ids is used.', 'Name a range that nothing else uses: STRONGROOM_RUNNER_UIDS.')
-    : ok(`User ids ${uids.first} to ${uids.last}`);
 }
 
 function checkProxy({ ambient, settings }: DoctorParts): Finding {
@@ -259,8 +258,4 @@ function checkMemory(): Finding {
   return isSigusr1Disabled()
     ? ok('No core files, no inspector by signal')
     : ok('No core files; the signal that opens the inspector is taken');
-}
-
-function isRoot(): boolean {
-  return process.getuid?.() === 0;
 }

@@ -12,6 +12,7 @@ import { loadConfiguration, type LoadedConfiguration } from '../config/load.ts';
 import { kekSourceOf } from '../keys/kek-source.ts';
 import { greeting } from '../serve.ts';
 import { runDoctor } from './doctor.ts';
+import { checkJobNames, type JobUserParts, namedUids } from './doctor-job-users.ts';
 import { coreLimit, hardenProcess } from './hardening.ts';
 import { isLoopback, listenProblems } from './listen-rules.ts';
 import { createLog, describeError } from './log.ts';
@@ -190,6 +191,55 @@ describe('over a store', () => {
       finding: 'It is open elsewhere.',
     });
     expect(offline.checks.find(({ id }) => id === 'kek-file')?.status).toBe('ok');
+  });
+});
+
+describe('users of jobs', () => {
+  const { settings } = configured({ STRONGROOM_RUNNER_UIDS: '70000-70002' });
+  const asked: (readonly number[])[] = [];
+  const look = (ownUid: number | undefined, known: readonly number[], more: Partial<JobUserParts> = {}) =>
+    checkJobNames({
+      settings,
+      store: test.store,
+      ownUid,
+      named: async (uids) => {
+        asked.push(uids);
+        return new Set(known);
+      },
+      ...more,
+    });
+  let test: TestStore;
+  beforeAll(async () => {
+    test = await openTestStore();
+  });
+  afterAll(() => test.close());
+
+  it('have names of the system, or Hadoop fails', async () => {
+    expect(await look(0, [70_000])).toMatchObject({ status: 'ok' });
+    const jobUser = (scopeId: string) => test.store.execute('runs.jobUser', { scopeId, firstUid: 70_000, count: 3 });
+    for (const scopeId of ['dom_a', 'dom_b']) await jobUser(scopeId);
+    expect(await look(0, [70_000])).toMatchObject({
+      status: 'amber',
+      finding: expect.stringContaining('the user ids 70001, 70002:'),
+      hint: expect.stringContaining('useradd --system --uid 70001'),
+    });
+    // All are given; without a store the first is as good as any.
+    await jobUser('dom_c');
+    expect(await look(0, [70_000, 70_001, 70_002])).toMatchObject({ status: 'ok' });
+    expect(await look(0, [], { store: null })).toMatchObject({ status: 'amber' });
+    expect(asked).toEqual([[70_000], [70_000, 70_001, 70_002], [70_000, 70_001, 70_002], [70_000]]);
+  });
+
+  it('are the server’s own where it is not root, and none where it starts no jobs', async () => {
+    expect(await look(1234, [])).toMatchObject({ status: 'amber', finding: expect.stringContaining('user id 1234:') });
+    expect(await look(1234, [1234])).toMatchObject({ status: 'ok' });
+    const none = configured({ STRONGROOM_RUNNER: 'none' }).settings;
+    expect(await look(0, [], { settings: none })).toMatchObject({ status: 'ok' });
+  });
+
+  it('are looked up as the system does', async () => {
+    const own = process.getuid?.() ?? 0;
+    expect([...(await namedUids([0, own, 4_294_000_001]))].sort()).toEqual([...new Set([0, own])].sort());
   });
 });
 

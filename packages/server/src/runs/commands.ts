@@ -239,7 +239,8 @@ function holderLease(holder: string): string {
   return `runner:${holder}`;
 }
 
-const jobUserPrefix = 'runner.process.uid.';
+/** Of the settings that say which user id a domain's jobs have. */
+export const jobUserPrefix = 'runner.process.uid.';
 
 /**
  * The uid of a domain's jobs, chosen once and never given to another domain, deleted ones included.

@@ -25,7 +25,7 @@ import { RunLogs } from './run-logs.ts';
 import type { Runner, RunnerName, RunPlace } from './runner.ts';
 import type { Report, RunnerSettings } from './settings.ts';
 
-export { defaultJobUsers, type RunnerSettings } from './settings.ts';
+export { defaultJobUsers, jobUsersOf, type RunnerSettings } from './settings.ts';
 
 /** Unfinished runs of one domain. */
 const maxUnfinished = 1000;

@@ -1,3 +1,4 @@
+import type { Settings } from '../config/settings.ts';
 import type { RunFolders } from './run-folder.ts';
 import type { RunLogSettings } from './run-logs.ts';
 
@@ -18,6 +19,12 @@ export interface RunnerSettings {
 
 /** Above what systems give to people, below what they give to services. */
 export const defaultJobUsers = { firstUid: 50_000, count: 10_000 } as const;
+
+/** The range of user ids that an operator named, or the default. */
+export function jobUsersOf({ runnerUids }: Pick<Settings, 'runnerUids'>): RunnerSettings['jobUsers'] {
+  if (runnerUids === undefined) return defaultJobUsers;
+  return { firstUid: runnerUids.first, count: runnerUids.last - runnerUids.first + 1 };
+}
 
 /** Where failures of background work go; never with a value. */
 export type Report = (message: string, error: unknown) => void;
