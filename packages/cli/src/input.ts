@@ -9,13 +9,17 @@ export async function readInput(io: Io, path: string, maxBytes: number): Promise
 }
 
 export async function readStdin(io: Io, maxBytes: number): Promise<Buffer> {
+  return readUpTo(io.stdin, 'stdin', maxBytes);
+}
+
+async function readUpTo(from: AsyncIterable<Uint8Array | string>, what: string, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of io.stdin as AsyncIterable<Uint8Array | string>) {
+  for await (const chunk of from) {
     const piece = Buffer.from(chunk as string);
     chunks.push(piece);
     bytes += piece.length;
-    if (bytes > maxBytes) throw tooLong('stdin', maxBytes);
+    if (bytes > maxBytes) throw tooLong(what, maxBytes);
   }
   return Buffer.concat(chunks);
 }
@@ -23,9 +27,8 @@ export async function readStdin(io: Io, maxBytes: number): Promise<Buffer> {
 async function readFileWhole(io: Io, path: string, maxBytes: number): Promise<Buffer> {
   try {
     await using file = await open(resolve(io.cwd, path), 'r');
-    const { size } = await file.stat();
-    if (size > maxBytes) throw tooLong(path, maxBytes);
-    return await file.readFile();
+    // Its size says nothing of a pipe or a device.
+    return await readUpTo(file.createReadStream({ autoClose: false }), path, maxBytes);
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';

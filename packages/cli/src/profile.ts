@@ -1,8 +1,9 @@
-import { chmod, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readFile, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isRecord, UsageError } from './errors.ts';
 import type { Io } from './io.ts';
+import { writeAtomically } from './placeholders/replace-file.ts';
 
 /** What `strongroom login` keeps: a session, and whose it is. */
 export interface Profile {
@@ -22,9 +23,10 @@ function profilePath(io: Io): string {
 
 /**
  * Reads the profile; `undefined` when there is none.
+ * @param isToBeEnded its session is only ended, which one that others know needs most
  * @throws UsageError when others can read it, or it isn't a profile
  */
-export async function readProfile(io: Io): Promise<Profile | undefined> {
+export async function readProfile(io: Io, isToBeEnded = false): Promise<Profile | undefined> {
   const path = profilePath(io);
   const stats = await lstat(path).catch((error: unknown) => {
     if (isMissing(error)) return undefined;
@@ -35,7 +37,7 @@ export async function readProfile(io: Io): Promise<Profile | undefined> {
   if (!stats.isFile()) throw new UsageError(`${path} is not a plain file`, again);
   const uid = process.getuid?.();
   if (uid !== undefined && stats.uid !== uid) throw new UsageError(`${path} belongs to another user`, again);
-  if (process.platform !== 'win32' && (stats.mode & 0o077) !== 0) {
+  if (!isToBeEnded && process.platform !== 'win32' && (stats.mode & 0o077) !== 0) {
     throw new UsageError(
       `${path} can be read by others, so its session may be known to them`,
       'Run strongroom logout, which ends the session, then strongroom login.',
@@ -52,9 +54,7 @@ export async function writeProfile(io: Io, profile: Profile): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await chmod(folder, 0o700);
-  const draft = `${path}.${process.pid}.new`;
-  await writeFile(draft, `${JSON.stringify(profile, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' });
-  await rename(draft, path);
+  await writeAtomically(path, `${JSON.stringify(profile, undefined, 2)}\n`);
 }
 
 export async function removeProfile(io: Io): Promise<void> {

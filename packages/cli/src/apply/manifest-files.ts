@@ -9,6 +9,8 @@ export interface ManifestFile {
   readonly path: string;
   /** What paths in it are relative to. */
   readonly folder: string;
+  /** Files that it includes are in here: the folder that was named, or its own. */
+  readonly root: string;
   readonly text: string;
 }
 
@@ -36,7 +38,8 @@ export async function readManifestFiles(io: Io, path: string): Promise<readonly 
     if (bytes > maxTotalBytes) throw new UsageError(`${path} holds more than ${maxTotalBytes} bytes of manifests`);
     const text = utf8Text(content);
     if (text === undefined) throw new UsageError(`${file} is not UTF-8 text`);
-    read.push({ path: file, text, folder: file === '-' ? io.cwd : dirname(resolve(io.cwd, file)) });
+    const folder = file === '-' ? io.cwd : dirname(resolve(io.cwd, file));
+    read.push({ path: file, text, folder, root: file === path ? folder : resolve(io.cwd, path) });
   }
   return read;
 }

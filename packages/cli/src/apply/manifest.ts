@@ -1,4 +1,5 @@
-import { isAbsolute, resolve } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { isRecord, UsageError } from '../errors.ts';
 import { readInput, utf8Text } from '../input.ts';
 import type { Io } from '../io.ts';
@@ -130,7 +131,7 @@ async function toManifest(
     kind: shape.kind,
     name: nameIn(shape, content, where),
     managedBy,
-    body: await withFiles(io, content, where, file.folder),
+    body: await withFiles(io, content, where, file),
     where,
   };
 }
@@ -180,13 +181,13 @@ async function withFiles(
   io: Io,
   body: Readonly<Record<string, unknown>>,
   where: string,
-  folder: string,
+  file: ManifestFile,
 ): Promise<Record<string, unknown>> {
   const { workingDirectory, files } = body;
   return {
     ...body,
-    ...(typeof workingDirectory === 'string' ? { workingDirectory: absolute(folder, workingDirectory) } : {}),
-    ...(Array.isArray(files) ? { files: await inlineFiles(io, files, where, folder) } : {}),
+    ...(typeof workingDirectory === 'string' ? { workingDirectory: absolute(file.folder, workingDirectory) } : {}),
+    ...(Array.isArray(files) ? { files: await inlineFiles(io, files, where, file) } : {}),
   };
 }
 
@@ -194,7 +195,12 @@ function absolute(folder: string, path: string): string {
   return isAbsolute(path) ? path : resolve(folder, path);
 }
 
-async function inlineFiles(io: Io, files: readonly unknown[], where: string, folder: string): Promise<unknown[]> {
+async function inlineFiles(
+  io: Io,
+  files: readonly unknown[],
+  where: string,
+  { folder, root }: ManifestFile,
+): Promise<unknown[]> {
   const inlined: unknown[] = [];
   for (const file of files) {
     if (!isRecord(file) || !('fromFile' in file)) {
@@ -204,9 +210,23 @@ async function inlineFiles(io: Io, files: readonly unknown[], where: string, fol
     const { fromFile, ...rest } = file;
     if (typeof fromFile !== 'string') throw new UsageError(`${where}: fromFile is not text`);
     if ('content' in rest) throw new UsageError(`${where}: a file has both content and fromFile`);
-    const content = utf8Text(await readInput(io, absolute(folder, fromFile), maxIncludedBytes));
+    const path = absolute(folder, fromFile);
+    if (!(await isBelow(root, path)))
+      throw new UsageError(
+        `${where}: ${fromFile} is outside of the folder of the manifest`,
+        'What it includes is sent to the server: copy the file into the folder if it is meant.',
+      );
+    const content = utf8Text(await readInput(io, path, maxIncludedBytes));
     if (content === undefined) throw new UsageError(`${where}: ${fromFile} is not UTF-8 text`);
     inlined.push({ ...rest, content });
   }
   return inlined;
+}
+
+/** Also where a link leads. Of what is not there only the path is judged; reading it says the rest. */
+async function isBelow(root: string, path: string): Promise<boolean> {
+  const real = await realpath(path).catch(() => undefined);
+  const [top, target] = real === undefined ? [root, path] : [await realpath(root), real];
+  const way = relative(top, target);
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }

@@ -6,7 +6,7 @@ import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { Cancelled, UsageError } from '../errors.ts';
 import { exitCode, exitCodeOfError } from '../exit-codes.ts';
 import { addLimitOption, type ListOptions, listUpTo, pageSize } from '../lists.ts';
-import { duration, localTime } from '../output/text.ts';
+import { duration, localTime, visible } from '../output/text.ts';
 import type { LaunchNoun } from './configuration-noun.ts';
 
 type Run = CallResult<'showRun'>;
@@ -202,7 +202,7 @@ function printEnd(output: Session['output'], run: Run): void {
   const took = run.durationMilliseconds === undefined ? '' : ` after ${duration(run.durationMilliseconds)}`;
   const state = run.state === 'succeeded' ? output.good(run.state) : output.bad(run.state);
   output.line(`run ${run.id} ${state}${took}, exit ${exitText(run)}`);
-  if (run.failure !== undefined) output.line(`${run.failure.code}: ${run.failure.detail}`);
+  if (run.failure !== undefined) output.line(visible(`${run.failure.code}: ${run.failure.detail}`));
 }
 
 function printVariables(output: Session['output'], run: Run): void {

@@ -2,7 +2,7 @@ import { type CallResult, StrongroomError } from '@strongroom/sdk';
 import type { Cli, Session } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { isInteractive } from '../io.ts';
-import { count, localTime } from '../output/text.ts';
+import { count, localTime, visible } from '../output/text.ts';
 import { confirm } from '../prompt.ts';
 
 export type Impact = CallResult<'showDomainSecretImpact'>;
@@ -78,7 +78,7 @@ export function printImpact(output: Cli['output'], impact: Impact): void {
       ]),
     );
   }
-  for (const { kind, name, reference } of platform) output.line(`${kind} ${name} refers to ${reference}`);
+  for (const { kind, name, reference } of platform) output.line(visible(`${kind} ${name} refers to ${reference}`));
   const unseen = [
     ...(hidden.configurations > 0 ? [count(hidden.configurations, 'configuration')] : []),
     ...(hidden.workloads > 0 ? [count(hidden.workloads, 'running workload')] : []),

@@ -143,7 +143,7 @@ async function readHidden(io: Io, what: string): Promise<string> {
 async function endSession(io: Io): Promise<boolean> {
   let profile;
   try {
-    profile = await readProfile(io);
+    profile = await readProfile(io, true);
   } catch (error) {
     // Whatever is wrong with it, it is about to be removed.
     if (error instanceof UsageError) return false;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { printTest } from '../commands/integration-text.ts';
 import { scriptIo } from '../testing/script-io.ts';
 import { Output } from './output.ts';
 import { layTable } from './table.ts';
@@ -106,6 +107,14 @@ describe('Output', () => {
     expect(outputOf({}).output.good('ok')).toBe('ok');
     expect(outputOf({ tty: true, env: { NO_COLOR: '1' } }).output.good('ok')).toBe('ok');
     expect(outputOf({ tty: true, env: { TERM: 'dumb' } }).output.good('ok')).toBe('ok');
+  });
+
+  it('makes text of others visible also in notes, and colours no cell of a table', () => {
+    const { output, io } = outputOf({ tty: true });
+    output.note('the server says \u001b]52;c;cm0=\u0007\nnote: all is well');
+    expect(io.stderr.text).toBe('note: the server says \\u{1b}]52;c;cm0=\\u{7}\\u{a}note: all is well\n');
+    printTest(output, { ok: false, lines: [{ step: 'tls', outcome: 'failed', message: 'no certificate' }] });
+    expect(io.stdout.text).toContain('tls   failed   no certificate\n');
   });
 
   it('leaves facts out that are not there', () => {

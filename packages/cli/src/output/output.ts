@@ -71,9 +71,9 @@ export class Output {
     return this.#styled('red', text);
   }
 
-  /** On stderr: something worth knowing that isn't the answer. */
+  /** On stderr, on one line: something worth knowing that isn't the answer. Made visible, whoever the text is of. */
   note(text: string): void {
-    this.#io.stderr.write(`note: ${text}\n`);
+    this.#io.stderr.write(`note: ${visible(text)}\n`);
   }
 
   /** On stderr, as it is. */

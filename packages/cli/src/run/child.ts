@@ -45,16 +45,16 @@ function redactorOf(values: DeliveredValues): Redactor {
 
 /** Checked before anything starts: Node's own errors quote what they refuse. */
 function withValues({ environment, values }: ChildOptions): Record<string, string> {
-  const all: Record<string, string> = { ...environment };
+  const all = new Map(Object.entries(environment));
   for (const name of values?.names ?? []) {
     const text = values?.text(name) ?? '';
     if (text.includes('\0')) throw misfit(name, 'holds a NUL, which no environment can');
     if (Buffer.byteLength(name) + 1 + Buffer.byteLength(text) > maxVariableBytes) {
       throw misfit(name, `is longer than an environment takes (${maxVariableBytes} bytes with its name)`);
     }
-    all[name] = text;
+    all.set(name, text);
   }
-  return all;
+  return Object.fromEntries(all);
 }
 
 function misfit(name: string, reason: string): StrongroomError {

@@ -35,7 +35,7 @@ export async function collectVariables(
     if (value !== undefined && !isDropped) all.set(name, value);
   }
   for (const file of sources.files) {
-    for (const [name, value] of Object.entries(await readEnvFile(io, file))) all.set(name, value);
+    for (const [name, value] of await readEnvFile(io, file)) all.set(name, value);
   }
   for (const each of sources.single) {
     const [name, value] = parseSingle(each);
@@ -45,15 +45,26 @@ export async function collectVariables(
   return sort(all);
 }
 
-async function readEnvFile(io: Io, file: string): Promise<Record<string, string>> {
+async function readEnvFile(io: Io, file: string): Promise<ReadonlyMap<string, string>> {
   const text = utf8Text(await readInput(io, file, maxFileBytes));
   if (text === undefined) throw new UsageError(`${file} is not UTF-8 text`);
-  const parsed: Record<string, string> = {};
+  const parsed = new Map<string, string>();
   for (const [name, value] of Object.entries(parseEnv(text))) {
     checkName(name, file);
-    if (value !== undefined) parsed[name] = value;
+    if (value !== undefined) parsed.set(name, value);
   }
+  requireAssignments(text, parsed, file);
   return parsed;
+}
+
+/** The parser passes over lines without `=`. One that belongs to no value would be a variable that is missing without a word. */
+function requireAssignments(text: string, parsed: ReadonlyMap<string, string>, file: string): void {
+  for (const [index, line] of text.split('\n').entries()) {
+    const bare = line.trim().replace(/["'`]\s*(?:#.*)?$/, '');
+    if (bare === '' || bare.startsWith('#') || bare.includes('=')) continue;
+    const isInValue = [...parsed.values()].some((value) => value.includes(bare));
+    if (!isInValue) throw new UsageError(`${file}:${index + 1} is not NAME=VALUE`);
+  }
 }
 
 function parseSingle(text: string): readonly [name: string, value: string] {
@@ -76,14 +87,14 @@ function checkName(name: string, where: string): void {
 }
 
 function sort(all: ReadonlyMap<string, string>): Variables {
-  const plain: Record<string, string> = {};
-  const references: Record<string, string> = {};
+  const plain = new Map<string, string>();
+  const references = new Map<string, string>();
   const errors: { pointer: string; message: string }[] = [];
   for (const [name, value] of all) {
-    if (value.startsWith(scheme)) references[name] = value;
+    if (value.startsWith(scheme)) references.set(name, value);
     else if (mentionsReference(value)) {
       errors.push({ pointer: name, message: 'a reference must be the whole value, beginning with secret://' });
-    } else plain[name] = value;
+    } else plain.set(name, value);
   }
   if (errors.length > 0) {
     throw new StrongroomError('reference_malformed', {
@@ -92,7 +103,8 @@ function sort(all: ReadonlyMap<string, string>): Variables {
       errors,
     });
   }
-  return { plain, references };
+  // `__proto__` is a name like any other.
+  return { plain: Object.fromEntries(plain), references: Object.fromEntries(references) };
 }
 
 function mentionsReference(value: string): boolean {
