@@ -135,6 +135,31 @@ describeEachStore('a launch', (_, database) => {
     await test.store.execute('test.rows', { update: [{ table: 'principals', id: olga, set: { disabled_at: null } }] });
   });
 
+  it('records the refusal of what the launch itself needs', async () => {
+    const asset = await world.addJob({ name: 'not-run-by-vic', command: show });
+    const untold = async (): Promise<never> => Promise.reject(new Error('nothing is to be committed'));
+    const resolving = world.resolver.resolve({
+      verb: 'preflight',
+      domain: world.finance,
+      launchId: 'lch_needs',
+      subject: await world.caller('vic'),
+      needs: [{ action: 'spark-job.run', resource: { kind: 'asset', asset } }],
+      wanted: [],
+      readsAll: false,
+      commit: untold,
+      refuse: untold,
+    });
+    await expect(resolving).rejects.toMatchObject({ code: 'permission_missing' });
+    const rows = await world.test.store.db
+      .selectFrom('audit_records')
+      .select('record')
+      .where('action', '=', 'spark-job.run')
+      .where('outcome', '=', 'denied')
+      .execute();
+    const text = rows.map(({ record }) => Buffer.from(record).toString()).join();
+    for (const part of ['user:vic', 'lch_needs', 'not-run-by-vic', 'missing:RUN']) expect(text).toContain(part);
+  });
+
   it('releases nothing when the audit record can not be written', async () => {
     const caller = await world.caller('ann');
     const unwritable = new StrongroomError('audit_unavailable');

@@ -130,7 +130,7 @@ export class Resolver {
 
   /**
    * All values or none. The caller destroys `values`.
-   * @throws StrongroomError `permission_missing` when a need isn't met; `audit_unavailable`, `storage_unavailable`;
+   * @throws StrongroomError `permission_missing` when a need isn't met, which is recorded; `audit_unavailable`, `storage_unavailable`;
    * `version_conflict` when access kept changing
    */
   async resolve<Committed>(request: ResolveRequest<Committed>): Promise<Resolution<Committed>> {
@@ -193,21 +193,23 @@ export class Resolver {
   /** Step 2. Every snapshot it uses counts for `revision`: the commit refuses when any of them is no longer current. */
   #decide(request: ResolveRequest<unknown>, isFirst: boolean): MaybePromise<Decided> {
     const { domain, wanted } = request;
-    return andThen(this.#snapshots(request, isFirst), (snapshots) => {
-      this.#checkNeeds(request, snapshots);
-      return andThen(wanted.length === 0 || this.#areReferencesEnabled(), (isEnabled) => {
-        const steps = wanted.map((item) =>
-          andThen(findTarget(this.#store, domain, item.reference), (target) => {
-            if (!isEnabled && item.kind !== 'placeholder')
-              return stepOf(item, target, { failure: 'feature-disabled', because: ['feature-disabled'] });
-            return andThen(this.#decideOne(domain, item, target, snapshots), (decision) =>
-              stepOf(item, target, decision),
-            );
-          }),
-        );
-        return andThen(allOf(steps), (progress) => ({ progress, revision: lowestRevision(snapshots) }));
-      });
-    });
+    const decideAll = (snapshots: Snapshots, isEnabled: boolean): MaybePromise<Decided> => {
+      const steps = wanted.map((item) =>
+        andThen(findTarget(this.#store, domain, item.reference), (target) => {
+          if (!isEnabled && item.kind !== 'placeholder')
+            return stepOf(item, target, { failure: 'feature-disabled', because: ['feature-disabled'] });
+          return andThen(this.#decideOne(domain, item, target, snapshots), (decision) =>
+            stepOf(item, target, decision),
+          );
+        }),
+      );
+      return andThen(allOf(steps), (progress) => ({ progress, revision: lowestRevision(snapshots) }));
+    };
+    return andThen(this.#snapshots(request, isFirst), (snapshots) =>
+      andThen(this.#checkNeeds(request, snapshots), () =>
+        andThen(wanted.length === 0 || this.#areReferencesEnabled(), (isEnabled) => decideAll(snapshots, isEnabled)),
+      ),
+    );
   }
 
   /** Of everybody whose permissions count. */
@@ -225,15 +227,41 @@ export class Resolver {
     return read;
   }
 
-  #checkNeeds({ needs, subject }: ResolveRequest<unknown>, snapshots: Snapshots): void {
-    for (const { action, resource, by = subject.id } of needs) {
-      const snapshot = snapshots.get(by) ?? null;
-      const decision = snapshot === null ? null : this.#access.decide(snapshot, action, resource);
-      if (decision?.allow === true) continue;
-      const who = by === subject.id ? subject.name : 'Who saved it';
-      const what = resource.kind === 'asset' ? ` on ${resource.asset.type} ${resource.asset.name}` : '';
-      throw new StrongroomError('permission_missing', { detail: `${who} may not ${action}${what} any more.` });
+  #checkNeeds(request: ResolveRequest<unknown>, snapshots: Snapshots): MaybePromise<void> {
+    for (const need of request.needs) {
+      const snapshot = snapshots.get(need.by ?? request.subject.id) ?? null;
+      const decision =
+        snapshot === null
+          ? { allow: false, because: ['no-principal'] }
+          : this.#access.decide(snapshot, need.action, need.resource);
+      if (!decision.allow) return this.#refuseNeed(request, need, decision.because);
     }
+  }
+
+  /** Recorded before it is answered, as every refusal is. */
+  async #refuseNeed(
+    { subject, domain, launchId }: ResolveRequest<unknown>,
+    { action, resource, by = subject.id }: Need,
+    because: readonly string[],
+  ): Promise<never> {
+    const asset = resource.kind === 'asset' ? resource.asset : null;
+    const event: Writable<AuditEvent> = {
+      principal: subject.id,
+      principalName: subject.name,
+      action,
+      outcome: 'denied',
+      scope: { id: domain.id, name: domain.name },
+      because,
+    };
+    if (asset !== null) event.object = { type: asset.type, id: asset.id, name: asset.name };
+    if (by !== subject.id) event.detail = { authorisedBy: by };
+    if (subject.requestId !== undefined) event.requestId = subject.requestId;
+    if (subject.network !== undefined) event.network = subject.network;
+    if (launchId !== undefined) event.launch = launchId;
+    await this.#store.execute('launches.record', undefined, { audit: [event] });
+    const who = by === subject.id ? subject.name : 'Who saved it';
+    const what = asset === null ? '' : ` on ${asset.type} ${asset.name}`;
+    throw new StrongroomError('permission_missing', { detail: `${who} may not ${action}${what} any more.` });
   }
 
   #decideOne(
