@@ -59,11 +59,16 @@ export function createAccess(store: Store): AccessService {
     return snapshots.peek(principalId, store.knownRevision()) ?? readSnapshot(principalId);
   }
 
+  /**
+   * What is read counts as of the revision that was known before. A reader may see a commit that this process has not been told
+   * of, while its caches still hold things of before: a decision made of both must fail at its commit.
+   */
   async function readSnapshot(principalId: string): Promise<AccessSnapshot | null> {
     const revision = await store.authorisationRevision();
-    return snapshots.get(principalId, revision, async () =>
-      buildSnapshot(principalId, await store.query('access.snapshot', { principalId })),
-    );
+    return snapshots.get(principalId, revision, async () => {
+      const read = buildSnapshot(principalId, await store.query('access.snapshot', { principalId }));
+      return read === null ? null : { ...read, revision };
+    });
   }
 
   function selectorsOf(scopeId: string): MaybePromise<SelectorIndex | null> {
@@ -74,7 +79,7 @@ export function createAccess(store: Store): AccessService {
     const revision = await store.authorisationRevision();
     return selectorIndexes.get(scopeId, revision, async () => {
       const read = await store.query('access.selectors', { scopeId });
-      return { revision: read.revision, ...createSelectorIndex(read.selectors) };
+      return { revision, ...createSelectorIndex(read.selectors) };
     });
   }
 

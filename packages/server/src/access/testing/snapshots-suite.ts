@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { OpenStoreForTest } from '../../../testing/stores.ts';
 import { actorOf } from '../../identities/actor.ts';
+import type { Store } from '../../store/store.ts';
 import { defaultBundleIdOf } from '../default-bundle.ts';
+import { createAccess } from '../service.ts';
 import { AccessWorld, codeOf } from './access-world.ts';
 
 export function snapshotsSuite(openStore: OpenStoreForTest): void {
@@ -91,6 +93,26 @@ export function snapshotsSuite(openStore: OpenStoreForTest): void {
           ),
         ),
       ).toBe('permission_missing');
+    });
+
+    it('takes what it reads for no newer than what this process knows, so that it is not mixed with older things', async () => {
+      const { store } = world.test;
+      const known = (await store.authorisationRevision()) - 1;
+      const lagging: Store = {
+        dialect: store.dialect,
+        db: store.db,
+        first: (statement, parameters) => store.first(statement, parameters),
+        query: (name, args) => store.query(name, args),
+        execute: (name, args, options) => store.execute(name, args, options),
+        authorisationRevision: async () => known,
+        knownRevision: () => known,
+        close: async () => undefined,
+      };
+      const read = await createAccess(lagging).snapshot(world.id('ann'));
+      expect(read?.revision).toBe(known);
+      expect(
+        await codeOf(store.execute('access.record', undefined, { expectAuthorisationRevision: read?.revision ?? 0 })),
+      ).toBe('version_conflict');
     });
 
     it('decides a change again when others change access at the same time', async () => {
