@@ -115,7 +115,7 @@ export const sampleRoutes: readonly RouteDeclaration[] = [
 ];
 
 export const sampleToken = 'srt_good';
-const sampleCaller: Caller = {
+export const sampleCaller: Caller = {
   id: 'usr_ann',
   kind: 'user',
   name: 'user:ann',

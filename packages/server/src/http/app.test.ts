@@ -1,9 +1,20 @@
-import { errorTable, isErrorCode, type RouteDeclaration } from '@strongroom/contract';
+import { errorTable, isErrorCode, type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import * as fc from 'fast-check';
-import type { InjectOptions, LightMyRequestResponse } from 'fastify';
+import type { FastifyRequest, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { sampleApp, sampleRoutes, sampleSettings, type SampleState, sampleToken } from '../../testing/http-app.ts';
+import {
+  sampleApp,
+  sampleCaller,
+  sampleRoutes,
+  sampleSettings,
+  type SampleState,
+  sampleToken,
+} from '../../testing/http-app.ts';
 import type { App, AppParts } from './app.ts';
+import { createGuard, type GuardParts } from './guard.ts';
+import { HostList } from './hosts.ts';
+import { RateLimit } from './rate-limit.ts';
+import type { RouteRequest } from './route-request.ts';
 
 let app: App;
 let state: SampleState;
@@ -376,6 +387,34 @@ describe('who may', () => {
     expect(limited).toHaveLength(2);
     expect(codeOf(limited[0] as LightMyRequestResponse)).toBe('throttled');
     expect(Number(limited[0]?.headers['retry-after'])).toBeGreaterThan(0);
+  });
+
+  it('counts callers apart from strangers: however many networks these have, they are in nobody’s way', async () => {
+    const limits = { requestsPerMinute: 2, anonymousRequestsPerMinute: 1000, launchesPerMinute: 1 };
+    const route = sampleRoutes.find(({ id }) => id === 'watchThings') as RouteDeclaration;
+    const guard = createGuard(route, {
+      authentication: {
+        byBearer: async (token) => {
+          if (token !== sampleToken) throw new StrongroomError('unauthenticated');
+          return sampleCaller;
+        },
+        byCookie: async () => sampleCaller,
+      },
+      access: {} as GuardParts['access'],
+      features: { isEnabled: () => true },
+      hosts: new HostList([]),
+      rateLimit: new RateLimit({ maxKeys: 5 }),
+      networkRateLimit: new RateLimit({ maxKeys: 5 }),
+      limits,
+      cookieName: 'strongroom',
+    });
+    const ask = async (token: string, ip: string): Promise<unknown> =>
+      guard({ id: 'req', ip, headers: { authorization: `Bearer ${token}` } } as FastifyRequest, {} as RouteRequest);
+    for (let host = 1; host < 20; host += 1)
+      await expect(ask('srt_wrong', `192.0.2.${host}`)).rejects.toMatchObject({ code: 'unauthenticated' });
+    await ask(sampleToken, '192.0.2.1');
+    await ask(sampleToken, '192.0.2.1');
+    await expect(ask(sampleToken, '192.0.2.1')).rejects.toMatchObject({ code: 'throttled' });
   });
 
   it('limits the launches of a domain, whoever launches', async () => {

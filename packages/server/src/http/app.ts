@@ -93,6 +93,7 @@ export function createApp(parts: AppParts): App {
     features: parts.features,
     hosts,
     rateLimit: new RateLimit(),
+    networkRateLimit: new RateLimit(),
     limits: settings.limits,
     cookieName: sessionCookieName(isHttps),
   };

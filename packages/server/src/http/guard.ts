@@ -22,7 +22,10 @@ export interface GuardParts {
   readonly access: Pick<AccessService, 'decide' | 'findScope' | 'configurationAsset' | 'require' | 'refuseAbsent'>;
   readonly features: { isEnabled(name: NonNullable<RouteDeclaration['feature']>): MaybePromise<boolean> };
   readonly hosts: HostList;
+  /** Of callers and domains. */
   readonly rateLimit: RateLimit;
+  /** Of networks that nobody is known in: however many of them there are, they are in no caller's way. */
+  readonly networkRateLimit: RateLimit;
   readonly limits: {
     readonly requestsPerMinute: number;
     readonly anonymousRequestsPerMinute: number;
@@ -38,20 +41,20 @@ const authenticatedDecision: Decision = { allow: true, because: ['authenticated'
 
 /** Makes the guard of one route; what depends on the declaration alone is found out once. */
 export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
-  const { authentication, access, features, hosts, rateLimit, limits, cookieName } = parts;
+  const { authentication, access, features, hosts, rateLimit, networkRateLimit, limits, cookieName } = parts;
   const scopePlace = route.access.kind === 'scope' || route.access.kind === 'asset' ? scopeOfPath(route) : undefined;
   const assetType = route.access.kind === 'asset' ? assetTypeOf(route) : undefined;
 
-  const count = (key: string, perMinute: number): void => {
+  const count = (limit: RateLimit, key: string, perMinute: number): void => {
     if (route.rateLimitPerMinute === Infinity) return;
-    rateLimit.count(key, perMinute);
-    if (route.rateLimitPerMinute !== undefined) rateLimit.count(`${route.id} ${key}`, route.rateLimitPerMinute);
+    limit.count(key, perMinute);
+    if (route.rateLimitPerMinute !== undefined) limit.count(`${route.id} ${key}`, route.rateLimitPerMinute);
   };
 
   const authenticate = (request: FastifyRequest): MaybePromise<Caller> => {
     const context = { requestId: request.id, network: request.ip };
     const refused = (error: unknown): never => {
-      rateLimit.count(networkOf(context.network), limits.anonymousRequestsPerMinute);
+      networkRateLimit.count(networkOf(context.network), limits.anonymousRequestsPerMinute);
       throw error;
     };
     try {
@@ -137,11 +140,11 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
   return (request, routeRequest) => {
     if (route.access.kind === 'public') {
       if (route.method !== 'GET' && !hosts.isSameOrigin(request.headers)) throw new StrongroomError('csrf_failed');
-      count(networkOf(request.ip), limits.anonymousRequestsPerMinute);
+      count(networkRateLimit, networkOf(request.ip), limits.anonymousRequestsPerMinute);
       return undefined;
     }
     return andThen(authenticate(request), (caller) => {
-      count(caller.id, limits.requestsPerMinute);
+      count(rateLimit, caller.id, limits.requestsPerMinute);
       if (route.access.kind !== 'authenticated')
         return andThen(admit(request, routeRequest, caller), () => limitAndFeature(routeRequest));
       routeRequest.admitted = { caller, decision: authenticatedDecision };

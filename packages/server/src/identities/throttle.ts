@@ -91,6 +91,8 @@ export function judgeAttempt(rows: readonly ThrottleRow[], key: AttemptKey, now:
 
 function waitOf(rule: ThrottleRule, row: ThrottleRow | undefined, now: number): number {
   if (row === undefined || row.failures < rule.free || now - row.window_start >= rule.forgetMilliseconds) return 0;
+  // The clock was set back since. The next attempt is dated anew, and waits as ever.
+  if (row.window_start > now) return 0;
   const doubled = rule.firstWaitMilliseconds * 2 ** Math.min(row.failures - rule.free, 30);
   return row.window_start + Math.min(doubled, rule.longestWaitMilliseconds) - now;
 }
