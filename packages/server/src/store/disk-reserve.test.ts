@@ -11,8 +11,10 @@ import { mountSmallDisk, smallDiskUnavailable } from '../../testing/small-disk.t
 import { testEvent, type TestCommands, type TestQueries } from '../../testing/store-program.ts';
 import { verifyDataDirectory } from '../audit/verify-files.ts';
 import { openKeyring } from '../keys/keyring.ts';
+import { commands } from './commands.ts';
 import { dataFiles } from './data-directory.ts';
 import { DiskReserve, reserveFileName } from './disk-reserve.ts';
+import { essentialCommands } from './essential-commands.ts';
 import type { LaneRequest } from './lane-protocol.ts';
 import { SpaceGuard } from './space-guard.ts';
 import { openSqliteStore } from './sqlite.ts';
@@ -28,6 +30,15 @@ async function codeOf(work: Promise<unknown>): Promise<ErrorCode | 'none'> {
     throw error;
   }
 }
+
+describe('what is essential', () => {
+  it('is every way to sign in, and to take access from somebody', () => {
+    const waysIn = Object.keys(commands).filter((name) => name.startsWith('identities.signIn'));
+    expect(waysIn.length).toBeGreaterThanOrEqual(3);
+    const waysOut = ['identities.revokeToken', 'access.deleteMember', 'access.deleteGrant', 'access.deleteBundleGrant'];
+    for (const name of [...waysIn, ...waysOut]) expect([name, essentialCommands.has(name)]).toEqual([name, true]);
+  });
+});
 
 describe('the reserve', () => {
   const directory = mkdtempSync(join(tmpdir(), 'strongroom-reserve-'));

@@ -31,12 +31,17 @@ const names: readonly (keyof Commands)[] = [
   // Getting in, and being put out
   'identities.beginAttempt',
   'identities.signInWithPassword',
+  'identities.signInWithDirectory',
   'identities.signInWithLink',
   'identities.denySignIn',
   'identities.createOperatorLink',
   'identities.endSession',
   'identities.revokeToken',
   'identities.revokeUserSessions',
+  'identities.removeGroupMember',
+  'access.deleteMember',
+  'access.deleteGrant',
+  'access.deleteBundleGrant',
   // The end of what a store outside the database has already
   'managed.commit',
   'managed.abandon',

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import type { Kysely } from 'kysely';
 import { type DataFiles, syncDirectory } from './data-directory.ts';
 import { migrate, readSchemaVersion } from './migrate.ts';
@@ -31,6 +31,14 @@ export async function migrateSqlite(files: DataFiles, known: readonly Migration[
 function copyBefore(connection: SqliteConnection, copy: string, directory: string): void {
   // One left by a migration that failed is of the same schema and older.
   rmSync(copy, { force: true });
+  // For its owner alone, whatever the process's umask is: SQLite fills the empty file that is there.
+  closeSync(openSync(copy, 'wx', 0o600));
   connection.database.prepare('vacuum into ?').run(copy);
+  const descriptor = openSync(copy, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
   syncDirectory(directory);
 }

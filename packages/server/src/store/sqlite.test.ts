@@ -128,6 +128,7 @@ describe('migrations of the embedded store', () => {
     expect(existsSync(`${files.database}.schema-1`)).toBe(false);
     await migrateSqlite(files, [addTable('extra1'), addTable('extra2')]);
     expect(tables()).toEqual(['extra1', 'extra2']);
+    expect(statSync(`${files.database}.schema-1`).mode & 0o077).toBe(0);
     const copy = new DatabaseSync(`${files.database}.schema-1`, { readOnly: true });
     expect(copy.prepare("select count(*) as n from sqlite_schema where name like 'extra_'").get()).toMatchObject({
       n: 1,
