@@ -11,19 +11,33 @@ import type { Runner, Workload } from './runner.ts';
 export interface OrphanParts {
   readonly store: Store;
   readonly holder: Holder;
-  readonly logs: RunLogs;
-  readonly launcher: RunLauncher;
+  readonly logs: Pick<RunLogs, 'size'>;
+  readonly launcher: Pick<RunLauncher, 'end' | 'follow'>;
   readonly runnerOf: (name: string) => Runner;
   /** Puts a run that never began into this server's queue. */
   readonly enqueue: (row: RunRow, subject: LaunchSubject) => void;
   /** Takes a run that goes on to its end. */
   readonly follow: (row: RunRow, workload: Workload, subject: LaunchSubject) => void;
+  /** Whether this server is at work on a run. */
+  readonly isLive: (runId: string) => boolean;
+  /** Does the work as the one that is on the run. */
+  readonly settle: (runId: string, work: () => Promise<void>) => void;
+  /** Runs of this server that nobody was at work on in the last round: what is so for a moment only is not in two. */
+  readonly forgotten: Set<string>;
 }
 
-/** Runs whose server is gone: those that never began are taken over, and so is what can go on without it; the rest is ended. */
+/**
+ * Runs whose server is gone: those that never began are taken over, and so is what can go on without it; the rest is ended. So
+ * are runs of this server whose end could not be recorded when it came.
+ */
 export async function recoverRuns(parts: OrphanParts): Promise<void> {
   const { store, holder, enqueue } = parts;
-  for (const row of await unfinishedRuns(store)) {
+  const unfinished = await unfinishedRuns(store);
+  settleForgotten(
+    parts,
+    unfinished.filter((row) => row.holder === holder.text && !parts.isLive(row.id)),
+  );
+  for (const row of unfinished) {
     if (row.holder === holder.text) continue;
     // One database file has one server.
     const isOnly = store.dialect === 'sqlite';
@@ -39,6 +53,25 @@ export async function recoverRuns(parts: OrphanParts): Promise<void> {
     if (row.state === 'queued') enqueue(row, subject);
     else await takeUp(parts, row, subject);
   }
+}
+
+function settleForgotten(parts: OrphanParts, rows: readonly RunRow[]): void {
+  const before = new Set(parts.forgotten);
+  parts.forgotten.clear();
+  for (const row of rows) {
+    if (before.has(row.id)) parts.settle(row.id, () => endForgotten(parts, row));
+    else parts.forgotten.add(row.id);
+  }
+}
+
+async function endForgotten({ store, holder, logs, launcher, runnerOf }: OrphanParts, row: RunRow): Promise<void> {
+  const subject = await subjectOf(store, row.subject_id);
+  const workload = row.state === 'running' ? await runnerOf(row.runner).takeUp(row) : null;
+  if (workload !== null) return launcher.follow(row, workload, subject);
+  const ending = new RunEnding(row, holder.text);
+  ending.failed('orphaned', 'How it ended could not be recorded when it did; nothing of it runs any more.');
+  ending.logged(await logs.size(row.id), false);
+  await launcher.end(row, ending, subject, await domainOf(store, row.scope_id));
 }
 
 async function takeUp(parts: OrphanParts, row: RunRow, subject: LaunchSubject): Promise<void> {

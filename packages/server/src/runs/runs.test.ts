@@ -15,8 +15,14 @@ import { StrongroomError } from '@strongroom/contract';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Canaries } from '../../testing/canaries.ts';
 import { ended, type LaunchWorld, openLaunchWorld } from '../../testing/launch-world.ts';
+import type { Holder } from './holder.ts';
+import { LiveRuns } from './live-runs.ts';
+import { type OrphanParts, recoverRuns } from './orphans.ts';
 import { processesOf } from './process-identity.ts';
 import { RunReader } from './reader.ts';
+import { RunLauncher } from './run-launcher.ts';
+import { defaultLogLimits, RunLogs } from './run-logs.ts';
+import type { Runner } from './runner.ts';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -308,6 +314,40 @@ describe('runs', () => {
       .where('key', '=', 'db-password')
       .executeTakeFirstOrThrow();
     expect(secret.last_launched_at).toBeGreaterThan(0);
+  });
+
+  it('ends a run of its own whose end could not be recorded when it came', async () => {
+    const { store } = world.test;
+    const { id, row } = await world.finish(await world.addJob({ name: 'forgotten', command: ['true'] }));
+    await store.execute('test.rows', { update: [{ table: 'runs', id, set: { state: 'running', ended_at: null } }] });
+    const holder: Holder = { text: row.holder ?? '', host: 'here', bootId: row.boot_id };
+    const runner = { removal: 'after-end', takeUp: async () => null, remove: async () => undefined };
+    const runnerOf = () => runner as unknown as Runner;
+    const logs = new RunLogs(store, { ...defaultLogLimits, directory: world.runDirectory });
+    const { resolver } = world;
+    const report = (message: string, error: unknown) => void world.reports.push({ message, error });
+    const live = new LiveRuns();
+    const launcher = new RunLauncher({ store, resolver, settings: {} as never, report, logs, live, holder, runnerOf });
+    const settled: Promise<void>[] = [];
+    const parts: OrphanParts = {
+      ...{ store, holder, logs, launcher, runnerOf },
+      enqueue: (queued) => report('was queued', queued.id),
+      follow: (followed) => report('was followed', followed.id),
+      isLive: (each) => live.has(each),
+      settle: (each, work) => {
+        live.takeUp(each);
+        settled.push(work());
+      },
+      forgotten: new Set(),
+    };
+    // What nobody is at work on at one moment may have been accepted, or have ended, at just that.
+    await recoverRuns(parts);
+    expect(settled).toHaveLength(0);
+    await recoverRuns(parts);
+    await recoverRuns(parts);
+    expect(settled).toHaveLength(1);
+    await settled[0];
+    expect(await world.rowOf(id)).toMatchObject({ state: 'failed', failure_code: 'orphaned' });
   });
 
   it('answers a repeated request with the first run', async () => {

@@ -94,6 +94,12 @@ export class RunService {
         this.#live.takeUp(row.id);
         this.#track(row.id, launcher.follow(row, workload, subject));
       },
+      isLive,
+      settle: (id, work) => {
+        this.#live.takeUp(id);
+        this.#track(id, work());
+      },
+      forgotten: new Set(),
     };
     this.#opened = { holder, launcher, orphans, runners, gates };
     await store.execute('runs.renewHolder', { holder: holder.text, leaseMilliseconds });
