@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,8 @@ export interface ServerProcess {
   /** Milliseconds from spawn to the first answer of `/healthz`. */
   start(): Promise<number>;
   readonly child: ChildProcess;
+  /** Before the start: shares a database with a server that was started. */
+  useKeyOf(other: ServerProcess): void;
   /** Ends it and waits until it is gone. */
   end(signal: NodeJS.Signals): Promise<void>;
   /** Resident memory in MB. */
@@ -69,11 +71,15 @@ export async function createServerProcess(environment: Readonly<Record<string, s
           await answer.arrayBuffer();
           if (answer.ok) return performance.now() - started;
         } catch (error) {
-          if (spawned.exitCode !== null || performance.now() - started > 30_000)
+          if (spawned.exitCode !== null || performance.now() - started > 60_000)
             throw new Error(`The server did not start:\n${output}`, { cause: error });
         }
         await sleep(5);
       }
+    },
+    useKeyOf(other) {
+      mkdirSync(join(directory, 'data'), { mode: 0o700 });
+      copyFileSync(join(other.directory, 'data', 'kek'), join(directory, 'data', 'kek'));
     },
     async end(signal) {
       child?.kill(signal);

@@ -6,11 +6,16 @@ import { openLaunch } from '@strongroom/sdk/workload';
 /** The domain that a drill writes to; whoever makes the ledger creates it. */
 export const domain = 'drill';
 
+/** What a client may be told while the database is away; anything else ends the drill. */
+export const outages: readonly string[] = ['storage_unavailable', 'audit_unavailable', 'version_conflict'];
+
 /** What may legally be in the store for one key. */
 interface Entry {
   acknowledged: string | undefined;
   /** Sent after the acknowledged one; the answer never came. */
   readonly unanswered: Set<string>;
+  /** Writes that were acknowledged, and those that were sent. */
+  readonly counts: { acknowledged: number; sent: number };
 }
 
 /** Where the server is, and by what one signs in. */
@@ -38,15 +43,21 @@ export class Ledger {
     const client = createClient({ url: place.url, token: place.token, timeoutMilliseconds: 10_000 });
     while (!signal.aborted) {
       const value = randomBytes(18).toString('hex');
-      const entry = this.#entries.get(key) ?? { acknowledged: undefined, unanswered: new Set() };
+      const entry = this.#entries.get(key) ?? {
+        acknowledged: undefined,
+        unanswered: new Set(),
+        counts: { acknowledged: 0, sent: 0 },
+      };
       const isNew = !this.#entries.has(key);
       this.#entries.set(key, entry);
       entry.unanswered.add(value);
+      entry.counts.sent += 1;
       try {
         if (isNew) await client.createDomainSecret({ params: { domain }, body: { key, value } });
         else await client.rotateDomainSecret({ params: { domain, key }, body: { value } });
         entry.acknowledged = value;
         entry.unanswered.clear();
+        entry.counts.acknowledged += 1;
         this.acknowledgements += 1;
       } catch (error) {
         if (!(error instanceof StrongroomError)) throw error;
@@ -59,6 +70,22 @@ export class Ledger {
         if (!faults.has(error.code) && !faultCodes.includes(error.code)) throw error;
         return;
       }
+    }
+  }
+
+  /**
+   * Holds the versions that each secret has had against the writes: each acknowledged one made one version, no write two.
+   * @throws Error naming the first secret of which that isn't so
+   */
+  async requireWrittenOnce(admin: Client): Promise<void> {
+    for (const [key, { acknowledged, counts }] of this.#entries) {
+      if (acknowledged === undefined) continue;
+      const { version } = await admin.showDomainSecret({ params: { domain, key } });
+      const written = Number(version?.split('.')[1]);
+      if (!(written >= counts.acknowledged && written <= counts.sent))
+        throw new Error(
+          `${key} has had ${version} versions by ${counts.acknowledged} acknowledged of ${counts.sent} writes`,
+        );
     }
   }
 
@@ -87,6 +114,11 @@ export class Ledger {
 
 /** A workload that may have every secret of the domain. */
 export async function addReader(admin: Client, url: string): Promise<Client> {
+  return createClient({ url, token: await addReaderToken(admin) });
+}
+
+/** Of such a workload. */
+export async function addReaderToken(admin: Client): Promise<string> {
   const account = await admin.createDomainServiceAccount({ params: { domain }, body: { name: 'reader' } });
   const issued = await admin.issueDomainToken({
     params: { domain, serviceAccount: account.id },
@@ -95,5 +127,5 @@ export async function addReader(admin: Client, url: string): Promise<Client> {
   const principal = `service-account:${domain}/reader`;
   await admin.addGrant({ params: { domain }, body: { principal, permission: 'RESOLVE' } });
   await admin.putMember({ params: { domain, principal }, body: { preset: 'MEMBER' } });
-  return createClient({ url, token: issued.token });
+  return issued.token;
 }

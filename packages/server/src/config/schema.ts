@@ -52,7 +52,11 @@ export const ConfigurationSchema = Closed({
   tlsCertFile: Type.Optional(Path('PEM file of the certificate and its chain: serves HTTPS')),
   tlsKeyFile: Type.Optional(Path('PEM file of the certificate’s key')),
   databaseUrl: Type.Optional(
-    Type.String({ pattern: '^postgres(?:ql)?://.', description: 'postgres://…; without it SQLite in the data folder' }),
+    Type.String({
+      pattern: '^postgres(?:ql)?://.',
+      description:
+        'postgres://…, of one server or several (HOST1:PORT,HOST2:PORT); without it SQLite in the data folder',
+    }),
   ),
   databaseUrlFile: Type.Optional(Path('File that holds databaseUrl')),
   kekFile: Type.Optional(

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { AllowEntryError, isProxyUrl, parseAllowEntry } from '@strongroom/backends/egress';
 import type { LogLevel } from '../operation/log.ts';
+import { postgresHostUrls } from '../store/postgres-url.ts';
 import type { Ambient, Environment } from './environment.ts';
 import { buildKekSettings, type KekSettings } from './kek-settings.ts';
 import { buildManagedSettings, type ManagedSettings } from './managed-settings.ts';
@@ -21,8 +22,10 @@ export interface Settings {
   readonly trustedProxies: readonly string[];
   readonly behindTlsProxy: boolean;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
-  /** `address` is host, port and name of the database, without user and password. */
-  readonly database: { readonly kind: 'sqlite' } | { readonly kind: 'postgres'; readonly address: string };
+  /** `address` is host, port and name of the database, without user and password; of all `servers` that it may be on. */
+  readonly database:
+    | { readonly kind: 'sqlite' }
+    | { readonly kind: 'postgres'; readonly address: string; readonly servers: number };
   readonly kek: KekSettings;
   /** Read at the very first start only, by whoever makes the first identity. */
   readonly bootstrapTokenFile: string | undefined;
@@ -71,7 +74,7 @@ export function buildSecrets(context: BuildContext): Secrets {
     return given ?? readSecretText(context, `${name}File`, file);
   };
   const url = either('databaseUrl', databaseUrl, databaseUrlFile);
-  if (url !== undefined && !isPostgresUrl(url))
+  if (url !== undefined && postgresHostUrls(url) === undefined)
     problems.push(
       `${say(context, databaseUrl === undefined ? 'databaseUrlFile' : 'databaseUrl')} does not hold a URL postgres://…`,
     );
@@ -116,7 +119,7 @@ export function buildSettings(context: BuildContext, secrets: Secrets, ambient: 
     database:
       secrets.databaseUrl === undefined
         ? { kind: 'sqlite' }
-        : { kind: 'postgres', address: databaseAddress(secrets.databaseUrl) },
+        : { kind: 'postgres', ...databaseAddress(secrets.databaseUrl) },
     kek: buildKekSettings(context, dataDir, path),
     bootstrapTokenFile:
       configuration.bootstrapTokenFile === undefined ? undefined : path(configuration.bootstrapTokenFile),
@@ -184,14 +187,13 @@ function readSecretText(context: BuildContext, setting: string, file: string | u
   return text;
 }
 
-function isPostgresUrl(text: string): boolean {
-  return URL.canParse(text) && /^postgres(?:ql)?:$/.test(new URL(text).protocol);
-}
-
-function databaseAddress(url: string): string {
-  if (!isPostgresUrl(url)) return '';
-  const { hostname, port, pathname } = new URL(url);
-  return `${hostname === '' ? 'localhost' : hostname}:${port === '' ? '5432' : port}${pathname}`;
+function databaseAddress(url: string): { readonly address: string; readonly servers: number } {
+  const urls = (postgresHostUrls(url) ?? []).map((one) => new URL(one));
+  const hosts = urls.map(({ hostname, port, searchParams }) => {
+    const host = searchParams.get('host') ?? hostname;
+    return `${host === '' ? 'localhost' : host}:${port === '' ? '5432' : port}`;
+  });
+  return { address: `${hosts.join(',')}${urls[0]?.pathname ?? ''}`, servers: hosts.length };
 }
 
 function listenAddress(context: BuildContext, setting: string, text: string): ListenAddress {

@@ -47,7 +47,7 @@ export function kyselyOverClient(send: SendQuery): Kysely<Tables> {
 }
 
 /** Kysely over a pool for reading; failures come out as the store's own errors. */
-export function kyselyOverPool(pool: pg.Pool): Kysely<Tables> {
+export function kyselyOverPool(pool: { connect(): Promise<pg.PoolClient>; end(): Promise<void> }): Kysely<Tables> {
   // Kysely knows a connection by its object: one wrapper per client.
   const wrappers = new WeakMap<pg.PoolClient, PostgresPoolClient>();
   const connect = async (): Promise<PostgresPoolClient> => {
@@ -66,11 +66,18 @@ export function kyselyOverPool(pool: pg.Pool): Kysely<Tables> {
   });
 }
 
-/** @throws StrongroomError of the store, or the server's error where the statement is to blame */
+/** @throws StrongroomError of the store, `deadline_exceeded` of a read that took too long, or the server's error where the statement is to blame */
 export function failRead(error: unknown): never {
+  if (stateOf(error) === queryCanceled) throw new StrongroomError('deadline_exceeded', { cause: error });
   if (error instanceof pg.DatabaseError) throw postgresStorageFailure(error) ?? error;
   if (error instanceof StrongroomError || error instanceof TypeError || error instanceof RangeError) throw error;
   throw connectionFailure(error);
+}
+
+/** Whether a read failed by its connection, or by a server that is stopping or starting, and not by what it asked. */
+export function isOfConnection(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return /^(?:08|57P)/.test(error.code ?? '');
+  return !(error instanceof StrongroomError || error instanceof TypeError || error instanceof RangeError);
 }
 
 /** Hot statements as named prepared statements: parsed and planned once per connection of the database. */
@@ -99,10 +106,12 @@ interface Failure {
   readonly detail: string;
 }
 
+const readOnlyTransaction = '25006';
+
 /** By SQLSTATE, then by its class (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
 const storageStates: Readonly<Record<string, Failure>> = {
   '53100': { code: 'storage_full', detail: 'The disk of the database is full.' },
-  '25006': { code: 'storage_unavailable', detail: 'The database is read-only: it may be a standby.' },
+  [readOnlyTransaction]: { code: 'storage_unavailable', detail: 'The database is read-only: it may be a standby.' },
 };
 const storageClasses: Readonly<Record<string, Failure>> = {
   '08': { code: 'storage_unavailable', detail: 'The connection to the database was lost.' },
@@ -113,6 +122,11 @@ const storageClasses: Readonly<Record<string, Failure>> = {
   '58': { code: 'storage_unavailable', detail: 'The database had a system error.' },
   XX: { code: 'storage_unavailable', detail: 'The database had an internal error.' },
 };
+
+/** What only the server that takes writes can do was asked of one that does not: it is not, or no longer, the primary. */
+export function isReadOnlyServer(error: unknown): boolean {
+  return stateOf(error) === readOnlyTransaction;
+}
 
 /** deadlock_detected, serialization_failure, lock_not_available: another transaction got in the way. */
 const retryStates: ReadonlySet<unknown> = new Set(['40P01', '40001', '55P03']);

@@ -14,11 +14,13 @@ import {
 import {
   connectionFailure,
   HotStatements,
+  isReadOnlyServer,
   isRetryable,
   kyselyOverClient,
   postgresStorageFailure,
   rowTypes,
 } from './postgres-connection.ts';
+import type { PostgresHosts } from './postgres-hosts.ts';
 import type { HotStatement, SqlValue } from './store.ts';
 import type { Tables } from './tables.ts';
 
@@ -48,16 +50,17 @@ const insertAuditRows = {
  */
 export class PostgresLaneConnection implements LaneConnection {
   readonly db: Kysely<Tables>;
-  readonly #url: string;
+  readonly #hosts: PostgresHosts;
   readonly #onLost: () => void;
   readonly #hot: HotStatements;
   #client: pg.Client | undefined;
+  #url = '';
   #isOpen = false;
   #isAborted = false;
   #posted: Promise<unknown>[] = [];
 
-  constructor(url: string, onLost: () => void) {
-    this.#url = url;
+  constructor(hosts: PostgresHosts, onLost: () => void) {
+    this.#hosts = hosts;
     this.#onLost = onLost;
     this.db = kyselyOverClient((query) => this.#query(query));
     this.#hot = new HotStatements(this.db);
@@ -69,8 +72,15 @@ export class PostgresLaneConnection implements LaneConnection {
     let failure: unknown;
     for (const pause of connectPausesMilliseconds) {
       await sleep(pause);
+      let url: string;
+      try {
+        url = await this.#hosts.primary();
+      } catch (error) {
+        failure = error;
+        continue;
+      }
       const client = new pg.Client({
-        connectionString: this.#url,
+        connectionString: url,
         application_name: 'strongroom writer',
         types: rowTypes,
         keepAlive: true,
@@ -88,13 +98,15 @@ export class PostgresLaneConnection implements LaneConnection {
         // Whatever the role's defaults are: a commit that is answered is on disk.
         await client.query('set synchronous_commit to on; set bytea_output to hex');
         this.#client = client;
+        this.#url = url;
         return;
       } catch (error) {
         failure = error;
+        this.#hosts.suspect(url);
         await client.end().catch(() => undefined);
       }
     }
-    throw connectionFailure(failure);
+    throw failure instanceof StrongroomError ? failure : connectionFailure(failure);
   }
 
   async begin() {
@@ -215,6 +227,8 @@ export class PostgresLaneConnection implements LaneConnection {
       return await client.query<Row>(query);
     } catch (error) {
       this.#isAborted = true;
+      // It was the primary when it was asked; another connection may lead to the one that is now.
+      if (isReadOnlyServer(error)) this.#abandon(client);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -239,6 +253,7 @@ export class PostgresLaneConnection implements LaneConnection {
     if (this.#client !== client) return;
     this.#client = undefined;
     this.#isOpen = false;
+    this.#hosts.suspect(this.#url);
     this.#onLost();
   }
 

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { migrate, readSchemaVersion } from './migrate.ts';
 import { type Migration, migrations } from './migrations/index.ts';
 import { connectionFailure, kyselyOverClient, rowTypes } from './postgres-connection.ts';
+import { primaryUrl } from './postgres-hosts.ts';
 
 /** Names Strongroom's migrations among the advisory locks of a database. */
 const migrationLock = 7_364_551_202;
@@ -16,7 +17,7 @@ const connectTimeoutMilliseconds = 5_000;
  */
 export async function migratePostgres(url: string, known: readonly Migration[] = migrations): Promise<void> {
   const client = new pg.Client({
-    connectionString: url,
+    connectionString: await primaryUrl(url),
     application_name: 'strongroom migration',
     types: rowTypes,
     connectionTimeoutMillis: connectTimeoutMilliseconds,

@@ -213,6 +213,35 @@ describe.skipIf(missing !== undefined)(`a PostgreSQL that goes away (${missing ?
     await server.dropDatabase(url);
   });
 
+  test('held up for longer than a read may take: said so, as what may work again', async () => {
+    const held = t.store.db.connection().execute(async (db) => {
+      await sql`set statement_timeout to 50`.execute(db);
+      try {
+        await sql`select pg_sleep(60)`.execute(db);
+      } finally {
+        await sql`reset statement_timeout`.execute(db);
+      }
+    });
+    expect(await codeOf(held)).toBe('deadline_exceeded');
+  });
+
+  test('one of several servers that a URL names is found, and lost without the others', async () => {
+    const [directory] = new URL(url).searchParams.getAll('host');
+    const named = (hosts: string): string => url.replace(/host=[^&]*/, `host=${encodeURIComponent(hosts)}`);
+    const store = await openPostgresStore<TestCommands, TestQueries>({
+      url: named(`/nowhere,${directory},/nowhere/else`),
+      program,
+    });
+    await store.execute('test.insert', { key: 'among', value: '' });
+    await terminate();
+    expect(await store.query('test.list', { prefix: 'among' })).toHaveLength(1);
+    await terminate();
+    await store.execute('test.insert', { key: 'among-others', value: '' });
+    expect(await store.query('test.list', { prefix: 'among' })).toHaveLength(2);
+    await store.close();
+    expect(await codeOf(openPostgresStore({ url: named('/nowhere,/nowhere/else') }))).toBe('storage_unavailable');
+  });
+
   test('unreachable: opening says so', async () => {
     const open = openPostgresStore({ url: 'postgres://postgres@127.0.0.1:1/none' });
     expect(await codeOf(open)).toBe('storage_unavailable');

@@ -1,6 +1,5 @@
 import { StrongroomError } from '@strongroom/contract';
 import type { Kysely } from 'kysely';
-import pg from 'pg';
 import { type AuditChainSettings, readChainOpening } from '../audit/chain.ts';
 import { BatchRunner } from './batch.ts';
 import type { Commands } from './commands.ts';
@@ -8,29 +7,27 @@ import { asStrongroomError } from './errors.ts';
 import { WriteLane } from './lane.ts';
 import type { LaneOutcome, LaneRequest } from './lane-protocol.ts';
 import { installationState } from './lane-statements.ts';
-import { failRead, HotStatements, kyselyOverPool, rowTypes } from './postgres-connection.ts';
+import { failRead, HotStatements, kyselyOverPool } from './postgres-connection.ts';
+import { PostgresHosts } from './postgres-hosts.ts';
 import { PostgresLaneConnection } from './postgres-lane-connection.ts';
 import { migratePostgres } from './postgres-migrate.ts';
+import { type PostgresReaderOptions, PostgresReaders } from './postgres-readers.ts';
 import type { Queries } from './queries.ts';
 import { defaultProgram, loadProgram, type Program } from './store-thread.ts';
 import type { CommandMap, ExecuteOptions, HotStatement, OpenStore, Query, QueryMap, SqlValue } from './store.ts';
 import type { Tables } from './tables.ts';
 
-export interface PostgresStoreOptions {
-  /** `postgres://…` (https://www.postgresql.org/docs/current/libpq-connect.html). Prepared statements need a session. */
+export interface PostgresStoreOptions extends PostgresReaderOptions {
+  /**
+   * `postgres://…` (https://www.postgresql.org/docs/current/libpq-connect.html), of several hosts the one that takes writes.
+   * Prepared statements need a session.
+   */
   readonly url: string;
-  /** Connections for reading; the lane has one more. Default 10. */
-  readonly maxReadConnections?: number;
   /** A module like `program.ts` with other commands and queries; default: all of Strongroom's. */
   readonly program?: URL;
-  /** Told about connections of the pool that broke while nobody used them; they are replaced. */
-  readonly onIdleError?: (error: Error) => void;
   /** Of writes that bring no deadline of their own; default 5,000. */
   readonly writeDeadlineMilliseconds?: number;
 }
-
-const readTimeoutMilliseconds = 30_000;
-const connectTimeoutMilliseconds = 3_000;
 
 /**
  * Opens a store over PostgreSQL 14 or later, shared with other replicas, and migrates its schema.
@@ -52,7 +49,7 @@ class PostgresStore {
   readonly closed: Promise<Error | undefined>;
   readonly #program: Program;
   readonly #queries: ReadonlyMap<string, Query<unknown, unknown>>;
-  readonly #pool: pg.Pool;
+  readonly #readers: PostgresReaders;
   readonly #hot: HotStatements;
   readonly #connection: PostgresLaneConnection;
   readonly #runner: BatchRunner;
@@ -69,10 +66,11 @@ class PostgresStore {
     this.#writeDefaults = deadlineMilliseconds === undefined ? {} : { deadlineMilliseconds };
     this.#program = program;
     this.#queries = new Map(Object.entries(program.queries as Readonly<Record<string, Query<unknown, unknown>>>));
-    this.#pool = openReadPool(options);
-    this.db = kyselyOverPool(this.#pool);
+    const hosts = new PostgresHosts(options.url);
+    this.#readers = new PostgresReaders(hosts, options);
+    this.db = kyselyOverPool(this.#readers);
     this.#hot = new HotStatements(this.db);
-    this.#connection = new PostgresLaneConnection(options.url, () => {
+    this.#connection = new PostgresLaneConnection(hosts, () => {
       this.#needsChain = this.#audit !== undefined;
     });
     this.#runner = new BatchRunner(this.#connection, program.commands);
@@ -89,7 +87,7 @@ class PostgresStore {
 
   async first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): Promise<Row | undefined> {
     if (this.#closing !== undefined) throw new StrongroomError('shutting_down');
-    const result = await this.#pool.query(this.#hot.query(statement, parameters)).catch(failRead);
+    const result = await this.#readers.query(this.#hot.query(statement, parameters)).catch(failRead);
     return result.rows[0] as Row | undefined;
   }
 
@@ -125,7 +123,7 @@ class PostgresStore {
     await this.#lane.close();
     this.#runner.useChain(undefined);
     await this.#connection.close();
-    await this.#pool.end();
+    await this.#readers.end();
     this.#closed.resolve(undefined);
   }
 
@@ -145,26 +143,4 @@ class PostgresStore {
     const opening = await readChainOpening(this.#connection.db);
     return this.#program.createAuditChain({ ...settings, opening });
   }
-}
-
-function openReadPool(options: PostgresStoreOptions): pg.Pool {
-  const prepare = (client: pg.ClientBase): Promise<unknown> =>
-    client.query('set default_transaction_read_only to on; set bytea_output to hex');
-  const pool = new pg.Pool({
-    connectionString: options.url,
-    application_name: 'strongroom reader',
-    types: rowTypes,
-    max: options.maxReadConnections ?? 10,
-    keepAlive: true,
-    connectionTimeoutMillis: connectTimeoutMilliseconds,
-    statement_timeout: readTimeoutMilliseconds,
-    query_timeout: readTimeoutMilliseconds + connectTimeoutMilliseconds,
-    // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it; its type does not say so
-    onConnect: prepare,
-  });
-  // Without a listener a broken idle connection would end the process.
-  pool.on('error', (error) => options.onIdleError?.(error));
-  // So would one that breaks while it is in use: the pool listens to idle ones only. The query that is under way fails by it.
-  pool.on('connect', (client) => client.on('error', () => undefined));
-  return pool;
 }

@@ -2,6 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import pg from 'pg';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { dataFiles } from './data-directory.ts';
+import { primaryUrl } from './postgres-hosts.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -32,7 +33,7 @@ function readSqlite(path: string, statements: readonly string[]): readonly (read
 }
 
 async function readPostgres(url: string, who: string, statements: readonly string[]) {
-  const client = new pg.Client({ connectionString: url, application_name: `strongroom ${who}` });
+  const client = new pg.Client({ connectionString: await primaryUrl(url), application_name: `strongroom ${who}` });
   // What breaks fails the query that is under way; without a listener it would end the process.
   client.on('error', () => undefined);
   await client.connect();

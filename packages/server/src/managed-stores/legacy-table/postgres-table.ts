@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract';
 import pg from 'pg';
+import { primaryUrl } from '../../store/postgres-hosts.ts';
 import { type LegacyRow, type LegacyTable, type LegacyTablePlace, noSuchTable, quoted, tableFailed } from './table.ts';
 
 const connectMilliseconds = 5_000;
@@ -11,7 +12,7 @@ const absent: ReadonlySet<string> = new Set(['42P01', '42703', '3F000']);
 export async function openPostgresTable(place: LegacyTablePlace, url: string, isTrial: boolean): Promise<LegacyTable> {
   const sql = quoted(place);
   const client = new pg.Client({
-    connectionString: url,
+    connectionString: await primaryUrl(url),
     connectionTimeoutMillis: connectMilliseconds,
     statement_timeout: statementMilliseconds,
     application_name: 'strongroom store adopt',
