@@ -1,7 +1,7 @@
 import { foldKey, maxFieldLength, secretKeyPattern, StrongroomError } from '@strongroom/contract';
 import { parse as parseJson } from 'lossless-json';
 import { parseEnv } from 'node:util';
-import { parseAllDocuments } from 'yaml';
+import { readYamlDocuments, type YamlProblem } from '../bounded-yaml.ts';
 import type { ValueInput } from './values.ts';
 
 export type ImportFormat = 'env' | 'json' | 'kubernetes';
@@ -136,12 +136,20 @@ function readJson(content: string): ImportEntry[] {
   });
 }
 
+/** Several times those of the most entries that an import takes. */
+const maxManifestMarks = 50_000;
+
+const manifestProblems: Readonly<Record<YamlProblem['kind'], (line: number) => string>> = {
+  'too-large': () => 'the YAML has more parts than a manifest of so many secrets; it is larger than is looked at',
+  malformed: (line) => `the YAML has an error in line ${line}`,
+  nested: () => 'the YAML is nested too deeply',
+};
+
 function readKubernetes(content: string): ImportEntry[] {
-  const documents = parseAllDocuments(content, { uniqueKeys: true, schema: 'core' });
+  const documents = readYamlDocuments(content, { maxMarks: maxManifestMarks, schema: 'core' });
+  if ('kind' in documents) throw invalid(manifestProblems[documents.kind](documents.line));
   const entries: ImportEntry[] = [];
-  for (const document of Array.isArray(documents) ? documents : []) {
-    const [error] = document.errors;
-    if (error !== undefined) throw invalid(`the YAML has an error in line ${error.linePos?.[0].line ?? 1}`);
+  for (const document of documents) {
     let manifest: unknown;
     try {
       manifest = document.toJS({ maxAliasCount: 0 });
@@ -161,9 +169,9 @@ function manifestEntries(manifest: Readonly<Record<string, unknown>>): ImportEnt
   const stringData = isRecord(manifest['stringData']) ? manifest['stringData'] : {};
   const keys = new Set([...Object.keys(data), ...Object.keys(stringData)]);
   return [...keys].map((key) => {
-    const text = stringData[key];
+    const text = own(stringData, key);
     if (typeof text === 'string') return { key, input: { value: text } };
-    const base64 = data[key];
+    const base64 = own(data, key);
     if (text !== undefined || typeof base64 !== 'string') return { key, refusal: 'data and stringData hold texts' };
     return { key, input: kubernetesValue(base64) };
   });
@@ -179,6 +187,10 @@ function kubernetesValue(base64: string): ValueInput {
   } catch {
     return { valueBase64: compact };
   }
+}
+
+function own(record: Readonly<Record<string, unknown>>, name: string): unknown {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

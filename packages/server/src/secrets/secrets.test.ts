@@ -270,6 +270,26 @@ describeEachStore('secrets', (openStore) => {
     expect(Buffer.from(await stored(global, 'tls.key')).toString()).toBe('hello');
   });
 
+  it('takes any name of a manifest for what it is, and looks at no more of one than a manifest has', async () => {
+    const manifest = (data: string) => `apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n${data}`;
+    const imported = await importer.import(caller, global, {
+      format: 'kubernetes',
+      content: manifest('data:\n  constructor: aGVsbG8=\nstringData:\n  toString: text\n'),
+    });
+    expect(imported.items.map(({ outcome }) => outcome)).toEqual(['created', 'created']);
+    const bad = [
+      [manifest('data:\n  a: aGVsbG8=\n  a: aGVsbG8=\n'), 'the YAML has an error in line 6'],
+      [manifest('data: [\n'), 'the YAML has an error in line 5'],
+      // Each compared with each would take minutes.
+      [manifest(`data:\n${Array.from({ length: 60_000 }, (_, index) => `  k${index}: YQ==\n`).join('')}`), 'larger'],
+      [manifest(`data: ${'['.repeat(100_000)}`), 'larger'],
+    ] as const;
+    for (const [content, message] of bad) {
+      const failure = importer.import(caller, global, { format: 'kubernetes', content });
+      await expect(failure).rejects.toMatchObject({ errors: [{ message: expect.stringContaining(message) }] });
+    }
+  }, 5_000);
+
   it('imports nothing when anything is wrong, and says what without a value', async () => {
     const value = canaries.text('imported');
     const work = importer.import(caller, global, {

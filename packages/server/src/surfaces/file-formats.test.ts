@@ -125,4 +125,18 @@ describe('where a placeholder may stand', () => {
   ])('%s: %s', (name, content, isFine) => {
     expect(templateProblem(name, content, false) === undefined).toBe(isFine);
   });
+
+  it('takes no text of the template for a placeholder', () => {
+    const content = 'a: "strongroommark0x strongroommark1x strongroommark2x"\nb: ${secrets.k}';
+    expect(templateProblem('a.yaml', content, false)).toMatch(/^In JSON and YAML/);
+  });
+
+  it('reads no more of a template than a template has', () => {
+    const many = Array.from({ length: 20_000 }, (_, index) => `k${index}: a`).join('\n');
+    expect(templateProblem('a.yaml', `x: "\${secrets.a}"\n${many}`, false)).toMatch(
+      /^The template has more parts than/,
+    );
+    expect(templateProblem('a.yaml', `x: "\${secrets.a}"\nx: b`, false)).toBe('The template is not YAML.');
+    expect(templateProblem('a.yaml', `x: "\${secrets.a}"\n--- b`, false)).toBe('The template is not YAML.');
+  });
 });

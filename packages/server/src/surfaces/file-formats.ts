@@ -1,5 +1,7 @@
 import { parseText } from '@strongroom/contract';
-import { parseDocument, visit } from 'yaml';
+import { randomUUID } from 'node:crypto';
+import { visit } from 'yaml';
+import { readYamlDocuments } from '../bounded-yaml.ts';
 
 /**
  * How a value is written into a file, by the file's name. A value must come out of the format's own parser as it went in:
@@ -74,6 +76,9 @@ function escapeIni(value: string): string | null {
   return /[\r\n\u0000\u0085\u2028\u2029]/.test(value) || value.trim() !== value ? null : value;
 }
 
+/** A file of the largest size has fewer, unless it is nothing but short names and values. */
+const maxTemplateMarks = 100_000;
+
 /**
  * Why a template can't be filled safely, if so: in JSON and YAML every placeholder stands inside a double-quoted string,
  * where escaping keeps it.
@@ -84,24 +89,30 @@ export function templateProblem(fileName: string, content: string, withVariables
   const isYaml = lower.endsWith('.yaml') || lower.endsWith('.yml');
   if (!isJson && !isYaml) return undefined;
   const { parts } = parseText(content, withVariables);
+  // Nobody can have written it into the template.
+  const name = `m${randomUUID().replaceAll('-', '')}`;
   const marks: string[] = [];
   const text = parts
     .map((part, index) => {
       if (part.kind === 'literal') return part.text;
-      const mark = `strongroommark${index}x`;
+      const mark = `${name}x${index}x`;
       marks.push(mark);
       return mark;
     })
     .join('');
   if (marks.length === 0) return undefined;
-  const document = parseDocument(text, { strict: true, ...(isJson ? { schema: 'json' as const } : {}) });
-  if (document.errors.length > 0) return `The template is not ${isJson ? 'JSON' : 'YAML'}.`;
+  const documents = readYamlDocuments(text, { maxMarks: maxTemplateMarks, ...(isJson ? { schema: 'json' } : {}) });
+  if ('kind' in documents && documents.kind === 'too-large')
+    return `The template has more parts than are looked at (${maxTemplateMarks} names, values, blanks and line ends).`;
+  const [document, second] = 'kind' in documents ? [] : documents;
+  if (document === undefined || second !== undefined) return `The template is not ${isJson ? 'JSON' : 'YAML'}.`;
   const quoted: string[] = [];
   visit(document, {
     Scalar(_key, node) {
       if (node.type === 'QUOTE_DOUBLE' && typeof node.value === 'string') quoted.push(node.value);
     },
   });
-  const isQuoted = marks.every((mark) => quoted.some((value) => value.includes(mark)));
+  const found = new Set(quoted.flatMap((value) => value.match(new RegExp(`${name}x\\d+x`, 'g')) ?? []));
+  const isQuoted = marks.every((mark) => found.has(mark));
   return isQuoted ? undefined : 'In JSON and YAML a placeholder stands inside a double-quoted string.';
 }
