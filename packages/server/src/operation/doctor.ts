@@ -104,10 +104,17 @@ async function checkStore({ store, storeProblem, settings }: DoctorParts): Promi
   if (store === null)
     return red(storeProblem ?? 'It could not be opened.', 'Check the data directory or STRONGROOM_DATABASE_URL.');
   await store.db.selectFrom('installation').select('id').executeTakeFirst();
-  return ok(
-    settings.database.kind === 'sqlite'
-      ? `SQLite in ${settings.dataDir}`
-      : `PostgreSQL at ${settings.database.address}`,
+  const { database } = settings;
+  if (database.kind === 'sqlite') return ok(`SQLite in ${settings.dataDir}`);
+  const text = `PostgreSQL at ${database.address}`;
+  if (database.servers === 1) return ok(text);
+  const { rows } = await sql<{
+    names: string;
+  }>`select current_setting('synchronous_standby_names') as names`.execute(store.db);
+  if (rows[0]?.names !== '') return ok(text);
+  return amber(
+    `${text}: the one that takes writes waits for no standby.`,
+    'Set synchronous_standby_names on it: a failover could lose what was acknowledged, and an old primary could take writes.',
   );
 }
 
