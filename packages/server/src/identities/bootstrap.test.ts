@@ -1,9 +1,11 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openTestStore, type TestStore } from '../../testing/stores.ts';
 import { createAccess } from '../access/service.ts';
 import type { Caller } from '../access/types.ts';
+import { dataFiles } from '../store/data-directory.ts';
 import { CredentialActivity } from './activity.ts';
 import { createAuthentication } from './authentication.ts';
 import { bootstrapIdentities, createOperatorLink } from './bootstrap.ts';
@@ -66,6 +68,12 @@ describe('the first start', () => {
     // The file is for the first start only: it isn't read again.
     const again = await bootstrapIdentities(test.store, test.keys, { bootstrapTokenFile: '/nonexistent' });
     expect(again).toEqual({ created: null, signInLink: null });
+    // Long after, too: who reads the log of a restart finds no way in.
+    const database = new DatabaseSync(dataFiles(test.directory).database);
+    database.exec('update sessions set created_at = 1, expires_at = 2, revoked_at = 2');
+    database.close();
+    await test.store.execute('identities.sweep', undefined);
+    expect((await bootstrapIdentities(test.store, test.keys)).signInLink).toBeNull();
     await leavesTheOperatorAWayIn();
   });
 

@@ -1,4 +1,5 @@
 import type { CommandContext } from '../store/store.ts';
+import { systemActor } from './actor.ts';
 import { familiarMilliseconds } from './throttle.ts';
 
 const day = 24 * 60 * 60_000;
@@ -50,6 +51,15 @@ async function sweep(context: CommandContext): Promise<void> {
   await db
     .deleteFrom('sessions')
     .where((where) => where.or([where('expires_at', '<', ended), where('revoked_at', '<', ended)]))
+    // By them a start knows that the first administrator has been here, and prints no link any more.
+    .where('principal_id', 'not in', (column) =>
+      column
+        .selectFrom('principals')
+        .select('id')
+        .where('kind', '=', 'user')
+        .where('created_by', '=', systemActor.principal)
+        .where('password_hash', 'is', null),
+    )
     .execute();
   await db
     .deleteFrom('tokens')

@@ -1,7 +1,7 @@
 import { runsWithLogs } from './queries.ts';
 import { statfsSync } from 'node:fs';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Store } from '../store/store.ts';
 import { readRunLog, RunLog } from './run-log.ts';
@@ -79,8 +79,15 @@ export class RunLogs {
     for (const name of names) {
       const path = join(directory, name);
       const found = await stat(path).catch(() => null);
-      if (found !== null && found.mtimeMs < now - (keepDays + 1) * dayMilliseconds) await rm(path, { force: true });
+      if (found === null || found.mtimeMs >= now - (keepDays + 1) * dayMilliseconds) continue;
+      if (!(await this.#isUnfinished(basename(name, '.log')))) await rm(path, { force: true });
     }
+  }
+
+  /** What runs for months may be silent for weeks. */
+  async #isUnfinished(runId: string): Promise<boolean> {
+    const row = await this.#store.db.selectFrom('runs').select('ended_at').where('id', '=', runId).executeTakeFirst();
+    return row !== undefined && row.ended_at === null;
   }
 
   #hasSpace(): boolean {

@@ -6,6 +6,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -328,6 +329,15 @@ describe('runs', () => {
     const report = (message: string, error: unknown) => void world.reports.push({ message, error });
     const live = new LiveRuns();
     const launcher = new RunLauncher({ store, resolver, settings: {} as never, report, logs, live, holder, runnerOf });
+    // Of what runs nothing is swept, however old.
+    const own = join(world.runDirectory, `${id}.log`);
+    const strange = join(world.runDirectory, 'lch_strange.log');
+    for (const path of [own, strange]) {
+      writeFileSync(path, '');
+      utimesSync(path, 1, 1);
+    }
+    await logs.sweep(Date.now());
+    expect([own, strange].map((path) => existsSync(path))).toEqual([true, false]);
     const settled: Promise<void>[] = [];
     const parts: OrphanParts = {
       ...{ store, holder, logs, launcher, runnerOf },
