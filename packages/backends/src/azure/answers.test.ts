@@ -1,9 +1,8 @@
-import { inspect } from 'node:util';
-import { StrongroomError } from '@strongroom/contract/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type AzureAnswer, azureClientId, azureTenant } from '../../testing/azure-key-vault.ts';
 import { canServeTls } from '../../testing/certificate.ts';
 import { type AzureWorld, startAzureWorld } from '../../testing/azure-double.ts';
+import { refusalOf } from '../../testing/refusal.ts';
 import { limited } from '../wrappers/limited.ts';
 
 const canary = 'canary-2e90b7c1';
@@ -21,18 +20,8 @@ describe.skipIf(!canServeTls)('Azure Key Vault, of which this is a double', () =
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  async function errorOf(call: () => Promise<unknown>): Promise<StrongroomError> {
-    try {
-      await call();
-    } catch (error) {
-      if (!(error instanceof StrongroomError)) throw error;
-      const shown = `${inspect(error, { depth: 10, showHidden: true })} ${JSON.stringify(error)} ${String(error)}`;
-      for (const text of [canary, world.vault.clientSecret, 'canary-token', 'Bearer'])
-        expect(shown).not.toContain(text);
-      return error;
-    }
-    throw new Error('It did not throw');
-  }
+  const errorOf = (call: () => Promise<unknown>) =>
+    refusalOf(call, [canary, world.vault.clientSecret, 'canary-token', 'Bearer']);
   const ofSecrets = (answer: AzureAnswer) => (path: string) => (path.startsWith('/secrets') ? answer : null);
   const id = () => `https://vault.localhost:${new URL(world.proxy.url).port}/secrets/db/${'a'.repeat(32)}`;
   const failure = (status: number, code: string): AzureAnswer => ({

@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { inspect } from 'node:util';
-import { StrongroomError } from '@strongroom/contract/core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type AzureWorld, startAzureWorld } from '../../testing/azure-double.ts';
 import { azureClientId, azureTenant } from '../../testing/azure-key-vault.ts';
 import { type AzureMachine, startAzureMachine } from '../../testing/azure-machine.ts';
 import { type Certificate, canServeTls, makeCertificate } from '../../testing/certificate.ts';
+import { refusalOf } from '../../testing/refusal.ts';
 
 const canary = 'canary-5b6e0c2d';
 const signal = () => AbortSignal.timeout(20_000);
@@ -29,17 +28,8 @@ describe.skipIf(!canServeTls)('an identity at Azure, of which these are doubles'
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  async function errorOf(call: () => Promise<unknown>): Promise<StrongroomError> {
-    try {
-      await call();
-    } catch (error) {
-      if (!(error instanceof StrongroomError)) throw error;
-      const shown = `${inspect(error, { depth: 10, showHidden: true })} ${JSON.stringify(error)} ${String(error)}`;
-      for (const secret of [canary, 'canary-', 'Bearer', 'PRIVATE KEY', 'eyJ']) expect(shown).not.toContain(secret);
-      return error;
-    }
-    throw new Error('It did not throw');
-  }
+  const errorOf = (call: () => Promise<unknown>) =>
+    refusalOf(call, [canary, 'canary-', 'Bearer', 'PRIVATE KEY', 'eyJ']);
   const read = (backend: ReturnType<typeof world.open>) => backend.get('db', { signal: signal() });
 
   describe('by a certificate', () => {

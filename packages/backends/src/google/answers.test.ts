@@ -1,13 +1,12 @@
 import { once } from 'node:events';
 import { createSecureServer, type ServerHttp2Stream } from 'node:http2';
 import { connect } from 'node:net';
-import { inspect } from 'node:util';
-import { StrongroomError } from '@strongroom/contract/core';
 import { grpc } from 'google-gax';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { canServeTls } from '../../testing/certificate.ts';
 import { type GoogleWorld, startGoogleWorld } from '../../testing/google-double.ts';
 import type { GoogleAnswer } from '../../testing/google-secret-manager.ts';
+import { refusalOf } from '../../testing/refusal.ts';
 import { startRawServer } from '../../testing/servers.ts';
 import { createEgress } from '../egress/index.ts';
 import { limited } from '../wrappers/limited.ts';
@@ -29,18 +28,8 @@ describe.skipIf(!canServeTls)('Google Secret Manager, of which this is a double'
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  async function errorOf(call: () => Promise<unknown>): Promise<StrongroomError> {
-    try {
-      await call();
-    } catch (error) {
-      if (!(error instanceof StrongroomError)) throw error;
-      const shown = `${inspect(error, { depth: 10, showHidden: true })} ${JSON.stringify(error)} ${String(error)}`;
-      for (const text of [canary, 'canary-token', 'canary-key-id', 'Bearer', 'PRIVATE KEY', 'message of Google'])
-        expect(shown).not.toContain(text);
-      return error;
-    }
-    throw new Error('It did not throw');
-  }
+  const errorOf = (call: () => Promise<unknown>) =>
+    refusalOf(call, [canary, 'canary-token', 'canary-key-id', 'Bearer', 'PRIVATE KEY', 'message of Google']);
   const name = 'projects/123456789012/secrets/db/versions/1';
   const secret = (change: object): GoogleAnswer => ({
     message: { name, payload: { data: bytes, dataCrc32c: String(crc32c(bytes)) }, ...change },

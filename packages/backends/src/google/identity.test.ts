@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { inspect } from 'node:util';
-import { StrongroomError } from '@strongroom/contract/core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { canServeTls } from '../../testing/certificate.ts';
 import { type GoogleWorld, startGoogleWorld } from '../../testing/google-double.ts';
 import { type GoogleMetadata, startGoogleMetadata } from '../../testing/google-metadata.ts';
 import { actedAs } from '../../testing/google-tokens.ts';
+import { refusalOf } from '../../testing/refusal.ts';
 
 const canary = 'canary-93f2bb10';
 const signal = () => AbortSignal.timeout(20_000);
@@ -28,18 +27,8 @@ describe.skipIf(!canServeTls)('an identity at Google, of which these are doubles
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  async function errorOf(call: () => Promise<unknown>): Promise<StrongroomError> {
-    try {
-      await call();
-    } catch (error) {
-      if (!(error instanceof StrongroomError)) throw error;
-      const shown = `${inspect(error, { depth: 10, showHidden: true })} ${JSON.stringify(error)} ${String(error)}`;
-      for (const secret of [canary, 'canary-token', 'canary-key-id', 'Bearer', 'PRIVATE KEY', 'eyJ'])
-        expect(shown).not.toContain(secret);
-      return error;
-    }
-    throw new Error('It did not throw');
-  }
+  const errorOf = (call: () => Promise<unknown>) =>
+    refusalOf(call, [canary, 'canary-token', 'canary-key-id', 'Bearer', 'PRIVATE KEY', 'eyJ']);
   const read = (backend: ReturnType<typeof world.open>) => backend.get('db', { signal: signal() });
   const changed = (change: object): string =>
     JSON.stringify({ ...(JSON.parse(world.tokens.serviceAccountKey) as object), ...change });
