@@ -1,7 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { SecretValue } from '@strongroom/crypto';
 import { describe, expect, it } from 'vitest';
-import { Flights, Gate } from './flights.ts';
+import { Flights } from './flights.ts';
 import { SharedDeadline } from './shared-deadline.ts';
 import type { Fetched } from './sources/source.ts';
 
@@ -71,23 +70,5 @@ describe('flights', () => {
     const patient = new SharedDeadline(60_000, 60_000);
     const signals = new Set(Array.from({ length: 250 }, () => patient.signal));
     expect(signals.size).toBe(3);
-  });
-});
-
-describe('a gate', () => {
-  it('lets so many in at once', async () => {
-    const gate = new Gate(2);
-    let running = 0;
-    let most = 0;
-    const task = async (): Promise<void> => {
-      running += 1;
-      most = Math.max(most, running);
-      await delay(2);
-      running -= 1;
-    };
-    await Promise.all(Array.from({ length: 9 }, () => gate.run(task)));
-    await expect(gate.run(async () => Promise.reject(new Error('x')))).rejects.toThrow('x');
-    await gate.run(task);
-    expect([most, running]).toEqual([2, 0]);
   });
 });

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StrongroomError } from '@strongroom/contract';
+import pLimit, { type LimitFunction } from 'p-limit';
 import type { AccessService } from '../access/service.ts';
 import type { AssetRef, Caller, Decision, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
-import { Gate } from '../launches/flights.ts';
 import type { LaunchSubject, Resolver } from '../launches/resolve.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
@@ -52,7 +52,7 @@ interface Opened {
   readonly launcher: RunLauncher;
   readonly orphans: OrphanParts;
   readonly runners: Readonly<Record<RunnerName, Runner>>;
-  readonly gates: ReadonlyMap<Runner, Gate>;
+  readonly queues: ReadonlyMap<Runner, LimitFunction>;
 }
 
 /** Runs of configurations, by whichever runner: start, follow, stop, and what a crash left behind. */
@@ -82,7 +82,7 @@ export class RunService {
       process: new ProcessRunner({ store, holder, settings, report, prlimit, isLive }),
       kubernetes: new KubernetesRunner({ store, clusters, installationId, report }),
     };
-    const gates = new Map(Object.values(runners).map((runner) => [runner, new Gate(runner.maxConcurrent)]));
+    const queues = new Map(Object.values(runners).map((runner) => [runner, pLimit(runner.maxConcurrent)]));
     const runnerOf = (name: string): Runner => this.#runnerOf(name);
     const shared = { store, holder, logs: this.#logs, runnerOf };
     const launcher = new RunLauncher({ ...shared, live: this.#live, resolver, settings, report });
@@ -101,7 +101,7 @@ export class RunService {
       },
       forgotten: new Set(),
     };
-    this.#opened = { holder, launcher, orphans, runners, gates };
+    this.#opened = { holder, launcher, orphans, runners, queues };
     await store.execute('runs.renewHolder', { holder: holder.text, leaseMilliseconds });
     await recoverRuns(orphans);
     await runners.process.sweep(this.#closing.signal);
@@ -241,19 +241,19 @@ export class RunService {
   /** The log of a run that this server has, waiting for its beginning if asked to; `undefined`: none, or not yet. */
   async #begunLog(id: string, wait: boolean, signal?: AbortSignal): Promise<RunLog | undefined> {
     const isToCome = (): boolean =>
-      this.#live.has(id) && this.#live.logOf(id) === undefined && !this.#live.isTakenUp(id);
-    if (wait) while (isToCome() && signal?.aborted !== true) await delay(beginMilliseconds);
+      signal?.aborted !== true && this.#live.has(id) && this.#live.logOf(id) === undefined && !this.#live.isTakenUp(id);
+    if (wait) while (isToCome()) await delay(beginMilliseconds);
     return this.#live.logOf(id);
   }
 
   #enqueue(id: string, runnerName: string, subject: LaunchSubject): void {
-    const { launcher, gates } = this.#open;
+    const { launcher, queues } = this.#open;
     this.#live.add(id);
-    const gate = gates.get(this.#runnerOf(runnerName));
-    if (gate === undefined) throw new TypeError('A runner has no queue');
+    const queue = queues.get(this.#runnerOf(runnerName));
+    if (queue === undefined) throw new TypeError('A runner has no queue');
     this.#track(
       id,
-      gate.run(() => launcher.launch(id, subject)),
+      queue(() => launcher.launch(id, subject)),
     );
   }
 
