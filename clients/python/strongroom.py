@@ -17,6 +17,7 @@ value or a token, and a reference is never given back as a value.
 
 import base64
 import binascii
+import http.client
 import json
 import os
 import ssl
@@ -110,7 +111,7 @@ class Secrets:
     def _beat(self, until):
         while not self._stopped.wait(max(5.0, (_seconds(until) - time.time()) / 2)):
             try:
-                until = self._client.call("POST", f"/v1/launches/{self._launch}/heartbeat")["heartbeatUntil"]
+                until = _text(self._client.call("POST", f"/v1/launches/{self._launch}/heartbeat"), "heartbeatUntil")
             except StrongroomError as error:
                 if not error.retryable:
                     return
@@ -128,7 +129,7 @@ def read(references, domain, url=None, token=None, token_file=None, ca_file=None
     client = _Client(url, token, token_file, ca_file)
     wanted = [{"name": name, "reference": reference} for name, reference in references.items()]
     path = f"/v1/domains/{urllib.parse.quote(domain, safe='')}/launches"
-    launch = client.call("POST", path, {"references": wanted}, {"Idempotency-Key": str(uuid.uuid4())})["id"]
+    launch = _text(client.call("POST", path, {"references": wanted}, {"Idempotency-Key": str(uuid.uuid4())}), "id")
     key = jwk.JWK.generate(kty="OKP", crv="X25519") if curve == "X25519" else jwk.JWK.generate(kty="EC", crv="P-256")
     public = {name: part for name, part in key.export_public(as_dict=True).items() if name in ("kty", "crv", "x", "y")}
     for attempt in range(1, _ATTEMPTS + 1):
@@ -139,10 +140,10 @@ def read(references, domain, url=None, token=None, token_file=None, ca_file=None
             if error.code != "server_unreachable" or attempt == _ATTEMPTS:
                 raise
             time.sleep(0.5)
-    values = _open(answer["jwe"], key, launch)
+    values = _open(_text(answer, "jwe"), key, launch)
     if set(values) != set(references):
         raise StrongroomError("reference_unresolved", "What was delivered is not what was asked for.")
-    return Secrets(client, launch, values, answer["heartbeatUntil"])
+    return Secrets(client, launch, values, _text(answer, "heartbeatUntil"))
 
 
 def _open(text, key, launch):
@@ -194,10 +195,9 @@ class _Client:
                 return json.loads(content) if content else None
         except urllib.error.HTTPError as error:
             raise _problem(error) from None
-        except (OSError, ValueError):
-            raise StrongroomError(
-                "server_unreachable", "The server can not be reached, or does not answer as one.", retryable=True
-            ) from None
+        except (OSError, ValueError, http.client.HTTPException):
+            # What the library says of a broken answer has the answer in it.
+            raise _no_server() from None
 
     def _credential(self):
         if self._token:
@@ -228,7 +228,21 @@ def _problem(error):
         detail = problem.get("detail") or problem.get("title", "")
         return StrongroomError(code, detail, problem.get("hint", ""), problem.get("errors", ()), error.code in (429, 503))
     except (ValueError, KeyError, TypeError, AttributeError, OSError):
-        return StrongroomError("server_unreachable", f"What answered with {error.code} is not Strongroom.")
+        return StrongroomError("server_unreachable", f"What answered with {error.code} is not Strongroom.", retryable=True)
+
+
+def _no_server():
+    return StrongroomError(
+        "server_unreachable", "The server can not be reached, or does not answer as one.", retryable=True
+    )
+
+
+def _text(document, name):
+    """A member of an answer, of which anything else is none."""
+    text = document.get(name) if isinstance(document, dict) else None
+    if not isinstance(text, str):
+        raise _no_server()
+    return text
 
 
 def _seconds(text):

@@ -1,6 +1,7 @@
 // @needs python-reader
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -115,6 +116,29 @@ describe('the one-file reader for Python', () => {
     expect(await codes(`{"a": "${reference}"}`, { ...token, STRONGROOM_URL: 'http://strongroom.example' })).toBe(
       'validation_failed 0',
     );
+  });
+
+  it('tells an answer that is none of a server, however it is broken, and keeps saying that it runs', async () => {
+    const answers = [
+      'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"id":',
+      'none of HTTP\r\n\r\n',
+      'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]',
+      'HTTP/1.1 502 Bad Gateway\r\ncontent-length: 2\r\n\r\nno',
+    ];
+    for (const answer of answers) {
+      const proxy = createServer((socket) => void socket.once('data', () => socket.end(answer)));
+      await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+      const { port } = proxy.address() as AddressInfo;
+      const { stdout, stderr } = await run(
+        [
+          `try: strongroom.read({"a": "${reference}"}, domain="finance", url="http://127.0.0.1:${port}")`,
+          'except strongroom.StrongroomError as error: print(error.code, error.retryable)',
+        ],
+        { STRONGROOM_TOKEN: workload.token },
+      );
+      expect({ stdout, stderr }, answer).toEqual({ stdout: 'server_unreachable True\n', stderr: '' });
+      proxy.close();
+    }
   });
 
   it('leaves the value nowhere', async () => {
