@@ -58,6 +58,7 @@ export { emailRoutes, ldapRoutes } from './routes/platform-surfaces.ts';
 export { Email as EmailSettings, EmailPut, EmailTest, mailAddressPattern, smtpPorts } from './surfaces/email.ts';
 export { Ldap as LdapSettings, ldapLimits, LdapPut, LdapSyncState, LdapTest } from './surfaces/ldap.ts';
 export * from './surfaces/fields.ts';
+export * from './surfaces/unresolved-fields.ts';
 export * from './surfaces/actions.ts';
 export * from './surfaces/compute-cluster.ts';
 export * from './surfaces/notebook.ts';

@@ -1,4 +1,4 @@
-import { formatReference } from '@strongroom/contract/core';
+import { formatReference, hasPlaceholder } from '@strongroom/contract/core';
 import { isRecord } from '../errors.ts';
 
 /** One field that an apply sets, changes or takes away; references and settings are shown, values are not. */
@@ -69,8 +69,9 @@ function collect(value: unknown, field: string, leaves: Map<string, Leaf>): void
   // A field that holds nothing is as one that is not there.
   if (value['isSet'] === false) return;
   const reference = referenceIn(value);
+  const typed = typedIn(value);
   if (reference !== undefined) put(reference.text, reference.shown);
-  else if ('set' in value) put(JSON.stringify(value), plainValue);
+  else if (typed !== undefined) put(hasPlaceholder(typed) ? typed : JSON.stringify(value), shownText(typed));
   else for (const [member, content] of Object.entries(value)) collect(content, at(field, member), leaves);
 }
 
@@ -89,9 +90,18 @@ function shownText(text: string): string {
   return text.startsWith('secret://') || /^\$\{secrets\.[^}]*\}$/.test(text) ? text : plainValue;
 }
 
+/** What is typed into a credential field. */
+function typedIn(value: Readonly<Record<string, unknown>>): string | undefined {
+  const [name, second] = Object.keys(value);
+  if ((name !== 'set' && name !== 'value') || second !== undefined) return undefined;
+  const text = value[name];
+  return typeof text === 'string' ? text : undefined;
+}
+
 /** A reference in one of its forms, or the state of a field that holds one. */
 function referenceIn(value: Readonly<Record<string, unknown>>): Leaf | undefined {
-  const { isSet, isOwned, secret, scope, key } = value;
+  const { isSet, isOwned, secret, scope, key, value: written } = value;
+  if (typeof isSet === 'boolean' && typeof written === 'string') return { text: written, shown: shownText(written) };
   if (typeof isSet === 'boolean') {
     const inner = isRecord(secret) ? referenceIn(secret) : undefined;
     if (inner === undefined) return { text: 'set', shown: 'a value' };

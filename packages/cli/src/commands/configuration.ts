@@ -100,6 +100,18 @@ export function contentOf(value: string | undefined, secret: ReferenceParts | un
   return `secret://${scope}/${source}/${key}${field === undefined ? '' : `#${field}`}`;
 }
 
+/** What a credential field holds: a reference, or a text with placeholders as it was written. */
+export interface CredentialFacts {
+  readonly isSet: boolean;
+  readonly value?: string;
+  readonly secret?: ReferenceParts;
+  readonly isOwned?: boolean;
+}
+
+export function credentialText({ isSet, isOwned, secret, value }: CredentialFacts): string {
+  return isSet ? `${contentOf(value, secret)}${isOwned === true ? ' (its own)' : ''}` : '-';
+}
+
 /** Facts that every configuration has after its own. */
 export function lastFacts(found: {
   readonly bundle: string;

@@ -5,7 +5,13 @@ import { type Cli, group } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { UsageError } from '../errors.ts';
 import { confirm } from '../prompt.ts';
-import { addConfigurationCommands, contentOf, lastFacts, printFields } from './configuration.ts';
+import {
+  addConfigurationCommands,
+  type CredentialFacts,
+  credentialText,
+  lastFacts,
+  printFields,
+} from './configuration.ts';
 import { addApplyCommands } from './configuration-apply.ts';
 import { connectionNoun, placeCredentials } from './configuration-noun.ts';
 import { addFormTest } from './form-test.ts';
@@ -122,19 +128,14 @@ function addWorkflow(connection: Command, cli: Cli): void {
     );
 }
 
-interface SecretState {
-  readonly isSet: boolean;
-  readonly isOwned?: boolean;
-  readonly secret?: Parameters<typeof contentOf>[1];
-}
+const stateNames = ['isSet', 'isOwned', 'secret', 'value'];
 
 /** What is shown in place of a field of format password; a plain field of a schema may be an object, too. */
-function stateOf(value: unknown): SecretState | undefined {
-  const state = Object(value) as Partial<SecretState>;
+function stateOf(value: unknown): CredentialFacts | undefined {
+  const state = Object(value) as Partial<CredentialFacts>;
   const names = Object.keys(state);
-  const isState =
-    typeof state.isSet === 'boolean' && names.every((name) => ['isSet', 'isOwned', 'secret'].includes(name));
-  return isState ? (state as SecretState) : undefined;
+  const isState = typeof state.isSet === 'boolean' && names.every((name) => stateNames.includes(name));
+  return isState ? (state as CredentialFacts) : undefined;
 }
 
 /** What was shown, as it is sent again: fields of format password are left out, which keeps them. */
@@ -164,10 +165,7 @@ function printConnection(output: Cli['output'], found: CallResult<'showConnectio
 function rowsOf(value: unknown, path: readonly string[]): string[][] {
   const state = stateOf(value);
   const name = path.join('.');
-  if (state !== undefined) {
-    const own = state.isOwned === true ? ' (its own)' : '';
-    return [['secret', name, state.isSet ? `${contentOf(undefined, state.secret)}${own}` : '-']];
-  }
+  if (state !== undefined) return [['secret', name, credentialText(state)]];
   if (typeof value !== 'object' || value === null) return [['config', name, String(value)]];
   return Object.entries(value).flatMap(([member, each]) => rowsOf(each, [...path, member]));
 }

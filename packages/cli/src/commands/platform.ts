@@ -9,13 +9,12 @@ import { type Manifest, readManifests } from '../apply/manifest.ts';
 import { localTime } from '../output/text.ts';
 import { confirm } from '../prompt.ts';
 import { applyManifests, type ApplyOptions, withApplyOptions } from './apply.ts';
-import { contentOf } from './configuration.ts';
+import { credentialText } from './configuration.ts';
 import { type CredentialFile, readCredentials, withCredentials } from './configuration-apply.ts';
 import { platformCalls, type PlatformCalls, type ShownPlatform } from './platform-calls.ts';
 import { printSurfaceTest } from './surface-test.ts';
 
 type Output = Cli['output'];
-type Credential = CallResult<'showEmail'>['password'];
 
 /** One configuration of the platform, as commands name it and as the API does. */
 interface PlatformNoun<One extends ShownPlatform> {
@@ -192,10 +191,6 @@ function printSync(output: Output, state: CallResult<'syncLdap'>): void {
     [{ title: 'LEFT ALONE' }, { title: 'NAME' }, { title: 'BECAUSE' }],
     state.conflicts.map(({ kind, name, reason }) => [kind, name, reason]),
   );
-}
-
-function credentialText({ isSet, isOwned, secret }: Credential): string {
-  return isSet ? `${contentOf(undefined, secret)}${isOwned === true ? ' (its own)' : ''}` : '-';
 }
 
 function lastFacts(found: { readonly updatedAt: string; readonly updatedBy: string; readonly revision: number }) {

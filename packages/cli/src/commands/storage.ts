@@ -1,7 +1,7 @@
 import type { CallInput, CallResult } from '@strongroom/sdk';
 import type { Command } from 'commander';
 import { type Cli, group } from '../cli.ts';
-import { addConfigurationCommands, contentOf, lastFacts, printFields } from './configuration.ts';
+import { addConfigurationCommands, credentialText, lastFacts, printFields } from './configuration.ts';
 import { addApplyCommands } from './configuration-apply.ts';
 import { storageNoun } from './configuration-noun.ts';
 import { addFormTest } from './form-test.ts';
@@ -40,13 +40,6 @@ function printStorage(output: Cli['output'], storage: CallResult<'showStorageCon
   });
   printFields(
     output,
-    (['accessKey', 'secretKey'] as const).map((name) => {
-      const { isSet, isOwned, secret } = storage[name];
-      return [
-        'credential',
-        name,
-        isSet ? `${contentOf(undefined, secret)}${isOwned === true ? ' (its own)' : ''}` : '-',
-      ];
-    }),
+    (['accessKey', 'secretKey'] as const).map((name) => ['credential', name, credentialText(storage[name])]),
   );
 }

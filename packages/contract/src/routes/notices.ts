@@ -5,6 +5,7 @@ import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
 import { MailAddress } from '../surfaces/email.ts';
 import { SecretInput } from '../surfaces/fields.ts';
 import { SurfaceTest } from '../surfaces/test-steps.ts';
+import { formKeyword } from '../surfaces/unresolved-fields.ts';
 
 /** Days ahead of an expiry that its notice goes out, where a scope does not say. */
 export const defaultExpiryLeadDays = 14;
@@ -95,16 +96,19 @@ function noticeRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       path: settings,
       summary: 'Say who is told of expiries and due rotations, in place of what was said; the signing secret needs USE',
       ...shared,
-      body: Closed({
-        recipients: Type.Optional(recipients),
-        webhook: Type.Optional(
-          Closed({
-            url,
-            signingSecret: SecretInput,
-          }),
-        ),
-        expiryLeadDays: Type.Optional(expiryLeadDays),
-      }),
+      body: Closed(
+        {
+          recipients: Type.Optional(recipients),
+          webhook: Type.Optional(
+            Closed({
+              url,
+              signingSecret: SecretInput,
+            }),
+          ),
+          expiryLeadDays: Type.Optional(expiryLeadDays),
+        },
+        { [formKeyword]: 'notices' },
+      ),
       status: 200,
       response: NoticeSettings,
       ifMatch: true,

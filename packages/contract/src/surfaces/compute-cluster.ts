@@ -12,6 +12,7 @@ import {
   sparkConfigInput,
   Warning,
 } from './fields.ts';
+import { formKeyword } from './unresolved-fields.ts';
 
 /** A compute cluster: Spark that runs until it is stopped, for whoever connects to it. */
 
@@ -30,9 +31,12 @@ const shared = {
 
 const input = { ...shared, ...commonInput, ...environmentInput, ...sparkConfigInput };
 
-export const ComputeClusterCreate = Closed({ name: Label, ...input });
+export const ComputeClusterCreate = Closed({ name: Label, ...input }, { [formKeyword]: 'compute-cluster' });
 /** A whole new document; what is left out is gone. `bundle` left out: unchanged. */
-export const ComputeClusterUpdate = Closed({ name: Type.Optional(Label), ...input });
+export const ComputeClusterUpdate = Closed(
+  { name: Type.Optional(Label), ...input },
+  { [formKeyword]: 'compute-cluster' },
+);
 
 export const ComputeCluster = Closed({
   ...configurationFields,

@@ -3,6 +3,7 @@ import { Label } from '../names.ts';
 import { Closed } from '../route.ts';
 import { connectionTypeNames } from './connection-types.ts';
 import { commonInput, configurationFields, surfaceLimits, Warning } from './fields.ts';
+import { formKeyword } from './unresolved-fields.ts';
 
 /** A connection for ingestion, in the manner of OpenMetadata: a type, and a config of the type's JSON Schema. */
 
@@ -25,9 +26,9 @@ const input = {
   ),
 };
 
-export const ConnectionCreate = Closed({ name: Label, ...input });
+export const ConnectionCreate = Closed({ name: Label, ...input }, { [formKeyword]: 'connection' });
 /** A whole new document but for fields of format password, which stay unless set or cleared. `bundle` left out: unchanged. */
-export const ConnectionUpdate = Closed({ name: Type.Optional(Label), ...input });
+export const ConnectionUpdate = Closed({ name: Type.Optional(Label), ...input }, { [formKeyword]: 'connection' });
 
 export const Connection = Closed({
   ...configurationFields,

@@ -3,6 +3,7 @@ import { FreeText, Time } from '../names.ts';
 import { Closed } from '../route.ts';
 import { CaCertificate } from './email.ts';
 import { CredentialInput, CredentialState, platformFields } from './fields.ts';
+import { formKeyword } from './unresolved-fields.ts';
 
 /** The directory whose users sign in by bind and are synced; one for the platform. */
 
@@ -62,14 +63,17 @@ const input = {
 };
 
 /** A whole new document but for the bind credential, which stays unless set or cleared. */
-export const LdapPut = Closed(input);
-export const LdapTest = Closed({
-  ...input,
-  what: Type.Enum(['connection', 'authentication'], {
-    description: 'connection: the URL alone; authentication: also the bind, the base DN and the filters',
-  }),
-  useSaved: Type.Optional(Type.Boolean({ description: 'With the saved bind credential, where the form has none' })),
-});
+export const LdapPut = Closed(input, { [formKeyword]: 'ldap' });
+export const LdapTest = Closed(
+  {
+    ...input,
+    what: Type.Enum(['connection', 'authentication'], {
+      description: 'connection: the URL alone; authentication: also the bind, the base DN and the filters',
+    }),
+    useSaved: Type.Optional(Type.Boolean({ description: 'With the saved bind credential, where the form has none' })),
+  },
+  { [formKeyword]: 'ldap' },
+);
 
 /** What the last sync came to. */
 export const LdapSyncState = Closed({

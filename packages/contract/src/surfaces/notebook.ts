@@ -11,6 +11,7 @@ import {
   RunningState,
   Warning,
 } from './fields.ts';
+import { formKeyword } from './unresolved-fields.ts';
 
 /** A notebook: a Jupyter server that runs until it is stopped. */
 
@@ -28,9 +29,9 @@ const shared = {
 
 const input = { ...shared, ...commonInput, ...environmentInput };
 
-export const NotebookCreate = Closed({ name: Label, ...input });
+export const NotebookCreate = Closed({ name: Label, ...input }, { [formKeyword]: 'notebook' });
 /** A whole new document; what is left out is gone. `bundle` left out: unchanged. */
-export const NotebookUpdate = Closed({ name: Type.Optional(Label), ...input });
+export const NotebookUpdate = Closed({ name: Type.Optional(Label), ...input }, { [formKeyword]: 'notebook' });
 
 export const Notebook = Closed({
   ...configurationFields,

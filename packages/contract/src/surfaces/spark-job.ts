@@ -15,6 +15,7 @@ import {
   surfaceLimits,
   Warning,
 } from './fields.ts';
+import { formKeyword } from './unresolved-fields.ts';
 
 /** A Spark job: a command, or an application for `spark-submit`, with what it needs. */
 
@@ -94,9 +95,9 @@ const input = {
   ),
 };
 
-export const SparkJobCreate = Closed({ name: Label, ...input });
+export const SparkJobCreate = Closed({ name: Label, ...input }, { [formKeyword]: 'spark-job' });
 /** A whole new document; what is left out is gone. `bundle` left out: unchanged. */
-export const SparkJobUpdate = Closed({ name: Type.Optional(Label), ...input });
+export const SparkJobUpdate = Closed({ name: Type.Optional(Label), ...input }, { [formKeyword]: 'spark-job' });
 
 const outputDocument = {
   ...shared,

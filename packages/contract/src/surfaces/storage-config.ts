@@ -2,6 +2,7 @@ import { Type } from 'typebox';
 import { Label } from '../names.ts';
 import { Closed } from '../route.ts';
 import { commonInput, configurationFields, CredentialInput, CredentialState, Warning } from './fields.ts';
+import { formKeyword } from './unresolved-fields.ts';
 
 /** A storage configuration: an S3-compatible bucket and the key pair that opens it. */
 
@@ -39,9 +40,12 @@ const input = {
   secretKey: Type.Optional(CredentialInput),
 };
 
-export const StorageConfigCreate = Closed({ name: Label, ...input });
+export const StorageConfigCreate = Closed({ name: Label, ...input }, { [formKeyword]: 'storage-config' });
 /** A whole new document but for credentials, which stay unless set or cleared. `bundle` left out: unchanged. */
-export const StorageConfigUpdate = Closed({ name: Type.Optional(Label), ...input });
+export const StorageConfigUpdate = Closed(
+  { name: Type.Optional(Label), ...input },
+  { [formKeyword]: 'storage-config' },
+);
 
 export const StorageConfig = Closed({
   ...configurationFields,

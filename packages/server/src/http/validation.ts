@@ -1,4 +1,11 @@
-import { type FieldError, StrongroomError } from '@strongroom/contract';
+import {
+  type FieldError,
+  formKeyword,
+  type FormName,
+  misplacedPlaceholders,
+  StrongroomError,
+  unresolvedMessage,
+} from '@strongroom/contract';
 import { Ajv, type AnySchema, type ErrorObject, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 import { escapePointer } from './json-body.ts';
@@ -10,6 +17,8 @@ export type Part = 'params' | 'querystring' | 'body';
 
 /** Field errors named in one answer. */
 const maxFieldErrors = 20;
+/** A longer one is of no field that there is. */
+const maxPointerLength = 512;
 
 /**
  * Compiles the schemas of all routes, strictly: nothing is removed, nothing is coerced, defaults are filled in. Only a
@@ -25,20 +34,40 @@ export function createValidatorCompiler(): (part: Part, schema: AnySchema) => Va
     let validate: ValidateFunction | undefined;
     let validateAll: ValidateFunction | undefined;
     const coerce = part === 'querystring' ? queryCoercion(schema) : undefined;
+    const form = formOf(part, schema);
     return (data) => {
       coerce?.(data);
       validate ??= compile(ajv, schema);
-      if (validate(data)) return { value: data };
+      const misplaced = form === undefined ? [] : misplacedErrors(form, data);
+      if (validate(data) && misplaced.length === 0) return { value: data };
       // The first error is found cheaply; all of them only once it's known that there are any.
       validateAll ??= compile((ajvAllErrors ??= strictAjv(true)), schema);
       validateAll(data);
       return {
         error: new StrongroomError('validation_failed', {
-          errors: fieldErrors(part, validateAll.errors ?? validate.errors ?? []),
+          // What a schema says of a text is no help to who wrote a placeholder there.
+          errors: [
+            ...misplaced,
+            ...fieldErrors(part, validateAll.errors ?? validate.errors ?? []).filter(
+              ({ pointer }) => !misplaced.some((each) => each.pointer === pointer),
+            ),
+          ].slice(0, maxFieldErrors),
         }),
       };
     };
   };
+}
+
+/** Whose form a body is, if it is one. */
+function formOf(part: Part, schema: AnySchema): FormName | undefined {
+  return part === 'body' && isRecord(schema) ? (schema[formKeyword] as FormName | undefined) : undefined;
+}
+
+/** Placeholders where nothing resolves them. */
+function misplacedErrors(form: FormName, data: unknown): FieldError[] {
+  return misplacedPlaceholders(form, data)
+    .filter(({ pointer }) => pointer.length <= maxPointerLength)
+    .map(({ pointer, reason }) => ({ pointer, message: unresolvedMessage(reason) }));
 }
 
 function strictAjv(allErrors: boolean): Ajv {

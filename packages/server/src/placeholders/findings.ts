@@ -9,9 +9,10 @@ import {
   placeholderReference,
   type Reference,
   type StayReason,
+  textsOf,
 } from '@strongroom/contract';
 import type { AnySurface } from '../surfaces/registry.ts';
-import { textsOf, unresolvedTexts } from '../surfaces/texts.ts';
+import { documentPointer, unresolvedTexts } from '../surfaces/texts.ts';
 
 /** Something that a document holds of older ways to write secrets, or a secret itself. */
 export interface Finding {
@@ -40,21 +41,21 @@ export type DatabricksScopes = ReadonlyMap<string, string>;
 export function findingsIn(surface: AnySurface, document: unknown, scopes: DatabricksScopes): Finding[] {
   const fields = surface.fields(document);
   const findings: Finding[] = [];
-  const others = unresolvedTexts(fields, document);
+  const others = unresolvedTexts(surface, document);
   const unresolved = new Set(others.map(({ pointer }) => pointer));
   const resolved = new Set(textsOf(document).flatMap(({ pointer }) => (unresolved.has(pointer) ? [] : [pointer])));
   for (const { pointer, name, content } of fields) {
     if (content.kind === 'reference') continue;
     const forms = legacyForms(content.text);
     const place = { pointer, name };
-    if (forms.length === 0 && content.text !== '' && looksSecret(name))
+    if (forms.length === 0 && content.text !== '' && content.isNoSecret !== true && looksSecret(name))
       findings.push({
         ...place,
         line: 1,
         kind: 'plain-secret',
         ...(content.canRefer === true ? { canBecomeSecret: true } : { stays: 'other-place' }),
       });
-    if (!resolved.has(pointer)) continue;
+    if (!resolved.has(documentPointer(surface, document, pointer))) continue;
     for (const form of forms)
       findings.push({
         ...place,

@@ -105,7 +105,7 @@ export class PlaceholderMigration {
     const others = plan.filter(({ finding }) => finding.canBecomeSecret !== true);
     const replacements: Replacement[] = others.map(({ finding: { pointer, reference } }) => ({ pointer, reference }));
     // On all but what isn't there yet, so that no secret is made in vain.
-    await rewriting.decide(withReplacements(document, replacements));
+    await rewriting.decide(withReplacements(surface, document, replacements));
     if (plain.length > 0) await access.require(current, 'secret.manage', { kind: 'scope', scope });
     if (dryRun) return { ...told, outcome: 'would-change', fields: views };
 
@@ -117,7 +117,7 @@ export class PlaceholderMigration {
       changed.push(changedField(each, reference));
       made.set(each.finding.pointer, formatReference(reference));
     }
-    const final = withReplacements(document, replacements);
+    const final = withReplacements(surface, document, replacements);
     const decided = await rewriting.decide(final);
     const revision = await rewriting.commit('placeholders.migrate', final, decided, { changed, restored: [] });
     const fields = views.map((view) => {

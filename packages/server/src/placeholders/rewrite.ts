@@ -1,5 +1,7 @@
 import type { Reference } from '@strongroom/contract';
 import { toReferenceObject } from '../surfaces/named-fields.ts';
+import type { AnySurface } from '../surfaces/registry.ts';
+import { documentPointer } from '../surfaces/texts.ts';
 
 /** A field in which a reference stands in place of a text, or a text in place of a reference. */
 export type Replacement =
@@ -12,10 +14,14 @@ export type Replacement =
     };
 
 /** The document with its fields replaced; the given one stays as it is. */
-export function withReplacements(document: unknown, replacements: readonly Replacement[]): unknown {
+export function withReplacements(
+  surface: AnySurface,
+  document: unknown,
+  replacements: readonly Replacement[],
+): unknown {
   const copy = structuredClone(document);
   for (const replacement of replacements) {
-    const names = namesOf(replacement.pointer);
+    const names = namesOf(documentPointer(surface, document, replacement.pointer));
     const last = names.pop() ?? '';
     const parent = names.reduce<unknown>((part, name) => Object(part)[name] as unknown, copy);
     if (typeof parent !== 'object' || parent === null || !Object.hasOwn(parent, last))

@@ -71,7 +71,7 @@ async function undoOne(
   isDryRun: boolean,
 ): Promise<RewrittenConfiguration<UndoneField>> {
   const rewriting = await Rewriting.open(parts, current, scope, selected);
-  const { row, document } = rewriting;
+  const { row, surface, document } = rewriting;
   const changes = await parts.store.db
     .selectFrom('placeholder_changes')
     .selectAll()
@@ -91,7 +91,7 @@ async function undoOne(
   if (replacements.length === 0) return { ...told, outcome: 'unchanged', fields };
 
   await rewriting.requireUpdate();
-  const before = withReplacements(document, replacements);
+  const before = withReplacements(surface, document, replacements);
   const decided = await rewriting.decide(before);
   if (isDryRun) return { ...told, outcome: 'would-change', fields };
   const restored = planned.flatMap(({ change, replacement }) => (replacement === undefined ? [] : [change]));

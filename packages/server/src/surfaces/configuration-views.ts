@@ -132,10 +132,7 @@ export class ConfigurationViews<Document> {
   }
 
   #plainSecrets(document: Document): SaveWarning[] {
-    return this.#surface.fields(document).flatMap(({ name, pointer, content }) => {
-      const warning = content.kind === 'text' ? plainSecretWarning(name, content.text, pointer) : undefined;
-      return warning === undefined ? [] : [warning];
-    });
+    return this.#surface.fields(document).flatMap((field) => plainSecretWarning(field) ?? []);
   }
 
   #view(caller: Caller, scope: ScopeRef, row: ConfigurationRow, bundle: string): ConfigurationView {

@@ -27,7 +27,7 @@ export function storageProperties(
     };
     for (const [name, text] of Object.entries(plain))
       if (text !== undefined) properties.set(`${prefix}.${name}`, { text, isSecret: false });
-    const { accessKey, secretKey } = each.credentials;
+    const { accessKey, secretKey } = each.places;
     if (accessKey !== undefined)
       properties.set(`${prefix}.access.key`, renderer.property(`${prefix}.access.key`, accessKey));
     if (secretKey !== undefined)
@@ -68,18 +68,20 @@ export function addStorageVariables(
   });
 }
 
-type Plain = 'provider' | 'bucket' | 'basePath' | 'endpoint' | 'region';
+type Plain = 'provider' | 'bucket' | 'endpoint' | 'region';
+type Place = keyof ConsumedStorage['places'];
+const placeNames: ReadonlySet<string> = new Set<Place>(['accessKey', 'secretKey', 'basePath']);
 
 function add(
   environment: Map<string, string>,
   storage: ConsumedStorage,
   renderer: ValueRenderer,
-  names: Readonly<Partial<Record<Plain | 'accessKey' | 'secretKey', string>>>,
+  names: Readonly<Partial<Record<Plain | Place, string>>>,
 ): void {
   for (const [part, name] of Object.entries(names)) {
     if (environment.has(name)) continue;
-    if (part === 'accessKey' || part === 'secretKey') {
-      const place = storage.credentials[part];
+    if (placeNames.has(part)) {
+      const place = storage.places[part as Place];
       if (place !== undefined) environment.set(name, renderer.variable(name, place));
       continue;
     }

@@ -6,7 +6,7 @@ import type { Store } from '../store/store.ts';
 import type { NewConsumption } from './commands.ts';
 import type { AnySurface } from './registry.ts';
 import { resourceOf, surfaces } from './registry.ts';
-import type { ConsumedStorage } from './definition.ts';
+import type { ConsumedPlace, ConsumedStorage } from './definition.ts';
 import { type ConfigurationRow, configurationOf, findConfiguration } from './rows.ts';
 import { assetOf } from './views.ts';
 
@@ -129,15 +129,15 @@ export async function launchedStorage(
 
 function storageAt(row: ConfigurationRow, index: number): ConsumedStorage {
   const document = consumed.parse(row.document);
-  const settings = surfaces['storage-config'].storage(
+  const { basePath: _filled, ...settings } = surfaces['storage-config'].storage(
     document as Parameters<(typeof surfaces)['storage-config']['storage']>[0],
   );
-  const places = consumed.fields(document).flatMap(({ name, pointer, content }) => {
-    if (content.kind !== 'reference') return [];
-    const place = { pointer: storagePointer(index, pointer), reference: formatReference(content.reference) };
-    return [[name, place] as const];
+  const places = consumed.fields(document).map(({ name, pointer: own, content }): [string, ConsumedPlace] => {
+    const pointer = storagePointer(index, own);
+    if (content.kind === 'text') return [name, { pointer, content }];
+    return [name, { pointer, reference: formatReference(content.reference) }];
   });
-  return { ...settings, name: row.name, credentials: Object.fromEntries(places) };
+  return { ...settings, name: row.name, places: Object.fromEntries(places) };
 }
 
 /** A pointer into the storage configuration at a place of `storageConfigs`, as a pointer of who uses it. */

@@ -194,12 +194,52 @@ describe('credential fields', () => {
     ['two parts', { set: 'x', keep: true }],
     ['no part', {}],
     ['the text of a reference', { set: 'secret://domain/managed/db-password' }],
-    ['a placeholder among text', { set: 'a${secrets.key}b' }],
+    ['a placeholder that is not closed', { set: 'a${secrets.key' }],
     ['an empty text', { set: '' }],
   ])('refuse %s', async (_what, secretKey) => {
     const body = { name: freshName(), ...storage(), secretKey };
     expect((await test.request('POST', all, { body })).status).toBe(422);
   });
+
+  const inStorage = { type: 'storage-config', form: storage, at: ['secretKey'] } as const;
+  const inConnection = {
+    type: 'connection',
+    form: () => ({ type: 'postgres', config: { username: 'ann', hostPort: '127.0.0.1:9', database: 'sales' } }),
+    at: ['config', 'authType', 'password'],
+  } as const;
+  const put = (form: object, [name = '', ...below]: readonly string[], sent: object): object => {
+    const part = Object(Object(form)[name]) as object;
+    return { ...form, [name]: below.length === 0 ? sent : put(part, below, sent) };
+  };
+  const read = (shown: object, at: readonly string[]) => at.reduce<unknown>((part, name) => Object(part)[name], shown);
+
+  it.each([inStorage, inConnection])(
+    'keep a placeholder of a $type as it was written; a migration makes a reference of it, and undo puts it back',
+    async ({ type, form: formOf, at }) => {
+      const [name, key, many] = [freshName(), freshName(), pathOf(type)];
+      await test.call('POST', '/v1/global/secrets', { body: { key, value: canaries.plain(`global ${key}`) } });
+      const [value, form, pointer] = [`\${secrets.${key}}`, formOf(), `/${at.join('/')}/value`];
+      const made = await test.call<Answer>('POST', many, { body: { name, ...put(form, at, { set: value }) } });
+      expect([read(made, at), made['warnings']]).toEqual([{ isSet: true, value, isOwned: false }, []]);
+      const kept = await test.call<Answer>('PUT', `${many}/${name}`, { body: put(form, at, { keep: true }) });
+      expect([kept.revision, read(kept, at)]).toEqual([1, read(made, at)]);
+      expect(await owned(name)).toEqual([]);
+      const ask = (verb: string) =>
+        test.call('POST', `${base}/placeholders/${verb}`, { body: { configurations: [{ surface: type, name }] } });
+      const found = { pointer, kind: 'placeholder', becomes: `secret://global/managed/${key}` };
+      expect(await ask('scan')).toMatchObject({ items: [{ findings: [found] }] });
+      expect(await ask('migrate')).toMatchObject({ items: [{ outcome: 'changed', fields: [found] }] });
+      const shown = async () => read(await test.call('GET', `${many}/${name}`), at);
+      const secret = { scope: 'global', source: 'managed', key };
+      expect(await shown()).toEqual({ isSet: true, secret, isOwned: false });
+      expect(await ask('undo')).toMatchObject({ items: [{ outcome: 'changed', fields: [{ restores: value }] }] });
+      expect(await shown()).toEqual({ isSet: true, value, isOwned: false });
+      const unknown = put(form, at, { value: `${value}:\${secrets.${key}-gone}` });
+      expect(await test.call('PUT', `${many}/${name}`, { body: unknown })).toMatchObject({
+        warnings: [{ code: 'unknown-placeholder', pointer }],
+      });
+    },
+  );
 
   it('what a crash left of a save is swept after ten minutes, and nothing else', async () => {
     const name = freshName();

@@ -1,18 +1,26 @@
-import { parseText, placeholderReference, type ReferenceObject } from '@strongroom/contract';
+import { isPlaceholderIn, parseText, type ReferenceObject } from '@strongroom/contract';
 import { SecretValue } from '@strongroom/crypto';
 import type { ScopeRef } from '../access/types.ts';
-import type { CredentialChange, CredentialChanges, Field, FieldProblems } from './definition.ts';
+import type { CredentialChange, CredentialChanges, Field, FieldProblems, TextContent } from './definition.ts';
 import { fromReferenceObject } from './named-fields.ts';
 import { readReference, type SecretInput } from './reference-input.ts';
 
-/** Scalar fields that always hold a credential: documents hold a reference, never what was typed. */
+/** Scalar fields that always hold a credential: documents hold a reference or a placeholder, never what was typed. */
 
 /** As a document holds it. */
-export interface HeldCredential {
-  readonly secret: ReferenceObject;
-  /** The secret was typed here and belongs to the configuration. */
-  readonly isOwned?: true;
-}
+export type HeldCredential =
+  | {
+      readonly secret: ReferenceObject;
+      /** The secret was typed here and belongs to the configuration. */
+      readonly isOwned?: true;
+      readonly value?: never;
+    }
+  | {
+      /** A text with placeholders, as it was written. */
+      readonly value: string;
+      readonly secret?: never;
+      readonly isOwned?: never;
+    };
 
 /** As it is sent: one of its parts. */
 export interface CredentialInput {
@@ -64,7 +72,7 @@ export function readCredential(
 
 const referenceText = /^secret:\/\/(?:domain|global|admin)\//i;
 
-/** A text that is typed: one placeholder alone means its secret; the text of a reference is somebody's mistake. */
+/** A text that is typed: one with placeholders stays as it was written; the text of a reference is somebody's mistake. */
 function readTyped(text: string, pointer: string, problems: FieldProblems): CredentialChange | undefined {
   if (referenceText.test(text)) {
     problems.add(pointer, 'This is the text of a reference. Put it into "secret".', { code: 'reference_malformed' });
@@ -75,13 +83,14 @@ function readTyped(text: string, pointer: string, problems: FieldProblems): Cred
     return undefined;
   }
   const { parts, isMalformed } = parseText(text);
-  const [first, second] = parts;
-  if (first?.kind === 'placeholder' && second === undefined)
-    return { kind: 'refer', reference: placeholderReference(first.key) };
-  if (isMalformed || parts.some(({ kind }) => kind !== 'literal')) {
-    problems.add(pointer, 'A placeholder stands alone here; write $${secrets. for the text itself.');
+  if (isMalformed) {
+    problems.add(
+      pointer,
+      'A placeholder ${secrets.…} is not closed, or names a key that no secret can have; write $${secrets. for the text itself.',
+    );
     return undefined;
   }
+  if (isPlaceholderIn(text)) return { kind: 'text', text };
   const literal = parts.map((part) => (part.kind === 'literal' ? part.text : '')).join('');
   return { kind: 'set', value: SecretValue.fromText(literal) };
 }
@@ -90,6 +99,10 @@ function readTyped(text: string, pointer: string, problems: FieldProblems): Cred
 export function credentialFields(credentials: Credentials): Field[] {
   return Object.entries(credentials).flatMap(([name, held]): Field[] => {
     if (held === undefined) return [];
+    if (held.value !== undefined) {
+      const content = { kind: 'text', text: held.value, canRefer: true, isCredential: true } as const;
+      return [{ pointer: `/${name}/value`, name, content }];
+    }
     const reference = fromReferenceObject(held.secret);
     return [
       { pointer: `/${name}/secret`, name, content: { kind: 'reference', reference, isOwned: held.isOwned === true } },
@@ -97,16 +110,27 @@ export function credentialFields(credentials: Credentials): Field[] {
   });
 }
 
-/** A scalar text of a document in which placeholders are resolved when it is used. */
-export function textFields(texts: Readonly<Record<string, string | undefined>>): Field[] {
+/** How texts are put together and used, by field. */
+export type TextRules = Readonly<Record<string, Pick<TextContent, 'escape' | 'settle'>>>;
+
+/** Scalar texts of a document in which placeholders are resolved when it is used. */
+export function textFields(texts: Readonly<Record<string, string | undefined>>, rules: TextRules = {}): Field[] {
   return Object.entries(texts).flatMap(([name, text]): Field[] =>
-    text === undefined ? [] : [{ pointer: `/${name}`, name, content: { kind: 'text', text } }],
+    text === undefined
+      ? []
+      : [{ pointer: `/${name}`, name, content: { kind: 'text', text, isNoSecret: true, ...rules[name] } }],
   );
+}
+
+/** Whether a change leaves something in the field. */
+export function isGiven(change: CredentialChange | undefined): boolean {
+  return change !== undefined && change.kind !== 'clear';
 }
 
 /** What is shown of one. */
 export function credentialState(held: HeldCredential | undefined) {
   if (held === undefined) return { isSet: false };
+  if (held.value !== undefined) return { isSet: true, value: held.value, isOwned: false };
   return { isSet: true, secret: { ...held.secret }, isOwned: held.isOwned === true };
 }
 

@@ -102,14 +102,20 @@ export interface StorageSettings {
 }
 
 /** A storage configuration as a launch of its consumer has it. */
-export interface ConsumedStorage extends StorageSettings {
+export interface ConsumedStorage extends Omit<StorageSettings, 'basePath'> {
   readonly name: string;
-  /** Its references; the first storage configuration's access key is at `/storageConfigs/0/accessKey/secret`. */
-  readonly credentials: {
-    readonly accessKey?: { readonly pointer: string; readonly reference: string };
-    readonly secretKey?: { readonly pointer: string; readonly reference: string };
+  /** What holds or may hold values; the first storage configuration's access key is at `/storageConfigs/0/accessKey/secret`. */
+  readonly places: {
+    readonly accessKey?: ConsumedPlace;
+    readonly secretKey?: ConsumedPlace;
+    readonly basePath?: ConsumedPlace;
   };
 }
+
+/** A canonical reference, or a text with what it needs to be filled. */
+export type ConsumedPlace =
+  | { readonly pointer: string; readonly reference: string }
+  | { readonly pointer: string; readonly content: TextContent };
 
 export interface Rendered {
   readonly spec: ProcessSpec;
@@ -142,6 +148,8 @@ export type CredentialChanges = ReadonlyMap<string, CredentialChange>;
 export type CredentialChange =
   | { readonly kind: 'set'; readonly value: SecretValue }
   | { readonly kind: 'refer'; readonly reference: Reference }
+  /** A text with placeholders, which stays as it was written. */
+  | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'clear' };
 
 export interface Field {
@@ -159,13 +167,26 @@ export type FieldContent =
       /** To a secret that the configuration owns: for nobody else, and without USE. */
       readonly isOwned?: boolean;
     }
-  /** A text in which `${secrets.key}` is resolved at launch. */
-  | {
-      readonly kind: 'text';
-      readonly text: string;
-      /** A reference can stand in its place, as `secret` beside the pointer, and a launch gives the same value. */
-      readonly canRefer?: boolean;
-    };
+  | TextContent;
+
+/** A text in which `${secrets.key}` is resolved at launch, or wherever the configuration is used. */
+export interface TextContent {
+  readonly kind: 'text';
+  readonly text: string;
+  /** A reference can stand in its place, as `secret` beside the pointer, and a launch gives the same value. */
+  readonly canRefer?: boolean;
+  /** It stands in a credential field, in place of a reference. */
+  readonly isCredential?: true;
+  /** It is no credential, whatever it is called. */
+  readonly isNoSecret?: true;
+  /** How a value is written among other text; absent: as it is. What stands alone is not written in another way. */
+  readonly escape?: (value: string) => string;
+  /** How the text is used once its values are in their places; absent: as it is. */
+  readonly settle?: Settle;
+}
+
+/** The text to use, or why there is none; no word of the text. */
+export type Settle = (text: string) => { readonly text: string } | { readonly problem: string };
 
 export interface SaveWarning {
   readonly pointer: string;

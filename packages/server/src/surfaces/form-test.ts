@@ -8,11 +8,12 @@ import { type AuthorisedWanted, collectWanted, wantedId } from '../launches/want
 import type { Store } from '../store/store.ts';
 import type { SurfaceDefinition } from './definition.ts';
 import { requireDestinations } from './destinations.ts';
+import { failedStep } from './network-step.ts';
 import type { OwnedSecrets } from './owned-secrets.ts';
 import { resourceOf } from './registry.ts';
 import { findConfiguration } from './rows.ts';
 import { configurationEvent } from './save.ts';
-import { refuseUnresolved, withResolvedTexts } from './texts.ts';
+import { CredentialValues, refuseUnresolved, withResolvedTexts } from './texts.ts';
 import { TypedCredentials } from './typed-credentials.ts';
 import { assetOf } from './views.ts';
 
@@ -104,18 +105,18 @@ export class FormTester<Input, Document> {
       const object = { type: surface.type, id: owner.configurationId, name: owner.name };
       const values = await this.#values(caller, scope, object, wanted, limited);
       if ('steps' in values) return values;
-      const byName = new Map(wanted.map((item) => [item.name, item]));
-      const credential = (name: string): SecretValue | undefined => {
-        const item = byName.get(name);
-        return typed.get(name) ?? (item === undefined ? undefined : values.get(wantedId(item)));
-      };
+      const valueAt = (pointer: string, text: string) => values.get(wantedId({ pointer, text }));
+      const kept = new CredentialValues(surface.fields(document), valueAt);
+      const credential = (name: string): SecretValue | undefined => typed.get(name) ?? kept.get(name);
       try {
-        const resolved = withResolvedTexts(surface.fields(document), document, (pointer, text) =>
-          values.get(wantedId({ pointer, text })),
-        );
-        const steps = await attempt({ document: resolved, credential, signal: limited });
+        const resolved = withResolvedTexts(surface, document, valueAt);
+        const steps =
+          resolved.unfit.length > 0
+            ? resolved.unfit.map(({ name, message }) => failedStep(`resolve ${name}`, 'unresolved', message))
+            : await attempt({ document: resolved.document, credential, signal: limited });
         return await this.#ended(caller, scope, object, steps);
       } finally {
+        kept.destroy();
         values.destroy();
       }
     } finally {

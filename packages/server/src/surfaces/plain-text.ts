@@ -1,5 +1,5 @@
-import { hasPlaceholder, looksSecret, parseText } from '@strongroom/contract';
-import type { FieldProblems, SaveWarning } from './definition.ts';
+import { hasPlaceholder, looksSecret, parseText, unresolvedReasons } from '@strongroom/contract';
+import type { Field, FieldProblems, SaveWarning } from './definition.ts';
 
 /** Checks of texts that people typed where a reference could have been. */
 
@@ -23,12 +23,8 @@ export function checkPlainText(text: string, pointer: string, problems: FieldPro
 
 /** A text that takes neither reference nor placeholder: commands, arguments, java options, paths. */
 export function checkBareText(text: string, pointer: string, problems: FieldProblems): void {
-  if (referenceText.test(text) || hasPlaceholder(text)) {
-    problems.add(
-      pointer,
-      'Nothing secret goes here: every user of the machine can read a command line. Use an environment variable or a file.',
-    );
-  }
+  if (referenceText.test(text) || hasPlaceholder(text))
+    problems.add(pointer, `Nothing secret goes here. ${unresolvedReasons['command-line']}`);
   checkCharacters(text, pointer, problems);
 }
 
@@ -37,9 +33,17 @@ function checkCharacters(text: string, pointer: string, problems: FieldProblems)
     problems.add(pointer, 'It holds a NUL character or a lone surrogate.');
 }
 
-/** A plain value under a name that looks like a credential's. */
-export function plainSecretWarning(name: string, value: string, pointer: string): SaveWarning | undefined {
-  if (value === '' || hasPlaceholder(value) || !looksSecret(name)) return undefined;
+/** What of a field's plain text may be a secret: the whole, by its name, or what stands around a placeholder. */
+export function plainSecretWarning({ name, pointer, content }: Field): SaveWarning | undefined {
+  if (content.kind !== 'text') return undefined;
+  const { text } = content;
+  if (content.isCredential === true) {
+    const isBare = !parseText(text).parts.some((part) => part.kind === 'literal' && /[\p{L}\p{N}]/u.test(part.text));
+    if (isBare) return undefined;
+    const message = `What stands around the placeholder in ${name} is kept and shown as it is written; have the whole in one secret.`;
+    return { pointer, code: 'plain-secret', message };
+  }
+  if (text === '' || content.isNoSecret === true || hasPlaceholder(text) || !looksSecret(name)) return undefined;
   return {
     pointer,
     code: 'plain-secret',

@@ -135,6 +135,62 @@ describe.each(platformSurfaces)('%s', (type) => {
     expect(await owned()).toEqual([]);
   });
 
+  it('keeps a placeholder in its credential as it was written, with references on or off', async () => {
+    const value = '${secrets.for-everybody}';
+    const { [credential]: _left, ...without } = sample();
+    const shown = await test.call<Shown>('PUT', path, { body: { ...without, [credential]: { value } } });
+    expect([shown[credential], shown['warnings']]).toEqual([{ isSet: true, value, isOwned: false }, []]);
+    for (const sent of [{ [credential]: { set: value } }, { [credential]: { keep: true } }, {}])
+      expect(await test.call<Shown>('PUT', path, { body: { ...without, ...sent } })).toMatchObject({
+        revision: 1,
+        [credential]: { value },
+      });
+    expect(await owned()).toEqual([]);
+    const uses = await test.call<{ items: object[] }>('GET', '/v1/global/secrets/for-everybody/used-by');
+    expect(uses.items).toMatchObject([{ surface: type, pointer: `/${credential}/value`, kind: 'placeholder' }]);
+    const mixed = { ...without, [credential]: { value: `start ${value}${value}` } };
+    expect(await test.call<Shown>('PUT', path, { body: mixed })).toMatchObject({
+      revision: 2,
+      warnings: [{ code: 'plain-secret', pointer: `/${credential}/value` }],
+    });
+    const unknown = { ...without, [credential]: { value: '${secrets.nowhere}' } };
+    expect(await test.call<Shown>('PUT', path, { body: unknown })).toMatchObject({
+      warnings: [{ code: 'unknown-placeholder', pointer: `/${credential}/value` }],
+    });
+    const turn = (enabled: boolean) =>
+      test.call('PATCH', '/v1/settings', { body: { features: { secretsV2: { enabled } } } });
+    await turn(false);
+    try {
+      expect(await test.call<Shown>('PUT', path, { body: { ...without, [credential]: { value } } })).toMatchObject({
+        [credential]: { value },
+      });
+      const refused = await put(sample('secret://global/managed/for-everybody'));
+      expect([refused.status, refused.body]).toMatchObject([403, { code: 'feature_disabled' }]);
+    } finally {
+      await turn(true);
+    }
+    // What is typed takes the place of the placeholder, and the other way round.
+    await test.call('PUT', path, { body: typed(canaries.plain('typed over a placeholder')) });
+    expect(await owned()).toHaveLength(1);
+    await test.call('PUT', path, { body: { ...without, [credential]: { value } } });
+    expect(await owned()).toEqual([]);
+  });
+
+  it('makes a reference of the placeholder in its credential, and puts it back', async () => {
+    const value = '${secrets.for-everybody}';
+    await test.call('PUT', path, { body: { ...sample(), [credential]: { value } } });
+    const ask = (verb: string, body: object = {}) => test.call('POST', `/v1/platform/placeholders/${verb}`, { body });
+    const becomes = 'secret://global/managed/for-everybody';
+    const found = { pointer: `/${credential}/value`, name: credential, kind: 'placeholder', becomes };
+    expect(await ask('scan')).toMatchObject({ items: [{ surface: type, findings: [found] }] });
+    expect(await ask('migrate', { dryRun: true })).toMatchObject({ items: [{ outcome: 'would-change' }] });
+    expect(await ask('migrate')).toMatchObject({ items: [{ outcome: 'changed', fields: [found] }] });
+    const secret = { scope: 'global', source: 'managed', key: 'for-everybody' };
+    expect((await test.call<Shown>('GET', path))[credential]).toEqual({ isSet: true, secret, isOwned: false });
+    expect(await ask('undo')).toMatchObject({ items: [{ outcome: 'changed', fields: [{ restores: value }] }] });
+    expect((await test.call<Shown>('GET', path))[credential]).toEqual({ isSet: true, value, isOwned: false });
+  });
+
   it('sends nothing that was typed for one host to another', async () => {
     await test.call('PUT', path, { body: typed(canaries.plain('typed for a host')) });
     const { [credential]: _left, ...without } = sample();
@@ -161,7 +217,7 @@ describe.each(platformSurfaces)('%s', (type) => {
     ['two parts', { set: 'x', keep: true }],
     ['no part', {}],
     ['the text of a reference', { set: 'secret://admin/managed/for-email' }],
-    ['a placeholder among text', { set: 'a${secrets.key}b' }],
+    ['a placeholder that is not closed', { set: 'a${secrets.key' }],
     ['an empty text', { set: '' }],
   ])('refuses a credential of %s', async (_what, sent) => {
     expect((await put({ ...sample(), [credential]: sent })).status).toBe(422);

@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts';
 import type { SurfaceDefinition } from './definition.ts';
 import { requireDestinations } from './destinations.ts';
 import { findConfiguration, usesOfConfiguration } from './rows.ts';
-import { withResolvedTexts } from './texts.ts';
+import { CredentialValues, withResolvedTexts } from './texts.ts';
 
 /** Where configurations of the platform are. */
 export const adminScope: ScopeRef = { id: adminScopeId, kind: 'admin', name: 'admin' };
@@ -91,19 +91,22 @@ export class PlatformUse<Document> {
       });
     }
     const { values } = resolution;
-    const byName = new Map(wanted.map((item) => [item.name, item]));
+    const valueAt = (pointer: string, text: string) => values.get(wantedId({ pointer, text }));
+    const credentials = new CredentialValues(surface.fields(document), valueAt);
     try {
+      const resolved = withResolvedTexts(surface, document, valueAt);
+      if (resolved.unfit.length > 0)
+        throw new StrongroomError('reference_unresolved', {
+          detail: `A text of ${surface.title} can not be used.`,
+          errors: resolved.unfit.map(({ pointer, name, message }) => ({ pointer, message: `${name}: ${message}` })),
+        });
       return await work({
-        document: withResolvedTexts(surface.fields(document), document, (pointer, text) =>
-          values.get(wantedId({ pointer, text })),
-        ),
+        document: resolved.document,
         revision: row.revision,
-        credential: (name) => {
-          const item = byName.get(name);
-          return item === undefined ? undefined : values.get(wantedId(item));
-        },
+        credential: (name) => credentials.get(name),
       });
     } finally {
+      credentials.destroy();
       values.destroy();
     }
   }

@@ -7,7 +7,7 @@ import {
   type ProcessSpec,
   type SpecFile,
 } from '../runs/process-spec.ts';
-import type { Misfit, Rendered, RenderInput } from './definition.ts';
+import type { ConsumedPlace, Misfit, Rendered, RenderInput } from './definition.ts';
 import { escapeProperty, type Escaper } from './file-formats.ts';
 import { fromReferenceObject, isSecretField, type NamedField } from './named-fields.ts';
 import { propertiesFileName } from './properties-file.ts';
@@ -65,15 +65,14 @@ export class ValueRenderer {
     );
   }
 
-  /** A reference's value as a variable's text. */
-  variable(name: string, place: ReferencePlace): string {
-    return this.#checked(name, this.#text(place.pointer, place.reference) ?? '', place, checkVariable);
+  /** What is in a place, as a variable's text. */
+  variable(name: string, place: ConsumedPlace): string {
+    return this.#consumed(name, place, checkVariable);
   }
 
-  /** A reference's value as a property's text. */
-  property(name: string, place: ReferencePlace): PlacedText {
-    const text = this.#checked(name, this.#text(place.pointer, place.reference) ?? '', place, checkProperty);
-    return { text, isSecret: true };
+  /** What is in a place, as a property's text. */
+  property(name: string, place: ConsumedPlace): PlacedText {
+    return { text: this.#consumed(name, place, checkProperty), isSecret: true };
   }
 
   /** The properties file, when there is anything to write into it. */
@@ -142,6 +141,18 @@ export class ValueRenderer {
       onSecret: (reference) => (place.reference = reference),
     });
     return this.#checked(entry.name, text, place, check);
+  }
+
+  #consumed(name: string, place: ConsumedPlace, check: Check): string {
+    const { pointer } = place;
+    if ('reference' in place) return this.#checked(name, this.#text(pointer, place.reference) ?? '', place, check);
+    const { text, settle } = place.content;
+    const at = { pointer, reference: undefined as string | undefined };
+    const filled = this.fill(text, pointer, { onSecret: (reference) => (at.reference = reference) });
+    const settled = settle?.(filled) ?? { text: filled };
+    if ('problem' in settled) return this.#checked(name, '', at, () => settled.problem);
+    if (at.reference !== undefined) this.wrote(name, filled, settled.text);
+    return this.#checked(name, settled.text, at, check);
   }
 
   #checked(

@@ -1,37 +1,55 @@
 import {
+  formatReference,
   hasPlaceholder,
+  isPlaceholderIn,
   parseText,
   placeholderReference,
-  formatReference,
-  StrongroomError,
+  type PlacedString,
+  textsOf,
+  unresolvedMessage,
+  unresolvedReason,
 } from '@strongroom/contract';
-import type { SecretValue } from '@strongroom/crypto';
-import type { Field, SurfaceDefinition } from './definition.ts';
+import { SecretValue } from '@strongroom/crypto';
+import type { Field, SurfaceDefinition, TextContent } from './definition.ts';
 import { FieldProblems } from './definition.ts';
 
-/** A text of a document, and its place. */
-export interface PlacedString {
-  /** RFC 6901, into the document. */
-  readonly pointer: string;
-  readonly text: string;
-}
+type AnyDefinition = Pick<SurfaceDefinition<never, never>, 'type' | 'title' | 'credentials'> & {
+  readonly fields: (document: never) => readonly Field[];
+};
 
-/** Every text of a document. */
-export function textsOf(part: unknown, pointer = ''): PlacedString[] {
-  if (typeof part === 'string') return [{ pointer, text: part }];
-  if (typeof part !== 'object' || part === null) return [];
-  return Object.entries(part).flatMap(([name, member]) =>
-    textsOf(member, `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`),
-  );
+/**
+ * Where a field stands in its document: credentials that a surface keeps beside the rest are known to everybody by the place
+ * that they are sent in.
+ */
+export function documentPointer(
+  { credentials }: Pick<AnyDefinition, 'credentials'>,
+  document: unknown,
+  pointer: string,
+) {
+  const member = credentials?.member;
+  if (member === undefined) return pointer;
+  const end = pointer.lastIndexOf('/');
+  const name = pointer.slice(1, end);
+  const held: unknown = Object(document)[member];
+  if (!Object.hasOwn(Object(held), name)) return pointer;
+  return `/${member}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}${pointer.slice(end)}`;
 }
 
 /**
- * The texts in which no placeholder is resolved: all but the surface's text fields, and the description, which is for people.
+ * The texts in which no placeholder is resolved: all but the surface's text fields, and what is for people.
  * What a surface tells of a text elsewhere than where it is does not make it one that is resolved.
  */
-export function unresolvedTexts(fields: readonly Field[], document: unknown): PlacedString[] {
-  const resolved = new Set(fields.flatMap(({ pointer, content }) => (content.kind === 'text' ? [pointer] : [])));
-  return textsOf(document).filter(({ pointer }) => !resolved.has(pointer) && pointer !== '/description');
+export function unresolvedTexts(surface: AnyDefinition, document: unknown): PlacedString[] {
+  const resolved = new Set(
+    surface
+      .fields(document as never)
+      .flatMap(({ pointer, content }) =>
+        content.kind === 'text' ? [documentPointer(surface, document, pointer)] : [],
+      ),
+  );
+  return textsOf(document).filter(
+    ({ pointer }) => !resolved.has(pointer) && unresolvedReason(surface.type, pointer) !== 'people',
+  );
 }
 
 /**
@@ -40,46 +58,121 @@ export function unresolvedTexts(fields: readonly Field[], document: unknown): Pl
  */
 export function refuseUnresolved<Document>(surface: SurfaceDefinition<never, Document>, document: Document): void {
   const problems = new FieldProblems();
-  for (const { pointer, text } of unresolvedTexts(surface.fields(document), document))
-    if (hasPlaceholder(text) && parseText(text).parts.some(({ kind }) => kind === 'placeholder'))
-      problems.add(pointer, 'No placeholder is resolved here; write $${secrets. for the text itself.');
+  for (const { pointer, text } of unresolvedTexts(surface, document)) {
+    if (!isPlaceholderIn(text)) continue;
+    const reason = unresolvedReason(surface.type, pointer);
+    problems.add(pointer, reason === undefined ? 'No placeholder is resolved here.' : unresolvedMessage(reason));
+  }
   problems.refuse(surface.title);
 }
 
-/**
- * The document with its placeholders replaced, for the moment that it is used.
- * @param value of a place, by its pointer and canonical reference
- * @throws StrongroomError `reference_unresolved` for a value that is no text
- */
-export function withResolvedTexts<Document>(
-  fields: readonly Field[],
-  document: Document,
-  value: (pointer: string, reference: string) => SecretValue | undefined,
-): Document {
-  const copy = structuredClone(document) as Record<string, unknown>;
-  for (const { pointer, name, content } of fields) {
-    if (content.kind !== 'text' || !hasPlaceholder(content.text)) continue;
-    copy[pointer.slice(1)] = parseText(content.text)
-      .parts.map((part) => {
-        if (part.kind === 'literal') return part.text;
-        const key = part.kind === 'placeholder' ? part.key : part.name;
-        return textOf(value(pointer, formatReference(placeholderReference(key))), pointer, name);
-      })
-      .join('');
-  }
-  return copy as Document;
+/** The value of a place, by its pointer and canonical reference. */
+type ValueAt = (pointer: string, reference: string) => SecretValue | undefined;
+
+/** A text that its values do not fit into; no word of them. */
+export interface UnfitText {
+  readonly pointer: string;
+  readonly name: string;
+  readonly message: string;
 }
 
-function textOf(value: SecretValue | undefined, pointer: string, name: string): string {
-  const bytes = value?.reveal();
+/** The document with its placeholders replaced, for the moment that it is used; credentials are read by {@link CredentialValues}. */
+export function withResolvedTexts<Document>(
+  surface: SurfaceDefinition<never, Document>,
+  document: Document,
+  value: ValueAt,
+): { readonly document: Document; readonly unfit: readonly UnfitText[] } {
+  const copy = structuredClone(document);
+  const unfit: UnfitText[] = [];
+  for (const { pointer, name, content } of surface.fields(document)) {
+    if (content.kind !== 'text' || content.isCredential === true || !hasPlaceholder(content.text)) continue;
+    const resolved = resolveText(content, (reference) => value(pointer, reference));
+    if ('text' in resolved) setText(copy, pointer, resolved.text);
+    else unfit.push({ pointer, name, message: resolved.problem });
+  }
+  return { document: copy, unfit };
+}
+
+function resolveText(content: TextContent, value: (reference: string) => SecretValue | undefined) {
+  const { parts } = parseText(content.text);
+  const { escape } = content;
+  let text = '';
+  for (const part of parts) {
+    if (part.kind !== 'placeholder') {
+      text += part.kind === 'literal' ? part.text : '';
+      continue;
+    }
+    const found = textOf(value(formatReference(placeholderReference(part.key))));
+    if (found === undefined) return { problem: 'It is not UTF-8 text.' };
+    text += escape === undefined || parts.length === 1 ? found : escape(found);
+  }
+  if (text.includes('\u0000')) return { problem: 'It holds a NUL character.' };
+  return content.settle === undefined ? { text } : content.settle(text);
+}
+
+function setText(document: unknown, pointer: string, text: string): void {
+  const names = pointer
+    .split('/')
+    .slice(1)
+    .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const last = names.pop() ?? '';
+  const parent = names.reduce<unknown>((part, name) => Object(part)[name] as unknown, document);
+  (parent as Record<string, unknown>)[last] = text;
+}
+
+function textOf(value: SecretValue | undefined): string | undefined {
+  if (value === undefined) throw new TypeError('Every placeholder of a use has its value');
+  const bytes = value.reveal();
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     // The decoder's error says no more than that it is not UTF-8.
-    throw new StrongroomError('reference_unresolved', {
-      errors: [{ pointer, message: `${name}: It is not UTF-8 text.` }],
-    });
+    return undefined;
   } finally {
-    bytes?.fill(0);
+    bytes.fill(0);
+  }
+}
+
+/** Values of a configuration's credential fields while it is used: of a reference, or of a text with its placeholders replaced. */
+export class CredentialValues {
+  readonly #fields: ReadonlyMap<string, Field>;
+  readonly #value: ValueAt;
+  readonly #made = new Map<string, SecretValue>();
+
+  constructor(fields: readonly Field[], value: ValueAt) {
+    this.#fields = new Map(fields.map((field) => [field.name, field]));
+    this.#value = value;
+  }
+
+  /** `undefined` where the field is not set. Valid until {@link destroy}, and as long as the values that it is made of. */
+  get(name: string): SecretValue | undefined {
+    const field = this.#fields.get(name);
+    if (field === undefined) return undefined;
+    const { content, pointer } = field;
+    if (content.kind === 'reference') return this.#value(pointer, formatReference(content.reference));
+    if (content.isCredential !== true) return undefined;
+    const made = this.#made.get(name) ?? this.#fill(content.text, pointer);
+    this.#made.set(name, made);
+    return made;
+  }
+
+  /** Of bytes, which a value may be. */
+  #fill(text: string, pointer: string): SecretValue {
+    const parts = parseText(text).parts.map((part) => {
+      if (part.kind !== 'placeholder') return Buffer.from(part.kind === 'literal' ? part.text : '');
+      const value = this.#value(pointer, formatReference(placeholderReference(part.key)));
+      if (value === undefined) throw new TypeError('Every placeholder of a use has its value');
+      return value.reveal();
+    });
+    const whole = Buffer.concat(parts);
+    const value = SecretValue.fromBytes(whole);
+    for (const bytes of [...parts, whole]) bytes.fill(0);
+    return value;
+  }
+
+  /** Zeroes what was made here. */
+  destroy(): void {
+    for (const value of this.#made.values()) value.destroy();
+    this.#made.clear();
   }
 }

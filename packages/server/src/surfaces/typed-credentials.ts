@@ -56,12 +56,13 @@ export class TypedCredentials<Document> {
     problems.refuse(this.#save.surface.title);
   }
 
-  /** A reference to the very secret that is there is no change. */
+  /** A reference to the very secret that is there is no change, nor the very text. */
   #isChanged(name: string): boolean {
     const change = this.#save.changes.get(name);
     const held = this.#held[name];
     if (change === undefined) return false;
-    if (change.kind !== 'refer' || held === undefined) return true;
+    if (change.kind === 'text') return held?.value !== change.text;
+    if (change.kind !== 'refer' || held?.secret === undefined) return true;
     return formatReference(change.reference) !== formatReference(fromReferenceObject(held.secret));
   }
 
@@ -95,7 +96,7 @@ export class TypedCredentials<Document> {
     if (change?.kind !== 'set' || this.#created.has(name)) return;
     const held = this.#held[name];
     // Elsewhere it gets a name of its own: what is up with the old place keeps what it was typed for.
-    if (held?.isOwned === true && !this.#isMoved) {
+    if (held?.secret !== undefined && held.isOwned === true && !this.#isMoved) {
       await this.#owned.rotate(caller, scope, held.secret.key, change.value);
       return;
     }
@@ -112,6 +113,7 @@ export class TypedCredentials<Document> {
       if (change === undefined) return [name, this.#held[name]] as const;
       if (change.kind === 'set') return [name, typed(name)] as const;
       if (change.kind === 'clear') return [name, undefined] as const;
+      if (change.kind === 'text') return [name, { value: change.text }] as const;
       return [name, { secret: toReferenceObject(change.reference) }] as const;
     });
     const { surface, document } = this.#save;

@@ -25,7 +25,14 @@ function inputOf(storage: readonly ConsumedStorage[] = []): RenderInput {
 function storage(name: string, bucket: string): ConsumedStorage {
   const reference = 'secret://domain/managed/key';
   const credentials = { secretKey: { pointer: `/storageConfigs/${name}/secretKey/secret`, reference } };
-  return { name, bucket, provider: 's3-compatible', endpoint: 'http://127.0.0.1:9', usesPathStyle: true, credentials };
+  return {
+    name,
+    bucket,
+    provider: 's3-compatible',
+    endpoint: 'http://127.0.0.1:9',
+    usesPathStyle: true,
+    places: credentials,
+  };
 }
 
 describe('what a compute cluster is started with', () => {

@@ -1,8 +1,17 @@
-import { type ConfigSchema, CredentialInput, connectionTypes } from '@strongroom/contract';
+import {
+  type ConfigSchema,
+  CredentialInput,
+  connectionTypes,
+  hasPlaceholder,
+  unresolvedConfigReason,
+  unresolvedMessage,
+  type UnresolvedReason,
+} from '@strongroom/contract';
 import type { ScopeRef } from '../../access/types.ts';
 import { createValidatorCompiler, type Validator } from '../../http/validation.ts';
 import { type CredentialInput as SentCredential, credentialState, readCredential } from '../credential-fields.ts';
 import type { CredentialChange, FieldProblems } from '../definition.ts';
+import { checkPlainText } from '../plain-text.ts';
 import { hasPassword } from './custom-schema.ts';
 import { type Config, type ConnectionDocument, fieldName } from './document.ts';
 
@@ -25,8 +34,17 @@ export function checkConfig(type: string, schema: ConfigSchema, config: Config, 
   }
   const answer = validate(config);
   if ('value' in answer) return;
-  for (const { pointer, message } of answer.error.errors ?? [])
-    problems.add(`/config${pointer}`, message === 'is not a field of this request' ? 'is not in the schema' : message);
+  for (const { pointer, message } of answer.error.errors ?? []) {
+    const text = valueAt(config, pointer);
+    // The words to choose from are no help to who wrote a placeholder there.
+    const said = typeof text === 'string' && hasPlaceholder(text) ? unresolvedMessage('choice') : message;
+    problems.add(`/config${pointer}`, said === 'is not a field of this request' ? 'is not in the schema' : said);
+  }
+}
+
+function valueAt(config: Config, pointer: string): unknown {
+  const names = pointer.split('/').slice(1);
+  return names.reduce<unknown>((part, name) => Object(part)[name.replaceAll('~1', '/').replaceAll('~0', '~')], config);
 }
 
 /** A schema as Ajv takes it: texts have a limit, what is secret is not required. */
@@ -61,14 +79,16 @@ export interface ReadConfig {
 /** Takes what is secret out of a config that is of its schema. */
 export function readConfig(schema: ConfigSchema, sent: Config, scope: ScopeRef, problems: FieldProblems): ReadConfig {
   const changes = new Map<string, CredentialChange>();
-  const read = (part: ConfigSchema, value: unknown, path: readonly string[]): unknown => {
+  // `isItem`, of an object: it is known by its id; of a text: it is such an id.
+  const read = (part: ConfigSchema, value: unknown, path: readonly string[], isItem = false): unknown => {
     if (part.type === 'object') {
       const members = value as Config;
       return Object.fromEntries(
         Object.entries(part.properties ?? {}).flatMap(([name, property]): [string, unknown][] => {
           if (!Object.hasOwn(members, name)) return [];
           const at = [...path, name];
-          if (property.format !== 'password') return [[name, read(property, members[name], at)]];
+          if (property.format !== 'password')
+            return [[name, read(property, members[name], at, isItem && name === 'id')]];
           const change = readCredential(members[name] as SentCredential, `/${fieldName(at)}`, scope, problems);
           if (change !== undefined) changes.set(fieldName(at), change);
           return [];
@@ -81,9 +101,10 @@ export function readConfig(schema: ConfigSchema, sent: Config, scope: ScopeRef, 
       const all = value as readonly unknown[];
       const isKeyed = hasPassword(items);
       if (isKeyed) checkIds(all, path, problems);
-      return all.map((item, index) => read(items, item, [...path, isKeyed ? idOf(item) : `${index}`]));
+      return all.map((item, index) => read(items, item, [...path, isKeyed ? idOf(item) : `${index}`], isKeyed));
     }
-    if (typeof value === 'string') checkPlain(value, `/${fieldName(path)}`, problems);
+    // An id is looked at with the others of its list.
+    if (typeof value === 'string' && !isItem) checkText(value, path, unresolvedConfigReason(part, false), problems);
     return value;
   };
   return { config: read(schema, sent, []) as Config, changes };
@@ -100,17 +121,61 @@ function checkIds(items: readonly unknown[], path: readonly string[], problems: 
   for (const [index, item] of items.entries()) {
     const id = idOf(item);
     const pointer = `/${fieldName([...path, `${index}`, 'id'])}`;
-    if (!itemId.test(id)) problems.add(pointer, 'An id is 1 to 63 letters, digits, dots, - and _.');
+    if (hasPlaceholder(id)) problems.add(pointer, unresolvedMessage('name'));
+    else if (!itemId.test(id)) problems.add(pointer, 'An id is 1 to 63 letters, digits, dots, - and _.');
     if (seen.has(id)) problems.add(pointer, 'Another item of the list has this id.');
     seen.add(id);
   }
 }
 
-function checkPlain(text: string, pointer: string, problems: FieldProblems): void {
-  if (/secret:\/\/(?:domain|global|admin)\//i.test(text) || /^secret:/i.test(text) || text.includes('${secrets.'))
+/** @param reason why no placeholder is resolved in it, if so */
+function checkText(
+  text: string,
+  path: readonly string[],
+  reason: UnresolvedReason | undefined,
+  problems: FieldProblems,
+): void {
+  const pointer = `/${fieldName(path)}`;
+  if (/^secret:|secret:\/\/(?:domain|global|admin)\//i.test(text))
     problems.add(pointer, 'Only fields of format password take a reference; this one is used as it is written.');
-  if (!text.isWellFormed() || text.includes('\u0000'))
-    problems.add(pointer, 'It holds a NUL character or a lone surrogate.');
+  else if (reason !== undefined && hasPlaceholder(text)) problems.add(pointer, unresolvedMessage(reason));
+  else checkPlainText(text, pointer, problems);
+}
+
+/** A plain text of a config. */
+export interface ConfigText {
+  readonly path: readonly string[];
+  readonly text: string;
+}
+
+/**
+ * The texts of a config in which placeholders are resolved.
+ * @param isItem of an object: it is known by its id; of a text: it is such an id
+ */
+export function configTexts(
+  schema: ConfigSchema,
+  config: unknown,
+  path: readonly string[] = [],
+  isItem = false,
+): ConfigText[] {
+  if (schema.format === 'password') return [];
+  if (typeof config === 'string')
+    return unresolvedConfigReason(schema, isItem) === undefined ? [{ path, text: config }] : [];
+  const members = Object(config) as Config;
+  if (schema.type === 'object') {
+    return Object.entries(schema.properties ?? {}).flatMap(([name, property]) =>
+      configTexts(
+        property,
+        Object.hasOwn(members, name) ? members[name] : undefined,
+        [...path, name],
+        isItem && name === 'id',
+      ),
+    );
+  }
+  const { items } = schema;
+  if (schema.type !== 'array' || items === undefined || !Array.isArray(config)) return [];
+  const isKeyed = hasPassword(items);
+  return config.flatMap((item: unknown, index) => configTexts(items, item, [...path, `${index}`], isKeyed));
 }
 
 /** Every field of format password that a config has: those of items of arrays for the items that are there. */

@@ -206,7 +206,8 @@ describe('configs', () => {
     ['a password as it is', redshiftOf({ password: 'canary-in-the-open' }), '/config/password'],
     ['two ways at once', redshiftOf({ password: { set: 'x', keep: true } }), '/config/password'],
     ['a reference in a plain field', redshiftOf({ database: 'secret://domain/managed/shared' }), '/config/database'],
-    ['a placeholder in a plain field', redshiftOf({ database: '${secrets.shared}' }), '/config/database'],
+    ['a placeholder in an address', redshiftOf({ hostPort: '${secrets.shared}:5439' }), '/config/hostPort'],
+    ['a placeholder that is not closed', redshiftOf({ database: '${secrets.shared' }), '/config/database'],
     ['a user in an address', redshiftOf({ hostPort: 'ann:pw@db.example.org' }), '/config/hostPort'],
     ['an address that is none', redshiftOf({ hostPort: 'a b' }), '/config/hostPort'],
     ['a schema of one’s own for a type', { ...redshiftOf({}), schema: { type: 'object' } }, '/schema'],
@@ -266,6 +267,30 @@ it('a workflow is refused while its secrets are not in Kubernetes', async () => 
     409,
     expect.stringContaining('is not in Kubernetes'),
   ]);
+});
+
+it('placeholders of a config are shown as they are; a workflow is refused where nobody would resolve them', async () => {
+  await test.call('POST', '/v1/global/secrets', {
+    body: { key: 'db-name', value: canaries.plain('name of a database') },
+  });
+  const database = 'a ${secrets.db-name}, $${secrets.db-name} and ${secrets.gone}';
+  const name = freshName();
+  const made = await test.call<Shown>('POST', all, { body: { name, ...redshiftOf({ database }) } });
+  expect([made.config['database'], made.warnings]).toMatchObject([
+    database,
+    [{ code: 'unknown-placeholder', pointer: '/config/database' }],
+  ]);
+  const workflow = `${all}/${name}/workflow?hostPort=https://om.example.org/api`;
+  const refused = await test.request('GET', workflow);
+  expect([refused.status, refused.body]).toMatchObject([409, { errors: [{ pointer: '/config/database' }] }]);
+  await test.call('PUT', `${all}/${name}`, { body: redshiftOf({ database: 'sales $${secrets.db-name}' }) });
+  expect(await test.call('GET', workflow)).toMatchObject({
+    workflow: { source: { serviceConnection: { config: { database: 'sales ${secrets.db-name}' } } } },
+  });
+  const password = { value: 'a${secrets.db-name}' };
+  await test.call('PUT', `${all}/${name}`, { body: redshiftOf({ password }) });
+  const inPart = await test.request('GET', workflow);
+  expect([inPart.status, inPart.body]).toMatchObject([409, { errors: [{ pointer: '/config/password' }] }]);
 });
 
 it('no value is in any answer, log or file of the server', async () => {

@@ -1,9 +1,9 @@
 import { connectionTypes, surfaceActions } from '@strongroom/contract';
 import type { ScopeRef } from '../../access/types.ts';
-import { fromReferenceObject } from '../named-fields.ts';
+import { credentialFields } from '../credential-fields.ts';
 import { type Field, FieldProblems, type Normalised, type SurfaceDefinition } from '../definition.ts';
 import { given } from '../launch-inputs.ts';
-import { checkConfig, passwordFields, readConfig, schemaOf } from './config.ts';
+import { checkConfig, configTexts, passwordFields, readConfig, schemaOf } from './config.ts';
 import { readCustomSchema } from './custom-schema.ts';
 import { boundTo, checkDestinations, destinationOf } from './destination.ts';
 import { type ConnectionDocument, type ConnectionInput, fieldName, pathOf } from './document.ts';
@@ -50,25 +50,14 @@ function normalise(input: ConnectionInput, scope: ScopeRef): Normalised<Connecti
 
 /** Places of secrets are by the ids of items, so that they stay when the order changes. */
 function fields(document: ConnectionDocument): Field[] {
-  const secrets = Object.entries(document.credentials).map(([name, held]): Field => {
-    const reference = fromReferenceObject(held.secret);
-    return {
-      pointer: `/${name}/secret`,
-      name,
-      content: { kind: 'reference', reference, isOwned: held.isOwned === true },
-    };
+  const { type, config, credentials } = document;
+  // In a schema that somebody made, a text that is called like a credential may be one.
+  const known = type === 'custom' ? {} : ({ isNoSecret: true } as const);
+  const texts = configTexts(schemaOf(document), config).map(({ path, text }): Field => {
+    const name = path.findLast((part) => !/^\d+$/.test(part)) ?? '';
+    return { pointer: `/${fieldName(path)}`, name, content: { kind: 'text', text, ...known } };
   });
-  return document.type === 'custom' ? [...secrets, ...texts(document.config, [])] : secrets;
-}
-
-/** Plain texts of a schema that somebody made, for the warning about those that look like credentials. */
-function texts(value: unknown, path: readonly string[]): Field[] {
-  if (typeof value === 'string') {
-    const name = path.at(-1) ?? '';
-    return [{ pointer: `/${fieldName(path)}`, name, content: { kind: 'text', text: value } }];
-  }
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([name, member]) => texts(member, [...path, name]));
+  return [...credentialFields(credentials), ...texts];
 }
 
 /** Leaves room for what is added to a key that is taken. */

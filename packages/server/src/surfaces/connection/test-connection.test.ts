@@ -126,6 +126,24 @@ describe.skipIf(missing !== undefined)(`SQL${note}`, () => {
     expect(shortOf(result)).toEqual([reach, ['tls', 'skipped'], ...after]);
   });
 
+  it('resolves placeholders in every text', async () => {
+    const global = {
+      'pg-user': 'ann',
+      'pg-database': 'ale',
+      'pg-start': password.slice(0, 3),
+      'pg-end': password.slice(3),
+    };
+    for (const [key, value] of Object.entries(global))
+      await test.call('POST', '/v1/global/secrets', { body: { key, value } });
+    const texts = { username: '${secrets.pg-user}', database: 's${secrets.pg-database}s' };
+    const sent = { value: '${secrets.pg-start}${secrets.pg-end}' };
+    expect(shortOf(await tryForm(form(texts, sent)))).toEqual(good);
+    const other = { ...texts, database: '${secrets.pg-database}' };
+    expect(shortOf(await tryForm(form(other, sent)))[2]).toEqual(['sign-in', 'target-missing']);
+    const absent = await tryForm(form({ database: '${secrets.nowhere}' }, sent));
+    expect([absent.ok, absent.steps.map(({ cause }) => cause)]).toEqual([false, [undefined, undefined, 'unresolved']]);
+  });
+
   it('believes no certificate that is not trusted', async () => {
     const result = await tryForm(form({ sslConfig: {} }));
     expect(shortOf(result)[1]).toEqual(['tls', 'certificate-untrusted']);

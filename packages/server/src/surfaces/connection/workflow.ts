@@ -1,8 +1,20 @@
-import { connectionTypes, type KubernetesStoreSettings, StrongroomError } from '@strongroom/contract';
+import {
+  connectionTypes,
+  isPlaceholderIn,
+  type KubernetesStoreSettings,
+  parseText,
+  placeholderReference,
+  type ReferenceObject,
+  StrongroomError,
+} from '@strongroom/contract';
 import type { ScopeRef } from '../../access/types.ts';
 import type { Store } from '../../store/store.ts';
-import { fillConfig, schemaOf } from './config.ts';
-import type { ConnectionDocument } from './document.ts';
+import type { HeldCredential } from '../credential-fields.ts';
+import { toReferenceObject } from '../named-fields.ts';
+import { withResolvedTexts } from '../texts.ts';
+import { configTexts, fillConfig, schemaOf } from './config.ts';
+import { connectionSurface } from './definition.ts';
+import { type ConnectionDocument, fieldName } from './document.ts';
 import { objectNameOf } from './object-names.ts';
 
 /** How ingestion is told where OpenMetadata is. */
@@ -29,7 +41,8 @@ const sourceConfigs: Readonly<Record<string, string>> = {
 /**
  * The workflow that OpenMetadata's ingestion runs, with `secret:NAME` for each secret: its own client reads them from Kubernetes.
  * @param bot whose token it signs in with; without one that is left to the runtime
- * @throws StrongroomError `state_conflict` for a connection that is no service of OpenMetadata, and for secrets that are elsewhere
+ * @throws StrongroomError `state_conflict` for a connection that is no service of OpenMetadata, for secrets that are elsewhere, and
+ * for placeholders that its client could not resolve
  */
 export async function workflowOf(
   { store, settings }: WorkflowParts,
@@ -48,7 +61,10 @@ export async function workflowOf(
   const token = bot?.credentials['config/config/JWTToken'];
   if (bot !== null && token === undefined)
     throw new StrongroomError('state_conflict', { detail: 'The connection that is named is no bot with a token.' });
-  const jwt = token === undefined ? null : await objectNameOf(store, settings, scope, token.secret);
+  const jwt =
+    token === undefined
+      ? null
+      : await objectNameOf(store, settings, scope, wholeSecret('config/config/JWTToken', token));
   return {
     source: {
       type: type.serviceType.toLowerCase(),
@@ -75,7 +91,32 @@ async function withNames(
   document: ConnectionDocument,
 ): Promise<Record<string, unknown>> {
   const names = new Map<string, string>();
-  for (const [field, { secret }] of Object.entries(document.credentials))
-    names.set(field, `secret:${await objectNameOf(store, settings, scope, secret)}`);
-  return fillConfig(schemaOf(document), document.config, (field) => names.get(field)) as Record<string, unknown>;
+  for (const [field, held] of Object.entries(document.credentials))
+    names.set(field, `secret:${await objectNameOf(store, settings, scope, wholeSecret(field, held))}`);
+  for (const { path, text } of configTexts(schemaOf(document), document.config))
+    if (isPlaceholderIn(text))
+      throw unreadable(
+        fieldName(path),
+        'Write the text itself, or make the field one of format password in a schema of your own.',
+      );
+  // What is left is the text of placeholders that were escaped.
+  const { document: written } = withResolvedTexts(connectionSurface, document, () => undefined);
+  return fillConfig(schemaOf(written), written.config, (field) => names.get(field)) as Record<string, unknown>;
+}
+
+/** OpenMetadata's client reads whole secrets. */
+function wholeSecret(field: string, held: HeldCredential): ReferenceObject {
+  if (held.secret !== undefined) return held.secret;
+  const [first, second] = parseText(held.value).parts;
+  if (first?.kind !== 'placeholder' || second !== undefined)
+    throw unreadable(field, 'Keep the whole text as one secret, and refer to it.');
+  return toReferenceObject(placeholderReference(first.key));
+}
+
+function unreadable(field: string, hint: string): StrongroomError {
+  return new StrongroomError('state_conflict', {
+    detail: `/${field} holds a placeholder, which a runtime of OpenMetadata could not resolve.`,
+    hint,
+    errors: [{ pointer: `/${field}`, message: 'A runtime of OpenMetadata could not resolve the placeholder.' }],
+  });
 }

@@ -106,32 +106,94 @@ const failureOf = async (body: object): Promise<string> => {
 };
 
 describe('placeholders', () => {
-  it('are resolved in the user name, in a test and in use, and shown as they are', async () => {
-    await test.call('POST', '/v1/global/secrets', { body: { key: 'smtp-user', value: 'mail' } });
+  beforeAll(async () => {
+    const global = {
+      'smtp-user': 'mail',
+      'smtp-start': password.slice(0, 4),
+      'smtp-end': password.slice(4),
+      team: 'Räte',
+    };
+    for (const [key, value] of Object.entries(global))
+      await test.call('POST', '/v1/global/secrets', { body: { key, value } });
+    await test.call('POST', '/v1/global/secrets', { body: { key: 'two-lines', value: 'x\r\nBcc: bob@example.org' } });
+  });
+  const texts = {
+    username: '${secrets.smtp-user}er',
+    senderAddress: '${secrets.smtp-user}@example.org',
+    senderName: '${secrets.team}, $${secrets.team} & ${secrets.team}',
+  };
+
+  it('are resolved in every text, in a test and in use, and shown as they are', async () => {
     const mailbox = await startMailbox({ ...tls(trusted), authOptional: false });
-    const body = form(mailbox.port, 'starttls', { username: '${secrets.smtp-user}er' });
+    const value = '${secrets.smtp-start}${secrets.smtp-end}';
+    const body = form(mailbox.port, 'starttls', { ...texts, password: { value } });
     expect(await tryForm(body)).toMatchObject({ ok: true });
-    const { recipient: _recipient, ...saved } = body;
-    expect(await test.call('PUT', path, { body: saved })).toMatchObject({ username: '${secrets.smtp-user}er' });
-    expect(await test.call('GET', '/v1/global/secrets/smtp-user/used-by')).toMatchObject({
-      items: [{ name: 'username', kind: 'placeholder' }],
-    });
+    const shown = { ...texts, password: { isSet: true, value }, warnings: [] };
+    expect(await test.call('PUT', path, { body: saved(body) })).toMatchObject(shown);
+    expect(await test.call('GET', path)).toMatchObject(shown);
+    const uses = await test.call<{ items: { name: string; kind: string }[] }>(
+      'GET',
+      '/v1/global/secrets/smtp-user/used-by',
+    );
+    expect(uses.items.map(({ name, kind }) => `${name} ${kind}`).toSorted()).toEqual([
+      'senderAddress placeholder',
+      'username placeholder',
+    ]);
     await test.server.services.mailer.send({ to: 'ann@example.org', subject: 'Hello', text: 'Hello' });
     expect([mailbox.signIns, mailbox.messages.length]).toEqual([['mailer', 'mailer'], 2]);
+    for (const { from, text } of mailbox.messages) {
+      const name = Buffer.from(/From: =\?UTF-8\?B\?([^?]+)/i.exec(text)?.[1] ?? '', 'base64').toString();
+      expect([from, name === '' ? decodeQ(text) : name]).toEqual(['mail@example.org', 'Räte, ${secrets.team} & Räte']);
+    }
     await test.call('DELETE', path);
   });
 
-  it('are refused where nothing would resolve them', async () => {
-    const body = form(9, 'starttls', { senderName: 'x ${secrets.smtp-user}' });
-    const { recipient: _recipient, ...saved } = body;
-    for (const [method, where, sent] of [
-      ['POST', `${path}/test`, body],
-      ['PUT', path, saved],
-    ] as const)
-      expect((await test.request(method, where, { body: sent })).body).toMatchObject({
-        code: 'validation_failed',
-        errors: [{ pointer: '/senderName' }],
-      });
+  it('stop a test and a use where a value does not fit, and say nothing of it', async () => {
+    const { port, messages } = await startMailbox({ ...tls(trusted), authOptional: false });
+    for (const [name, text] of [
+      ['senderName', '${secrets.two-lines}'],
+      ['senderAddress', '${secrets.two-lines}@example.org'],
+      ['username', '${secrets.two-lines}'],
+    ] as const) {
+      const body = form(port, 'starttls', { [name]: text });
+      const { ok, steps } = await tryForm(body);
+      expect([ok, steps]).toMatchObject([false, [{ name: `resolve ${name}`, outcome: 'failed', cause: 'unresolved' }]]);
+      await test.call('PUT', path, { body: saved(body) });
+      const sent = test.server.services.mailer.send({ to: 'ann@example.org', subject: 'Hello', text: 'Hello' });
+      await expect(sent).rejects.toMatchObject({ code: 'reference_unresolved', errors: [{ pointer: `/${name}` }] });
+    }
+    expect(messages).toEqual([]);
+    await test.call('DELETE', path);
+  });
+
+  it('of a key that is not there are a warning at the save, and stop the use', async () => {
+    const body = form(9, 'starttls', { senderName: 'x ${secrets.nowhere}', password: { value: '${secrets.nowhere}' } });
+    const codes = [{ pointer: '/password/value' }, { pointer: '/senderName' }];
+    expect(await test.call('PUT', path, { body: saved(body) })).toMatchObject({
+      warnings: codes.map((each) => ({ ...each, code: 'unknown-placeholder' })),
+    });
+    expect(await tryForm(body)).toMatchObject({ ok: false, steps: [{ cause: 'unresolved' }, { cause: 'unresolved' }] });
+    const sent = test.server.services.mailer.send({ to: 'ann@example.org', subject: 'Hello', text: 'Hello' });
+    await expect(sent).rejects.toMatchObject({ code: 'reference_unresolved', errors: [{}, {}] });
+    await test.call('DELETE', path);
+  });
+
+  it('are refused where nothing would resolve them, and where they would go without TLS', async () => {
+    for (const [security, more, pointer] of [
+      ['starttls', { host: '${secrets.smtp-user}' }, '/host'],
+      ['none', { senderName: '${secrets.team}' }, '/senderName'],
+      ['none', { senderAddress: '${secrets.smtp-user}@example.org' }, '/senderAddress'],
+    ] as const) {
+      const body = form(9, security, more);
+      for (const [method, where, sent] of [
+        ['POST', `${path}/test`, body],
+        ['PUT', path, saved(body)],
+      ] as const)
+        expect((await test.request(method, where, { body: sent })).body).toMatchObject({
+          code: 'validation_failed',
+          errors: [{ pointer }],
+        });
+    }
     expect((await test.request('GET', path)).status).toBe(404);
   });
 });
@@ -200,6 +262,12 @@ describe('the test of a form', () => {
     expect([status, body]).toMatchObject([422, { code: 'egress_denied' }]);
   });
 });
+
+/** The display name of `From`, which is written as RFC 2047 says. */
+function decodeQ(text: string): string {
+  const words = [.../=\?UTF-8\?Q\?([^?]*)\?=/gi[Symbol.matchAll](/From:[^<]*/.exec(text)?.[0] ?? '')];
+  return decodeURIComponent(words.map(([, word = '']) => word.replaceAll('_', ' ').replaceAll('=', '%')).join(''));
+}
 
 function saved({ recipient: _recipient, ...rest }: ReturnType<typeof form>) {
   return rest;

@@ -1,11 +1,17 @@
-import { platformSurfaceActions } from '@strongroom/contract';
+import { isPlaceholderIn, parseText, platformSurfaceActions } from '@strongroom/contract';
 import type { ScopeRef } from '../../access/types.ts';
-import { credentialFields, readCredentials, textFields } from '../credential-fields.ts';
-import { type Destination, FieldProblems, type Normalised, type SurfaceDefinition } from '../definition.ts';
+import { credentialFields, isGiven, readCredentials, textFields, type TextRules } from '../credential-fields.ts';
+import {
+  type Destination,
+  FieldProblems,
+  type Normalised,
+  type Settle,
+  type SurfaceDefinition,
+} from '../definition.ts';
 import { given } from '../launch-inputs.ts';
 import { checkPlainText } from '../plain-text.ts';
 import type { LdapDocument, LdapInput } from './document.ts';
-import { isFilter } from './filter.ts';
+import { escapeFilterValue, isFilter } from './filter.ts';
 
 const { view, manage } = platformSurfaceActions.ldap;
 
@@ -17,7 +23,10 @@ export const ldapSurface = {
   actions: { create: manage, view, update: manage, delete: manage },
   normalise,
   parse: (json) => JSON.parse(json) as LdapDocument,
-  fields: ({ bindDn, bindCredential }) => [...credentialFields({ bindCredential }), ...textFields({ bindDn })],
+  fields: ({ bindDn, baseDn, filter, groupBaseDn, groupFilter, bindCredential }) => [
+    ...credentialFields({ bindCredential }),
+    ...textFields({ bindDn, baseDn, filter, groupBaseDn, groupFilter }, rules),
+  ],
   authorityPart: ({ url, startTls, caCertificate, bindDn, bindCredential }) => {
     return { url, startTls, caCertificate, bindDn, bindCredential };
   },
@@ -34,6 +43,33 @@ const shape = /^(ldaps?):\/\/([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9]\d{0,4}))?\
 /** RFC 4514, as far as a mistake is to be told from a name: `attribute=value` and commas. */
 const dnShape = /^(?:[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*)\s*=/;
 
+const noDn = 'It is a distinguished name: dc=example,dc=org';
+const noFilter = 'It is no search filter (RFC 4515): (objectClass=person)';
+const settleDn: Settle = (dn) => {
+  // oxlint-disable-next-line no-control-regex -- what a name may not have is what is looked for
+  const isName = (dn === '' || dnShape.test(dn)) && !/[\u0000-\u001f\u007f]/.test(dn);
+  return isName ? { text: dn } : { problem: noDn };
+};
+/** A value is one part of a filter, whatever is in it; a filter that is a secret as a whole is taken as it is. */
+const filterRule = {
+  escape: escapeFilterValue,
+  settle: (text: string) => (isFilter(text) ? { text } : { problem: noFilter }),
+} satisfies TextRules[string];
+const rules: TextRules = {
+  bindDn: { settle: settleDn },
+  baseDn: { settle: settleDn },
+  groupBaseDn: { settle: settleDn },
+  filter: filterRule,
+  groupFilter: filterRule,
+};
+
+/** Whether a filter is one whatever stands for its placeholders. */
+function canBeFilter(text: string): boolean {
+  const { parts } = parseText(text);
+  if (parts.length === 1 && isPlaceholderIn(text)) return true;
+  return isFilter(parts.map((part) => (part.kind === 'literal' ? part.text : 'x')).join(''));
+}
+
 function normalise(input: LdapInput, scope: ScopeRef): Normalised<LdapDocument> {
   const problems = new FieldProblems();
   const { description, caCertificate, bindDn, baseDn, bindCredential } = input;
@@ -47,16 +83,15 @@ function normalise(input: LdapInput, scope: ScopeRef): Normalised<LdapDocument> 
     problems.add('/startTls', 'Without TLS only a directory on this machine is spoken to; use ldaps:// or StartTLS.');
   const groupBaseDn = input.groupBaseDn ?? baseDn;
   for (const [pointer, dn] of Object.entries({ '/bindDn': bindDn, '/baseDn': baseDn, '/groupBaseDn': groupBaseDn }))
-    if (dn !== undefined && dn !== '' && !dnShape.test(dn))
-      problems.add(pointer, 'It is a distinguished name: dc=example,dc=org');
+    if (dn !== undefined && dn !== '' && !isPlaceholderIn(dn) && !dnShape.test(dn)) problems.add(pointer, noDn);
   const { filter = '(objectClass=inetOrgPerson)', groupFilter = '(objectClass=groupOfNames)' } = input;
   for (const [pointer, text] of Object.entries({ '/filter': filter, '/groupFilter': groupFilter }))
-    if (!isFilter(text)) problems.add(pointer, 'It is no search filter (RFC 4515): (objectClass=person)');
+    if (!canBeFilter(text)) problems.add(pointer, noFilter);
   const credentials = readCredentials(given({ bindCredential }), scope, problems);
   const change = credentials.get('bindCredential');
-  if ((change?.kind === 'set' || change?.kind === 'refer') && bindDn === undefined)
-    problems.add('/bindDn', 'A credential is for a name.');
-  if (bindDn !== undefined) checkPlainText(bindDn, '/bindDn', problems);
+  if (isGiven(change) && bindDn === undefined) problems.add('/bindDn', 'A credential is for a name.');
+  const texts = given({ bindDn, baseDn, filter, groupBaseDn: input.groupBaseDn, groupFilter });
+  for (const [name, text] of Object.entries(texts)) checkPlainText(text, `/${name}`, problems);
   if (problems.errors.length > 0 && change?.kind === 'set') change.value.destroy();
   problems.refuse('directory');
   const document = {

@@ -1,6 +1,11 @@
 import { FilterParser } from 'ldapts';
+import { SecretValue } from '@strongroom/crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ldapForm } from '../../../testing/bodies.ts';
+import { adminScope } from '../platform-use.ts';
+import { withResolvedTexts } from '../texts.ts';
+import { ldapSurface } from './definition.ts';
 import { escapeFilterValue, isFilter, withValues } from './filter.ts';
 
 describe('filters', () => {
@@ -53,4 +58,36 @@ describe('filters', () => {
     );
     expect(withValues('(a=b)', 'uid', ['*)(uid=*'])).toBe('(&(a=b)(uid=\\2a\\29\\28uid=\\2a))');
   });
+});
+
+describe('placeholders of a directory', () => {
+  const resolve = (texts: object, value: string) => {
+    const { document } = ldapSurface.normalise({ ...ldapForm, ...texts }, adminScope);
+    return withResolvedTexts(ldapSurface, document, () => SecretValue.fromText(value));
+  };
+
+  it.each([
+    ['filter', '(&(uid=*)(memberOf=${secrets.k}))', 'a)(b=*', '(&(uid=*)(memberOf=a\\29\\28b=\\2a))'],
+    ['filter', '${secrets.k}', '(uid=*)', '(uid=*)'],
+    ['groupFilter', '(|(cn=${secrets.k})(cn=${secrets.k}s))', 'team', '(|(cn=team)(cn=teams))'],
+    ['bindDn', 'cn=${secrets.k},dc=example', 'reader', 'cn=reader,dc=example'],
+    ['baseDn', '${secrets.k}', 'dc=example', 'dc=example'],
+    ['groupBaseDn', '${secrets.k},dc=example', 'ou=a,ou=b', 'ou=a,ou=b,dc=example'],
+  ])('in %s as %s stand for what they are', (name, text, value, used) => {
+    expect(resolve({ [name]: text }, value)).toMatchObject({ document: { [name]: used }, unfit: [] });
+  });
+
+  it.each([
+    ['filter', '${secrets.k}', '(uid=*'],
+    ['filter', '(${secrets.k}=x)', 'a b'],
+    ['bindDn', '${secrets.k}', 'reader'],
+    ['groupBaseDn', 'dc=${secrets.k}', 'a\nb'],
+  ])('in %s as %s stop the use where the value %j does not fit', (name, text, value) => {
+    expect(resolve({ [name]: text }, value).unfit).toMatchObject([{ pointer: `/${name}` }]);
+  });
+
+  it.each(['(${secrets.k})', '(uid=${secrets.k}', '(uid=${secrets.k', '${secrets.k}${secrets.k}'])(
+    'that could make no filter are refused: %s',
+    (filter) => expect(() => resolve({ filter }, 'x')).toThrow('not valid'),
+  );
 });

@@ -1,15 +1,16 @@
 import { surfaceActions } from '@strongroom/contract';
 import type { ScopeRef } from '../../access/types.ts';
-import { credentialFields, readCredentials } from '../credential-fields.ts';
+import { credentialFields, readCredentials, textFields } from '../credential-fields.ts';
 import {
   type Destination,
   FieldProblems,
   type Normalised,
+  type Settle,
   type StorageSettings,
   type SurfaceDefinition,
 } from '../definition.ts';
 import { given } from '../launch-inputs.ts';
-import { checkBareText } from '../plain-text.ts';
+import { checkPlainText } from '../plain-text.ts';
 import type { StorageConfigDocument, StorageConfigInput } from './document.ts';
 import { destinationOf, readEndpoint } from './endpoint.ts';
 
@@ -21,11 +22,14 @@ export const storageConfigSurface = {
   actions: surfaceActions['storage-config'],
   normalise,
   parse: (json) => JSON.parse(json) as StorageConfigDocument,
-  fields: ({ accessKey, secretKey }) => credentialFields({ accessKey, secretKey }),
+  fields: ({ accessKey, secretKey, basePath }) => [
+    ...credentialFields({ accessKey, secretKey }),
+    ...textFields({ basePath }, { basePath: { settle: settleBasePath } }),
+  ],
   authorityPart: ({ description: _description, ...rest }) => rest,
   credentials: { names: ['accessKey', 'secretKey'], destination },
   storage,
-  /** Bucket names are the whole of AWS's; elsewhere an endpoint's. */
+  /** Bucket names are the whole of AWS's; elsewhere an endpoint's. A base path counts as it is written. */
   uniqueAs: (document) => {
     const { endpoint, provider, bucket, basePath = '' } = document;
     return JSON.stringify([endpoint ?? provider, bucket, basePath]);
@@ -62,13 +66,19 @@ function normalise(input: StorageConfigInput, scope: ScopeRef): Normalised<Stora
 }
 
 /** The same place with and without slashes around it is one place. */
-function readBasePath(text: string | undefined, problems: FieldProblems): string | undefined {
-  if (text === undefined) return undefined;
-  checkBareText(text, '/basePath', problems);
+const settleBasePath: Settle = (text) => {
   const path = text.replace(/^\/+/, '').replace(/\/+$/, '');
   if (path.split('/').some((segment) => segment === '.' || segment === '..' || (segment === '' && path !== '')))
-    problems.add('/basePath', 'It has no empty segment, and none of dots.');
+    return { problem: 'It has no empty segment, and none of dots.' };
   // oxlint-disable-next-line no-control-regex -- what a key may not have is what is looked for
-  if (/[\u0000-\u001f\u007f\\]/.test(path)) problems.add('/basePath', 'It has no control character and no backslash.');
-  return path === '' ? undefined : path;
+  if (/[\u0000-\u001f\u007f\\]/.test(path)) return { problem: 'It has no control character and no backslash.' };
+  return { text: path };
+};
+
+function readBasePath(text: string | undefined, problems: FieldProblems): string | undefined {
+  if (text === undefined) return undefined;
+  checkPlainText(text, '/basePath', problems);
+  const settled = settleBasePath(text);
+  if ('problem' in settled) problems.add('/basePath', settled.problem);
+  return 'problem' in settled || settled.text === '' ? undefined : settled.text;
 }

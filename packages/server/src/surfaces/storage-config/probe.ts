@@ -91,14 +91,16 @@ class Probes {
   ) {
     this.#bucket = bucket;
     this.#signal = signal;
-    this.#basePath = document.basePath === undefined ? '' : `${document.basePath}/`;
+    const { basePath = '' } = document;
+    this.#basePath = basePath === '' ? '' : `${basePath}/`;
     this.#causeOf = causeOf;
   }
 
   async run(): Promise<TestStep[]> {
     const bucket = this.#bucket;
     if (!(await this.#try('list', (signal) => bucket.list(this.#basePath, signal)))) return stopped(this.#steps);
-    const key = `${this.#basePath}${probeObjectPrefix}${randomUUID()}`;
+    const name = `${probeObjectPrefix}${randomUUID()}`;
+    const key = `${this.#basePath}${name}`;
     const content = Buffer.from(`A probe of storage: ${randomUUID()}\n`);
     let isWritten = false;
     let version: ObjectVersion;
@@ -113,7 +115,7 @@ class Probes {
       });
     } finally {
       // Also what a request that seemed to fail may have written; on a signal of its own.
-      await this.#remove(key, version);
+      await this.#remove(key, name, version);
     }
     return this.#steps;
   }
@@ -128,7 +130,8 @@ class Probes {
     }
   }
 
-  async #remove(key: string, version: ObjectVersion): Promise<void> {
+  /** @param name without the base path, in which may be what nobody is to see */
+  async #remove(key: string, name: string, version: ObjectVersion): Promise<void> {
     const bucket = this.#bucket;
     let marker: ObjectVersion;
     const step = 'delete';
@@ -147,7 +150,7 @@ class Probes {
         if (each !== undefined && each !== 'null') await bucket.delete(key, each, signal);
     } catch (error) {
       this.#causeOf(error);
-      const message = `Deleted; the bucket keeps versions, and those of ${key} could not be removed.`;
+      const message = `Deleted; the bucket keeps versions, and those of ${name} below the base path could not be removed.`;
       this.#steps[this.#steps.length - 1] = { name: step, outcome: 'ok', message };
     }
   }
