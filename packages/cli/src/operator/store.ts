@@ -89,6 +89,7 @@ async function adoptEntries(
     keys,
     isForCredentials: options.credentials === true,
     isTrial,
+    report: (done, all) => output.note(`${done} of ${count(all, 'key')}`),
   });
   output.answer({ dryRun: isTrial, items, catalogue }, () => {
     for (const { object, isAdopted, keys: own } of items) {

@@ -21,6 +21,8 @@ export interface AdoptionRequest {
   readonly isForCredentials?: boolean;
   /** Changes nothing. */
   readonly isTrial: boolean;
+  /** Told now and then how many keys of how many are done, where they are asked for one by one. */
+  readonly report?: (done: number, all: number) => void;
 }
 
 export interface AdoptedThing {
@@ -46,8 +48,13 @@ export interface AdoptionReport {
   readonly catalogue: CatalogueState;
 }
 
-const milliseconds = 60_000;
+/** For one call to the store, however many there are. */
+const callMilliseconds = 60_000;
+/** For so many keys at most that are taken up into the catalogue. */
+const keysPerMinute = 500;
 const namesAtOnce = 500;
+/** Keys between two words on how far it is. */
+const keysPerReport = 200;
 
 /**
  * Marks what another program left in a managed store as ours, so that it may be written, and brings it into the catalogue: the
@@ -60,13 +67,10 @@ export async function adoptStore(
   configuration: LoadedConfiguration,
   request: AdoptionRequest,
 ): Promise<AdoptionReport> {
-  const { scope, keys, isTrial, isForCredentials = false } = request;
+  const { scope, isTrial, isForCredentials = false } = request;
   const store = request.store ?? chosenStore(configuration, scope.kind);
-  const signal = AbortSignal.timeout(milliseconds);
   const items =
-    store === 'vault'
-      ? await adoptInVault(configuration, scope, keys, isTrial, signal)
-      : await adoptInKubernetes(configuration, request, signal);
+    store === 'vault' ? await adoptInVault(configuration, request) : await adoptInKubernetes(configuration, request);
   if (isForCredentials) return { store, items, catalogue: 'unchanged' };
   const names = [...new Set(items.flatMap((item) => item.keys))];
   return { store, items, catalogue: isTrial ? 'unchanged' : await takeUp(configuration, store, scope, names) };
@@ -83,20 +87,16 @@ function chosenStore(
 async function adoptInKubernetes(
   { settings: { managed } }: LoadedConfiguration,
   { scope, keys, isTrial, isForCredentials = false }: AdoptionRequest,
-  signal: AbortSignal,
 ): Promise<readonly AdoptedThing[]> {
   const backend = await import('@strongroom/backends/kubernetes');
   const purpose = isForCredentials ? ('vault-credentials' as const) : ('secret-store' as const);
   const settings = { ...managed.kubernetes, scope, purpose };
-  return backend.adoptInKubernetes(settings, { now: Date.now }, keys, { signal, isTrial });
+  return backend.adoptInKubernetes(settings, { now: Date.now }, keys, { signal: callSignal(), isTrial });
 }
 
 async function adoptInVault(
   configuration: LoadedConfiguration,
-  scope: AdoptionRequest['scope'],
-  keys: readonly string[],
-  isTrial: boolean,
-  signal: AbortSignal,
+  { scope, keys, isTrial, report }: AdoptionRequest,
 ): Promise<readonly AdoptedThing[]> {
   const { vault } = configuration.settings.managed;
   if (vault === null)
@@ -110,11 +110,15 @@ async function adoptInVault(
   const egress = lazyEgress(configuration);
   const backend = openManagedVault({ ...access, scope }, { egress: await egress.open(), credential, now: Date.now });
   try {
-    const foreign = await listForeign(backend, signal);
+    const foreign = await listForeign(backend);
+    const chosen = keys.length === 0 ? foreign : new Set(keys);
     const adopted: AdoptedThing[] = [];
-    for (const key of keys.length === 0 ? foreign : new Set(keys)) {
-      const isAdopted = isTrial ? await isForeign(backend, foreign, key, signal) : await backend.adopt(key, { signal });
+    for (const key of chosen) {
+      const isAdopted = isTrial
+        ? await isForeign(backend, foreign, key)
+        : await backend.adopt(key, { signal: callSignal() });
       adopted.push({ object: key, isAdopted, keys: [key] });
+      if (adopted.length % keysPerReport === 0) report?.(adopted.length, chosen.size);
     }
     return adopted;
   } finally {
@@ -123,12 +127,16 @@ async function adoptInVault(
   }
 }
 
-async function listForeign(backend: ManagedVaultBackend, signal: AbortSignal): Promise<ReadonlySet<string>> {
+function callSignal(): AbortSignal {
+  return AbortSignal.timeout(callMilliseconds);
+}
+
+async function listForeign(backend: ManagedVaultBackend): Promise<ReadonlySet<string>> {
   const keys = new Set<string>();
   let cursor: string | null = null;
   do {
     const page: Awaited<ReturnType<ManagedVaultBackend['listUnmarked']>> = await backend.listUnmarked({
-      signal,
+      signal: callSignal(),
       limit: namesAtOnce,
       ...(cursor === null ? {} : { cursor }),
     });
@@ -138,14 +146,9 @@ async function listForeign(backend: ManagedVaultBackend, signal: AbortSignal): P
   return keys;
 }
 
-async function isForeign(
-  backend: ManagedVaultBackend,
-  foreign: ReadonlySet<string>,
-  key: string,
-  signal: AbortSignal,
-): Promise<boolean> {
+async function isForeign(backend: ManagedVaultBackend, foreign: ReadonlySet<string>, key: string): Promise<boolean> {
   if (foreign.has(key)) return true;
-  const entry = await backend.get(key, { signal });
+  const entry = await backend.get(key, { signal: callSignal() });
   if (entry === null) throw new StrongroomError('not_found', { detail: 'No secret is there in Vault.' });
   entry.value.destroy();
   return false;
@@ -200,7 +203,8 @@ async function takeUpIn(
     limits: { keysPerScope, keptVersions: secretVersions },
   });
   try {
-    await managed.finder.look(place, AbortSignal.timeout(milliseconds), keys);
+    const minutes = Math.max(1, Math.ceil(keys.length / keysPerMinute));
+    await managed.finder.look(place, AbortSignal.timeout(minutes * 60_000), keys);
     return 'updated';
   } finally {
     await managed.stores.close();
