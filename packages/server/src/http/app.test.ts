@@ -392,7 +392,7 @@ describe('who may', () => {
   it('counts callers apart from strangers: however many networks these have, they are in nobody’s way', async () => {
     const limits = { requestsPerMinute: 2, anonymousRequestsPerMinute: 1000, launchesPerMinute: 1 };
     const route = sampleRoutes.find(({ id }) => id === 'watchThings') as RouteDeclaration;
-    const guard = createGuard(route, {
+    const { admit } = createGuard(route, {
       authentication: {
         byBearer: async (token) => {
           if (token !== sampleToken) throw new StrongroomError('unauthenticated');
@@ -409,7 +409,7 @@ describe('who may', () => {
       cookieName: 'strongroom',
     });
     const ask = async (token: string, ip: string): Promise<unknown> =>
-      guard({ id: 'req', ip, headers: { authorization: `Bearer ${token}` } } as FastifyRequest, {} as RouteRequest);
+      admit({ id: 'req', ip, headers: { authorization: `Bearer ${token}` } } as FastifyRequest, {} as RouteRequest);
     for (let host = 1; host < 20; host += 1)
       await expect(ask('srt_wrong', `192.0.2.${host}`)).rejects.toMatchObject({ code: 'unauthenticated' });
     await ask(sampleToken, '192.0.2.1');

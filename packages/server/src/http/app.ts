@@ -5,7 +5,7 @@ import type { Log } from '../operation/log.ts';
 import { createAnswer, createHeaderSetter, discardAnswer, type SendAnswer } from './answer.ts';
 import { type Authentication, sessionCookieName } from './authentication.ts';
 import { declarationProblems } from './declarations.ts';
-import { createGuard, type GuardParts } from './guard.ts';
+import { createGuard, type Guard, type GuardParts } from './guard.ts';
 import { createFastify, type HttpTimeouts, httpTimeouts } from './fastify-instance.ts';
 import { apiHeaders, refuseRepeatedHeaders } from './headers.ts';
 import { HostList } from './hosts.ts';
@@ -72,6 +72,8 @@ declare module 'fastify' {
 }
 
 const slowMilliseconds = 2_000;
+/** A body that is there later than this after its headers came is late. */
+const lateMilliseconds = 100;
 /** A body left unread that's larger is not worth reading for the sake of the connection. */
 const maxUnreadBytes = 64 * 1024;
 
@@ -161,6 +163,7 @@ export function createApp(parts: AppParts): App {
 
   function registerRoute(route: RouteDeclaration): void {
     const guard = createGuard(route, guardParts);
+    const decideAgain = lateDecision(guard);
     const sendAnswer = createAnswer(route, fixedHeaders, isHttps);
     const handler = parts.handlers[route.id];
     if (handler === undefined) throw new TypeError(`${route.id}: no handler`);
@@ -180,7 +183,7 @@ export function createApp(parts: AppParts): App {
           const routeRequest = new RouteRequest(route, request, reply, performance.now());
           request.routeRequest = routeRequest;
           watch(routeRequest, reply);
-          admitting = andThen(guard(request, routeRequest), () => checkBodyHeaders(request, parts.keys));
+          admitting = andThen(guard.admit(request, routeRequest), () => checkBodyHeaders(request, parts.keys));
         } catch (error) {
           done(toStrongroomError(error));
           return;
@@ -189,6 +192,7 @@ export function createApp(parts: AppParts): App {
         if (admitting === undefined) done();
         else void letIn(admitting, done);
       },
+      ...(route.method === 'GET' ? {} : { preValidation: decideAgain }),
       ...(route.method === 'GET' || route.body !== undefined ? {} : { preHandler: refuseBody }),
       handler: ({ routeRequest }) => {
         if (routeRequest === null) throw new TypeError('The request has not passed its guard');
@@ -205,6 +209,21 @@ export function createApp(parts: AppParts): App {
         }
       },
     });
+  }
+
+  /** A request may announce a body and keep it back, for longer than its caller may do what it asks for. */
+  function lateDecision(guard: Guard) {
+    return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
+      const { routeRequest } = request;
+      if (routeRequest === null || performance.now() - routeRequest.startedAt < lateMilliseconds) return done();
+      try {
+        const admitting = guard.admitAgain(request, routeRequest);
+        if (admitting === undefined) done();
+        else void letIn(admitting, done);
+      } catch (error) {
+        done(toStrongroomError(error));
+      }
+    };
   }
 
   function answerWith(

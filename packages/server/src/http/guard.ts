@@ -34,8 +34,12 @@ export interface GuardParts {
   readonly cookieName: string;
 }
 
-/** Decides before anything of the body is read whether a request goes on: nobody learns from a body's errors what exists. */
-export type Guard = (request: FastifyRequest, routeRequest: RouteRequest) => MaybePromise<void>;
+export interface Guard {
+  /** Decides before anything of the body is read whether a request goes on: nobody learns from a body's errors what exists. */
+  admit(request: FastifyRequest, routeRequest: RouteRequest): MaybePromise<void>;
+  /** Who the caller is and what it may, once more, for a request whose body took its time; nothing is counted again. */
+  admitAgain(request: FastifyRequest, routeRequest: RouteRequest): MaybePromise<void>;
+}
 
 const authenticatedDecision: Decision = { allow: true, because: ['authenticated'] };
 
@@ -128,28 +132,39 @@ export function createGuard(route: RouteDeclaration, parts: GuardParts): Guard {
     routeRequest.admitted = { caller, decision, scope: asset.scope, asset };
   };
 
-  const limitAndFeature = (routeRequest: RouteRequest): MaybePromise<void> => {
-    if (route.isLaunch === true)
-      rateLimit.count(`launches ${routeRequest.scope.id}`, limits.launchesPerMinute, 'launches of this domain');
+  const requireFeature = (): MaybePromise<void> => {
     if (route.feature === undefined) return undefined;
     return andThen(features.isEnabled(route.feature), (isEnabled) => {
       if (!isEnabled) throw new StrongroomError('feature_disabled');
     });
   };
 
-  return (request, routeRequest) => {
-    if (route.access.kind === 'public') {
-      if (route.method !== 'GET' && !hosts.isSameOrigin(request.headers)) throw new StrongroomError('csrf_failed');
-      count(networkRateLimit, networkOf(request.ip), limits.anonymousRequestsPerMinute);
-      return undefined;
-    }
-    return andThen(authenticate(request), (caller) => {
-      count(rateLimit, caller.id, limits.requestsPerMinute);
-      if (route.access.kind !== 'authenticated')
-        return andThen(admit(request, routeRequest, caller), () => limitAndFeature(routeRequest));
-      routeRequest.admitted = { caller, decision: authenticatedDecision };
-      return limitAndFeature(routeRequest);
-    });
+  const decide = (request: FastifyRequest, routeRequest: RouteRequest, caller: Caller): MaybePromise<void> => {
+    if (route.access.kind !== 'authenticated') return admit(request, routeRequest, caller);
+    routeRequest.admitted = { caller, decision: authenticatedDecision };
+    return undefined;
+  };
+
+  return {
+    admit(request, routeRequest) {
+      if (route.access.kind === 'public') {
+        if (route.method !== 'GET' && !hosts.isSameOrigin(request.headers)) throw new StrongroomError('csrf_failed');
+        count(networkRateLimit, networkOf(request.ip), limits.anonymousRequestsPerMinute);
+        return undefined;
+      }
+      return andThen(authenticate(request), (caller) => {
+        count(rateLimit, caller.id, limits.requestsPerMinute);
+        return andThen(decide(request, routeRequest, caller), () => {
+          if (route.isLaunch === true)
+            rateLimit.count(`launches ${routeRequest.scope.id}`, limits.launchesPerMinute, 'launches of this domain');
+          return requireFeature();
+        });
+      });
+    },
+    admitAgain(request, routeRequest) {
+      if (route.access.kind === 'public') return undefined;
+      return andThen(authenticate(request), (caller) => decide(request, routeRequest, caller));
+    },
   };
 }
 

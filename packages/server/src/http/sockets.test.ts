@@ -1,8 +1,16 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
 import { request as httpRequest } from 'node:http';
+import { StrongroomError } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { exchange, sampleApp, sampleSettings, type SampleState, sampleToken } from '../../testing/http-app.ts';
+import {
+  exchange,
+  sampleApp,
+  sampleCaller,
+  sampleSettings,
+  type SampleState,
+  sampleToken,
+} from '../../testing/http-app.ts';
 import type { App } from './app.ts';
 
 let app: App;
@@ -155,6 +163,45 @@ describe('slow and large clients', () => {
     expect(answers(await exchange(port, [`${head}Transfer-Encoding: chunked\r\n\r\n`, chunk, chunk, chunk]))).toEqual([
       { status: 413, code: 'limit_exceeded' },
     ]);
+  });
+
+  it('decides again when the body comes late: who is locked out meanwhile changes nothing', async () => {
+    let [isKnown, isAllowed] = [true, true];
+    const unauthenticated = new StrongroomError('unauthenticated');
+    const missing = new StrongroomError('permission_missing');
+    const changing = sampleApp({
+      settings: { ...sampleSettings, limits: { ...sampleSettings.limits, requestsPerMinute: 3 } },
+      authentication: {
+        byBearer: () => {
+          if (!isKnown) throw unauthenticated;
+          return sampleCaller;
+        },
+        byCookie: () => Promise.reject(unauthenticated),
+      },
+      access: {
+        findScope: (_snapshot, kind, name) => ({ id: 'dom_finance', kind, name }),
+        configurationAsset: () => Promise.resolve(null),
+        decide: () => ({ allow: isAllowed, because: [] }),
+        require: () => Promise.reject(missing),
+        refuseAbsent: () => Promise.reject(missing),
+      },
+    });
+    const changingPort = await listen(changing.app);
+    const head = `POST ${things} HTTP/1.1\r\n${auth}Connection: close\r\nContent-Type: application/json\r\n`;
+    const codeWhen = async (change: () => void): Promise<Answer | undefined> => {
+      const answer = exchange(changingPort, [`${head}Content-Length: 12\r\n\r\n`, '{"name":"a"}'], {
+        pauseMilliseconds: 200,
+      });
+      setTimeout(change, 100);
+      return answers(await answer)[0];
+    };
+    expect(await codeWhen(() => undefined)).toMatchObject({ status: 201 });
+    changing.state.seen.length = 0;
+    expect(await codeWhen(() => void (isAllowed = false))).toMatchObject({ code: 'permission_missing' });
+    isAllowed = true;
+    expect(await codeWhen(() => void (isKnown = false))).toMatchObject({ code: 'unauthenticated' });
+    expect(changing.state.seen).toEqual([]);
+    await changing.app.stop(0);
   });
 
   it('survives clients that leave in the middle', async () => {
