@@ -4,6 +4,7 @@ import type { routes } from '@strongroom/contract';
 import { BundleAssets } from './access/bundle-assets.ts';
 import { Bundles } from './access/bundles.ts';
 import { Explain } from './access/explain.ts';
+import { DecisionLinks } from './access/explain-links.ts';
 import { Members } from './access/members.ts';
 import { bundleHandlers, explainHandlers, grantHandlers, memberHandlers } from './access/routes.ts';
 import { type AccessService, createAccess } from './access/service.ts';
@@ -38,6 +39,7 @@ import { IntegrationTester } from './integrations/tester.ts';
 import type { Keyring } from './keys/keyring.ts';
 import { kekSourceOf } from './keys/kek-source.ts';
 import { keyHandlers } from './keys/routes.ts';
+import { explainUse } from './launches/explain-use.ts';
 import { DriftService } from './launches/drift.ts';
 import { Resolver } from './launches/resolve.ts';
 import { launchHandlers } from './launches/routes.ts';
@@ -208,6 +210,7 @@ export function createServices(parts: ServiceParts): Services {
   const launches = new LaunchService({ store, access, resolver, sealer: parts.sealer ?? createSealer() });
   const drift = new DriftService(store, access, keyring);
   const whoMay = new WhoMay(store, access);
+  const decisionLinks = new DecisionLinks(store, whoMay);
   const members = new Members(store, access, keyring);
   const { auditAnchor } = settings;
 
@@ -231,7 +234,15 @@ export function createServices(parts: ServiceParts): Services {
       ...memberHandlers(members),
       ...grantHandlers(members),
       ...bundleHandlers(new Bundles(store, access, keyring), new BundleAssets(store, access, keyring)),
-      ...explainHandlers(new Explain(store, access, whoMay, keyQuestion(store, access, backends))),
+      ...explainHandlers(
+        new Explain({
+          store,
+          access,
+          links: decisionLinks,
+          askKey: keyQuestion(store, access, backends),
+          explainUse: explainUse({ store, access, links: decisionLinks, runs, areReferencesEnabled }),
+        }),
+      ),
       ...domainHandlers(
         new Domains({
           store,

@@ -41,12 +41,26 @@ function printExplanation(output: Cli['output'], found: CallResult<'explain'>): 
   const may = found.verdict === 'allow' ? output.good(verdicts.allow) : output.bad(verdicts[found.verdict]);
   output.line(`${visible(found.principal)} ${may} ${visible(found.action)}${subject}${where}`);
   output.line();
+  const hasPlaces = found.links.some(({ at }) => at !== undefined);
   output.table(
-    [{ title: 'LINK' }, { title: 'NAME' }, { title: 'OUTCOME' }, { title: 'DETAIL', canCut: true }],
-    found.links.map((link) => [link.link, link.name, link.outcome, link.detail]),
+    [
+      ...(hasPlaces ? [{ title: 'FIELD' }] : []),
+      { title: 'LINK' },
+      { title: 'NAME' },
+      { title: 'OUTCOME' },
+      { title: 'DETAIL', canCut: true },
+    ],
+    found.links.map(({ at, link, name, outcome, detail }) => [
+      ...(hasPlaces ? [at?.field ?? ''] : []),
+      link,
+      name,
+      outcome,
+      detail,
+    ]),
   );
-  for (const { link, outcome, fixableBy } of found.links) {
-    if (outcome !== 'allow' && fixableBy.length > 0)
-      output.line(`\n${link} can be changed by ${visible(fixableBy.join(', '))}`);
+  for (const { link, outcome, fixableBy, at } of found.links) {
+    if (outcome === 'allow' || fixableBy.length === 0) continue;
+    const where = at === undefined ? link : `${at.field} ${link}`;
+    output.line(visible(`\n${where} can be changed by ${fixableBy.join(', ')}`));
   }
 }

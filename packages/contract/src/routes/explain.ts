@@ -4,7 +4,7 @@ import { maxReferenceLength } from '../reference.ts';
 import { Closed, route } from '../route.ts';
 import { PrincipalName } from './access.ts';
 
-/** The links of the chain, in the order they are walked. */
+/** The links of the chain, in the order they are walked; of a configuration that is used, those of each reference again. */
 export const explainLinks = [
   'principal',
   'domain',
@@ -12,8 +12,15 @@ export const explainLinks = [
   'assignment',
   'permission',
   'bundle',
+  'state',
+  'feature',
+  'storage',
+  'authoriser',
+  'version',
+  'destination',
   'integration',
   'backend',
+  'runner',
 ] as const;
 export type ExplainLink = (typeof explainLinks)[number];
 
@@ -40,6 +47,16 @@ const Explanation = Closed({
       fixableBy: Type.Array(Type.String(), {
         description: 'Who can change a link that denies: principals the caller may list, else a role or permission',
       }),
+      at: Type.Optional(
+        Closed(
+          {
+            pointer: Type.String({ description: 'RFC 6901, into the configuration' }),
+            field: Type.String({ description: 'The variable, property or file' }),
+            reference: Type.String({ description: 'Canonical' }),
+          },
+          { description: 'The reference of a configuration that the link is about, where its use is asked about' },
+        ),
+      ),
     }),
   ),
 });

@@ -67,6 +67,8 @@ export function readActions(word: string, subject: Subject): readonly [Action, .
 const shortMeaning: Readonly<Record<ShortAction, (subject: Subject) => Action | undefined>> = {
   use: (subject) => {
     if (subject.kind === 'reference') return useOf(subject);
+    // The server uses it by itself: what is asked is whether it could, of who may see it.
+    if (subject.kind === 'platform') return platformSurfaceActions[subject.type].view;
     return subject.kind === 'configuration'
       ? (assetAction(subject.type, 'USE') ?? assetAction(subject.type, 'CONSUME'))
       : undefined;

@@ -6,7 +6,6 @@ import {
   StrongroomError,
   type Action,
   type ActionRow,
-  type ExplainLink,
   type ExplainOutcome,
 } from '@strongroom/contract';
 import { actorOf } from '../identities/actor.ts';
@@ -14,13 +13,12 @@ import type { AskKey } from '../integrations/key-question.ts';
 import { findUsedIntegration } from '../integrations/use-asset.ts';
 import type { Store } from '../store/store.ts';
 import { decide, sees } from './decide.ts';
+import { type DecisionLinks, link, type LinkView } from './explain-links.ts';
 import { readActions, readSubject, type Subject } from './explain-subject.ts';
 import { findPrincipal, parsePrincipalLabel } from './principal-names.ts';
-import { refusalText } from './refusal.ts';
 import type { AccessService } from './service.ts';
 import { secretByKey, sourceByName } from './statements.ts';
-import type { AccessSnapshot, AssetRef, Caller, Decision, Resource, ScopeRef } from './types.ts';
-import type { WhoMay } from './who-may.ts';
+import type { AccessSnapshot, AssetRef, Caller, Resource, ScopeRef } from './types.ts';
 
 export interface Question {
   /** Default: the caller. */
@@ -29,15 +27,6 @@ export interface Question {
   readonly domain?: string;
   readonly reference?: string;
   readonly asset?: string;
-}
-
-export interface LinkView {
-  readonly link: ExplainLink;
-  readonly name: string;
-  readonly outcome: ExplainOutcome;
-  readonly because: string[];
-  readonly detail: string;
-  readonly fixableBy: string[];
 }
 
 export interface ExplanationView {
@@ -49,10 +38,40 @@ export interface ExplanationView {
   readonly links: LinkView[];
 }
 
+interface ExplainParts {
+  readonly store: Store;
+  readonly access: AccessService;
+  readonly links: DecisionLinks;
+  readonly askKey: AskKey;
+  readonly explainUse: ExplainUse;
+}
+
+/** Of a configuration what its use comes to, beyond the permission to use it. Nothing for what is no use of one. */
+export type ExplainUse = (question: {
+  readonly caller: Caller;
+  /** The domain; `null`: the platform. */
+  readonly place: ScopeRef | null;
+  /** Whose use it is. */
+  readonly user: AccessSnapshot;
+  readonly surface: string;
+  /** `null`: there is one of the platform. */
+  readonly asset: AssetRef | null;
+  /** As asked: a word, or an action of the table. */
+  readonly action: string;
+  readonly actions: readonly Action[];
+}) => Promise<readonly LinkView[]>;
+
 /** Whom the question is about; `snapshot` is null for somebody the caller may not list, who may not exist. */
 interface Asked {
   readonly label: string;
   readonly snapshot: AccessSnapshot | null;
+}
+
+/** What is done with what; `action` as it was asked. */
+interface AskedAction {
+  readonly subject: Subject;
+  readonly action: string;
+  readonly actions: readonly Action[];
 }
 
 /** Where it is asked; null: the platform. */
@@ -65,14 +84,16 @@ type Place = ScopeRef | null;
 export class Explain {
   readonly #store: Store;
   readonly #access: AccessService;
-  readonly #whoMay: WhoMay;
+  readonly #links: DecisionLinks;
   readonly #askKey: AskKey;
+  readonly #explainUse: ExplainUse;
 
-  constructor(store: Store, access: AccessService, whoMay: WhoMay, askKey: AskKey) {
+  constructor({ store, access, links, askKey, explainUse }: ExplainParts) {
     this.#store = store;
     this.#access = access;
-    this.#whoMay = whoMay;
+    this.#links = links;
     this.#askKey = askKey;
+    this.#explainUse = explainUse;
   }
 
   /**
@@ -84,7 +105,7 @@ export class Explain {
     const actions = readActions(question.action, subject);
     const place = await this.#place(caller, question, subject, actions[0]);
     const asked = await this.#asked(caller, place, question.principal);
-    const links = await this.#walk(caller, place, asked, subject, actions);
+    const links = await this.#walk(caller, place, asked, { subject, action: question.action, actions });
     const verdict = verdictOf(links);
     await this.#store.execute('access.record', undefined, {
       audit: [
@@ -151,8 +172,7 @@ export class Explain {
     caller: Caller,
     place: Place,
     asked: Asked,
-    subject: Subject,
-    actions: readonly Action[],
+    { subject, action, actions }: AskedAction,
   ): Promise<LinkView[]> {
     const { snapshot } = asked;
     if (snapshot === null) {
@@ -162,21 +182,33 @@ export class Explain {
     }
     const links = [principalLink(asked.label, snapshot)];
     if (place === null) {
-      for (const action of actions)
+      const platform: Resource = { kind: 'platform' };
+      for (const each of actions)
+        links.push(await this.#links.of(caller, 'permission', each, decide(snapshot, each, platform), platform));
+      if (subject.kind === 'platform')
         links.push(
-          await this.#decisionLink(caller, 'permission', action, decide(snapshot, action, { kind: 'platform' }), {
-            kind: 'platform',
-          }),
+          ...(await this.#explainUse({
+            caller,
+            place,
+            user: snapshot,
+            surface: subject.type,
+            asset: null,
+            action,
+            actions,
+          })),
         );
       return links;
     }
     const here: Resource = { kind: 'scope', scope: place };
-    links.push(await this.#decisionLink(caller, 'domain', place.name, decide(snapshot, 'domain.view', here), here));
+    links.push(await this.#links.of(caller, 'domain', place.name, decide(snapshot, 'domain.view', here), here));
     const found = await this.#find(caller, place, subject);
     links.push(...found.links);
     if (found.links.some(({ outcome }) => outcome === 'deny')) return links;
-    for (const action of actions)
-      links.push(...(await this.#actionLinks(caller, snapshot, place, action, found.asset)));
+    for (const each of actions) links.push(...(await this.#actionLinks(caller, snapshot, place, each, found.asset)));
+    if (subject.kind === 'configuration') {
+      const use = { caller, place, user: snapshot, surface: subject.type, asset: found.asset, action, actions };
+      return [...links, ...(await this.#explainUse(use))];
+    }
     const isDenied = links.some(({ outcome }) => outcome === 'deny');
     links.push(...(await this.#sourceLinks(caller, place, subject, isDenied ? null : found.asset)));
     return links;
@@ -200,12 +232,7 @@ export class Explain {
       return { links: [absent], asset: null };
     }
     const links = [link('catalogue', subject.text, 'allow', ['found'], 'It is in the catalogue')];
-    if (asset.isAssigned === undefined) return { links, asset };
-    const resource: Resource = { kind: 'asset', asset };
-    const decision: Decision = asset.isAssigned
-      ? { allow: true, because: ['assigned'] }
-      : { allow: false, because: ['not-assigned'] };
-    return { links: [...links, await this.#decisionLink(caller, 'assignment', place.name, decision, resource)], asset };
+    return { links: [...links, ...(await this.#links.assignment(caller, place.name, asset))], asset };
   }
 
   /** The link of an integration. Which keys are there only its backend knows, which is a link of its own. */
@@ -226,12 +253,7 @@ export class Explain {
     const failed = row.health === 'unhealthy';
     const detail = failed ? `It failed when it was last tried: ${row.health_code ?? 'unknown'}` : 'It is set up';
     const links = [link('integration', source, failed ? 'unknown' : 'allow', [row.type, row.health], detail)];
-    if (asset.isAssigned === undefined) return { links, asset };
-    const resource: Resource = { kind: 'asset', asset };
-    const decision: Decision = asset.isAssigned
-      ? { allow: true, because: ['assigned'] }
-      : { allow: false, because: ['not-assigned'] };
-    return { links: [...links, await this.#decisionLink(caller, 'assignment', place.name, decision, resource)], asset };
+    return { links: [...links, ...(await this.#links.assignment(caller, place.name, asset))], asset };
   }
 
   async #secret(place: ScopeRef, { reference }: Extract<Subject, { kind: 'reference' }>): Promise<AssetRef | null> {
@@ -262,25 +284,11 @@ export class Explain {
     if (row.on !== 'asset') {
       const resource: Resource = { kind: 'scope', scope: place };
       const name = row.on === 'scope' && place.kind === 'domain' ? row.domain : action;
-      return [await this.#decisionLink(caller, 'permission', name, decide(snapshot, action, resource), resource)];
+      return [await this.#links.of(caller, 'permission', name, decide(snapshot, action, resource), resource)];
     }
     if (asset === null) return [];
-    const resource: Resource = { kind: 'asset', asset };
-    const decision = decide(snapshot, action, resource);
-    const permission = await this.#decisionLink(caller, 'permission', row.permission, decision, resource);
-    if (asset.bundleIds.length === 0) return [permission];
-    const names = await this.#bundleNames(asset.bundleIds);
-    return [permission, { ...permission, link: 'bundle', name: names.join(', ') }];
-  }
-
-  async #bundleNames(ids: readonly string[]): Promise<readonly string[]> {
-    const rows = await this.#store.db
-      .selectFrom('bundles')
-      .select('name')
-      .where('id', 'in', ids)
-      .orderBy('name')
-      .execute();
-    return rows.map(({ name }) => name);
+    const decision = decide(snapshot, action, { kind: 'asset', asset });
+    return this.#links.onAsset(caller, row.permission, decision, asset);
   }
 
   /** @param asset what the reference is about, unless a link before denies: then no backend is asked */
@@ -299,18 +307,6 @@ export class Explain {
     const { outcome, because, detail } = await this.#askKey(caller, place, asset, reference);
     return [link('backend', source.type, outcome, because, detail)];
   }
-
-  async #decisionLink(
-    caller: Caller,
-    kind: ExplainLink,
-    name: string,
-    decision: Decision,
-    resource: Resource,
-  ): Promise<LinkView> {
-    if (decision.allow) return link(kind, name, 'allow', decision.because, 'Allowed');
-    const view = link(kind, name, 'deny', decision.because, refusalText(decision, resource));
-    return { ...view, fixableBy: [...(await this.#whoMay.fixers(caller, resource, decision))] };
-  }
 }
 
 function principalLink(label: string, snapshot: AccessSnapshot): LinkView {
@@ -319,16 +315,6 @@ function principalLink(label: string, snapshot: AccessSnapshot): LinkView {
     ...link('principal', label, 'deny', ['disabled'], 'The account is disabled'),
     fixableBy: ['role:PLATFORM_ADMIN'],
   };
-}
-
-function link(
-  kind: ExplainLink,
-  name: string,
-  outcome: ExplainOutcome,
-  because: readonly string[],
-  detail: string,
-): LinkView {
-  return { link: kind, name, outcome, because: [...because], detail, fixableBy: [] };
 }
 
 function verdictOf(links: readonly LinkView[]): ExplainOutcome {

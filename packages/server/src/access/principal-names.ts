@@ -73,3 +73,14 @@ export async function requireNamedPrincipal(
     errors: [{ pointer, message: 'There is no such principal, or it belongs to another domain.' }],
   });
 }
+
+/** The label of a principal, also of one that is gone; `undefined` for what never was one. */
+export async function namePrincipal(db: Kysely<Tables>, id: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('principals')
+    .leftJoin('scopes', 'scopes.id', 'principals.scope_id')
+    .select(['principals.kind', 'principals.name', 'scopes.name as domain'])
+    .where('principals.id', '=', id)
+    .executeTakeFirst();
+  return row === undefined ? undefined : principalLabel(row);
+}

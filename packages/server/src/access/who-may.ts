@@ -1,4 +1,4 @@
-import type { Action } from '@strongroom/contract';
+import { type Action, type ActionRow, actionTable, type PlatformRole } from '@strongroom/contract';
 import type { Store } from '../store/store.ts';
 import { decide } from './decide.ts';
 import type { NamedPrincipal } from './principal-names.ts';
@@ -65,6 +65,21 @@ export class WhoMay {
     return [...names.slice(0, maxNames), 'role:DOMAIN_MANAGER'];
   }
 
+  /**
+   * Who may do something that mends what is wrong: at most ten principals that the caller may list, and beside them (or
+   * instead) the permission or the roles.
+   */
+  async holders(caller: Caller, action: Action, resource: Resource): Promise<readonly string[]> {
+    const row: ActionRow = actionTable[action];
+    const scope = resource.kind === 'asset' ? resource.asset.scope : resource.kind === 'scope' ? resource.scope : null;
+    if (scope === null || scope.kind !== 'domain') return rolesOf(row, scope).map((role) => `role:${role}`);
+    const word = row.on === 'asset' ? row.permission : row.on === 'scope' ? row.domain : action;
+    if (!decide(caller.snapshot, 'access.view', { kind: 'scope', scope }).allow)
+      return [`permission:${word}`, 'role:DOMAIN_MANAGER'];
+    const entitled = await this.list(caller, scope, action, resource);
+    return [...entitled.map(({ principal }) => principal.label).slice(0, maxNames), 'role:DOMAIN_MANAGER'];
+  }
+
   async #bundleOwners(caller: Caller, bundleIds: readonly string[], scope: ScopeRef): Promise<readonly string[]> {
     const candidates = await this.#store.query('access.listCandidates', { scopeId: scope.id, limit: maxCandidates });
     const owners = await this.#store.db
@@ -75,4 +90,11 @@ export class WhoMay {
     const ids = new Set(owners.map((row) => row.owner_id));
     return candidates.filter(({ id }) => ids.has(id) && id !== caller.id).map(({ label }) => label);
   }
+}
+
+function rolesOf(row: ActionRow, scope: ScopeRef | null): readonly PlatformRole[] {
+  if (row.on === 'platform') return row.roles;
+  if (row.on === 'asset') return row.platform;
+  const roles = scope?.kind === 'global' ? row.global : row.admin;
+  return roles === 'everyone' ? [] : roles;
 }

@@ -113,17 +113,37 @@ export async function launchedStorage(
   configurationId: string,
   names: readonly string[],
 ): Promise<LaunchedStorage[]> {
-  if (names.length === 0) return [];
-  const held = await consumptionsOf(store, configurationId);
-  const rows = await Promise.all(held.map(({ consumed_id: id }) => configurationOf(store, id)));
-  return names.map((name, index) => {
-    const row = rows.find((each) => each?.name === name);
-    const authorisedBy = held.find(({ consumed_id: id }) => id === row?.id)?.authorised_by;
-    if (row === undefined || row.deleted_at !== null || authorisedBy === undefined)
+  return (await consumedRows(store, configurationId, names)).map(({ name, row, authorisedBy }, index) => {
+    if (row === null)
       throw new StrongroomError('launch_refused', {
         detail: `The storage configuration ${name} was deleted since this was saved, or made anew; save it again.`,
       });
     return { row, authorisedBy, storage: storageAt(row, index) };
+  });
+}
+
+/** A storage configuration that another one names; `row` is `null` when it is gone, or was made anew. */
+export interface ConsumedRow {
+  readonly name: string;
+  readonly row: ConfigurationRow | null;
+  readonly authorisedBy: string;
+}
+
+/** The storage configurations that a configuration names, in their order, and on whose authority. */
+export async function consumedRows(
+  store: Store,
+  configurationId: string,
+  names: readonly string[],
+): Promise<ConsumedRow[]> {
+  if (names.length === 0) return [];
+  const held = await consumptionsOf(store, configurationId);
+  const rows = await Promise.all(held.map(({ consumed_id: id }) => configurationOf(store, id)));
+  return names.map((name) => {
+    const row = rows.find((each) => each?.name === name);
+    const authorisedBy = held.find(({ consumed_id: id }) => id === row?.id)?.authorised_by;
+    return row === undefined || row.deleted_at !== null || authorisedBy === undefined
+      ? { name, row: null, authorisedBy: '' }
+      : { name, row, authorisedBy };
   });
 }
 

@@ -27,7 +27,7 @@ export type AnySurface = SurfaceDefinition<unknown, unknown>;
 /** One whose configurations can be launched. */
 export type LaunchableSurface = AnySurface & { readonly launch: LaunchAbility<unknown> };
 
-function isSurfaceType(text: string): text is SurfaceType {
+export function isSurfaceType(text: string): text is SurfaceType {
   return Object.hasOwn(surfaces, text);
 }
 
@@ -42,6 +42,14 @@ export function launchableOf(type: string): LaunchableSurface {
   const surface = surfaceOf(type);
   if (surface.launch === undefined) throw new StrongroomError('not_found');
   return surface as LaunchableSurface;
+}
+
+/** What using it takes, which is what its preflight takes: a launch, being consumed, or, of the platform's, managing it. */
+export function useActionOf({
+  launch,
+  actions,
+}: Pick<AnySurface, 'launch' | 'actions'>): AnySurface['actions']['view'] {
+  return launch?.action ?? actions.consume ?? actions.update;
 }
 
 /** All that can be launched. */

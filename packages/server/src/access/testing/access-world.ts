@@ -7,6 +7,7 @@ import { globalScopeId, newId } from '../../store/ids.ts';
 import { BundleAssets } from '../bundle-assets.ts';
 import { Bundles } from '../bundles.ts';
 import { defaultBundleIdOf } from '../default-bundle.ts';
+import { DecisionLinks } from '../explain-links.ts';
 import { Explain } from '../explain.ts';
 import { Members } from '../members.ts';
 import { createAccess, type AccessService } from '../service.ts';
@@ -47,9 +48,13 @@ export class AccessWorld {
     this.bundles = new Bundles(store, this.access, keys);
     this.assets = new BundleAssets(store, this.access, keys);
     this.whoMay = new WhoMay(store, this.access);
-    this.explain = new Explain(store, this.access, this.whoMay, () =>
-      Promise.reject(new Error('No backend is asked here')),
-    );
+    this.explain = new Explain({
+      store,
+      access: this.access,
+      links: new DecisionLinks(store, this.whoMay),
+      askKey: () => Promise.reject(new Error('No backend is asked here')),
+      explainUse: async () => [],
+    });
     this.domains = new Domains({
       store,
       access: this.access,
