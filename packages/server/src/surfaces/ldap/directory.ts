@@ -2,6 +2,7 @@ import type { Egress } from '@strongroom/backends/egress';
 import { ldapLimits, type TestCause } from '@strongroom/contract';
 import type { SecretValue } from '@strongroom/crypto';
 import type { Client, Entry } from 'ldapts';
+import type { Socket } from 'node:net';
 import { causeOfEgress, causeOfTls, isEgressError } from '../network-step.ts';
 import { destination } from './definition.ts';
 import type { LdapDocument } from './document.ts';
@@ -48,23 +49,38 @@ export interface Found<Item> {
 
 const operationMilliseconds = 10_000;
 const pageSize = 500;
+/** Of all that a directory answers over one connection; the library collects a page whole, however long it is. */
+const maxAnswerBytes = 128 * 1024 * 1024;
+const lookAtBytesMilliseconds = 100;
 
 /** One connection to a directory: TLS stands before anything else is said. */
 export class DirectoryConnection {
   readonly #client: Client;
   readonly #document: LdapDocument;
+  #isCutOff = false;
 
-  private constructor(client: Client, document: LdapDocument) {
+  private constructor(client: Client, document: LdapDocument, socket: Socket, maxBytes: number) {
     this.#client = client;
     this.#document = document;
+    const timer = setInterval(() => {
+      if (socket.bytesRead <= maxBytes) return;
+      this.#isCutOff = true;
+      socket.destroy();
+    }, lookAtBytesMilliseconds).unref();
+    socket.once('close', () => clearInterval(timer));
   }
 
   /** @throws LdapFailure */
-  static async open(egress: Egress, document: LdapDocument, signal: AbortSignal): Promise<DirectoryConnection> {
+  static async open(
+    egress: Egress,
+    document: LdapDocument,
+    signal: AbortSignal,
+    maxBytes = maxAnswerBytes,
+  ): Promise<DirectoryConnection> {
     const { startTls, caCertificate: ca } = document;
     const { scheme, host, port } = destination(document);
     const trust = ca === undefined ? {} : { ca };
-    let socket;
+    let socket: Socket;
     try {
       socket = await egress.connectTcp({
         host,
@@ -91,7 +107,7 @@ export class DirectoryConnection {
       },
     });
     signal.addEventListener('abort', () => socket.destroy(), { once: true });
-    const connection = new DirectoryConnection(client, document);
+    const connection = new DirectoryConnection(client, document, socket, maxBytes);
     if (!startTls) return connection;
     const isAddress = host.includes(':') || /^[\d.]+$/.test(host);
     try {
@@ -163,17 +179,24 @@ export class DirectoryConnection {
     read: (entry: Entry) => Item,
   ): Promise<Found<Item>> {
     const [id = ''] = attributes;
+    const items: Item[] = [];
+    let isPartial = false;
     try {
-      const { searchEntries, searchReferences } = await this.#client.search(base, {
+      const pages = this.#client.searchPaginated(base, {
         scope: 'sub',
         filter,
         attributes: [...new Set(attributes)],
         explicitBufferAttributes: [id],
         paged: { pageSize },
       });
-      if (searchEntries.length > limit) throw new LdapFailure(step, 'truncated');
-      return { items: searchEntries.map(read), isPartial: searchReferences.length > 0 };
+      for await (const { searchEntries, searchReferences } of pages) {
+        if (items.length + searchEntries.length > limit) throw new LdapFailure(step, 'truncated');
+        items.push(...searchEntries.map(read));
+        isPartial ||= searchReferences.length > 0;
+      }
+      return { items, isPartial };
     } catch (error) {
+      if (this.#isCutOff) throw new LdapFailure(step, 'truncated');
       throw error instanceof LdapFailure ? error : failureOf(step, error);
     }
   }
@@ -184,14 +207,19 @@ export class DirectoryConnection {
   }
 }
 
-/** Runs work over a connection that is closed after it. @throws LdapFailure */
+/**
+ * Runs work over a connection that is closed after it.
+ * @param maxBytes of all its answers
+ * @throws LdapFailure; `truncated` for longer answers
+ */
 export async function withDirectory<Result>(
   egress: Egress,
   document: LdapDocument,
   signal: AbortSignal,
   work: (connection: DirectoryConnection) => Promise<Result>,
+  maxBytes = maxAnswerBytes,
 ): Promise<Result> {
-  const connection = await DirectoryConnection.open(egress, document, signal);
+  const connection = await DirectoryConnection.open(egress, document, signal, maxBytes);
   try {
     return await work(connection);
   } catch (error) {
