@@ -9,7 +9,7 @@ import { bundleGrantView, bundleView, type BundleGrantView, type BundleView } fr
 import { decide } from './decide.ts';
 import { defaultBundleIdOf } from './default-bundle.ts';
 import { readPage, type PageOf, type PageRequest } from './pages.ts';
-import { requireNamedPrincipal, type NamedPrincipal } from './principal-names.ts';
+import { findPrincipal, requireNamedPrincipal, type NamedPrincipal } from './principal-names.ts';
 import type { AccessService } from './service.ts';
 import type { Caller, Decision, ScopeRef } from './types.ts';
 
@@ -65,15 +65,14 @@ export class Bundles {
 
   /** @throws StrongroomError `already_exists`, `permission_missing`, `validation_failed` for an unknown owner */
   async create(caller: Caller, scope: ScopeRef, input: NewBundle, idempotency?: IdempotencyKey): Promise<BundleView> {
-    const owner =
-      input.owner === undefined
-        ? { id: caller.id, kind: caller.kind, label: caller.name, displayName: caller.name }
-        : await requireNamedPrincipal(this.#store.db, scope, input.owner, '/owner');
     const id = newId('bundle');
     const { name, description = '', managedBy } = input;
     await this.#access.decided(caller, async (current) => {
       await this.#access.require(current, 'bundle.create', { kind: 'scope', scope });
-      await this.#requireInvitable(current, scope, owner);
+      const owner =
+        input.owner === undefined
+          ? { id: caller.id, kind: caller.kind, label: caller.name, displayName: caller.name }
+          : await this.#requireInvitable(current, scope, input.owner, '/owner');
       await this.#store.execute(
         'access.createBundle',
         { ...change(caller, scope), id, name, description, owner, ...(managedBy && { managedBy }) },
@@ -100,14 +99,11 @@ export class Bundles {
     changes: BundleChanges,
     expectedRevision?: number,
   ): Promise<BundleView> {
-    const owner =
-      changes.owner === undefined
-        ? undefined
-        : await requireNamedPrincipal(this.#store.db, scope, changes.owner, '/owner');
     await this.#access.decided(caller, async (current) => {
       const bundle = await findBundle(this.#store, scope, name);
       await this.#requireAllowed(current, scope, ownsBundle(current.snapshot, scope, bundle.id));
-      if (owner !== undefined) await this.#requireInvitable(current, scope, owner);
+      const owner =
+        changes.owner === undefined ? undefined : await this.#requireInvitable(current, scope, changes.owner, '/owner');
       await this.#store.execute(
         'access.updateBundle',
         {
@@ -169,15 +165,19 @@ export class Bundles {
   ): Promise<BundleGrantView> {
     const { assetType } = input;
     const permissions = requirePermissions(assetType, input.permissions);
-    const principal = await requireNamedPrincipal(this.#store.db, scope, input.principal, '/principal');
     const id = newId('grant');
     return this.#access.decided(caller, async (current) => {
       const { snapshot } = current;
       const bundle = await findBundle(this.#store, scope, name);
+      await this.#requireAllowed(
+        current,
+        scope,
+        mayHandOutOnBundle(snapshot, scope, bundle.id, assetType, permissions),
+      );
+      const principal = await this.#requireInvitable(current, scope, input.principal, '/principal');
       const replaced = await this.#grantOf(bundle, { principalId: principal.id, assetType });
-      const touched = [...permissions, ...(replaced?.permissions ?? [])];
-      await this.#requireAllowed(current, scope, mayHandOutOnBundle(snapshot, scope, bundle.id, assetType, touched));
-      await this.#requireInvitable(current, scope, principal);
+      const taken = replaced?.permissions ?? [];
+      await this.#requireAllowed(current, scope, mayHandOutOnBundle(snapshot, scope, bundle.id, assetType, taken));
       const record = await this.#store.execute(
         'access.putBundleGrant',
         { ...change(caller, scope), bundleId: bundle.id, id, principal, assetType, permissions },
@@ -227,14 +227,19 @@ export class Bundles {
 
   /**
    * Who doesn't manage access may name only somebody who stands in the domain already: a bundle must not let its owner bring
-   * strangers into the domain.
+   * strangers into the domain, nor tell whether there is a principal of some name.
    */
-  async #requireInvitable(caller: Caller, scope: ScopeRef, principal: NamedPrincipal): Promise<void> {
+  async #requireInvitable(caller: Caller, scope: ScopeRef, label: string, pointer: string): Promise<NamedPrincipal> {
     const resource = { kind: 'scope', scope } as const;
     const manages = decide(caller.snapshot, 'access.manage', resource);
-    if (manages.allow || principal.id === caller.id) return;
-    const snapshot = await this.#access.snapshot(principal.id);
-    if (snapshot?.domains.has(scope.id) !== true) await this.#access.refuse(caller, 'access.manage', resource, manages);
+    if (manages.allow) return requireNamedPrincipal(this.#store.db, scope, label, pointer);
+    const principal = await findPrincipal(this.#store.db, scope, label);
+    if (principal !== null) {
+      if (principal.id === caller.id) return principal;
+      const snapshot = await this.#access.snapshot(principal.id);
+      if (snapshot?.domains.has(scope.id) === true) return principal;
+    }
+    return this.#access.refuse(caller, 'access.manage', resource, manages);
   }
 }
 

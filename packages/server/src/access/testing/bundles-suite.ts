@@ -142,6 +142,18 @@ export function bundlesSuite(openStore: OpenStoreForTest): void {
       );
       expect(await codeOf(bundles.update(mia, finance, 'mias', { owner: 'user:zed' }))).toBe('permission_missing');
       expect((await world.caller('zed')).snapshot.domains.has(finance.id)).toBe(false);
+      // Nor is told who there is: neither their owner, nor whoever only sees the bundle.
+      for (const name of ['mia', 'ann'])
+        for (const absent of ['user:zed', 'user:who-is-not-there', 'service-account:who-is-not-there']) {
+          const asker = await world.caller(name);
+          const asked = [
+            bundles.create(asker, finance, { name: 'theirs', owner: absent }),
+            bundles.update(asker, finance, 'mias', { owner: absent }),
+            bundles.putGrant(asker, finance, 'mias', { principal: absent, ...grant }),
+          ];
+          const codes = await Promise.all(asked.map(codeOf));
+          expect([name, absent, ...codes]).toEqual([name, absent, ...asked.map(() => 'permission_missing')]);
+        }
       expect(
         (await bundles.update(mia, finance, 'mias', { description: 'for the night', owner: 'user:ann' })).owner,
       ).toBe('user:ann');
