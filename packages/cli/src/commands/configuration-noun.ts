@@ -35,6 +35,8 @@ export interface ConfigurationNoun<One extends Shown = Shown> {
   readonly delete: (client: Client, domain: string, name: string, ifMatch: number, force: boolean) => Promise<unknown>;
   readonly list: (client: Client, output: Output, input: ListInput, limit: number) => Promise<readonly Summary[]>;
   readonly all: (client: Client, input: ListInput) => Promise<readonly Summary[]>;
+  /** Deleting it keeps it, with the secrets that it owns. */
+  readonly canBeRestored?: true;
   /** Where it can be launched. */
   readonly launch?: LaunchCalls;
 }
@@ -155,6 +157,7 @@ type ConnectionChange = NonNullable<CallInput<'updateConnection'>['body']>;
 export const connectionNoun = {
   word: 'connection',
   kind: 'connection',
+  canBeRestored: true,
   show: (client, domain, name) => client.showConnection({ params: { domain, name } }),
   // The server's schema decides; its errors name each field.
   create: (client, domain, body) =>

@@ -60,11 +60,17 @@ export function addConfigurationCommands<One extends Shown>(
 }
 
 function addDelete(group: Command, cli: Cli, noun: ConfigurationNoun): void {
-  const { word, launch } = noun;
-  const what = launch === undefined ? 'and the secrets that it owns' : '; its runs and their logs stay';
-  const command = requireDomain(
-    group.command(`delete <${word}>`).description(`delete a ${word}${what.startsWith(';') ? what : ` ${what}`}`),
-  ).option('-y, --yes', "don't ask");
+  const { word, launch, canBeRestored } = noun;
+  const what =
+    canBeRestored === true
+      ? '; restore brings it back, and purge ends it with its secrets'
+      : launch === undefined
+        ? ' and the secrets that it owns'
+        : '; its runs and their logs stay';
+  const command = requireDomain(group.command(`delete <${word}>`).description(`delete a ${word}${what}`)).option(
+    '-y, --yes',
+    "don't ask",
+  );
   // What is launched is used by nobody.
   if (launch === undefined) command.option('--force', 'although others use it');
   command.action(

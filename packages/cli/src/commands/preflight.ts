@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { CheckFailed } from '../errors.ts';
-import { count } from '../output/text.ts';
+import { count, visible } from '../output/text.ts';
 import { jobNoun, type LaunchNoun } from './configuration-noun.ts';
 
 const summary = 'resolve as a launch would, throw the values away, say what each reference gave';
@@ -57,5 +57,5 @@ function printPreflight(output: Cli['output'], found: CallResult<'preflightSpark
       (each.fixableBy ?? []).join(', '),
     ]),
   );
-  for (const problem of found.problems) output.line(problem);
+  for (const problem of found.problems) output.line(visible(problem));
 }

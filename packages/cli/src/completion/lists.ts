@@ -14,6 +14,9 @@ const most = 100;
 /** A shell waits for this; nothing is better than late. */
 const timeoutMilliseconds = 1000;
 
+/** What a shell takes for nothing but itself: it puts the word into the line as it comes, whoever named it. */
+const plainWord = /^[\w.@:/+=,-][\w.@:/+=,~-]*$/;
+
 /** What each list offers, by the name of the option or argument that takes it. */
 const lookups: ReadonlyMap<string, Lookup> = new Map<string, Lookup>([
   ['domain', (client, query) => named(client.items('listDomains', { query }))],
@@ -51,7 +54,7 @@ export async function lookUp(io: Io, what: string, typed: string, options: Optio
     const client = await connect(io, timeoutMilliseconds);
     const query = { limit: pageSize(most), ...(typed === '' ? {} : { q: typed }) };
     for await (const candidate of lookup(client, query, options)) {
-      if (candidate.word.startsWith(typed)) found.push(candidate);
+      if (candidate.word.startsWith(typed) && plainWord.test(candidate.word)) found.push(candidate);
       if (found.length === most) break;
     }
   } catch (error) {
