@@ -48,6 +48,17 @@ describe('a bundle', () => {
     expect(currentBundle(new URL('none/', bundles))).toBeUndefined();
   });
 
+  it.each(['', '{"id":', '[]', 'null', '{"id":"x"}'])('is none where what names it was cut off: %s', (text) => {
+    const file = join(directory, 'current.json');
+    const original = readFileSync(file);
+    writeFileSync(file, text);
+    try {
+      expect(currentBundle(bundles)).toBeUndefined();
+    } finally {
+      writeFileSync(file, original);
+    }
+  });
+
   it.each([
     'packages/cli/src/main.ts',
     'packages/contract/src/errors.ts',

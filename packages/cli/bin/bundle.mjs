@@ -21,13 +21,23 @@ export const fromSources = { id: 'sources', main: sources };
  * @returns {{ id: string, main: URL } | undefined}
  */
 export function currentBundle(bundles = bundlesFolder) {
-  const file = new URL('current.json', bundles);
-  if (!existsSync(file)) return undefined;
-  const { id, inputs } = JSON.parse(readFileSync(file, 'utf8'));
+  const { id, inputs } = readCurrent(new URL('current.json', bundles));
+  if (typeof id !== 'string' || typeof inputs !== 'object' || inputs === null) return undefined;
   const main = new URL(`${id}/src/main.js`, bundles);
   if (!existsSync(main)) return undefined;
   const isCurrent = !existsSync(sources) || Object.entries(inputs).every(([path, input]) => isUnchanged(path, input));
   return isCurrent ? { id, main } : undefined;
+}
+
+/** Empty where there is none, and where a power cut left a part of one. */
+function readCurrent(file) {
+  if (!existsSync(file)) return {};
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) ?? {};
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return {};
+  }
 }
 
 /** Its content is read only where its time is another one, as after a copy. */
