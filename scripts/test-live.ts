@@ -5,6 +5,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { faketime } from '../servers/faketime.ts';
 import { jupyter } from '../servers/jupyter.ts';
 import { kubernetes } from '../servers/kubernetes.ts';
 import { kwok } from '../servers/kwok.ts';
@@ -28,6 +29,7 @@ const servers: readonly LiveServer[] = [
   jupyter,
   ldap,
   pythonReader,
+  faketime,
 ];
 
 interface Suite {

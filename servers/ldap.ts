@@ -1,17 +1,16 @@
 // A directory for tests: slapd of Debian, with a configuration directory and a port of its own. `node servers/ldap.ts` starts it by hand.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { serverFolder } from './cache.ts';
 import { runUntilInterrupted } from './command.ts';
+import { unpackDebianPackages } from './debian-packages.ts';
 import { freePort } from './free-port.ts';
-import { type LiveServer, locate } from './live-server.ts';
+import { isMissing, type LiveServer, locate } from './live-server.ts';
 import { ServerProcess } from './server-process.ts';
 
 const variable = 'STRONGROOM_LIVE_LDAP';
 const version = '2.5';
-/** What is unpacked, and not installed: nothing of the machine is changed. */
 const packages = [
   'slapd',
   'libldap-2.5-0',
@@ -27,27 +26,9 @@ const packages = [
 export const ldap: LiveServer = {
   name: 'ldap',
   async install(progress) {
-    const folder = serverFolder('slapd', version, packages);
-    if (existsSync(join(folder, 'usr/sbin/slapd'))) return { environment: { [variable]: folder } };
-    progress(`unpacking slapd ${version}`);
-    const unfinished = mkdtempSync(`${folder}-`);
-    const downloaded = spawnSync('apt-get', ['download', ...packages], { cwd: unfinished, encoding: 'utf8' });
-    const unpacked =
-      downloaded.status === 0 &&
-      packages.every(
-        (name) =>
-          spawnSync('sh', ['-c', `dpkg-deb -x ${name}_*.deb .`], { cwd: unfinished, encoding: 'utf8' }).status === 0,
-      );
-    if (!unpacked) {
-      rmSync(unfinished, { recursive: true, force: true });
-      return {
-        reason: 'the packages of slapd 2.5 can not be downloaded by apt-get (Debian 12 has them)',
-        install: 'apt-get update, then npm run test:live',
-      };
-    }
-    spawnSync('sh', ['-c', 'rm -f *.deb'], { cwd: unfinished });
-    renameSync(unfinished, folder);
-    return { environment: { [variable]: folder } };
+    const unpacked = unpackDebianPackages({ name: 'slapd', version, packages, holds: 'usr/sbin/slapd' }, progress);
+    if (isMissing(unpacked)) return unpacked;
+    return { environment: { [variable]: unpacked.folder } };
   },
 };
 

@@ -50,8 +50,13 @@ export class Launches {
       );
       return found.rows;
     });
+    this.requireIn(rows.map(({ record }) => record));
+  }
+
+  /** @param records of deliveries, as the audit log has them */
+  requireIn(records: readonly Uint8Array[]): void {
     const recorded = new Set(
-      rows.map(({ record }) => (JSON.parse(record.toString('utf8')) as { launch?: string }).launch),
+      records.map((record) => (JSON.parse(Buffer.from(record).toString('utf8')) as { launch?: string }).launch),
     );
     const missing = [...this.delivered].filter((id) => !recorded.has(id));
     if (missing.length > 0) throw new Error(`${missing.length} launches were delivered without a record`);

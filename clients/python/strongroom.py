@@ -109,7 +109,7 @@ class Secrets:
         raise TypeError("Secrets can not be pickled: read them where they are used")
 
     def _beat(self, until):
-        while not self._stopped.wait(max(5.0, (_seconds(until) - time.time()) / 2)):
+        while not self._stopped.wait(min(max(5.0, (_seconds(until) - time.time()) / 2), 60.0)):
             try:
                 until = _text(self._client.call("POST", f"/v1/launches/{self._launch}/heartbeat"), "heartbeatUntil")
             except StrongroomError as error:

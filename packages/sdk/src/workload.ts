@@ -87,11 +87,13 @@ export async function endLaunch(client: Client, launch: string): Promise<void> {
 }
 
 const minimumBeatMilliseconds = 5000;
+/** Half of what a launch holds without one: this machine's clock may be behind the server's. */
+const maximumBeatMilliseconds = 60_000;
 
 async function beat(client: Client, launch: string, first: string, signal: AbortSignal): Promise<void> {
   let until = Date.parse(first);
   while (!signal.aborted) {
-    const wait = Math.max(minimumBeatMilliseconds, (until - Date.now()) / 2);
+    const wait = Math.min(Math.max(minimumBeatMilliseconds, (until - Date.now()) / 2), maximumBeatMilliseconds);
     try {
       await pause(wait, undefined, { signal, ref: false });
       until = Date.parse((await client.renewLaunch({ params: { id: launch }, signal })).heartbeatUntil);

@@ -23,17 +23,26 @@ export interface CheckpointerParts {
 /** Makes signed checkpoints over the heads of all chains. */
 export class Checkpointer {
   readonly #parts: CheckpointerParts;
+  /** When one was last due, as `performance.now()` says it. */
+  #lookedAt = performance.now();
 
   constructor(parts: CheckpointerParts) {
     this.#parts = parts;
   }
 
-  /** A checkpoint when 1,000 records or 60 seconds have passed since the last one. @returns whether there was one to make */
-  async makeWhenDue(now = Date.now()): Promise<boolean> {
+  /**
+   * A checkpoint when 1,000 records or 60 seconds have passed since the last one, by the clock or, where that was set back, by
+   * the process's own.
+   * @param steadyNow as `performance.now()` says it
+   * @returns whether there was one to make
+   */
+  async makeWhenDue(now = Date.now(), steadyNow = performance.now()): Promise<boolean> {
     const { heads, previous, isOnlyCheckpoint } = await checkpointState(this.#parts.store);
     if (isOnlyCheckpoint) return false;
     const records = heads.reduce((sum, head) => sum + head.sequence - head.checkpointed, 0);
-    if (records < checkpointEveryRecords && now - (previous?.at ?? 0) < checkpointEveryMilliseconds) return false;
+    const passed = Math.max(now - (previous?.at ?? 0), steadyNow - this.#lookedAt);
+    if (records < checkpointEveryRecords && passed < checkpointEveryMilliseconds) return false;
+    this.#lookedAt = steadyNow;
     return this.make(now);
   }
 

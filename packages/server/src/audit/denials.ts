@@ -44,7 +44,8 @@ export class DenialCounter {
       }
     }
     const current = now - (now % minuteMilliseconds);
-    if (current <= this.#foldedTo) return;
+    // Another minute, also by a clock that was set back.
+    if (current === this.#foldedTo) return;
     await this.#store.execute('audit.foldDenials', { before: current });
     this.#foldedTo = current;
   }

@@ -162,13 +162,18 @@ describe('a checkpoint', () => {
     await record(1);
     expect(await checkpointer.makeWhenDue(Date.now() + 1)).toBe(false);
     expect(await checkpointer.makeWhenDue(Date.now() + 61_000)).toBe(true);
+    // Once a minute also by a clock that was set back.
+    await record(1);
+    const setBack = Date.now() - 600_000;
+    expect(await checkpointer.makeWhenDue(setBack, performance.now() + 1)).toBe(false);
+    expect(await checkpointer.makeWhenDue(setBack, performance.now() + 61_000)).toBe(true);
     await record(1_000);
     expect(await checkpointer.makeWhenDue(Date.now() + 61_001)).toBe(true);
-    expect(await count()).toBe(before + 2);
+    expect(await count()).toBe(before + 3);
     // A clock set back does not turn their order around.
     await record(1);
     expect(await checkpointer.make(1_000)).toBe(true);
-    expect(await verifyDataDirectory(test.directory)).toMatchObject({ ok: true, checkpoints: before + 3 });
+    expect(await verifyDataDirectory(test.directory)).toMatchObject({ ok: true, checkpoints: before + 4 });
   });
 });
 

@@ -59,7 +59,7 @@ const bind = hotStatement<{ readonly id: string }>('launches.bind', (db) =>
     .where((column) =>
       column.or([
         column.and([column('bound_at', 'is', null), column('expires_at', '>', 0)]),
-        column.and([column('jwk_thumbprint', '=', ''), column('bound_at', '>=', 0)]),
+        column.and([column('jwk_thumbprint', '=', ''), column('bound_at', '>=', 0), column('bound_at', '<=', 0)]),
       ]),
     )
     .returning('id')
@@ -133,7 +133,16 @@ function deliver(context: CommandContext, packed: PackedDelivery): MaybePromise<
   const { id, thumbprint } = delivery;
   const { now } = context;
   const heartbeatUntil = now + delivery.leaseMilliseconds;
-  const binding = context.first(bind, [thumbprint, now, heartbeatUntil, id, now, thumbprint, now - repeatMilliseconds]);
+  const binding = context.first(bind, [
+    thumbprint,
+    now,
+    heartbeatUntil,
+    id,
+    now,
+    thumbprint,
+    now - repeatMilliseconds,
+    now + repeatMilliseconds,
+  ]);
   return andThen(binding, (bound) => {
     if (bound === undefined) return refuseBinding(context, delivery);
     return andThen(requireLivingSecrets(context, delivery.secretIds), () =>
@@ -157,7 +166,8 @@ export function checkBinding(row: BindingRow, thumbprint: string, now: number): 
     throw new StrongroomError('launch_expired');
   if (row.jwk_thumbprint === null || row.bound_at === null) return;
   if (row.jwk_thumbprint !== thumbprint) throw new StrongroomError('delivery_bound');
-  if (now - row.bound_at > repeatMilliseconds)
+  // Where the clock was set back since, nobody can tell how long it has been.
+  if (Math.abs(now - row.bound_at) > repeatMilliseconds)
     throw new StrongroomError('delivery_bound', {
       detail: `The same key may repeat for ${repeatMilliseconds / 1000} seconds; they are over.`,
       hint: 'Start a new launch.',

@@ -197,7 +197,7 @@ export class LaunchService {
   ): Promise<Resolution<number>> {
     const checkNow = async (): Promise<void> => {
       const row = await this.#store.first(bindingOf, [id]);
-      if (row !== undefined) checkBinding(row, thumbprint, Date.now());
+      if (row !== undefined) checkBinding(row, thumbprint, this.#store.now());
     };
     try {
       return await this.#resolver.resolve({

@@ -41,7 +41,7 @@ export async function recoverRuns(parts: OrphanParts): Promise<void> {
     if (row.holder === holder.text) continue;
     // One database file has one server.
     const isOnly = store.dialect === 'sqlite';
-    if (!(await isHolderGone(row, holder, row.lease_expires_at, Date.now(), isOnly))) continue;
+    if (!(await isHolderGone(row, holder, row.lease_expires_at, store.now(), isOnly))) continue;
     const { isTaken } = await store.execute('runs.takeOver', {
       id: row.id,
       from: row.holder,

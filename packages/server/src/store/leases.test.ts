@@ -72,6 +72,19 @@ describeEachStore('leases', (openStore) => {
     expect(await t.store.query('test.list', { prefix: 'by-' })).toEqual([{ key: 'by-b' }]);
   });
 
+  test('held until a time that no clock could have said is free: the clock was set back since', async () => {
+    // As if it had been taken ten minutes from now, for as long as the next one wants it.
+    const ahead = { name: 'set-back', holder: 'a', ttlMilliseconds: 30_000 + 600_000 };
+    const old = await store.execute('lease.acquire', ahead);
+    const slightly = { name: 'apart', holder: 'a', ttlMilliseconds: 30_000 + 50_000 };
+    await store.execute('lease.acquire', slightly);
+    const next = await store.execute('lease.acquire', { name: 'set-back', holder: 'b', ttlMilliseconds: 30_000 });
+    expect(next.epoch).toBeGreaterThan(old.epoch ?? Infinity);
+    expect(await store.execute('lease.acquire', { name: 'apart', holder: 'b', ttlMilliseconds: 30_000 })).toEqual({
+      epoch: null,
+    });
+  });
+
   test('the signal aborts when the lease was taken over', async () => {
     await withLease(store, 'stolen', 'a', 90, async (lease) => {
       // Together: a renewal between them would keep it.

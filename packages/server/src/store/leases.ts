@@ -109,7 +109,13 @@ export interface AcquireArgs {
   readonly ttlMilliseconds: number;
 }
 
-/** Takes the lease when it is free or expired; `epoch` is null when somebody holds it. */
+/** How far clocks may be apart. */
+const toleranceMilliseconds = 60_000;
+
+/**
+ * Takes the lease when it is free or expired; `epoch` is null when somebody holds it. One that would be held for longer than
+ * anybody takes it for is from before the clock was set back: nobody may wait for it.
+ */
 const acquire: Command<AcquireArgs, { readonly epoch: number | null }> = async (context, args) => {
   const { name, holder } = args;
   const expiresAt = context.now + args.ttlMilliseconds;
@@ -120,7 +126,12 @@ const acquire: Command<AcquireArgs, { readonly epoch: number | null }> = async (
       conflict
         .column('name')
         .doUpdateSet((columns) => ({ holder, epoch: columns('leases.epoch', '+', 1), expires_at: expiresAt }))
-        .where('leases.expires_at', '<=', context.now),
+        .where((where) =>
+          where.or([
+            where('leases.expires_at', '<=', context.now),
+            where('leases.expires_at', '>', expiresAt + toleranceMilliseconds),
+          ]),
+        ),
     )
     .returning('epoch')
     .executeTakeFirst();

@@ -58,6 +58,8 @@ export class PostgresLaneConnection implements LaneConnection {
   #isOpen = false;
   #isAborted = false;
   #posted: Promise<unknown>[] = [];
+  /** The database's clock less `performance.now()`. */
+  #clockOffset: number | undefined;
 
   constructor(hosts: PostgresHosts, onLost: () => void) {
     this.#hosts = hosts;
@@ -109,6 +111,11 @@ export class PostgresLaneConnection implements LaneConnection {
     throw failure instanceof StrongroomError ? failure : connectionFailure(failure);
   }
 
+  /** Milliseconds since 1970 by the database's clock; by this machine's before the first write. */
+  now(): number {
+    return this.#clockOffset === undefined ? Date.now() : Math.round(performance.now() + this.#clockOffset);
+  }
+
   async begin() {
     this.#isAborted = false;
     this.#posted = [];
@@ -121,6 +128,7 @@ export class PostgresLaneConnection implements LaneConnection {
     await this.#settlePosted();
     const state = result.rows[0];
     if (state === undefined) throw endedEarly();
+    this.#clockOffset = state.now - performance.now();
     return { now: state.now, epoch: state.epoch ?? 1 };
   }
 

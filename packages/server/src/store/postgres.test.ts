@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { StrongroomError } from '@strongroom/contract';
 import { sql } from 'kysely';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Hold } from '../../testing/hold.ts';
 import { postgresUnavailable } from '../../testing/postgres.ts';
 import { testEvent, type TestCommands, type TestQueries } from '../../testing/store-program.ts';
@@ -223,6 +223,17 @@ describe.skipIf(missing !== undefined)(`a PostgreSQL that goes away (${missing ?
       }
     });
     expect(await codeOf(held)).toBe('deadline_exceeded');
+  });
+
+  test('its clock is the one that goes, also where this machine’s is another', async () => {
+    const at = Date.now();
+    vi.useFakeTimers({ now: at + 600_000, toFake: ['Date'] });
+    try {
+      await t.store.execute('test.insert', { key: 'clock', value: '' });
+      expect(Math.abs(t.store.now() - at)).toBeLessThan(60_000);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('one of several servers that a URL names is found, and lost without the others', async () => {

@@ -106,6 +106,10 @@ class PostgresStore {
     return this.#lane.submit(name, args, { ...this.#writeDefaults, ...options });
   }
 
+  now(): number {
+    return this.#connection.now();
+  }
+
   knownRevision(): null {
     return null;
   }

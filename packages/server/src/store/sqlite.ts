@@ -156,6 +156,10 @@ class SqliteStore {
     return this.knownRevision();
   }
 
+  now(): number {
+    return Date.now();
+  }
+
   knownRevision(): number {
     return this.#memory.first(installationState, [])?.authorisation_revision ?? 0;
   }

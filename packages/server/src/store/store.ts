@@ -45,6 +45,11 @@ export interface StoreOf<C extends CommandMap, Q extends QueryMap> {
   authorisationRevision(): Promise<number>;
   /** The same where it is known without asking: on the embedded store. `null` on PostgreSQL, where others write, too. */
   knownRevision(): number | null;
+  /**
+   * Milliseconds since 1970 by the clock that `context.now` is of, to hold against times that are stored. On PostgreSQL the
+   * database's, as of the last write and counted on from there; this machine's may be another.
+   */
+  now(): number;
   /** Refuses new work, finishes what is queued, stops the threads and closes the connections. */
   close(): Promise<void>;
 }

@@ -15,7 +15,10 @@ export interface TokenQuestion {
 }
 
 interface Known {
+  /** As `performance.now()` says it: a clock that is set back makes nothing hold for longer. */
   readonly until: number;
+  /** Of the token, in milliseconds since 1970. */
+  readonly expiresAt: number;
   readonly answer: Promise<ReviewedToken | null>;
 }
 
@@ -47,12 +50,16 @@ export class TokenReviews {
     const key = `${question.digest} ${question.clusterId} ${question.clusterRevision}`;
     const now = Date.now();
     const known = this.#known.get(key);
-    if (known !== undefined && now < known.until) return known.answer;
+    if (known !== undefined && performance.now() < known.until && now < known.expiresAt) return known.answer;
     if (this.#underWay >= maxAtOnce)
       return Promise.reject(
         new StrongroomError('throttled', { detail: 'Too many tokens are being checked.', retryAfterSeconds: 1 }),
       );
-    const entry = { until: Math.min(now + knownMilliseconds, question.expiresAt), answer: this.#review(question) };
+    const entry = {
+      until: performance.now() + knownMilliseconds,
+      expiresAt: question.expiresAt,
+      answer: this.#review(question),
+    };
     // An outage is nothing that is known of the token.
     entry.answer.catch(() => {
       if (this.#known.get(key) === entry) this.#known.delete(key);

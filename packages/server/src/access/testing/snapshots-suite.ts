@@ -106,6 +106,7 @@ export function snapshotsSuite(openStore: OpenStoreForTest): void {
         execute: (name, args, options) => store.execute(name, args, options),
         authorisationRevision: async () => known,
         knownRevision: () => known,
+        now: () => Date.now(),
         close: async () => undefined,
       };
       const read = await createAccess(lagging).snapshot(world.id('ann'));

@@ -41,6 +41,8 @@ export class WorkloadFollower implements Workload {
   readonly exited: Promise<WorkloadExit | null>;
   readonly #parts: FollowerParts;
   readonly #leaving = new AbortController();
+  /** As `performance.now()` says it: a clock that is set anew ends no run. */
+  readonly #endsBy: number;
   #wake = new AbortController();
   #endedFor: 'stop' | 'timeout' | null = null;
   #isDeleted = false;
@@ -52,6 +54,7 @@ export class WorkloadFollower implements Workload {
   constructor(parts: FollowerParts) {
     this.#parts = parts;
     this.#hasValues = parts.isFilled;
+    this.#endsBy = parts.endsBy === null ? Infinity : performance.now() + (parts.endsBy - Date.now());
     const { workload, changes } = parts;
     const { clusterId, namespace, form, runId } = workload;
     const changed = (): void => this.#wake.abort();
@@ -86,7 +89,7 @@ export class WorkloadFollower implements Workload {
         this.#isReported = true;
         wait = retryMilliseconds;
       }
-      const left = (this.#parts.endsBy ?? Infinity) - Date.now();
+      const left = this.#endsBy - performance.now();
       const untilDeadline = this.#endedFor === null && left > 0 ? left : Infinity;
       await pause(Math.min(wait, untilDeadline), AbortSignal.any([leaving, this.#wake.signal]));
     }
@@ -94,8 +97,7 @@ export class WorkloadFollower implements Workload {
   }
 
   #checkDeadline(): void {
-    const { endsBy } = this.#parts;
-    if (endsBy !== null && Date.now() >= endsBy) this.#endedFor ??= 'timeout';
+    if (performance.now() >= this.#endsBy) this.#endedFor ??= 'timeout';
   }
 
   /** @returns its end, once it has one */

@@ -88,8 +88,10 @@ export class LdapSync {
       const saved = await this.#parts.use.saved();
       if (saved === null) return;
       const last = await this.state();
-      const due = (last?.started_at ?? 0) + saved.document.syncPeriodSeconds * 1000;
-      if (Date.now() >= due) await this.#run(platformSubject, this.#stop.signal);
+      const passed = this.#parts.store.now() - (last?.started_at ?? 0);
+      // What was begun in the future was begun before the clock was set back.
+      if (passed < 0 || passed >= saved.document.syncPeriodSeconds * 1000)
+        await this.#run(platformSubject, this.#stop.signal);
     } catch (error) {
       this.#parts.report('the directory could not be synced; it is tried again', error);
     }
