@@ -340,7 +340,11 @@ describe('runs', () => {
     expect([own, strange].map((path) => existsSync(path))).toEqual([true, false]);
     const settled: Promise<void>[] = [];
     const parts: OrphanParts = {
-      ...{ store, holder, logs, launcher, runnerOf },
+      store,
+      holder,
+      logs,
+      launcher,
+      runnerOf,
       enqueue: (queued) => report('was queued', queued.id),
       follow: (followed) => report('was followed', followed.id),
       isLive: (each) => live.has(each),
