@@ -131,7 +131,8 @@ describeEachStore('the index of keys', (openStore) => {
 
   it('says when there are more keys than it takes, and leaves out what no reference can name', async () => {
     const asset = await add();
-    steps = [['a', 'b/../c', 'b//c', 'x%y'], ['c', 'd'], ['e']];
+    const long = Array.from({ length: 9 }, () => 'ü'.repeat(100)).join('/');
+    steps = [['a', 'b/../c', 'b//c', 'x%y', long], ['c', 'd'], ['e']];
     const small = indexOf(3, 'a small one');
     expect(await small.refreshNow(caller, asset, never)).toMatchObject({ index: { keys: 3, isComplete: false } });
     expect(await keysOf(asset)).toEqual(['a', 'c', 'd']);

@@ -22,6 +22,8 @@ type Keys = IndexPage['keys'];
 type Outcome = 'done' | 'failed' | 'busy';
 
 const pageSize = 500;
+/** Longer ones fit neither a reference, once they are percent-encoded, nor an index of PostgreSQL. */
+const maxKeyBytes = 1024;
 /** Keys written in one command. */
 const writtenAtOnce = 200;
 const leaseMilliseconds = 30_000;
@@ -126,7 +128,7 @@ export class KeyIndex {
     do {
       const page = await backend.list({ limit: pageSize, signal, ...(cursor === null ? {} : { cursor }) });
       // What no reference can name can't be chosen.
-      const usable = page.items.filter(({ key }) => isPath(key));
+      const usable = page.items.filter(({ key }) => isPath(key) && Buffer.byteLength(key) <= maxKeyBytes);
       const taken = usable.slice(0, maxKeys - keys);
       isCut = taken.length < usable.length || (keys + taken.length === maxKeys && page.nextCursor !== null);
       await this.#write(

@@ -46,6 +46,12 @@ describe('a reference in every accepted shape', () => {
     );
   });
 
+  it('is refused where its text would be longer than a reference may be, in either form', () => {
+    const key = Array.from({ length: 9 }, () => 'ü'.repeat(100)).join('/');
+    const environment = [{ name: 'A', secret: { scope: 'domain', source: 'vault-prod', key } }] as const;
+    expect(pointersOf({ name: 'j', command, environment: [...environment] })).toEqual(['/environment/0/secret']);
+  });
+
   it('keeps keys of integrations as they are, in URI and object alike', () => {
     fc.assert(
       fc.property(

@@ -1,4 +1,5 @@
 import {
+  formatReference,
   type Reference,
   referenceFromObject,
   type ReferenceObject,
@@ -30,6 +31,8 @@ export function readReference(
 ): Reference | undefined {
   try {
     const reference = typeof input === 'string' ? parseReference(input) : referenceFromObject(input);
+    // Everybody else reads it from its text.
+    if (typeof input !== 'string') parseReference(formatReference(reference));
     if (reference.scope === 'global' || reference.scope === scope.kind) return reference;
     problems.add(
       pointer,
