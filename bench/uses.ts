@@ -130,7 +130,7 @@ interface Question {
 
 const used = (store: Store, secretId: string) =>
   store.query('secret.usedBy', {
-    secretId,
+    target: { secretId },
     held: { sourceId: source, key: secretId, kinds: ['cluster'] },
     usesIn: null,
     limit: pageSize,

@@ -25,7 +25,8 @@ type Noun =
   | 'IntegrationConformance'
   | 'IntegrationImpact'
   | 'NoticeSettings'
-  | 'Notices';
+  | 'Notices'
+  | 'ReferenceUses';
 type VerbOf<About extends Noun, Id = RouteId> = Id extends `${infer Verb}Domain${About}` ? Verb : never;
 
 /** Where a secret or an integration is. */

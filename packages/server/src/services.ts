@@ -212,6 +212,15 @@ export function createServices(parts: ServiceParts): Services {
   const whoMay = new WhoMay(store, access);
   const decisionLinks = new DecisionLinks(store, whoMay);
   const members = new Members(store, access, keyring);
+  const bundles = new Bundles(store, access, keyring);
+  const assets = new BundleAssets(store, access, keyring);
+  const domains = new Domains({
+    store,
+    access,
+    keys: keyring,
+    onDelete: (id) => keyring.forgetScope(id),
+    managed: settings.managed,
+  });
   const { auditAnchor } = settings;
 
   return {
@@ -233,7 +242,7 @@ export function createServices(parts: ServiceParts): Services {
       ...identities.handlers,
       ...memberHandlers(members),
       ...grantHandlers(members),
-      ...bundleHandlers(new Bundles(store, access, keyring), new BundleAssets(store, access, keyring)),
+      ...bundleHandlers(bundles, assets),
       ...explainHandlers(
         new Explain({
           store,
@@ -243,15 +252,7 @@ export function createServices(parts: ServiceParts): Services {
           explainUse: explainUse({ store, access, links: decisionLinks, runs, areReferencesEnabled }),
         }),
       ),
-      ...domainHandlers(
-        new Domains({
-          store,
-          access,
-          keys: keyring,
-          onDelete: (id) => keyring.forgetScope(id),
-          managed: settings.managed,
-        }),
-      ),
+      ...domainHandlers(domains),
       ...keyHandlers(store, keyring, access, kekSource),
       ...secretHandlers(
         { secrets, reader, importer, inventory: new Inventory(store, keyring, access, reader) },
@@ -259,7 +260,12 @@ export function createServices(parts: ServiceParts): Services {
       ),
       ...ofIntegrations,
       ...noticeHandlers(new Notices({ ...noticeParts, access, keys: keyring })),
-      ...impactHandlers(new Impact(store, access, reader)),
+      ...impactHandlers(new Impact(store, access, reader), {
+        bundles,
+        assets,
+        domains,
+        accounts: identities.accounts,
+      }),
       ...clusterHandlers(
         new Clusters({
           store,
@@ -278,7 +284,7 @@ export function createServices(parts: ServiceParts): Services {
         publicKey: parts.auditPublicKey,
         anchorPath: auditAnchor.kind === 'file' ? auditAnchor.path : null,
       }),
-      ...referenceHandlers(new ReferenceUses(store, access, keyring)),
+      ...referenceHandlers(new ReferenceUses(store, access, keyring, reader)),
       ...placeholderHandlers({ store, access, keys: keyring, areReferencesEnabled, secrets }),
       ...sparkJobHandlers(new ConfigurationService(surfaces['spark-job'], surfaceParts), launchParts),
       ...computeClusterHandlers(new ConfigurationService(surfaces['compute-cluster'], surfaceParts), launchParts),

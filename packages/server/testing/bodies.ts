@@ -159,7 +159,10 @@ export function bodyFor(route: RouteDeclaration): unknown {
 /** Queries that mean something, of routes that require one. */
 const queries: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   showConnectionWorkflow: { hostPort: 'https://openmetadata.example.org/api' },
-  listReferenceUses: { reference: 'secret://domain/managed/db-password' },
+  showBundleAdditionImpact: { type: 'secret', key: 'db-password' },
+  listDomainReferenceUses: { reference: 'secret://domain/managed/db-password' },
+  listGlobalReferenceUses: { reference: 'secret://global/managed/global-key' },
+  listAdminReferenceUses: { reference: 'secret://admin/managed/admin-key' },
 };
 
 /** The query a route requires, with its question mark; empty for all that require none. */

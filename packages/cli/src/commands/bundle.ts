@@ -1,10 +1,11 @@
 import { assetPermissions, type AssetPermission, type AssetType } from '@strongroom/contract/roles';
+import type { Client } from '@strongroom/sdk';
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { UsageError } from '../errors.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
-import { agreeToImpact, answerImpact } from './impact.ts';
+import { agreeToImpact, type AgreedOption, answerImpact, type Impact } from './impact.ts';
 import { localTime } from '../output/text.ts';
 
 const assetTypes = Object.keys(assetPermissions) as AssetType[];
@@ -78,12 +79,16 @@ function addBundleLifeCommands(bundle: Command, cli: Cli): void {
     }),
   );
   requireDomain(bundle.command('delete <name>').description('delete a bundle; its assets fall back to default'))
-    .option('--force', 'although it has assets')
+    .option('-y, --yes', "don't ask; still refused while it has assets")
+    .option('--force', "don't ask, and delete it although it has assets")
     .action(
-      cli.action(async ({ connect, output }, name: string, options: DomainOption & { readonly force?: true }) => {
-        const client = await connect();
+      cli.action(async (session, name: string, options: DomainOption & AgreedOption & { readonly force?: true }) => {
+        const { output } = session;
+        const client = await session.connect();
         const params = { domain: options.domain, bundle: name };
         const { revision } = await client.showBundle({ params });
+        if (options.yes !== true && options.force !== true)
+          await agreeToImpact(session, await client.showBundleImpact({ params }), `delete bundle ${name}`, undefined);
         await client.deleteBundle({
           params,
           ...(options.force === true ? { query: { force: true } } : {}),
@@ -173,14 +178,39 @@ function addBundleGrantCommands(bundle: Command, cli: Cli): void {
       }),
     );
   requireDomain(
-    bundle.command('impact <name> <id>').description('show what taking a grant back would hit, and take nothing'),
-  ).action(
-    cli.action(async ({ connect, output }, name: string, id: string, { domain }: DomainOption) => {
-      const params = { domain, bundle: name, grant: id };
-      answerImpact(output, await (await connect()).showBundleGrantImpact({ params }));
-      return undefined;
-    }),
-  );
+    bundle
+      .command('impact <name> [grant]')
+      .description('show what deleting a bundle, taking a grant back or moving an asset would hit; changes nothing'),
+  )
+    .option('--asset <id>', 'of taking this asset out of the bundle')
+    .option('--to <other>', 'of moving the asset there')
+    .action(
+      cli.action(async ({ connect, output }, name: string, grant: string | undefined, options: ImpactOptions) => {
+        const { domain, asset, to } = options;
+        if ((grant !== undefined && asset !== undefined) || (to !== undefined && asset === undefined))
+          throw new UsageError('it is about a grant or an asset, and --to needs --asset');
+        const client = await connect();
+        const params = { domain, bundle: name };
+        if (asset !== undefined) answerImpact(output, await assetImpact(client, { ...params, asset }, to));
+        else if (grant !== undefined)
+          answerImpact(output, await client.showBundleGrantImpact({ params: { ...params, grant } }));
+        else answerImpact(output, await client.showBundleImpact({ params }));
+        return undefined;
+      }),
+    );
+}
+
+interface ImpactOptions extends DomainOption {
+  readonly asset?: string;
+  readonly to?: string;
+}
+
+function assetImpact(
+  client: Client,
+  params: { readonly domain: string; readonly bundle: string; readonly asset: string },
+  to: string | undefined,
+): Promise<Impact> {
+  return client.showBundleAssetImpact({ params, ...(to === undefined ? {} : { query: { to } }) });
 }
 
 interface AddAssetOptions extends DomainOption {
@@ -238,9 +268,11 @@ function addBundleAssetCommands(bundle: Command, cli: Cli): void {
         .conflicts(['secret', 'prefix', 'global', 'sparkJob']),
     )
     .option('--global', 'global secrets, as this domain uses them')
+    .option('-y, --yes', "don't ask, although launches stand on where it is")
     .action(
-      cli.action(async ({ connect, output }, name: string, options: AddAssetOptions) => {
-        const { domain, secret, prefix, sparkJob, global } = options;
+      cli.action(async (session, name: string, options: AddAssetOptions & AgreedOption) => {
+        const { domain, secret, prefix, sparkJob, global, yes } = options;
+        const { output } = session;
         const asset = sparkJob === undefined ? options.asset : ({ type: 'spark-job', name: sparkJob } as const);
         if ([secret, prefix, asset].filter((each) => each !== undefined).length !== 1) {
           throw new UsageError('give one of --secret, --prefix, --spark-job and --asset');
@@ -255,22 +287,46 @@ function addBundleAssetCommands(bundle: Command, cli: Cli): void {
                 ...(prefix === undefined ? {} : { prefix }),
                 ...scope,
               };
-        const added = await (await connect()).addBundleAsset({ params: { domain, bundle: name }, body });
+        const client = await session.connect();
+        const params = { domain, bundle: name };
+        if (yes !== true) {
+          const impact = await client.showBundleAdditionImpact({ params, query: body });
+          await agreeToImpact(session, impact, `add it to ${name}`, yes);
+        }
+        const added = await client.addBundleAsset({ params, body });
         output.answer(added, () => output.line(`added to ${name} (${added.id})`));
         return undefined;
       }),
     );
-  requireDomain(bundle.command('move <name> <id> <other>').description('move an asset to another bundle')).action(
-    cli.action(async ({ connect, output }, name: string, id: string, other: string, { domain }: DomainOption) => {
-      const params = { domain, bundle: name, asset: id };
-      const moved = await (await connect()).moveBundleAsset({ params, body: { bundle: other } });
-      output.answer(moved, () => output.line(`moved to ${other} (${moved.id})`));
-      return undefined;
-    }),
+  const agreed = (command: Command): Command =>
+    requireDomain(command).option('-y, --yes', "don't ask, although launches stand on where it is");
+  agreed(bundle.command('move <name> <id> <other>').description('move an asset to another bundle')).action(
+    cli.action(
+      async (session, name: string, id: string, other: string, { domain, yes }: DomainOption & AgreedOption) => {
+        const { output } = session;
+        const client = await session.connect();
+        const params = { domain, bundle: name, asset: id };
+        if (yes !== true)
+          await agreeToImpact(session, await assetImpact(client, params, other), `move asset ${id} to ${other}`, yes);
+        const moved = await client.moveBundleAsset({ params, body: { bundle: other } });
+        output.answer(moved, () => output.line(`moved to ${other} (${moved.id})`));
+        return undefined;
+      },
+    ),
   );
-  requireDomain(bundle.command('remove <name> <id>').description('take an asset out of a bundle')).action(
-    cli.action(async ({ connect, output }, name: string, id: string, { domain }: DomainOption) => {
-      await (await connect()).deleteBundleAsset({ params: { domain, bundle: name, asset: id } });
+  agreed(bundle.command('remove <name> <id>').description('take an asset out of a bundle')).action(
+    cli.action(async (session, name: string, id: string, { domain, yes }: DomainOption & AgreedOption) => {
+      const { output } = session;
+      const client = await session.connect();
+      const params = { domain, bundle: name, asset: id };
+      if (yes !== true)
+        await agreeToImpact(
+          session,
+          await assetImpact(client, params, undefined),
+          `remove asset ${id} from ${name}`,
+          yes,
+        );
+      await client.deleteBundleAsset({ params });
       output.answer({ id, removed: true }, () => output.line(`removed asset ${id} from ${name}`));
       return undefined;
     }),

@@ -7,7 +7,15 @@ import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { UsageError } from '../errors.ts';
 import { isInteractive } from '../io.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
-import { agreeToImpact, answerImpact, impactIfThere } from './impact.ts';
+import {
+  agreeToImpact,
+  type AgreedOption,
+  answerImpact,
+  impactIfThere,
+  impactText,
+  isHit,
+  printImpact,
+} from './impact.ts';
 import { addTargetsOfDomain } from './kubernetes-cluster.ts';
 import { localTime } from '../output/text.ts';
 import { confirmByTyping } from '../prompt.ts';
@@ -103,38 +111,45 @@ function printDomain(output: Cli['output'], domain: CallResult<'showDomain'>): v
 
 function addDeleteCommand(domain: Command, cli: Cli): void {
   domain
+    .command('impact <domain>')
+    .description('show what deleting a domain would hit: all it holds; changes nothing')
+    .action(
+      cli.action(async ({ connect, output }, name: string) => {
+        answerImpact(output, await (await connect()).showDomainImpact({ params: { domain: name } }));
+        return undefined;
+      }),
+    );
+  domain
     .command('delete <domain>')
     .description('delete a domain and destroy the keys of its secrets; nothing brings them back')
     .option('-y, --yes', "don't ask; still refused while it holds something")
     .option('--force', "don't ask, and delete what it holds")
     .action(
-      cli.action(
-        async ({ io, connect, output }, name: string, options: { readonly yes?: true; readonly force?: true }) => {
-          const client = await connect();
-          const { revision } = await client.showDomain({ params: { domain: name } });
-          if (options.yes !== true && options.force !== true) {
-            if (!isInteractive(io)) {
-              throw new UsageError(
-                'deleting needs an answer, and there is no terminal to ask on',
-                'Add --yes, or --force.',
-              );
-            }
-            await confirmByTyping(io, `the domain ${name} and the keys of its secrets will be destroyed`, name);
+      cli.action(async (session, name: string, options: { readonly yes?: true; readonly force?: true }) => {
+        const { io, output } = session;
+        const client = await session.connect();
+        const { revision } = await client.showDomain({ params: { domain: name } });
+        if (options.yes !== true && options.force !== true) {
+          if (!isInteractive(io)) {
+            throw new UsageError(
+              'deleting needs an answer, and there is no terminal to ask on',
+              'Add --yes, or --force.',
+            );
           }
-          await client.deleteDomain({
-            params: { domain: name },
-            ...(options.force === true ? { query: { force: true } } : {}),
-            ifMatch: revision,
-          });
-          output.answer({ domain: name, deleted: true }, () => output.line(`deleted domain ${name}`));
-          return undefined;
-        },
-      ),
+          const impact = await client.showDomainImpact({ params: { domain: name } });
+          if (!output.isJson) printImpact(output, impact);
+          const hit = isHit(impact) ? `, with ${impactText(impact)}` : '';
+          await confirmByTyping(io, `the domain ${name} and the keys of its secrets will be destroyed${hit}`, name);
+        }
+        await client.deleteDomain({
+          params: { domain: name },
+          ...(options.force === true ? { query: { force: true } } : {}),
+          ifMatch: revision,
+        });
+        output.answer({ domain: name, deleted: true }, () => output.line(`deleted domain ${name}`));
+        return undefined;
+      }),
     );
-}
-
-interface AgreedOption {
-  readonly yes?: true;
 }
 
 interface MemberOptions extends DomainOption {

@@ -5,8 +5,8 @@ import { type Cli, group as groupOf } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
 import { localTime } from '../output/text.ts';
-import { confirm } from '../prompt.ts';
 import { findNamed } from './identity-text.ts';
+import { agreeToEnd, agreeToImpact, type AgreedOption, answerImpact, impactIfThere } from './impact.ts';
 import { roleOption } from './user.ts';
 
 interface GroupOptions {
@@ -78,26 +78,33 @@ export function addGroupCommands(program: Command, cli: Cli): void {
     }),
   );
   addGroupChangeCommands(group, cli);
+  addImpactCommand(group, cli);
 }
 
 function addGroupChangeCommands(group: Command, cli: Cli): void {
   for (const verb of ['add', 'remove'] as const) {
-    group
+    const command = group
       .command(`${verb} <name> <principal>`)
-      .description(`${verb} user:NAME or service-account:NAME`)
-      .action(
-        cli.action(async ({ connect, output }, name: string, principal: string) => {
-          const client = await connect();
-          const { id } = await findNamed(client, 'listGroups', name);
-          const params = { group: id, principal: await memberId(client, principal) };
-          await (verb === 'add' ? client.addGroupMember({ params }) : client.deleteGroupMember({ params }));
-          const done = verb === 'add' ? `added ${principal} to ${name}` : `removed ${principal} from ${name}`;
-          output.answer({ group: name, principal, [verb === 'add' ? 'added' : 'removed']: true }, () =>
-            output.line(done),
-          );
-          return undefined;
-        }),
-      );
+      .description(`${verb} user:NAME or service-account:NAME`);
+    if (verb === 'remove') command.option('-y, --yes', "don't ask, although launches stand on it");
+    command.action(
+      cli.action(async (session, name: string, principal: string, { yes }: AgreedOption) => {
+        const { output } = session;
+        const client = await session.connect();
+        const { id } = await findNamed(client, 'listGroups', name);
+        const params = { group: id, principal: await memberId(client, principal) };
+        if (verb === 'remove' && yes !== true) {
+          const impact = await impactIfThere(client.showGroupMemberImpact({ params }));
+          if (impact !== undefined) await agreeToImpact(session, impact, `remove ${principal} from ${name}`, yes);
+        }
+        await (verb === 'add' ? client.addGroupMember({ params }) : client.deleteGroupMember({ params }));
+        const done = verb === 'add' ? `added ${principal} to ${name}` : `removed ${principal} from ${name}`;
+        output.answer({ group: name, principal, [verb === 'add' ? 'added' : 'removed']: true }, () =>
+          output.line(done),
+        );
+        return undefined;
+      }),
+    );
   }
   group
     .command('edit <name>')
@@ -126,12 +133,35 @@ function addGroupChangeCommands(group: Command, cli: Cli): void {
     .description('delete a group, its memberships and its grants')
     .option('-y, --yes', "don't ask")
     .action(
-      cli.action(async ({ io, connect, output }, name: string, options: { readonly yes?: true }) => {
-        const client = await connect();
+      cli.action(async (session, name: string, { yes }: AgreedOption) => {
+        const { output } = session;
+        const client = await session.connect();
         const found = await findNamed(client, 'listGroups', name);
-        if (options.yes !== true) await confirm(io, `delete group ${found.name}?`);
+        const read = () => client.showGroupImpact({ params: { group: found.id } });
+        await agreeToEnd(session, read, `delete group ${found.name}`, yes);
         await client.deleteGroup({ params: { group: found.id }, ifMatch: found.revision });
         output.answer({ name: found.name, deleted: true }, () => output.line(`deleted group ${found.name}`));
+        return undefined;
+      }),
+    );
+}
+
+function addImpactCommand(group: Command, cli: Cli): void {
+  group
+    .command('impact <name> [principal]')
+    .description('show what deleting a group, or removing a member, would hit; changes nothing')
+    .action(
+      cli.action(async ({ connect, output }, name: string, principal: string | undefined) => {
+        const client = await connect();
+        const { id } = await findNamed(client, 'listGroups', name);
+        answerImpact(
+          output,
+          principal === undefined
+            ? await client.showGroupImpact({ params: { group: id } })
+            : await client.showGroupMemberImpact({
+                params: { group: id, principal: await memberId(client, principal) },
+              }),
+        );
         return undefined;
       }),
     );

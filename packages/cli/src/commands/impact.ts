@@ -1,4 +1,5 @@
 import { type CallResult, StrongroomError } from '@strongroom/sdk';
+import { Option } from 'commander';
 import type { Cli, Session } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { isInteractive } from '../io.ts';
@@ -7,27 +8,42 @@ import { confirm } from '../prompt.ts';
 
 export type Impact = CallResult<'showDomainSecretImpact'>;
 
+export interface AgreedOption {
+  readonly yes?: true;
+}
+
+export interface EndOption {
+  readonly change: 'delete' | 'disable';
+}
+
+export function endOption(): Option {
+  return new Option('--change <change>', 'what would be done').choices(['delete', 'disable']).default('delete');
+}
+
 /** Whether the change would be noticed by anybody. */
-export function isHit({ configurations, workloads, platform, hidden }: Impact): boolean {
-  return (
-    configurations.length + workloads.length + platform.length > 0 ||
-    hidden.configurations + hidden.workloads + hidden.platform > 0
-  );
+export function isHit(impact: Impact): boolean {
+  return counted(impact).some(([number]) => number > 0);
+}
+
+/** What is hit of each kind, also what may not be seen, with its word and that for several. */
+function counted({ configurations, workloads, platform, launchers = [], contents, hidden }: Impact) {
+  return [
+    [configurations.length + hidden.configurations, 'configuration'],
+    [workloads.length + hidden.workloads, 'running workload'],
+    [platform.length + hidden.platform, 'setting of the platform', 'settings of the platform'],
+    [launchers.length + hidden.launchers, 'program that gets values itself', 'programs that get values themselves'],
+    [contents?.secrets ?? 0, 'secret'],
+    [contents?.integrations ?? 0, 'integration'],
+    [contents?.serviceAccounts ?? 0, 'service account'],
+  ] as const;
 }
 
 /** `3 fields, 2 configurations in 1 domain, 1 running workload`: what is hit, also what may not be seen. */
-export function impactText({ configurations, workloads, platform, domains, hidden }: Impact): string {
-  const parts = [
-    [configurations.length + hidden.configurations, 'configuration'],
-    [workloads.length + hidden.workloads, 'running workload'],
-    [platform.length + hidden.platform, 'setting of the platform'],
-  ] as const;
-  const words = parts.flatMap(([number, word]) =>
-    number === 0
-      ? []
-      : [word === 'setting of the platform' ? count(number, word, 'settings of the platform') : count(number, word)],
+export function impactText(impact: Impact): string {
+  const words = counted(impact).flatMap(([number, word, several]) =>
+    number === 0 ? [] : [several === undefined ? count(number, word) : count(number, word, several)],
   );
-  const where = domains.length > 1 ? ` in ${count(domains.length, 'domain')}` : '';
+  const where = impact.domains.length > 1 ? ` in ${count(impact.domains.length, 'domain')}` : '';
   return words.length === 0 ? 'nothing' : `${words.join(', ')}${where}`;
 }
 
@@ -40,7 +56,7 @@ const effects = {
 
 /** What would be hit, as a table for each kind; nothing of it where nothing is. */
 export function printImpact(output: Cli['output'], impact: Impact): void {
-  const { configurations, workloads, platform, hidden, isComplete } = impact;
+  const { configurations, workloads, platform, launchers = [], recipients = [], hidden, isComplete, refusal } = impact;
   if (configurations.length > 0)
     output.table(
       [
@@ -79,14 +95,26 @@ export function printImpact(output: Cli['output'], impact: Impact): void {
     );
   }
   for (const { kind, name, reference } of platform) output.line(visible(`${kind} ${name} refers to ${reference}`));
+  for (const { principal, domain, launches, lastAt } of launchers)
+    output.line(
+      visible(
+        `${principal} gets values in ${domain} itself: ${count(launches, 'launch', 'launches')}, last ${localTime(lastAt)}`,
+      ),
+    );
+  for (const { scope, address } of recipients)
+    output.line(visible(`the notices of ${scope} go to ${address}, and go on doing so`));
   const unseen = [
     ...(hidden.configurations > 0 ? [count(hidden.configurations, 'configuration')] : []),
     ...(hidden.workloads > 0 ? [count(hidden.workloads, 'running workload')] : []),
     ...(hidden.platform > 0 ? [count(hidden.platform, 'setting of the platform', 'settings of the platform')] : []),
+    ...(hidden.launchers > 0
+      ? [count(hidden.launchers, 'program that gets values itself', 'programs that get values themselves')]
+      : []),
   ];
   if (unseen.length > 0) output.note(`and ${unseen.join(', ')} that you may not see`);
   if (!isComplete) output.note('there is more than is shown');
   if (isHit(impact)) output.note(effects[impact.effect]);
+  if (refusal !== undefined) output.note(visible(`it would be refused: ${refusal.detail}`));
 }
 
 function reasonsOf({ fields, via = [], losses = [] }: Impact['configurations'][number]): string[] {
@@ -122,6 +150,24 @@ export async function agreeToImpact(
     throw new UsageError(`this would hit ${impactText(impact)}, and there is no terminal to ask on`, 'Add --yes.');
   if (!output.isJson) printImpact(output, impact);
   await confirm(io, `this hits ${impactText(impact)}; ${change}?`);
+}
+
+/**
+ * The same for what is never done unasked: where nothing is hit, whether it is meant is asked all the same.
+ * @throws Cancelled when it is declined; UsageError where nobody can be asked and `--yes` is not given
+ */
+export async function agreeToEnd(
+  { io, output }: Session,
+  read: () => Promise<Impact>,
+  change: string,
+  yes: true | undefined,
+): Promise<void> {
+  if (yes === true) return;
+  if (!isInteractive(io))
+    throw new UsageError(`to ${change} needs an answer, and there is no terminal to ask on`, 'Add --yes.');
+  const impact = await read();
+  if (!output.isJson) printImpact(output, impact);
+  await confirm(io, isHit(impact) ? `this hits ${impactText(impact)}; ${change}?` : `${change}?`);
 }
 
 /** Of what is not there, or not to be seen, nothing is known: the change itself says so. */

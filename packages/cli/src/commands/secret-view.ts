@@ -116,7 +116,7 @@ function addWhereUsedCommand(secret: Command, cli: Cli): void {
     addScopeOptions(
       secret
         .command('where-used <key>')
-        .description('show where a secret is used, down to the field; with --domain also by reference'),
+        .description('show where a secret is used, down to the field; also by reference'),
     ),
   ).action(
     cli.action(async ({ connect, output }, key: string, options: ScopeOptions & ListOptions) => {
@@ -124,14 +124,12 @@ function addWhereUsedCommand(secret: Command, cli: Cli): void {
       const { limit } = options;
       const query = { limit: pageSize(limit) };
       const isReference = key.startsWith('secret://');
-      if (isReference && scope.kind !== 'domain')
-        throw new UsageError('a reference is looked up in a domain', 'Add --domain NAME.');
       const client = await connect();
       const items = isReference
         ? await listUpTo(
             client,
             output,
-            'listReferenceUses',
+            routeIn(scope, 'list', 'ReferenceUses'),
             { params: scope.params, query: { ...query, reference: key } },
             limit,
           )

@@ -1,12 +1,20 @@
 import type { PlatformRole } from '@strongroom/contract/roles';
 import type { CallResult, Client, ItemOf } from '@strongroom/sdk';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize, parseCount } from '../lists.ts';
 import { localTime } from '../output/text.ts';
-import { confirm } from '../prompt.ts';
 import { findNamed } from './identity-text.ts';
+import {
+  agreeToEnd,
+  agreeToImpact,
+  type AgreedOption,
+  answerImpact,
+  type EndOption,
+  endOption,
+  type Impact,
+} from './impact.ts';
 import { addWorkloadCommands } from './service-account-workload.ts';
 import { roleOption } from './user.ts';
 
@@ -102,6 +110,7 @@ export function addServiceAccountCommands(program: Command, cli: Cli): void {
     }),
   );
   addAccountChangeCommands(account, cli);
+  addImpactCommand(account, cli);
   addTokenCommands(account, cli);
   addWorkloadCommands(account, cli);
 }
@@ -112,10 +121,17 @@ function addAccountChangeCommands(account: Command, cli: Cli): void {
     ['enable', false],
   ] as const) {
     const summary = isDisabled ? 'stop its tokens at once' : 'let its tokens work again';
-    addWhereOption(account.command(`${verb} <name>`).description(summary)).action(
-      cli.action(async ({ connect, output }, name: string, options: WhereOptions) => {
-        const client = await connect();
+    const command = addWhereOption(account.command(`${verb} <name>`).description(summary));
+    if (isDisabled) command.option('-y, --yes', "don't ask, although launches stand on it");
+    command.action(
+      cli.action(async (session, name: string, options: WhereOptions & AgreedOption) => {
+        const { output } = session;
+        const client = await session.connect();
         const { id, revision } = await findAccount(client, name, options);
+        if (isDisabled && options.yes !== true) {
+          const impact = await accountImpact(client, id, options, 'disable');
+          await agreeToImpact(session, impact, `disable service account ${name}`, options.yes);
+        }
         const body = { isDisabled };
         const changed =
           options.domain === undefined
@@ -133,11 +149,13 @@ function addAccountChangeCommands(account: Command, cli: Cli): void {
   addWhereOption(account.command('delete <name>').description('delete a service account; its tokens stop at once'))
     .option('-y, --yes', "don't ask")
     .action(
-      cli.action(async ({ io, connect, output }, name: string, options: WhereOptions & { readonly yes?: true }) => {
-        const client = await connect();
+      cli.action(async (session, name: string, options: WhereOptions & AgreedOption) => {
+        const { output } = session;
+        const client = await session.connect();
         const found = await findAccount(client, name, options);
-        if (options.yes !== true) await confirm(io, `delete service account ${fullName(found)}?`);
-        const { domain } = options;
+        const { domain, yes } = options;
+        const read = () => accountImpact(client, found.id, options, 'delete');
+        await agreeToEnd(session, read, `delete service account ${fullName(found)}`, yes);
         await (domain === undefined
           ? client.deleteServiceAccount({ params: { serviceAccount: found.id }, ifMatch: found.revision })
           : client.deleteDomainServiceAccount({
@@ -150,6 +168,52 @@ function addAccountChangeCommands(account: Command, cli: Cli): void {
         return undefined;
       }),
     );
+}
+
+function addImpactCommand(account: Command, cli: Cli): void {
+  addWhereOption(
+    account
+      .command('impact <name>')
+      .description(
+        'show what disabling or deleting a service account, or revoking a token, would hit; changes nothing',
+      ),
+  )
+    .addOption(endOption())
+    .addOption(new Option('--token <id>', 'what revoking this token would hit').conflicts('change'))
+    .action(
+      cli.action(
+        async ({ connect, output }, name: string, options: WhereOptions & EndOption & { readonly token?: string }) => {
+          const client = await connect();
+          const { id } = await findAccount(client, name, options);
+          const { token, change } = options;
+          answerImpact(
+            output,
+            token === undefined
+              ? await accountImpact(client, id, options, change)
+              : await tokenImpact(client, id, token, options),
+          );
+          return undefined;
+        },
+      ),
+    );
+}
+
+function accountImpact(
+  client: Client,
+  serviceAccount: string,
+  { domain }: WhereOptions,
+  change: 'delete' | 'disable',
+): Promise<Impact> {
+  const query = { change };
+  return domain === undefined
+    ? client.showServiceAccountImpact({ params: { serviceAccount }, query })
+    : client.showDomainServiceAccountImpact({ params: { domain, serviceAccount }, query });
+}
+
+function tokenImpact(client: Client, serviceAccount: string, token: string, { domain }: WhereOptions): Promise<Impact> {
+  return domain === undefined
+    ? client.showTokenImpact({ params: { serviceAccount, token } })
+    : client.showDomainTokenImpact({ params: { domain, serviceAccount, token } });
 }
 
 interface IssueOptions extends WhereOptions {
@@ -211,20 +275,23 @@ function addTokenCommands(account: Command, cli: Cli): void {
       return undefined;
     }),
   );
-  addWhereOption(
-    token.command('revoke <name> <id>').description('revoke a token: the next call with it is refused'),
-  ).action(
-    cli.action(async ({ connect, output }, name: string, tokenId: string, options: WhereOptions) => {
-      const { domain } = options;
-      const client = await connect();
-      const { id } = await findAccount(client, name, options);
-      await (domain === undefined
-        ? client.revokeToken({ params: { serviceAccount: id, token: tokenId } })
-        : client.revokeDomainToken({ params: { domain, serviceAccount: id, token: tokenId } }));
-      output.answer({ id: tokenId, revoked: true }, () => output.line(`revoked token ${tokenId}`));
-      return undefined;
-    }),
-  );
+  addWhereOption(token.command('revoke <name> <id>').description('revoke a token: the next call with it is refused'))
+    .option('-y, --yes', "don't ask, although programs stop with it")
+    .action(
+      cli.action(async (session, name: string, tokenId: string, options: WhereOptions & AgreedOption) => {
+        const { domain, yes } = options;
+        const { output } = session;
+        const client = await session.connect();
+        const { id } = await findAccount(client, name, options);
+        if (yes !== true)
+          await agreeToImpact(session, await tokenImpact(client, id, tokenId, options), `revoke token ${tokenId}`, yes);
+        await (domain === undefined
+          ? client.revokeToken({ params: { serviceAccount: id, token: tokenId } })
+          : client.revokeDomainToken({ params: { domain, serviceAccount: id, token: tokenId } }));
+        output.answer({ id: tokenId, revoked: true }, () => output.line(`revoked token ${tokenId}`));
+        return undefined;
+      }),
+    );
 }
 
 function tokenRow(token: CallResult<'listTokens'>['items'][number]): string[] {

@@ -8,8 +8,9 @@ import { readStdin, utf8Text } from '../input.ts';
 import { type Io, isInteractive } from '../io.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
 import { localTime } from '../output/text.ts';
-import { askNew, confirm } from '../prompt.ts';
+import { askNew } from '../prompt.ts';
 import { findNamed } from './identity-text.ts';
+import { agreeToEnd, agreeToImpact, type AgreedOption, answerImpact, type EndOption, endOption } from './impact.ts';
 
 interface UserOptions {
   readonly displayName?: string;
@@ -146,30 +147,50 @@ function addUserChangeCommands(user: Command, cli: Cli): void {
     ['disable', true],
     ['enable', false],
   ] as const) {
-    user
+    const command = user
       .command(`${verb} <name>`)
-      .description(isDisabled ? 'end all sessions and refuse new ones' : 'let a disabled user sign in again')
-      .action(
-        cli.action(async ({ connect, output }, name: string) => {
-          const client = await connect();
-          const { id, revision } = await findNamed(client, 'listUsers', name);
-          const changed = await client.updateUser({ params: { user: id }, body: { isDisabled }, ifMatch: revision });
-          output.answer(changed, () => output.line(`${verb}d user ${changed.name}`));
-          return undefined;
-        }),
-      );
+      .description(isDisabled ? 'end all sessions and refuse new ones' : 'let a disabled user sign in again');
+    if (isDisabled) command.option('-y, --yes', "don't ask, although launches stand on it");
+    command.action(
+      cli.action(async (session, name: string, { yes }: AgreedOption) => {
+        const { output } = session;
+        const client = await session.connect();
+        const { id, revision } = await findNamed(client, 'listUsers', name);
+        if (isDisabled && yes !== true) {
+          const impact = await client.showUserImpact({ params: { user: id }, query: { change: 'disable' } });
+          await agreeToImpact(session, impact, `disable user ${name}`, yes);
+        }
+        const changed = await client.updateUser({ params: { user: id }, body: { isDisabled }, ifMatch: revision });
+        output.answer(changed, () => output.line(`${verb}d user ${changed.name}`));
+        return undefined;
+      }),
+    );
   }
   user
     .command('delete <name>')
     .description('delete a user, with sessions, memberships and grants')
     .option('-y, --yes', "don't ask")
     .action(
-      cli.action(async ({ io, connect, output }, name: string, options: { readonly yes?: true }) => {
-        const client = await connect();
+      cli.action(async (session, name: string, { yes }: AgreedOption) => {
+        const { output } = session;
+        const client = await session.connect();
         const found = await findNamed(client, 'listUsers', name);
-        if (options.yes !== true) await confirm(io, `delete user ${found.name}?`);
+        const read = () => client.showUserImpact({ params: { user: found.id } });
+        await agreeToEnd(session, read, `delete user ${found.name}`, yes);
         await client.deleteUser({ params: { user: found.id }, ifMatch: found.revision });
         output.answer({ name: found.name, deleted: true }, () => output.line(`deleted user ${found.name}`));
+        return undefined;
+      }),
+    );
+  user
+    .command('impact <name>')
+    .description('show what disabling or deleting a user would hit; changes nothing')
+    .addOption(endOption())
+    .action(
+      cli.action(async ({ connect, output }, name: string, query: EndOption) => {
+        const client = await connect();
+        const { id } = await findNamed(client, 'listUsers', name);
+        answerImpact(output, await client.showUserImpact({ params: { user: id }, query }));
         return undefined;
       }),
     );

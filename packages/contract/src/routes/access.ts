@@ -85,7 +85,7 @@ const BundleAsset = Closed({
 });
 
 /** A secret by `key` or `prefix`, or a configuration or an integration by `name`. */
-const AssetToAdd = Closed({
+export const AssetToAdd = Closed({
   type: AssetTypeName,
   name: Type.Optional(IntegrationName),
   key: Type.Optional(SecretKey),

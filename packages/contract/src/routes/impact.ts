@@ -2,7 +2,7 @@ import { type TProperties, Type } from 'typebox';
 import { Id, IntegrationName, Label, SecretKey, Time } from '../names.ts';
 import { presets } from '../roles.ts';
 import { Closed, route } from '../route.ts';
-import { PrincipalName } from './access.ts';
+import { AssetToAdd, PrincipalName } from './access.ts';
 
 const HitField = Closed({
   pointer: Type.String({ description: 'RFC 6901 pointer of the field' }),
@@ -51,9 +51,16 @@ const HitPlatform = Closed({
 
 const Count = Type.Integer({ minimum: 0 });
 
+const HitLauncher = Closed({
+  principal: Type.String(),
+  domain: Type.String(),
+  launches: Type.Integer({ minimum: 1, description: 'In the last 30 days, of no configuration' }),
+  lastAt: Time,
+});
+
 /** What a change would hit: what the caller may see by name, of the rest how many. */
 const Impact = Closed({
-  change: Type.Enum(['delete', 'rotate', 'edit', 'revoke']),
+  change: Type.Enum(['delete', 'rotate', 'edit', 'revoke', 'disable', 'remove', 'move']),
   effect: Type.Enum(['launches-fail', 'launches-may-fail', 'workloads-outdated'], {
     description:
       'launches-fail: the next launch of what is named fails. launches-may-fail: it does unless the change leads to the same keys. workloads-outdated: what runs keeps the old value until it is started anew',
@@ -61,13 +68,37 @@ const Impact = Closed({
   configurations: Type.Array(HitConfiguration),
   workloads: Type.Array(HitWorkload, { description: 'Running, with what they got; they keep it' }),
   platform: Type.Array(HitPlatform, { description: 'What else holds a reference' }),
+  launchers: Type.Optional(
+    Type.Array(HitLauncher, { description: 'Of a change of access: who gets values itself, and would get none' }),
+  ),
+  recipients: Type.Optional(
+    Type.Array(Closed({ scope: Type.String(), address: Type.String() }), {
+      description: 'Of a user: notices that go to its mail address, and go on doing so',
+    }),
+  ),
+  contents: Type.Optional(
+    Closed(
+      { secrets: Count, integrations: Count, serviceAccounts: Count },
+      { description: 'Of a domain: what else goes with it' },
+    ),
+  ),
+  refusal: Type.Optional(
+    Closed(
+      { code: Type.String(), detail: Type.String() },
+      { description: 'The change would be refused as things are, even if forced' },
+    ),
+  ),
   domains: Type.Array(Closed({ domain: Type.String(), configurations: Count, workloads: Count })),
   hidden: Closed(
-    { configurations: Count, workloads: Count, platform: Count },
+    { configurations: Count, workloads: Count, platform: Count, launchers: Count },
     { description: 'How many more there are that the caller may not see' },
   ),
   isComplete: Type.Boolean({ description: 'false: there is more than one answer tells' }),
 });
+
+const manage = { kind: 'scope', action: 'access.manage' } as const;
+const view = { kind: 'scope', action: 'access.view' } as const;
+const manageIdentities = { kind: 'platform', action: 'identity.manage' } as const;
 
 function impactRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', const Scope extends TProperties>(
   kind: Kind,
@@ -105,8 +136,6 @@ function impactRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
   ] as const;
 }
 
-const manage = { kind: 'scope', action: 'access.manage' } as const;
-
 /** What takes access away, and is asked before it does. */
 const revocationRoutes = [
   route({
@@ -140,9 +169,145 @@ const revocationRoutes = [
     path: '/v1/domains/{domain}/bundles/{bundle}/grants/{grant}/impact',
     summary: 'What taking a grant on a bundle back would hit',
     tag: 'impact',
-    // As with taking it back: the bundle’s owner may ask, too.
-    access: { kind: 'scope', action: 'access.view' },
+    // As with taking it back: the bundle’s owner may ask, too, and the service decides with the bundle at hand.
+    access: view,
     params: Closed({ domain: Label, bundle: Label, grant: Id }),
+    status: 200,
+    response: Impact,
+  }),
+] as const;
+
+/** What moves assets between bundles, which changes who may use them. */
+const bundleImpactRoutes = [
+  route({
+    id: 'showBundleImpact',
+    method: 'GET',
+    path: '/v1/domains/{domain}/bundles/{bundle}/impact',
+    summary: 'What deleting a bundle would hit: its grants end, its assets fall back to `default`. The bundle’s owner',
+    tag: 'impact',
+    access: view,
+    params: Closed({ domain: Label, bundle: Label }),
+    status: 200,
+    response: Impact,
+  }),
+  route({
+    id: 'showBundleAssetImpact',
+    method: 'GET',
+    path: '/v1/domains/{domain}/bundles/{bundle}/assets/{asset}/impact',
+    summary: 'What moving an asset to another bundle, or taking it out, would hit. The bundle’s owner',
+    tag: 'impact',
+    access: view,
+    params: Closed({ domain: Label, bundle: Label, asset: Id }),
+    query: Closed({ to: Type.Optional(Label) }),
+    status: 200,
+    response: Impact,
+  }),
+  route({
+    id: 'showBundleAdditionImpact',
+    method: 'GET',
+    path: '/v1/domains/{domain}/bundles/{bundle}/assets/impact',
+    summary: 'What adding secrets to a bundle, or moving a configuration there, would hit. Who may add them',
+    tag: 'impact',
+    access: view,
+    params: Closed({ domain: Label, bundle: Label }),
+    query: AssetToAdd,
+    status: 200,
+    response: Impact,
+  }),
+  route({
+    id: 'showDomainImpact',
+    method: 'GET',
+    path: '/v1/domains/{domain}/impact',
+    summary: 'What deleting a domain would hit, all it holds. OWNER only',
+    tag: 'impact',
+    access: { kind: 'scope', action: 'domain.manage' },
+    params: Closed({ domain: Label }),
+    status: 200,
+    response: Impact,
+  }),
+] as const;
+
+const end = Closed({ change: Type.Optional(Type.Enum(['delete', 'disable'], { default: 'delete' })) });
+
+/** What ends or weakens somebody: told with the refusal that the last administrator would meet. */
+const identityRoutes = [
+  route({
+    id: 'showUserImpact',
+    method: 'GET',
+    path: '/v1/users/{user}/impact',
+    summary: 'What deleting or disabling a user would hit',
+    tag: 'impact',
+    access: manageIdentities,
+    params: Closed({ user: Id }),
+    query: end,
+    status: 200,
+    response: Impact,
+  }),
+  route({
+    id: 'showGroupImpact',
+    method: 'GET',
+    path: '/v1/groups/{group}/impact',
+    summary: 'What deleting a group would hit: what its members have by it alone',
+    tag: 'impact',
+    access: manageIdentities,
+    params: Closed({ group: Id }),
+    status: 200,
+    response: Impact,
+  }),
+  route({
+    id: 'showGroupMemberImpact',
+    method: 'GET',
+    path: '/v1/groups/{group}/members/{principal}/impact',
+    summary: 'What taking a member out of a group would hit',
+    tag: 'impact',
+    access: manageIdentities,
+    params: Closed({ group: Id, principal: Id }),
+    status: 200,
+    response: Impact,
+  }),
+  route({
+    id: 'showServiceAccountImpact',
+    method: 'GET',
+    path: '/v1/service-accounts/{serviceAccount}/impact',
+    summary: 'What deleting or disabling a service account would hit',
+    tag: 'impact',
+    access: manageIdentities,
+    params: Closed({ serviceAccount: Id }),
+    query: end,
+    status: 200,
+    response: Impact,
+  }),
+  route({
+    id: 'showTokenImpact',
+    method: 'GET',
+    path: '/v1/service-accounts/{serviceAccount}/tokens/{token}/impact',
+    summary: 'What revoking a token would hit; nothing while the account has another way to sign in',
+    tag: 'impact',
+    access: manageIdentities,
+    params: Closed({ serviceAccount: Id, token: Id }),
+    status: 200,
+    response: Impact,
+  }),
+  route({
+    id: 'showDomainServiceAccountImpact',
+    method: 'GET',
+    path: '/v1/domains/{domain}/service-accounts/{serviceAccount}/impact',
+    summary: 'What deleting or disabling a service account of the domain would hit. Who has what it has',
+    tag: 'impact',
+    access: manage,
+    params: Closed({ domain: Label, serviceAccount: Id }),
+    query: end,
+    status: 200,
+    response: Impact,
+  }),
+  route({
+    id: 'showDomainTokenImpact',
+    method: 'GET',
+    path: '/v1/domains/{domain}/service-accounts/{serviceAccount}/tokens/{token}/impact',
+    summary: 'What revoking a token would hit; nothing while the account has another way to sign in',
+    tag: 'impact',
+    access: manage,
+    params: Closed({ domain: Label, serviceAccount: Id, token: Id }),
     status: 200,
     response: Impact,
   }),
@@ -153,4 +318,6 @@ export const impactRoutes = [
   ...impactRoutesUnder('Global', '/v1/global', {}),
   ...impactRoutesUnder('Domain', '/v1/domains/{domain}', { domain: Label }),
   ...revocationRoutes,
+  ...bundleImpactRoutes,
+  ...identityRoutes,
 ] as const;

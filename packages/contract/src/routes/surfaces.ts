@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { type TProperties, Type } from 'typebox';
 import { Label } from '../names.ts';
 import { Closed, Page, pageQuery, route } from '../route.ts';
 import { surfaceActions } from '../surfaces/actions.ts';
@@ -54,39 +54,50 @@ export const storageConfigRoutes = [
   ...formTestRoutes(storageConfig, surfaceActions['storage-config'], StorageConfigUpdate),
 ] as const;
 
-const domainParams = Closed({ domain: Label });
+/** The same under all three scopes, as secrets are. */
+function referenceRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', const Scope extends TProperties>(
+  kind: Kind,
+  base: string,
+  scope: Scope,
+) {
+  return [
+    route({
+      id: `list${kind}ReferenceUses`,
+      method: 'GET',
+      path: `${base}/used-by`,
+      summary: 'Where a reference is used, down to the field: configurations, and what else of the scope holds it',
+      tag: 'surfaces',
+      access: { kind: 'scope', action: 'secret.list' },
+      params: Closed({ ...scope }),
+      query: Closed({
+        reference: Type.String({
+          minLength: 1,
+          maxLength: 2048,
+          description: 'URI form; without a field also the uses of its fields',
+        }),
+        limit: pageQuery.limit,
+        cursor: pageQuery.cursor,
+      }),
+      status: 200,
+      response: Page(
+        Closed({
+          domain: Type.String({ description: 'admin, global, or the domain' }),
+          surface: Type.String({ description: 'A kind of configuration; cluster, or notices of a scope' }),
+          configuration: Type.Optional(Type.String({ description: 'Absent where the caller may not see it' })),
+          name: Type.String({ description: 'The variable, property or file' }),
+          pointer: Type.String(),
+          reference: Type.String(),
+          kind: Type.Enum(['reference', 'placeholder']),
+          suspended: Type.Boolean(),
+        }),
+      ),
+      errors: ['reference_malformed', 'cursor_invalid'],
+    }),
+  ] as const;
+}
 
 export const referenceRoutes = [
-  route({
-    id: 'listReferenceUses',
-    method: 'GET',
-    path: '/v1/domains/{domain}/used-by',
-    summary: 'Where a reference is used in the domain, down to the field',
-    tag: 'surfaces',
-    access: { kind: 'scope', action: 'secret.list' },
-    params: domainParams,
-    query: Closed({
-      reference: Type.String({
-        minLength: 1,
-        maxLength: 2048,
-        description: 'URI form; without a field also the uses of its fields',
-      }),
-      limit: pageQuery.limit,
-      cursor: pageQuery.cursor,
-    }),
-    status: 200,
-    response: Page(
-      Closed({
-        domain: Type.String(),
-        surface: Type.String(),
-        configuration: Type.Optional(Type.String({ description: 'Absent where the caller may not see it' })),
-        name: Type.String({ description: 'The variable, property or file' }),
-        pointer: Type.String(),
-        reference: Type.String(),
-        kind: Type.Enum(['reference', 'placeholder']),
-        suspended: Type.Boolean(),
-      }),
-    ),
-    errors: ['reference_malformed', 'cursor_invalid'],
-  }),
+  ...referenceRoutesUnder('Admin', '/v1/admin', {}),
+  ...referenceRoutesUnder('Global', '/v1/global', {}),
+  ...referenceRoutesUnder('Domain', '/v1/domains/{domain}', { domain: Label }),
 ] as const;

@@ -66,14 +66,11 @@ export class BundleAssets {
     const id = newId('asset');
     return this.#access.decided(caller, async (current) => {
       const bundle = await findBundle(this.#store, scope, bundleName);
-      if ('name' in subject)
-        return this.#moveConfiguration(current, scope, await this.#configuration(current, scope, subject), bundle);
-      await this.#requireOwned(current, scope, ownsBundle(current.snapshot, scope, bundle.id));
-      const { selectors } = await this.#store.query('access.selectors', { scopeId: scope.id });
-      await this.#requireOwned(current, scope, mayPlace(current.snapshot, scope, subject, selectors));
+      const placed = await this.#requireMayPlace(current, scope, bundle, subject);
+      if (!('selector' in placed)) return this.#moveConfiguration(current, scope, placed, bundle);
       const record = await this.#store.execute(
         'access.addSelector',
-        { ...change(caller, scope), bundleId: bundle.id, id, ...subject },
+        { ...change(caller, scope), bundleId: bundle.id, id, ...placed },
         {
           expectAuthorisationRevision: current.snapshot.revision,
           ...(idempotency === undefined ? {} : { idempotency }),
@@ -92,9 +89,7 @@ export class BundleAssets {
     targetName: string,
   ): Promise<BundleAssetView> {
     return this.#access.decided(caller, async (current) => {
-      const from = await findBundle(this.#store, scope, bundleName);
-      const asset = await this.#assetOf(from, assetId);
-      await this.#requireOwned(current, scope, ownsBundle(current.snapshot, scope, from.id));
+      const { bundle: from, asset } = await this.requireOwned(current, scope, bundleName, assetId);
       const to = await findBundle(this.#store, scope, targetName);
       if (asset.selectorScope === null)
         return this.#moveConfiguration(current, scope, { ...asset, bundleId: from.id }, to);
@@ -110,9 +105,7 @@ export class BundleAssets {
   /** @throws StrongroomError `not_found`, `permission_missing`, `state_conflict` for a configuration in the default bundle */
   async delete(caller: Caller, scope: ScopeRef, bundleName: string, assetId: string): Promise<void> {
     await this.#access.decided(caller, async (current) => {
-      const bundle = await findBundle(this.#store, scope, bundleName);
-      const asset = await this.#assetOf(bundle, assetId);
-      await this.#requireOwned(current, scope, ownsBundle(current.snapshot, scope, bundle.id));
+      const { bundle, asset } = await this.requireOwned(current, scope, bundleName, assetId);
       const expect = { expectAuthorisationRevision: current.snapshot.revision };
       if (asset.selectorScope !== null) {
         await this.#store.execute(
@@ -122,11 +115,7 @@ export class BundleAssets {
         );
         return;
       }
-      if (bundle.isDefault) {
-        throw new StrongroomError('state_conflict', {
-          detail: 'It is in the default bundle; move it to another one instead.',
-        });
-      }
+      requireOutsideDefault(bundle);
       await this.#store.execute(
         'access.moveConfiguration',
         {
@@ -139,6 +128,47 @@ export class BundleAssets {
         expect,
       );
     });
+  }
+
+  /** An asset of a bundle that is the caller's to change. @throws StrongroomError `not_found`, `permission_missing` */
+  async requireOwned(
+    caller: Caller,
+    scope: ScopeRef,
+    bundleName: string,
+    assetId: string,
+  ): Promise<{ readonly bundle: BundleRecord; readonly asset: AssetRecord }> {
+    const bundle = await findBundle(this.#store, scope, bundleName);
+    const asset = await this.#assetOf(bundle, assetId);
+    await this.#requireOwned(caller, scope, ownsBundle(caller.snapshot, scope, bundle.id));
+    return { bundle, asset };
+  }
+
+  /**
+   * What the caller may add to a bundle: a selector of secrets, or a configuration of another one.
+   * @throws StrongroomError `not_found`, `permission_missing`, `validation_failed`
+   */
+  async requireMayAdd(
+    caller: Caller,
+    scope: ScopeRef,
+    bundleName: string,
+    input: AssetInput,
+  ): Promise<{ readonly bundle: BundleRecord; readonly added: SelectorInput | PlacedConfiguration }> {
+    const subject = readInput(input);
+    const bundle = await findBundle(this.#store, scope, bundleName);
+    return { bundle, added: await this.#requireMayPlace(caller, scope, bundle, subject) };
+  }
+
+  async #requireMayPlace(
+    caller: Caller,
+    scope: ScopeRef,
+    bundle: BundleRecord,
+    subject: ReturnType<typeof readInput>,
+  ): Promise<SelectorInput | PlacedConfiguration> {
+    if ('name' in subject) return this.#configuration(caller, scope, subject);
+    await this.#requireOwned(caller, scope, ownsBundle(caller.snapshot, scope, bundle.id));
+    const { selectors } = await this.#store.query('access.selectors', { scopeId: scope.id });
+    await this.#requireOwned(caller, scope, mayPlace(caller.snapshot, scope, subject, selectors));
+    return subject;
   }
 
   async #assetOf(bundle: BundleRecord, id: string): Promise<AssetRecord> {
@@ -192,13 +222,21 @@ export class BundleAssets {
   }
 }
 
-interface PlacedConfiguration {
+/** @throws StrongroomError `state_conflict`: nothing else has a configuration that is taken out of it */
+export function requireOutsideDefault(bundle: Pick<BundleRecord, 'isDefault'>): void {
+  if (bundle.isDefault)
+    throw new StrongroomError('state_conflict', {
+      detail: 'It is in the default bundle; move it to another one instead.',
+    });
+}
+
+export interface PlacedConfiguration {
   readonly id: string;
   readonly type: AssetType;
   readonly bundleId: string;
 }
 
-type SelectorInput = Omit<Selector, 'bundleId'>;
+export type SelectorInput = Omit<Selector, 'bundleId'>;
 
 /** @throws StrongroomError `validation_failed` unless it is a secret with a key or a prefix, or something else with a name */
 function readInput(input: AssetInput): SelectorInput | { readonly type: AssetType; readonly name: string } {

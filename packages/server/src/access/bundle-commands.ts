@@ -123,8 +123,7 @@ export interface DeleteBundleArgs extends BundleChange {
 async function deleteBundle(context: CommandContext, args: DeleteBundleArgs): Promise<void> {
   const bundle = await requireBundle(context, args);
   requireRevision(bundle, args.expectedRevision);
-  if (bundle.is_default === 1)
-    throw new StrongroomError('state_conflict', { detail: 'The default bundle stays with its domain.' });
+  requireOther({ isDefault: bundle.is_default === 1 });
   const selectors = await context.db
     .selectFrom('bundle_assets')
     .select('id')
@@ -164,6 +163,11 @@ async function deleteBundle(context: CommandContext, args: DeleteBundleArgs): Pr
   await context.db.deleteFrom('bundles').where('id', '=', bundle.id).execute();
   await context.bumpAuthorisation();
   context.audit(accessEvent(args, bundleObject(bundle), ['delete-bundle', ...(args.force ? ['forced'] : [])]));
+}
+
+/** @throws StrongroomError `state_conflict` for `default` */
+export function requireOther({ isDefault }: { readonly isDefault: boolean }): void {
+  if (isDefault) throw new StrongroomError('state_conflict', { detail: 'The default bundle stays with its domain.' });
 }
 
 export interface BundleGrantRecord extends Added {

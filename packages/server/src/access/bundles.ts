@@ -100,8 +100,7 @@ export class Bundles {
     expectedRevision?: number,
   ): Promise<BundleView> {
     await this.#access.decided(caller, async (current) => {
-      const bundle = await findBundle(this.#store, scope, name);
-      await this.#requireAllowed(current, scope, ownsBundle(current.snapshot, scope, bundle.id));
+      const bundle = await this.requireOwned(current, scope, name);
       const owner =
         changes.owner === undefined ? undefined : await this.#requireInvitable(current, scope, changes.owner, '/owner');
       await this.#store.execute(
@@ -127,8 +126,7 @@ export class Bundles {
     options: { readonly force: boolean; readonly expectedRevision?: number },
   ): Promise<void> {
     await this.#access.decided(caller, async (current) => {
-      const bundle = await findBundle(this.#store, scope, name);
-      await this.#requireAllowed(current, scope, ownsBundle(current.snapshot, scope, bundle.id));
+      const bundle = await this.requireOwned(current, scope, name);
       await this.#store.execute(
         'access.deleteBundle',
         { ...change(caller, scope), ...options, bundleId: bundle.id, defaultBundleId: defaultBundleIdOf(scope.id) },
@@ -190,17 +188,30 @@ export class Bundles {
   /** @throws StrongroomError `not_found`, `permission_missing` */
   async deleteGrant(caller: Caller, scope: ScopeRef, name: string, id: string): Promise<void> {
     await this.#access.decided(caller, async (current) => {
-      const bundle = await findBundle(this.#store, scope, name);
-      const grant = await this.#grantOf(bundle, { id });
-      if (grant === undefined) throw new StrongroomError('not_found');
-      const decision = mayHandOutOnBundle(current.snapshot, scope, bundle.id, grant.assetType, grant.permissions);
-      await this.#requireAllowed(current, scope, decision);
+      const bundle = await this.requireMayRevoke(current, scope, name, id);
       await this.#store.execute(
         'access.deleteBundleGrant',
         { ...change(caller, scope), bundleId: bundle.id, id },
         { expectAuthorisationRevision: current.snapshot.revision },
       );
     });
+  }
+
+  /** A bundle that is the caller's to change. @throws StrongroomError `not_found`, `permission_missing` */
+  async requireOwned(caller: Caller, scope: ScopeRef, name: string): Promise<BundleRecord> {
+    const bundle = await findBundle(this.#store, scope, name);
+    await this.#requireAllowed(caller, scope, ownsBundle(caller.snapshot, scope, bundle.id));
+    return bundle;
+  }
+
+  /** The bundle of a grant that the caller may take back. @throws StrongroomError `not_found`, `permission_missing` */
+  async requireMayRevoke(caller: Caller, scope: ScopeRef, name: string, id: string): Promise<BundleRecord> {
+    const bundle = await findBundle(this.#store, scope, name);
+    const grant = await this.#grantOf(bundle, { id });
+    if (grant === undefined) throw new StrongroomError('not_found');
+    const decision = mayHandOutOnBundle(caller.snapshot, scope, bundle.id, grant.assetType, grant.permissions);
+    await this.#requireAllowed(caller, scope, decision);
+    return bundle;
   }
 
   async #grantOf(

@@ -28,8 +28,15 @@ export interface SnapshotRow {
  * Everything about one principal in one statement: both databases read a statement at one moment, so no membership of
  * before meets a grant of after. A deleted or disabled group gives nothing; deleted domains have no rows.
  */
-async function snapshot({ db }: QueryContext, args: { readonly principalId: string }): Promise<readonly SnapshotRow[]> {
-  const { principalId } = args;
+async function snapshot(
+  { db }: QueryContext,
+  args: {
+    readonly principalId: string;
+    /** As if it were not in this group. */
+    readonly withoutGroupId?: string;
+  },
+): Promise<readonly SnapshotRow[]> {
+  const { principalId, withoutGroupId = '' } = args;
   const result = await sql<SnapshotRow>`
     with actors as (
       select id, kind, roles, case when disabled_at is null then 0 else 1 end as is_disabled
@@ -37,7 +44,7 @@ async function snapshot({ db }: QueryContext, args: { readonly principalId: stri
       union
       select held.id, held.kind, held.roles, 0
       from group_members inner join principals as held on held.id = group_members.group_id
-      where group_members.principal_id = ${principalId}
+      where group_members.principal_id = ${principalId} and held.id <> ${withoutGroupId}
         and held.kind = 'group' and held.deleted_at is null and held.disabled_at is null
     ),
     live as (select id from scopes where kind = 'domain' and deleted_at is null)

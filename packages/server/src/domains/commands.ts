@@ -12,6 +12,7 @@ import { sourceTypeOf, storeNameOf } from '../managed-stores/store-names.ts';
 import { keyCommands } from '../keys/commands.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
+import { contentOf, requireNothingUnderWay } from './content.ts';
 
 export interface DomainRecord {
   readonly id: string;
@@ -185,12 +186,8 @@ async function deleteDomain(context: CommandContext, args: DeleteDomainArgs): Pr
   const { db, now } = context;
   const scope = await requireDomain(context, args.id);
   requireRevision(scope, args.expectedRevision);
+  await requireNothingUnderWay(context, scope.id);
   const held = await contentOf(context, scope.id);
-  if (held.runs > 0)
-    throw new StrongroomError('state_conflict', {
-      detail: `${held.runs} runs of this domain are going on. Stop them first.`,
-    });
-  await requireNoWrites(context, scope.id);
   if (!args.force && held.configurations + held.secrets + held.integrations > 0) {
     throw new StrongroomError('in_use', {
       detail: `The domain holds ${held.configurations} configurations, ${held.secrets} secrets and ${held.integrations} integrations.`,
@@ -233,51 +230,6 @@ async function deleteDomain(context: CommandContext, args: DeleteDomainArgs): Pr
     ...domainEvent(args.actor, scope, ['delete', ...(args.force ? ['forced'] : [])]),
     detail: { configurations: held.configurations, secrets: held.secrets, integrations: held.integrations },
   });
-}
-
-/** What is on its way into a store outside the database comes to its end first, so that it can be purged. */
-async function requireNoWrites(context: CommandContext, scopeId: string): Promise<void> {
-  const pending = await context.db
-    .selectFrom('write_intents')
-    .select('id')
-    .where('scope_id', '=', scopeId)
-    .where('state', '=', 'pending')
-    .executeTakeFirst();
-  if (pending !== undefined)
-    throw new StrongroomError('state_conflict', {
-      detail: 'Secrets of this domain are being written. Try again in a moment.',
-    });
-}
-
-async function contentOf(
-  context: CommandContext,
-  scopeId: string,
-): Promise<{ configurations: number; secrets: number; integrations: number; runs: number }> {
-  const count = (table: 'configurations' | 'secrets') =>
-    context.db
-      .selectFrom(table)
-      .select((column) => column.fn.countAll<number>().as('count'))
-      .where('scope_id', '=', scopeId)
-      .where('deleted_at', 'is', null)
-      .executeTakeFirstOrThrow();
-  const runs = await context.db
-    .selectFrom('runs')
-    .select((column) => column.fn.countAll<number>().as('count'))
-    .where('scope_id', '=', scopeId)
-    .where('state', 'in', ['queued', 'running'])
-    .executeTakeFirstOrThrow();
-  const integrations = await context.db
-    .selectFrom('integrations')
-    .select((column) => column.fn.countAll<number>().as('count'))
-    .where('scope_id', '=', scopeId)
-    .executeTakeFirstOrThrow();
-  const [configurations, secrets] = [await count('configurations'), await count('secrets')];
-  return {
-    configurations: configurations.count,
-    secrets: secrets.count,
-    integrations: integrations.count,
-    runs: runs.count,
-  };
 }
 
 /** A domain's service accounts can do nothing without it; their tokens end with them. */

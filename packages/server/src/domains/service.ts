@@ -149,6 +149,14 @@ export class Domains {
     });
   }
 
+  /** @throws StrongroomError `not_found`, `permission_missing` */
+  async requireMayDelete(caller: Caller, scope: ScopeRef): Promise<void> {
+    const resource: Resource = { kind: 'scope', scope };
+    await this.#access.require(caller, 'domain.manage', resource);
+    if (!isDomainOwner(caller.snapshot, scope.id))
+      await this.#access.refuse(caller, 'domain.manage', resource, { allow: false, because: ['missing:OWNER'] });
+  }
+
   /**
    * For owners alone: a single MANAGE_ACCESS is about who may what, not about destroying keys.
    * @throws StrongroomError `not_found`, `permission_missing`, `revision_mismatch`, `in_use`, `state_conflict`
@@ -159,11 +167,7 @@ export class Domains {
     options: { readonly force: boolean; readonly expectedRevision?: number },
   ): Promise<void> {
     await this.#access.decided(caller, async (current) => {
-      const resource: Resource = { kind: 'scope', scope };
-      await this.#access.require(current, 'domain.manage', resource);
-      if (!isDomainOwner(current.snapshot, scope.id)) {
-        await this.#access.refuse(current, 'domain.manage', resource, { allow: false, because: ['missing:OWNER'] });
-      }
+      await this.requireMayDelete(current, scope);
       await this.#store.execute(
         'domains.delete',
         { actor: actorOf(caller), id: scope.id, ...options },

@@ -1,7 +1,8 @@
 import { actionTable, type RouteDeclaration } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Resource } from '../access/types.ts';
-import { decide, sees } from '../access/decide.ts';
+import { mayActAs, mayHandOutOnBundle, ownsBundle } from '../access/authority.ts';
+import type { AccessSnapshot, Decision, Resource, ScopeRef } from '../access/types.ts';
+import { decide, isDomainOwner, sees } from '../access/decide.ts';
 import type { RequestOptions } from '../../testing/app.ts';
 import { bodyFor, integrationForm } from '../../testing/bodies.ts';
 import { allRoutes } from '../../testing/conformance.ts';
@@ -70,8 +71,14 @@ async function expectedRefusal(route: RouteDeclaration, { principalId }: MatrixC
   return sees(snapshot, resource) ? 403 : 404;
 }
 
-/** A run is its job's: who may not see the job finds no run. */
-async function refusalBeyond(route: RouteDeclaration, { principalId }: MatrixCaller): Promise<0 | 404> {
+/**
+ * A run is its job's: who may not see the job finds no run. What a change would hit is told to who may make it: that takes
+ * more than the guard can tell, and is decided by the functions that decide about the change.
+ */
+async function refusalBeyond(route: RouteDeclaration, caller: MatrixCaller): Promise<0 | 403 | 404> {
+  const impact = impactDecisions[route.id];
+  if (impact !== undefined) return (await impact(caller)).allow ? 0 : 403;
+  const { principalId } = caller;
   if (!route.path.includes('/runs/{id}')) return 0;
   const { access } = world.test.server.services;
   const snapshot = await access.snapshot(principalId);
@@ -79,6 +86,59 @@ async function refusalBeyond(route: RouteDeclaration, { principalId }: MatrixCal
   if (snapshot === null || jobRoute === undefined) throw new Error('The caller or the route is gone');
   return decide(snapshot, 'spark-job.view', await resourceOf(jobRoute)).allow ? 0 : 404;
 }
+
+const finance = async (): Promise<ScopeRef> => {
+  const { access } = world.test.server.services;
+  const admin = await snapshotOf(world.caller('platformAdmin').principalId);
+  const scope = await access.findScope(admin, 'domain', 'finance');
+  if (scope === null) throw new Error('There is no finance');
+  return scope;
+};
+
+async function snapshotOf(principalId: string): Promise<AccessSnapshot> {
+  const snapshot = await world.test.server.services.access.snapshot(principalId);
+  if (snapshot === null) throw new Error('Somebody is gone');
+  return snapshot;
+}
+
+async function bundleIdOf(name: string): Promise<string> {
+  const { store } = world.test.server;
+  const row = await store.db
+    .selectFrom('bundles')
+    .innerJoin('scopes', 'scopes.id', 'bundles.scope_id')
+    .select('bundles.id')
+    .where('bundles.name', '=', name)
+    .where('scopes.name', '=', 'finance')
+    .executeTakeFirstOrThrow();
+  return row.id;
+}
+
+const ofBundle = async ({ principalId }: MatrixCaller): Promise<Decision> =>
+  ownsBundle(await snapshotOf(principalId), await finance(), await bundleIdOf(world.finance.bundle));
+
+const impactDecisions: Readonly<Record<string, (caller: MatrixCaller) => Promise<Decision>>> = {
+  showBundleImpact: ofBundle,
+  showBundleAssetImpact: ofBundle,
+  // What it asks about is in no bundle: only owners of the domain place that.
+  showBundleAdditionImpact: async ({ principalId }) => ({
+    allow: isDomainOwner(await snapshotOf(principalId), (await finance()).id),
+    because: [],
+  }),
+  showBundleGrantImpact: async ({ principalId }) =>
+    mayHandOutOnBundle(
+      await snapshotOf(principalId),
+      await finance(),
+      await bundleIdOf(world.finance.bundle),
+      'secret',
+      ['USE'],
+    ),
+  showDomainImpact: async ({ principalId }) => ({
+    allow: isDomainOwner(await snapshotOf(principalId), (await finance()).id),
+    because: [],
+  }),
+  showDomainServiceAccountImpact: async ({ principalId }) =>
+    mayActAs(await snapshotOf(principalId), await finance(), await snapshotOf(world.finance.serviceAccount)),
+};
 
 describe('who is not signed in', () => {
   it('gets the same 401 from every route that is not public, whatever the credential was and whatever the body is', async () => {

@@ -43,6 +43,7 @@ export interface IdentityOptions {
 export interface Identities {
   readonly authentication: Authentication;
   readonly handlers: IdentityHandlers;
+  readonly accounts: ServiceAccountService;
   /** Writes last uses now instead of within half a minute. */
   flush(): Promise<void>;
   /** Stops the timers and writes last uses; before the store is closed. */
@@ -52,14 +53,16 @@ export interface Identities {
 export function openIdentities(store: Store, keys: Keys, access: AccessService, options: IdentityOptions): Identities {
   const clock = options.clock ?? Date.now;
   const activity = new CredentialActivity(store, options.denials, options.onError);
+  const accounts = new ServiceAccountService(store, keys, access, clock);
   return {
     authentication: createAuthentication(store, keys, access, activity, clock, options.workloads),
     handlers: {
       ...createAuthHandlers(new SignInService(store, keys, activity, clock, options.directory), store),
       ...createUserHandlers(new UserService(store, keys, access, clock)),
       ...createGroupHandlers(new GroupService(store, keys, access)),
-      ...createServiceAccountHandlers(new ServiceAccountService(store, keys, access, clock)),
+      ...createServiceAccountHandlers(accounts),
     },
+    accounts,
     flush: () => activity.flush(),
     close: () => activity.close(),
   };

@@ -220,34 +220,47 @@ export async function isAdmin(context: CommandContext, row: Tables['principals']
   return group !== undefined;
 }
 
+/** Who is left out of account: somebody, a group, or, with both, the one's place in the other. */
+export interface Gone {
+  readonly principalId?: string;
+  readonly groupId?: string;
+}
+
 /**
  * The rule of the last administrator, after a change that took PLATFORM_ADMIN from somebody. The command moved the
  * authorisation revision before it read anything: that row stays locked until the commit, so that two replicas can't each
  * remove "the other" administrator.
+ * @param gone to tell beforehand: as if these were gone
  * @throws StrongroomError `last_admin` when no enabled user or service account is left with the role
  */
-export async function requireAnAdmin(context: CommandContext): Promise<void> {
-  const admin = await context.db
+export async function requireAnAdmin(
+  context: Pick<CommandContext, 'db'>,
+  { principalId, groupId }: Gone = {},
+): Promise<void> {
+  let admins = context.db
     .selectFrom('principals')
     .select('principals.id')
     .where('principals.kind', 'in', ['user', 'service-account'])
     .where('principals.deleted_at', 'is', null)
     .where('principals.disabled_at', 'is', null)
-    .where((where) =>
-      where.or([
-        where('principals.roles', 'like', holdsAdmin),
-        where.exists(
-          where
-            .selectFrom('group_members')
-            .innerJoin('principals as group', 'group.id', 'group_members.group_id')
-            .select('group.id')
-            .whereRef('group_members.principal_id', '=', 'principals.id')
-            .where('group.deleted_at', 'is', null)
-            .where('group.roles', 'like', holdsAdmin),
-        ),
-      ]),
-    )
-    .limit(1)
-    .executeTakeFirst();
+    .where((where) => {
+      let byGroup = where
+        .selectFrom('group_members')
+        .innerJoin('principals as group', 'group.id', 'group_members.group_id')
+        .select('group.id')
+        .whereRef('group_members.principal_id', '=', 'principals.id')
+        .where('group.deleted_at', 'is', null)
+        .where('group.roles', 'like', holdsAdmin);
+      if (groupId !== undefined)
+        byGroup = byGroup.where((member) =>
+          principalId === undefined
+            ? member('group.id', '!=', groupId)
+            : member.or([member('group.id', '!=', groupId), member('principals.id', '!=', principalId)]),
+        );
+      return where.or([where('principals.roles', 'like', holdsAdmin), where.exists(byGroup)]);
+    })
+    .limit(1);
+  if (principalId !== undefined && groupId === undefined) admins = admins.where('principals.id', '!=', principalId);
+  const admin = await admins.executeTakeFirst();
   if (admin === undefined) throw new StrongroomError('last_admin');
 }

@@ -115,6 +115,13 @@ export class ServiceAccountService {
       : this.#writeAbove(id, caller, scope, write);
   }
 
+  /** That the caller, who manages accounts here, may disable or delete this one. @throws StrongroomError `not_found`, `permission_missing` */
+  async requireMayEnd(caller: Caller, id: string, scope?: ScopeRef): Promise<void> {
+    if (scope === undefined) return;
+    await this.get(id, scope);
+    await requireMayActAs(this.#access, caller, scope, id);
+  }
+
   /** @throws StrongroomError `not_found`, `permission_missing`, `revision_mismatch`, `last_admin` */
   async delete(caller: Caller, id: string, scope?: ScopeRef, ifMatch?: number): Promise<void> {
     await this.#writeAbove(id, caller, scope, (options) =>
@@ -211,11 +218,9 @@ export class ServiceAccountService {
     write: (options: ExecuteOptions) => Promise<Result>,
     idempotency?: IdempotencyKey,
   ): Promise<Result> {
-    return writeAsManager(this.#access, caller, scope, write, idempotency, async (current) => {
-      if (scope === undefined) return;
-      await this.get(accountId, scope);
-      await requireMayActAs(this.#access, current, scope, accountId);
-    });
+    return writeAsManager(this.#access, caller, scope, write, idempotency, (current) =>
+      this.requireMayEnd(current, accountId, scope),
+    );
   }
 }
 

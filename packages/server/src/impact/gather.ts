@@ -6,7 +6,7 @@ import type { Holder } from './holders.ts';
 import type { ConsumptionRow, HeldRow, HitConfigurationRow, HitUseRow } from './queries.ts';
 
 export type Effect = 'launches-fail' | 'launches-may-fail' | 'workloads-outdated';
-export type Change = 'delete' | 'rotate' | 'edit' | 'revoke';
+export type Change = 'delete' | 'rotate' | 'edit' | 'revoke' | 'disable' | 'remove' | 'move';
 
 /** Who loses what that a configuration needs. */
 export interface Loss {
@@ -16,6 +16,21 @@ export interface Loss {
   readonly on: string;
 }
 
+/** Who gets values for itself, without a configuration. */
+export interface Launcher {
+  readonly principal: string;
+  readonly scope: ScopeRef;
+  readonly launches: number;
+  readonly lastAt: number;
+}
+
+/** What a change says of itself beside what it hits. */
+export interface Aside {
+  readonly recipients?: { readonly scope: string; readonly address: string }[];
+  readonly contents?: { readonly secrets: number; readonly integrations: number; readonly serviceAccounts: number };
+  readonly refusal?: { readonly code: string; readonly detail: string };
+}
+
 interface Hit {
   readonly row: HitConfigurationRow;
   readonly fields: { pointer: string; name: string; reference: string; kind: 'reference' | 'placeholder' }[];
@@ -23,7 +38,7 @@ interface Hit {
   readonly losses: Loss[];
 }
 
-export interface ImpactView {
+export interface ImpactView extends Aside {
   readonly change: Change;
   readonly effect: Effect;
   readonly configurations: {
@@ -53,8 +68,19 @@ export interface ImpactView {
     readonly pointer: string;
     readonly reference: string;
   }[];
+  readonly launchers?: {
+    readonly principal: string;
+    readonly domain: string;
+    readonly launches: number;
+    readonly lastAt: string;
+  }[];
   readonly domains: { readonly domain: string; readonly configurations: number; readonly workloads: number }[];
-  readonly hidden: { readonly configurations: number; readonly workloads: number; readonly platform: number };
+  readonly hidden: {
+    readonly configurations: number;
+    readonly workloads: number;
+    readonly platform: number;
+    readonly launchers: number;
+  };
   readonly isComplete: boolean;
 }
 
@@ -63,6 +89,7 @@ export class Hits {
   readonly #hits = new Map<string, Hit>();
   #held: readonly HeldRow[] = [];
   #holders: readonly Holder[] = [];
+  readonly #launchers: Launcher[] = [];
   #isComplete = true;
 
   get configurationIds(): string[] {
@@ -78,6 +105,14 @@ export class Hits {
 
   addLoss(row: HitConfigurationRow, loss: Loss): void {
     this.#hit(row).losses.push(loss);
+  }
+
+  addConfiguration(row: HitConfigurationRow): void {
+    this.#hit(row);
+  }
+
+  addLauncher(launcher: Launcher): void {
+    this.#launchers.push(launcher);
   }
 
   /** One that is hit because of what it uses. */
@@ -124,6 +159,9 @@ export class Hits {
       if (surface === null || configuration === null || bundle_id === null) return true;
       return sees({ ...row, surface, configuration, bundle_id, configuration_id: row.configuration_id ?? '' });
     });
+    const shownLaunchers = this.#launchers.filter(
+      ({ scope }) => access.decide(snapshot, 'domain.view', { kind: 'scope', scope }).allow,
+    );
     const shownHolders = this.#holders.filter((holder) => seesHolder(access, snapshot, holder));
     return {
       change,
@@ -131,11 +169,13 @@ export class Hits {
       configurations: shownHits.map((hit) => configurationView(hit, launches)).sort(byPlace),
       workloads: shownLaunches.map(({ row, names }) => workloadView(row, names, now)),
       platform: shownHolders.map(({ kind, name, pointer, reference }) => ({ kind, name, pointer, reference })),
+      ...(shownLaunchers.length === 0 ? {} : { launchers: shownLaunchers.map(launcherView) }),
       domains: countByDomain(shownHits, shownLaunches),
       hidden: {
         configurations: this.#hits.size - shownHits.length,
         workloads: launches.length - shownLaunches.length,
         platform: this.#holders.length - shownHolders.length,
+        launchers: this.#launchers.length - shownLaunchers.length,
       },
       isComplete: this.#isComplete,
     };
@@ -192,6 +232,10 @@ function workloadView(row: HeldRow, names: string[], now: number): ImpactView['w
   };
 }
 
+function launcherView({ principal, scope, launches, lastAt }: Launcher) {
+  return { principal, domain: scope.name, launches, lastAt: timeText(lastAt) };
+}
+
 function countByDomain(hits: readonly Hit[], launches: readonly HeldLaunch[]): ImpactView['domains'] {
   const names = new Set([...hits.map(({ row }) => row.domain), ...launches.map(({ row }) => row.domain)]);
   return [...names].sort().map((domain) => ({
@@ -211,7 +255,7 @@ function assetOfRow(row: Omit<HitConfigurationRow, 'is_suspended'>): AssetRef {
   };
 }
 
-function scopeOf({ scope_id, domain }: { readonly scope_id: string; readonly domain: string }): ScopeRef {
+export function scopeOf({ scope_id, domain }: { readonly scope_id: string; readonly domain: string }): ScopeRef {
   const kind = scope_id === adminScopeId ? 'admin' : scope_id === globalScopeId ? 'global' : 'domain';
   return { id: scope_id, kind, name: domain };
 }

@@ -1,5 +1,6 @@
 import { formatReference, parseReference } from '@strongroom/contract/core';
 import { type Kysely, sql } from 'kysely';
+import type { Access, AccessSnapshot } from '../access/types.ts';
 import { adminScopeId } from '../store/ids.ts';
 import type { Tables } from '../store/tables.ts';
 
@@ -18,6 +19,7 @@ export interface Holder {
   readonly reference: string;
   /** `user:ann`, or the id of somebody deleted. */
   readonly authorisedBy: string;
+  readonly authorisedById: string;
 }
 
 /** A source, and of it one key or all. */
@@ -26,29 +28,56 @@ export interface HeldTarget {
   readonly key?: string;
 }
 
+/** Which of them are looked for: those that refer to something, or that stand on somebody's USE. */
+type Wanted = HeldTarget | { readonly principalIds: readonly string[] | null; readonly scopeId: string | null };
+
 /**
  * Who else refers to a secret or to an integration, by id. What they hold is in their own rows and nowhere else; there are
  * few of them.
  */
-export async function holdersOf({ db }: { readonly db: Kysely<Tables> }, target: HeldTarget): Promise<Holder[]> {
-  return [...(await clusterHolders(db, target)), ...(await noticeHolders(db, target))];
+export async function holdersOf({ db }: Database, target: HeldTarget): Promise<Holder[]> {
+  const all = await Promise.all(finders.map((find) => find(db, target)));
+  return all.flat();
 }
 
-async function noticeHolders(db: Kysely<Tables>, { sourceId, key }: HeldTarget): Promise<Holder[]> {
+/** Who else refers to anything by the USE of one of these; `null`: of anybody. @param scopeId in which scope; `null`: in all */
+export async function holdersBy(
+  { db }: Database,
+  principalIds: readonly string[] | null,
+  scopeId: string | null,
+): Promise<Holder[]> {
+  const all = await Promise.all(finders.map((find) => find(db, { principalIds, scopeId })));
+  return all.flat();
+}
+
+interface Database {
+  readonly db: Kysely<Tables>;
+}
+
+const authoriser = (column: 'notice_settings.authorised_by' | 'clusters.authorised_by') =>
+  sql<string>`coalesce(principals.kind || ':' || principals.name, ${sql.ref(column)})`.as('authoriser');
+
+async function noticeHolders(db: Kysely<Tables>, wanted: Wanted): Promise<Holder[]> {
   let query = db
     .selectFrom('notice_settings')
     .innerJoin('scopes', 'scopes.id', 'notice_settings.scope_id')
     .leftJoin('principals', 'principals.id', 'notice_settings.authorised_by')
-    .select((column) => [
+    .select([
       'notice_settings.scope_id',
       'scopes.name',
       'notice_settings.signing_reference',
-      column.fn
-        .coalesce(sql<string>`principals.kind || ':' || principals.name`, 'notice_settings.authorised_by')
-        .as('authorised_by'),
+      'notice_settings.authorised_by',
+      authoriser('notice_settings.authorised_by'),
     ])
-    .where('notice_settings.signing_source_id', '=', sourceId);
-  if (key !== undefined) query = query.where('notice_settings.signing_key', '=', key);
+    .where('notice_settings.signing_reference', 'is not', null);
+  if ('sourceId' in wanted) {
+    query = query.where('notice_settings.signing_source_id', '=', wanted.sourceId);
+    if (wanted.key !== undefined) query = query.where('notice_settings.signing_key', '=', wanted.key);
+  } else {
+    const { principalIds, scopeId } = wanted;
+    if (principalIds !== null) query = query.where('notice_settings.authorised_by', 'in', ['', ...principalIds]);
+    if (scopeId !== null) query = query.where('notice_settings.scope_id', '=', scopeId);
+  }
   const rows = await query.orderBy('notice_settings.scope_id').execute();
   return rows.map((row) => ({
     kind: 'notices',
@@ -59,25 +88,28 @@ async function noticeHolders(db: Kysely<Tables>, { sourceId, key }: HeldTarget):
     pointer: '/webhook/signingSecret',
     field: 'signing secret',
     reference: row.signing_reference ?? '',
-    authorisedBy: row.authorised_by,
+    authorisedBy: row.authoriser,
+    authorisedById: row.authorised_by,
   }));
 }
 
-async function clusterHolders(db: Kysely<Tables>, { sourceId, key }: HeldTarget): Promise<Holder[]> {
-  const clusters = await db
+async function clusterHolders(db: Kysely<Tables>, wanted: Wanted): Promise<Holder[]> {
+  let query = db
     .selectFrom('clusters')
     .leftJoin('principals', 'principals.id', 'clusters.authorised_by')
-    .select((column) => [
+    .select([
       'clusters.id',
       'clusters.name',
       'clusters.access',
-      column.fn
-        .coalesce(sql<string>`principals.kind || ':' || principals.name`, 'clusters.authorised_by')
-        .as('authorised_by'),
-    ])
-    .where('clusters.source_id', '=', sourceId)
-    .orderBy('clusters.id')
-    .execute();
+      'clusters.authorised_by',
+      authoriser('clusters.authorised_by'),
+    ]);
+  if ('sourceId' in wanted) query = query.where('clusters.source_id', '=', wanted.sourceId);
+  else if (wanted.scopeId !== null && wanted.scopeId !== adminScopeId) return [];
+  else if (wanted.principalIds !== null)
+    query = query.where('clusters.authorised_by', 'in', ['', ...wanted.principalIds]);
+  const clusters = await query.orderBy('clusters.id').execute();
+  const key = 'sourceId' in wanted ? wanted.key : undefined;
   return clusters.flatMap((row): Holder[] => {
     const { secret, kind } = JSON.parse(row.access) as { readonly secret?: string; readonly kind: string };
     if (secret === undefined) return [];
@@ -93,10 +125,18 @@ async function clusterHolders(db: Kysely<Tables>, { sourceId, key }: HeldTarget)
         pointer: '/access/secret',
         field: kind,
         reference: formatReference(reference),
-        authorisedBy: row.authorised_by,
+        authorisedBy: row.authoriser,
+        authorisedById: row.authorised_by,
       },
     ];
   });
+}
+
+const finders = [clusterHolders, noticeHolders] as const;
+
+/** Of what holds references and is no configuration, the kinds that somebody may see. */
+export function kindsSeen(access: Pick<Access, 'decide'>, snapshot: AccessSnapshot): readonly Holder['kind'][] {
+  return access.decide(snapshot, 'cluster.view', { kind: 'platform' }).allow ? ['cluster', 'notices'] : ['notices'];
 }
 
 /** What is in the way of deleting it, in words that name nobody: who asks may not see them all. `null`: nothing. */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
 import { integrationForm } from '../../testing/bodies.ts';
 import { Canaries } from '../../testing/canaries.ts';
+import { allRoutes } from '../../testing/conformance.ts';
 import { type LoopbackCluster, openLoopbackCluster } from '../../testing/loopback-cluster.ts';
 import { freshName } from '../../testing/samples.ts';
 import {
@@ -171,85 +172,85 @@ it('an integration is found with all its keys, for an edit and a deletion', asyn
   expect((await test.request('GET', path, { token: ann.token })).status).toBe(403);
 });
 
-describe('taking access away', () => {
-  const grantsOf = async (principal: string): Promise<string> => {
-    const { items } = await test.call<{ items: { id: string; principal: string }[] }>('GET', `${base}/grants`);
-    return items.find((each) => each.principal === principal)?.id ?? '';
-  };
+/** What keeps references, in which scope, and how to save one there. */
+interface Keeper {
+  readonly kind: string;
+  readonly scope: 'admin' | 'global' | 'domain';
+  readonly keep: (reference: string) => Promise<unknown>;
+}
 
-  it.each(domainSurfaces)('names a %s that stands on it', async (type) => {
-    const person = await test.createUser(freshName(), { domains: { finance: 'MAINTAINER' } });
-    const name = freshName();
-    const options = { token: person.token, body: { name, ...surfaceSamples[type]() } };
-    await test.call('POST', surfacePath(type), options);
-    const path = `${base}/members/${person.name}/impact`;
-    expect(await impactOf(path, olga.token)).toMatchObject({
-      change: 'revoke',
-      effect: 'launches-fail',
-      configurations: [
-        {
-          surface: type,
-          configuration: name,
-          fields: [{ reference: 'secret://domain/managed/db-password' }],
-          losses: [{ principal: person.name, permission: 'USE' }],
-        },
-      ],
-    });
-    // A lesser preset that still has USE loses nothing; one without does.
-    expect((await impactOf(`${path}?preset=MEMBER`)).configurations).toEqual([]);
-    expect((await impactOf(`${path}?preset=VIEWER`)).configurations).toHaveLength(1);
-    expect((await test.request('GET', path, { token: ann.token })).status).toBe(403);
+const pathOf = (scope: Keeper['scope']): string => (scope === 'domain' ? base : `/v1/${scope}`);
+const keepers: readonly Keeper[] = [
+  ...domainSurfaces.map((type): Keeper => ({
+    kind: type.replaceAll(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+    scope: 'domain',
+    keep: (reference) =>
+      test.call('POST', surfacePath(type), { body: { name: freshName(), ...surfaceSamples[type](reference) } }),
+  })),
+  ...platformSurfaces.map((type): Keeper => ({
+    kind: type.replace(/^[a-z]/, (letter) => letter.toUpperCase()),
+    scope: 'admin',
+    keep: (reference) => test.call('PUT', `/v1/platform/${type}`, { body: platformSamples[type](reference) }),
+  })),
+  ...(['Admin', 'Global', 'Domain'] as const).map((kind): Keeper => {
+    const scope = ({ Admin: 'admin', Global: 'global', Domain: 'domain' } as const)[kind];
+    return {
+      kind: `${kind}NoticeSettings`,
+      scope,
+      keep: (signingSecret) => {
+        const webhook = { url: 'https://hooks.example.org', signingSecret };
+        return test.call('PUT', `${pathOf(scope)}/notices/settings`, { body: { webhook } });
+      },
+    };
+  }),
+  {
+    kind: 'Cluster',
+    scope: 'admin',
+    keep: (reference) =>
+      test.call('POST', '/v1/clusters', { body: { name: freshName(), access: cluster.access(reference) } }),
+  },
+];
+
+/** Whether a reference, as the contract takes one, is anywhere in a body. */
+function takesReference(schema: unknown): boolean {
+  if (typeof schema !== 'object' || schema === null) return false;
+  if ('description' in schema && schema.description === 'A reference to a secret') return true;
+  return Object.values(schema).some(takesReference);
+}
+
+describe('what refers to a secret', () => {
+  it('is whatever the API takes a reference for, and keeps: nothing else, and nothing is forgotten', () => {
+    // Asks with a reference, or keeps it as the record of what was done.
+    const isAsking = /^(?:test|check|preflight|explain|scan|resolve|createLaunch$)/;
+    const taking = allRoutes
+      .filter(({ id, body }) => !isAsking.test(id) && takesReference(body))
+      .map(({ id }) => id.replace(/^(?:create|update|put)/, ''));
+    // What a connection takes is a matter of its type, of which the contract says where credentials are.
+    taking.push('Connection');
+    expect([...new Set(taking)].toSorted()).toEqual(keepers.map(({ kind }) => kind).toSorted());
   });
 
-  it('names nothing that somebody has through a group, too', async () => {
-    const person = await test.createUser(freshName(), { domains: { finance: 'MEMBER' } });
-    const { id, name: group } = await test.call<{ id: string; name: string }>('POST', '/v1/groups', {
-      body: { name: freshName() },
-    });
-    await test.call('PUT', `/v1/groups/${id}/members/${person.id}`);
-    await test.call('POST', `${base}/notebooks`, {
-      token: person.token,
-      body: { name: freshName(), ...surfaceSamples.notebook() },
-    });
-    const path = `${base}/members/${person.name}/impact`;
-    expect((await impactOf(path)).configurations).toHaveLength(1);
-    await test.call('POST', `${base}/members`, { body: { principal: `group:${group}`, preset: 'MEMBER' } });
-    expect((await impactOf(path)).configurations).toEqual([]);
-    await test.call('DELETE', `${base}/members/${person.name}`);
-    expect((await impactOf(`${base}/members/group:${group}/impact`)).configurations).toHaveLength(1);
-  });
-
-  it('names what somebody starts', async () => {
-    const person = await test.createUser(freshName(), { domains: { finance: 'MEMBER' } });
-    const name = freshName();
-    await test.call('POST', `${base}/spark-jobs`, { body: { name, command: ['true'] } });
-    await test.call('POST', `${base}/spark-jobs/${name}/runs`, { token: person.token });
-    expect((await impactOf(`${base}/members/${person.name}/impact`)).configurations).toMatchObject([
-      { configuration: name, losses: [{ principal: person.name, permission: 'RUN', on: `spark-job/${name}` }] },
-    ]);
-  });
-
-  it('is told for single grants and those on bundles, and is a 404 for what is not there', async () => {
-    const [person, bundle, key, name] = [await test.createUser(freshName()), freshName(), freshName(), freshName()];
-    await put(base, key);
-    await test.call('POST', `${base}/grants`, { body: { principal: person.name, permission: 'CREATE_NOTEBOOK' } });
-    await test.call('POST', `${base}/bundles`, { body: { name: bundle } });
-    await test.call('POST', `${base}/bundles/${bundle}/assets`, { body: { type: 'secret', key } });
-    const grant = { principal: person.name, assetType: 'secret', permissions: ['USE'] };
-    const { id } = await test.call<{ id: string }>('POST', `${base}/bundles/${bundle}/grants`, { body: grant });
-    const reference = `secret://domain/managed/${key}`;
-    const body = { name, ...surfaceSamples.notebook(reference) };
-    await test.call('POST', `${base}/notebooks`, { token: person.token, body });
-    expect((await impactOf(`${base}/bundles/${bundle}/grants/${id}/impact`)).configurations).toMatchObject([
-      { configuration: name, losses: [{ principal: person.name, permission: 'USE', on: reference }] },
-    ]);
-    const single = await grantsOf(person.name);
-    expect((await impactOf(`${base}/grants/${single}/impact`)).configurations).toEqual([]);
-    const foreign = ['/v1/domains/sales', base].map((path) => `${path}/grants/${path === base ? id : single}/impact`);
-    for (const path of [...foreign, `${base}/bundles/default/grants/${id}/impact`])
-      expect((await test.request('GET', path)).status).toBe(404);
-    expect((await test.request('GET', `${base}/members/user:nobody/impact`)).status).toBe(404);
-  });
+  it.each(keepers)(
+    '$kind: found by reference, also to one of its fields, and by key',
+    async ({ kind, scope, keep }) => {
+      const key = freshName();
+      const part = kind === 'Cluster' ? cluster.token : canaries.plain(`part of ${key}`);
+      await test.call('POST', `${pathOf(scope)}/secrets`, { body: { key, fields: { part } } });
+      const reference = `secret://${scope}/managed/${key}`;
+      await keep(`${reference}#part`);
+      const used = async (text: string): Promise<unknown[]> => {
+        const query = `reference=${encodeURIComponent(text)}`;
+        return (await test.call<{ items: unknown[] }>('GET', `${pathOf(scope)}/used-by?${query}`)).items;
+      };
+      expect(await used(`${reference}#part`)).toMatchObject([{ reference: `${reference}#part`, suspended: false }]);
+      expect(await used(reference)).toHaveLength(1);
+      expect(await used(`${reference}#other`)).toEqual([]);
+      const byKey = await test.call<{ items: unknown[] }>('GET', `${pathOf(scope)}/secrets/${key}/used-by`);
+      expect(byKey.items).toMatchObject([{ reference: `${reference}#part` }]);
+      const { configurations, platform } = await impactOf(`${pathOf(scope)}/secrets/${key}/impact`);
+      expect(configurations.length + platform.length).toBe(1);
+    },
+  );
 });
 
 it('no value is in any answer, log or file of the server', async () => {

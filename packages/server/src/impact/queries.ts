@@ -65,14 +65,33 @@ async function usesOf(
         .execute();
 }
 
-/** Fields of a domain's configurations that stand on the USE of one of these principals. */
-async function usesAuthorisedBy(
+/** Whose doing is looked at, and where; `null`: everybody's, everywhere. */
+export interface DoneBy {
+  readonly scopeId: string | null;
+  readonly principalIds: readonly string[] | null;
+  readonly limit: number;
+}
+
+/** Fields of configurations that stand on the USE of one of these principals. */
+async function usesAuthorisedBy(context: QueryContext, args: DoneBy): Promise<HitUseRow[]> {
+  let query = hitUses(context);
+  if (args.scopeId !== null) query = query.where('uses.scope_id', '=', args.scopeId);
+  if (args.principalIds !== null) query = query.where('uses.authorised_by', 'in', someOf(args.principalIds));
+  return query.limit(args.limit).execute();
+}
+
+function someOf(ids: readonly string[]): readonly string[] {
+  return ids.length === 0 ? [''] : ids;
+}
+
+/** Live configurations of a scope. */
+async function configurationsOf(
   context: QueryContext,
-  args: { readonly scopeId: string; readonly principalIds: readonly string[]; readonly limit: number },
-): Promise<HitUseRow[]> {
-  return hitUses(context)
-    .where('uses.scope_id', '=', args.scopeId)
-    .where('uses.authorised_by', 'in', [...args.principalIds])
+  args: { readonly scopeId: string; readonly limit: number },
+): Promise<HitConfigurationRow[]> {
+  return hitConfigurations(context)
+    .where('configurations.scope_id', '=', args.scopeId)
+    .orderBy('configurations.id')
     .limit(args.limit)
     .execute();
 }
@@ -102,16 +121,12 @@ async function consumersOf(
     .execute();
 }
 
-/** Configurations of a domain that use another one by the CONSUME of one of these principals. */
-async function consumptionsAuthorisedBy(
-  context: QueryContext,
-  args: { readonly scopeId: string; readonly principalIds: readonly string[]; readonly limit: number },
-): Promise<ConsumptionRow[]> {
-  return consumptions(context)
-    .where('consumptions.scope_id', '=', args.scopeId)
-    .where('consumptions.authorised_by', 'in', [...args.principalIds])
-    .limit(args.limit)
-    .execute();
+/** Configurations that use another one by the CONSUME of one of these principals. */
+async function consumptionsAuthorisedBy(context: QueryContext, args: DoneBy): Promise<ConsumptionRow[]> {
+  let query = consumptions(context);
+  if (args.scopeId !== null) query = query.where('consumptions.scope_id', '=', args.scopeId);
+  if (args.principalIds !== null) query = query.where('consumptions.authorised_by', 'in', someOf(args.principalIds));
+  return query.limit(args.limit).execute();
 }
 
 /** Who started a configuration. */
@@ -119,24 +134,49 @@ export interface StarterRow extends HitConfigurationRow {
   readonly subject_id: string;
 }
 
-/** Configurations of a domain that one of these principals started since. */
-async function startedBy(
-  context: QueryContext,
-  args: {
-    readonly scopeId: string;
-    readonly principalIds: readonly string[];
-    readonly since: number;
-    readonly limit: number;
-  },
-): Promise<StarterRow[]> {
-  return hitConfigurations(context)
+/** Configurations that one of these principals started since. */
+async function startedBy(context: QueryContext, args: DoneBy & { readonly since: number }): Promise<StarterRow[]> {
+  let query = hitConfigurations(context)
     .innerJoin('launches', 'launches.configuration_id', 'configurations.id')
     .select('launches.subject_id')
     .distinct()
-    .where('launches.scope_id', '=', args.scopeId)
-    .where('launches.subject_id', 'in', [...args.principalIds])
+    .where('launches.created_at', '>=', args.since);
+  if (args.scopeId !== null) query = query.where('launches.scope_id', '=', args.scopeId);
+  if (args.principalIds !== null) query = query.where('launches.subject_id', 'in', someOf(args.principalIds));
+  return query.orderBy('configurations.id').limit(args.limit).execute();
+}
+
+/** Who got values in a domain without a configuration, and how often. */
+export interface LauncherRow {
+  readonly subject_id: string;
+  readonly scope_id: string;
+  readonly domain: string;
+  readonly launches: number;
+  readonly last_at: number;
+}
+
+/** Which of these principals asked for values themselves since, and where. */
+async function launchedBy({ db }: QueryContext, args: DoneBy & { readonly since: number }): Promise<LauncherRow[]> {
+  let query = db
+    .selectFrom('launches')
+    .innerJoin('scopes', 'scopes.id', 'launches.scope_id')
+    .select((column) => [
+      'launches.subject_id',
+      'launches.scope_id',
+      'scopes.name as domain',
+      column.fn.countAll<number>().as('launches'),
+      column.fn.max('launches.created_at').as('last_at'),
+    ])
+    .where('launches.kind', '=', 'workload')
+    .where('launches.configuration_id', 'is', null)
     .where('launches.created_at', '>=', args.since)
-    .orderBy('configurations.id')
+    .where('scopes.deleted_at', 'is', null);
+  if (args.scopeId !== null) query = query.where('launches.scope_id', '=', args.scopeId);
+  if (args.principalIds !== null) query = query.where('launches.subject_id', 'in', someOf(args.principalIds));
+  return query
+    .groupBy(['launches.subject_id', 'launches.scope_id', 'scopes.name'])
+    .orderBy('scopes.name')
+    .orderBy('launches.subject_id')
     .limit(args.limit)
     .execute();
 }
@@ -158,11 +198,17 @@ export interface HeldRow {
   readonly name: string;
 }
 
-/** What running launches got of it; or all that launches of these configurations got. Newest launch first. */
+/** Everything that these launches got: of configurations, of a scope, or those that somebody makes for itself. */
+export type HeldOf =
+  | { readonly configurationIds: readonly string[] }
+  | { readonly heldIn: string }
+  | { readonly workloadsOf: string };
+
+/** What running launches got of it; or all that some of them got. Newest launch first. */
 async function heldBy(
   { db }: QueryContext,
   args: {
-    readonly target: ImpactTarget | { readonly configurationIds: readonly string[] };
+    readonly target: ImpactTarget | HeldOf;
     readonly limit: number;
   },
 ): Promise<HeldRow[]> {
@@ -196,24 +242,30 @@ async function heldBy(
     .limit(args.limit);
   if ('secretId' in target) return query.where('receipts.secret_id', '=', target.secretId).execute();
   if ('sourceId' in target) return query.where('receipts.source_id', '=', target.sourceId).execute();
+  if ('heldIn' in target) return query.where('launches.scope_id', '=', target.heldIn).execute();
+  if ('workloadsOf' in target)
+    return query
+      .where('launches.subject_id', '=', target.workloadsOf)
+      .where('launches.kind', '=', 'workload')
+      .execute();
   return query.where('launches.configuration_id', 'in', [...target.configurationIds]).execute();
 }
 
-/** The members of a group, with the group itself; anybody else is alone. */
-async function actorsOf(
+/** The members of a group; of anybody else none. */
+async function membersOf(
   { db }: QueryContext,
-  args: { readonly principalId: string; readonly limit: number },
+  args: { readonly groupId: string; readonly limit: number },
 ): Promise<string[]> {
   const rows = await db
     .selectFrom('group_members')
     .innerJoin('principals', 'principals.id', 'group_members.principal_id')
     .select('principals.id')
-    .where('group_members.group_id', '=', args.principalId)
+    .where('group_members.group_id', '=', args.groupId)
     .where('principals.deleted_at', 'is', null)
     .orderBy('principals.id')
     .limit(args.limit)
     .execute();
-  return [args.principalId, ...rows.map(({ id }) => id)];
+  return rows.map(({ id }) => id);
 }
 
 export const impactQueries = {
@@ -221,7 +273,9 @@ export const impactQueries = {
   'impact.usesAuthorisedBy': usesAuthorisedBy,
   'impact.consumersOf': consumersOf,
   'impact.consumptionsAuthorisedBy': consumptionsAuthorisedBy,
+  'impact.configurationsOf': configurationsOf,
   'impact.startedBy': startedBy,
+  'impact.launchedBy': launchedBy,
   'impact.heldBy': heldBy,
-  'impact.actorsOf': actorsOf,
+  'impact.membersOf': membersOf,
 };

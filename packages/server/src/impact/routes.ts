@@ -1,8 +1,20 @@
 import type { impactRoutes } from '@strongroom/contract';
-import type { HandlersOf } from '../http/handler.ts';
+import type { BundleAssets } from '../access/bundle-assets.ts';
+import type { Bundles } from '../access/bundles.ts';
 import type { AssetRef, Caller, ScopeRef } from '../access/types.ts';
+import type { Domains } from '../domains/service.ts';
+import type { HandlersOf } from '../http/handler.ts';
+import type { ServiceAccountService } from '../identities/service-accounts.ts';
 import type { ImpactView } from './gather.ts';
 import type { Impact } from './service.ts';
+
+/** Who may make the change may see what it would hit: asked of those who make it. */
+export interface Deciders {
+  readonly bundles: Bundles;
+  readonly assets: BundleAssets;
+  readonly domains: Domains;
+  readonly accounts: ServiceAccountService;
+}
 
 interface SecretRequest {
   readonly caller: Caller;
@@ -17,8 +29,10 @@ interface IntegrationRequest {
   readonly query: { readonly change?: 'delete' | 'edit' };
 }
 
+type Of<Id extends keyof HandlersOf<typeof impactRoutes>> = Pick<HandlersOf<typeof impactRoutes>, Id>;
+
 /** One handler serves all three scopes: the guard has put the scope of the path into the request. */
-export function impactHandlers(impact: Impact): HandlersOf<typeof impactRoutes> {
+export function impactHandlers(impact: Impact, deciders: Deciders): HandlersOf<typeof impactRoutes> {
   const ofSecret = async ({ caller, scope, params, query }: SecretRequest): Promise<{ body: ImpactView }> => ({
     body: await impact.ofSecret(caller, scope, params.key, query.change ?? 'delete'),
   });
@@ -33,21 +47,76 @@ export function impactHandlers(impact: Impact): HandlersOf<typeof impactRoutes> 
     showGlobalIntegrationImpact: ofIntegration,
     showAdminIntegrationImpact: ofIntegration,
     showMemberImpact: async ({ caller, scope, params, query }) => ({
-      body: await impact.ofRevocation(caller, scope, {
-        kind: 'member',
-        principal: params.principal,
-        preset: query.preset,
-      }),
+      body: await impact.ofMember(caller, scope, params.principal, query.preset),
     }),
     showGrantImpact: async ({ caller, scope, params }) => ({
-      body: await impact.ofRevocation(caller, scope, { kind: 'grant', id: params.grant }),
+      body: await impact.ofGrant(caller, scope, params.grant),
     }),
-    showBundleGrantImpact: async ({ caller, scope, params }) => ({
-      body: await impact.ofRevocation(caller, scope, {
-        kind: 'bundle-grant',
-        bundle: params.bundle,
-        id: params.grant,
-      }),
+    ...bundleImpactHandlers(impact, deciders),
+    showDomainImpact: async ({ caller, scope }) => {
+      await deciders.domains.requireMayDelete(caller, scope);
+      return { body: await impact.ofDomain(caller, scope) };
+    },
+    ...identityImpactHandlers(impact, deciders.accounts),
+  };
+}
+
+function bundleImpactHandlers(
+  impact: Impact,
+  { bundles, assets }: Deciders,
+): Of<'showBundleGrantImpact' | 'showBundleImpact' | 'showBundleAssetImpact' | 'showBundleAdditionImpact'> {
+  return {
+    showBundleGrantImpact: async ({ caller, scope, params }) => {
+      const bundle = await bundles.requireMayRevoke(caller, scope, params.bundle, params.grant);
+      return { body: await impact.ofBundleGrant(caller, scope, bundle, params.grant) };
+    },
+    showBundleImpact: async ({ caller, scope, params }) => {
+      const bundle = await bundles.requireOwned(caller, scope, params.bundle);
+      return { body: await impact.ofBundle(caller, scope, bundle) };
+    },
+    showBundleAssetImpact: async ({ caller, scope, params, query }) => {
+      const { bundle, asset } = await assets.requireOwned(caller, scope, params.bundle, params.asset);
+      return { body: await impact.ofBundleAsset(caller, scope, bundle, asset, query.to) };
+    },
+    showBundleAdditionImpact: async ({ caller, scope, params, query }) => {
+      const { bundle, added } = await assets.requireMayAdd(caller, scope, params.bundle, query);
+      return { body: await impact.ofAddition(caller, scope, bundle, added) };
+    },
+  };
+}
+
+function identityImpactHandlers(
+  impact: Impact,
+  accounts: ServiceAccountService,
+): Of<
+  | 'showUserImpact'
+  | 'showGroupImpact'
+  | 'showGroupMemberImpact'
+  | 'showServiceAccountImpact'
+  | 'showTokenImpact'
+  | 'showDomainServiceAccountImpact'
+  | 'showDomainTokenImpact'
+> {
+  return {
+    showUserImpact: async ({ caller, params, query }) => ({
+      body: await impact.ofUser(caller, params.user, query.change ?? 'delete'),
+    }),
+    showGroupImpact: async ({ caller, params }) => ({ body: await impact.ofGroup(caller, params.group) }),
+    showGroupMemberImpact: async ({ caller, params }) => ({
+      body: await impact.ofGroupMember(caller, params.group, params.principal),
+    }),
+    showServiceAccountImpact: async ({ caller, params, query }) => ({
+      body: await impact.ofServiceAccount(caller, params.serviceAccount, query.change ?? 'delete'),
+    }),
+    showTokenImpact: async ({ caller, params }) => ({
+      body: await impact.ofToken(caller, params.serviceAccount, params.token),
+    }),
+    showDomainServiceAccountImpact: async ({ caller, scope, params, query }) => {
+      await accounts.requireMayEnd(caller, params.serviceAccount, scope);
+      return { body: await impact.ofServiceAccount(caller, params.serviceAccount, query.change ?? 'delete', scope) };
+    },
+    showDomainTokenImpact: async ({ caller, scope, params }) => ({
+      body: await impact.ofToken(caller, params.serviceAccount, params.token, scope),
     }),
   };
 }

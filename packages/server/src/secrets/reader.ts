@@ -1,7 +1,7 @@
 import { exactKey, foldKey, StrongroomError } from '@strongroom/contract';
 import { actionsOn, type ActionAnswer } from '../access/refusal.ts';
 import type { Access, AccessSnapshot, Caller, ScopeRef } from '../access/types.ts';
-import type { Holder } from '../impact/holders.ts';
+import { kindsSeen } from '../impact/holders.ts';
 import type { Keys } from '../keys/keys.ts';
 import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import { hotStatement, type Store } from '../store/store.ts';
@@ -15,6 +15,7 @@ import { positionOf, readPosition } from './key-order.ts';
 import { formatVersion, secretView, type SecretView, time, useView, viewHoldsUntil } from './metadata.ts';
 import type { ListedSecret, SecretRow, SecretState } from './queries.ts';
 import type { UseRow } from './use-rows.ts';
+import type { UsePosition } from './used-by.ts';
 
 export interface SecretListFilter {
   readonly limit?: number;
@@ -189,14 +190,19 @@ export class SecretReader {
       scope,
       row,
       limit + 1,
-      after && { configurationId: String(after['c']), pointer: String(after['p']) },
+      after && { configurationId: String(after['c']), pointer: String(after['p']), reference: String(after['r']) },
     );
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return {
       items: items.map(useView),
       ...(rows.length > limit && last !== undefined
-        ? { nextCursor: this.#keys.sealCursor({ c: last.configuration_id, p: last.pointer }, binding) }
+        ? {
+            nextCursor: this.#keys.sealCursor(
+              { c: last.configuration_id, p: last.pointer, r: last.reference },
+              binding,
+            ),
+          }
         : {}),
     };
   }
@@ -276,23 +282,16 @@ export class SecretReader {
     scope: ScopeRef,
     secret: Pick<SecretRow, 'id' | 'source_id' | 'key'>,
     limit: number,
-    after?: { readonly configurationId: string; readonly pointer: string },
+    after?: UsePosition,
   ): Promise<UseRow[]> {
     const { usesIn } = this.visibility(caller, scope);
     return this.#store.query('secret.usedBy', {
-      secretId: secret.id,
-      held: { sourceId: secret.source_id, key: secret.key, kinds: this.#kindsSeen(caller) },
+      target: { secretId: secret.id },
+      held: { sourceId: secret.source_id, key: secret.key, kinds: kindsSeen(this.#access, caller.snapshot) },
       usesIn,
       limit,
       ...(after && { after }),
     });
-  }
-
-  /** Of what holds references and is no configuration, the kinds that somebody may see. */
-  #kindsSeen({ snapshot }: Caller): readonly Holder['kind'][] {
-    return this.#access.decide(snapshot, 'cluster.view', { kind: 'platform' }).allow
-      ? ['cluster', 'notices']
-      : ['notices'];
   }
 
   async view(caller: Caller, scope: ScopeRef, row: SecretWithUses): Promise<SecretView> {

@@ -6,6 +6,9 @@ export interface UseRow {
   readonly configuration_id: string;
   readonly surface: string;
   readonly configuration: string;
+  /** Null of what is no configuration. */
+  readonly bundle_id: string | null;
+  readonly is_suspended: number;
   readonly domain: string;
   readonly scope_id: string;
   readonly pointer: string;
@@ -26,6 +29,8 @@ export function useRows(context: Pick<QueryContext, 'db'>) {
       'uses.configuration_id',
       'configurations.surface',
       'configurations.name as configuration',
+      'configurations.bundle_id',
+      'configurations.is_suspended',
       'scopes.name as domain',
       'uses.scope_id',
       'uses.pointer',
@@ -36,5 +41,6 @@ export function useRows(context: Pick<QueryContext, 'db'>) {
         .coalesce(sql<string>`principals.kind || ':' || principals.name`, 'uses.authorised_by')
         .as('authorised_by'),
     ])
-    .where('configurations.deleted_at', 'is', null);
+    .where('configurations.deleted_at', 'is', null)
+    .where('scopes.deleted_at', 'is', null);
 }

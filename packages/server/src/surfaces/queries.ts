@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
-import type { ConfigurationRow, UseRow } from './rows.ts';
+import type { ConfigurationRow } from './rows.ts';
 
 export interface ConfigurationFilter {
   readonly scopeId: string;
@@ -51,60 +51,6 @@ async function bundles(
   args: { readonly scopeId: string },
 ): Promise<{ readonly id: string; readonly name: string }[]> {
   return db.selectFrom('bundles').select(['id', 'name']).where('scope_id', '=', args.scopeId).orderBy('name').execute();
-}
-
-export interface UseTarget {
-  readonly scopeId: string;
-  readonly sourceId: string;
-  readonly key: string;
-  /** Only the uses of one field. */
-  readonly field?: string;
-  /** The domain whose configurations are looked at. */
-  readonly usedIn: string;
-  readonly after?: { readonly configurationId: string; readonly pointer: string; readonly reference: string };
-  readonly limit: number;
-}
-
-export type FoundUse = UseRow & {
-  readonly configuration_name: string;
-  readonly surface: ConfigurationRow['surface'];
-  readonly domain_name: string;
-  readonly bundle_id: string;
-  readonly is_suspended: number;
-};
-
-/** Where a secret is used, down to the field, by (configuration, pointer). */
-async function usesOf({ db }: QueryContext, args: UseTarget): Promise<FoundUse[]> {
-  let query = db
-    .selectFrom('uses')
-    .innerJoin('configurations', 'configurations.id', 'uses.configuration_id')
-    .innerJoin('scopes', 'scopes.id', 'uses.scope_id')
-    .selectAll('uses')
-    .select([
-      'configurations.name as configuration_name',
-      'configurations.surface',
-      'configurations.bundle_id',
-      'configurations.is_suspended',
-      'scopes.name as domain_name',
-    ])
-    .where('uses.target_scope_id', '=', args.scopeId)
-    .where('uses.target_source_id', '=', args.sourceId)
-    .where('uses.target_key', '=', args.key)
-    .where('uses.scope_id', '=', args.usedIn)
-    .where('configurations.deleted_at', 'is', null)
-    .where('scopes.deleted_at', 'is', null);
-  if (args.field !== undefined) query = query.where('uses.target_field', '=', args.field);
-  const { after } = args;
-  if (after !== undefined)
-    query = query.where(
-      sql<boolean>`(uses.configuration_id, uses.pointer, uses.reference) > (${after.configurationId}, ${after.pointer}, ${after.reference})`,
-    );
-  return query
-    .orderBy('uses.configuration_id')
-    .orderBy('uses.pointer')
-    .orderBy('uses.reference')
-    .limit(args.limit)
-    .execute();
 }
 
 /** A secret of a configuration that does not refer to it. */
@@ -171,5 +117,4 @@ export const surfaceQueries = {
   'surfaces.consumersOf': consumersOf,
   'surfaces.list': list,
   'surfaces.bundles': bundles,
-  'surfaces.usesOf': usesOf,
 };

@@ -1,12 +1,14 @@
-import { parseReference, StrongroomError } from '@strongroom/contract';
+import { parseReference, StrongroomError, type SurfaceName } from '@strongroom/contract';
 import type { AccessService } from '../access/service.ts';
 import type { Caller, ScopeRef } from '../access/types.ts';
+import { kindsSeen } from '../impact/holders.ts';
+import { scopeOf } from '../impact/gather.ts';
 import type { Keys } from '../keys/keys.ts';
 import { findTarget } from '../launches/targets.ts';
+import type { UseRow } from '../secrets/use-rows.ts';
+import { positionOf, type UsePosition } from '../secrets/used-by.ts';
 import type { Store } from '../store/store.ts';
-import type { FoundUse } from './queries.ts';
 import { maySee } from './registry.ts';
-import { assetOf } from './views.ts';
 
 export interface UsesQuery {
   readonly reference: string;
@@ -26,56 +28,66 @@ export interface UseView {
   readonly suspended: boolean;
 }
 
-/** Where a reference is used in a domain, down to the field; also keys of integrations, which have no row of their own. */
+/** What of uses somebody may know of: where the secret is, and in which scopes it is used. */
+export interface UseVisibility {
+  visibility(caller: Caller, scope: ScopeRef): { readonly usesIn: readonly string[] | null };
+}
+
+/** Where a reference is used in a scope, down to the field; also keys of integrations, which have no row of their own. */
 export class ReferenceUses {
   readonly #store: Store;
   readonly #access: AccessService;
   readonly #keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
+  readonly #secrets: UseVisibility;
 
-  constructor(store: Store, access: AccessService, keys: Pick<Keys, 'sealCursor' | 'openCursor'>) {
+  constructor(
+    store: Store,
+    access: AccessService,
+    keys: Pick<Keys, 'sealCursor' | 'openCursor'>,
+    secrets: UseVisibility,
+  ) {
     this.#store = store;
     this.#access = access;
     this.#keys = keys;
+    this.#secrets = secrets;
   }
 
   /**
-   * With a field in the reference the uses of that field, without one those of the whole secret and of its fields.
+   * With a field in the reference the uses of that field, without one those of the whole secret and of its fields. In a domain,
+   * or in the admin scope, what is there refers to its own secrets and to Global's; of Global every use the caller may know of.
    * @throws StrongroomError `reference_malformed`, `cursor_invalid`
    */
-  async list(caller: Caller, domain: ScopeRef, query: UsesQuery): Promise<{ items: UseView[]; nextCursor?: string }> {
+  async list(caller: Caller, scope: ScopeRef, query: UsesQuery): Promise<{ items: UseView[]; nextCursor?: string }> {
     const reference = parseReference(query.reference);
-    if (reference.scope === 'admin') return { items: [] };
+    if (reference.scope !== 'global' && reference.scope !== scope.kind) return { items: [] };
     const { limit = 50, cursor } = query;
-    const binding = JSON.stringify(['surfaces.usesOf', caller.id, domain.id, query.reference]);
-    const after = cursor === undefined ? undefined : readPosition(this.#keys.openCursor(cursor, binding));
-    const target = await findTarget(this.#store, domain, reference);
-    const rows = await this.#store.query('surfaces.usesOf', {
-      scopeId: target.scopeId,
-      sourceId: target.source?.id ?? '',
-      key: reference.key,
-      usedIn: domain.id,
+    const binding = JSON.stringify(['surfaces.usesOf', caller.id, scope.id, query.reference]);
+    const target = await findTarget(this.#store, scope, reference);
+    const sourceId = target.source?.id ?? '';
+    const rows = await this.#store.query('secret.usedBy', {
+      target: {
+        scopeId: target.scopeId,
+        sourceId,
+        key: reference.key,
+        ...(reference.field === undefined ? {} : { field: reference.field }),
+      },
+      held: { sourceId, key: reference.key, kinds: kindsSeen(this.#access, caller.snapshot) },
+      usesIn: scope.kind === 'global' ? this.#secrets.visibility(caller, scope).usesIn : [scope.id],
       limit: limit + 1,
-      ...(reference.field === undefined ? {} : { field: reference.field }),
-      ...(after === undefined ? {} : { after }),
+      after: cursor === undefined ? undefined : readPosition(this.#keys.openCursor(cursor, binding)),
     });
     const page = rows.slice(0, limit);
-    const items = page.map((row) => this.#view(caller, domain, row));
+    const items = page.map((row) => this.#view(caller, row));
     const last = page.at(-1);
     if (rows.length <= limit || last === undefined) return { items };
-    const position = { configurationId: last.configuration_id, pointer: last.pointer, reference: last.reference };
-    return { items, nextCursor: this.#keys.sealCursor(position, binding) };
+    return { items, nextCursor: this.#keys.sealCursor({ ...positionOf(last) }, binding) };
   }
 
-  #view(caller: Caller, domain: ScopeRef, row: FoundUse): UseView {
-    const asset = assetOf(
-      { id: row.configuration_id, name: row.configuration_name, bundle_id: row.bundle_id, surface: row.surface },
-      domain,
-    );
-    const isSeen = maySee(this.#access, caller.snapshot, asset);
+  #view(caller: Caller, row: UseRow): UseView {
     return {
-      domain: domain.name,
+      domain: row.domain,
       surface: row.surface,
-      ...(isSeen ? { configuration: row.configuration_name } : {}),
+      ...(this.#isSeen(caller, row) ? { configuration: row.configuration } : {}),
       name: row.name,
       pointer: row.pointer,
       reference: row.reference,
@@ -83,13 +95,16 @@ export class ReferenceUses {
       suspended: row.is_suspended === 1,
     };
   }
+
+  /** What is no configuration is not among the rows of who may not see it. */
+  #isSeen(caller: Caller, { surface, configuration_id, configuration, bundle_id, scope_id, domain }: UseRow): boolean {
+    if (bundle_id === null) return true;
+    const asset = { id: configuration_id, name: configuration, scope: scopeOf({ scope_id, domain }) };
+    return maySee(this.#access, caller.snapshot, { ...asset, type: surface as SurfaceName, bundleIds: [bundle_id] });
+  }
 }
 
-function readPosition(position: unknown): {
-  readonly configurationId: string;
-  readonly pointer: string;
-  readonly reference: string;
-} {
+function readPosition(position: unknown): UsePosition {
   const { configurationId, pointer, reference } = (position ?? {}) as Record<string, unknown>;
   if (typeof configurationId !== 'string' || typeof pointer !== 'string' || typeof reference !== 'string')
     throw new StrongroomError('cursor_invalid');
