@@ -3,7 +3,7 @@ import { requireLivingSecrets } from '../launches/commands.ts';
 import { endLaunch, type ReceiptRow, writeReceipts } from '../launches/receipts.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
-import { unfinishedRunOf } from './queries.ts';
+import { newerRunOf, type Replaced, unfinishedRunOf } from './queries.ts';
 import type { NewWorkload } from './runner.ts';
 
 export type RunRow = Tables['runs'];
@@ -24,10 +24,18 @@ export interface NewRun {
   readonly maxUnfinished: number;
   /** Refused while another run of the configuration is unfinished. */
   readonly isOnly: boolean;
+  /** Refused when another run has taken the place of these. */
+  readonly replaced?: Replaced | undefined;
 }
 
-/** @throws StrongroomError `limit_exceeded` when the domain has too many unfinished runs; `state_conflict` for a second one */
+/**
+ * @throws StrongroomError `limit_exceeded` when the domain has too many unfinished runs; `state_conflict` for a second one;
+ * `already_exists` when what it was to replace has been replaced
+ */
 async function create(context: CommandContext, args: NewRun): Promise<{ readonly id: string }> {
+  if (args.isOnly || args.replaced !== undefined) await lockConfiguration(context, args.configurationId);
+  if (args.replaced !== undefined && (await newerRunOf(context, args.replaced)) !== undefined)
+    throw new StrongroomError('already_exists', { detail: `${args.configurationName} has been started anew already.` });
   const { count } = await context.db
     .selectFrom('runs')
     .select((column) => column.fn.countAll<number>().as('count'))
@@ -92,6 +100,15 @@ async function create(context: CommandContext, args: NewRun): Promise<{ readonly
     })
     .execute();
   return { id: args.id };
+}
+
+/** Two replicas that look whether there is a run, and make one, do so one after the other. */
+async function lockConfiguration({ db }: CommandContext, id: string): Promise<void> {
+  await db
+    .updateTable('configurations')
+    .set((column) => ({ revision: column.ref('revision') }))
+    .where('id', '=', id)
+    .execute();
 }
 
 export interface Held {

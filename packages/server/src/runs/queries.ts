@@ -111,6 +111,38 @@ export async function unfinishedRunOf(
     .executeTakeFirst();
 }
 
+/** Runs that a new one takes the place of, and since when another one may have done so. */
+export interface Replaced {
+  readonly configurationId: string;
+  /** Milliseconds since 1970: when the newest of those that have drifted was made. */
+  readonly since: number;
+  /** When it was asked for: a run made since then counts even if it has ended. */
+  readonly askedAt: number;
+  /** All of the configuration that have drifted. */
+  readonly driftedIds: readonly string[];
+}
+
+/**
+ * A run that was made after what drifted and has not drifted: it has, or gets, what is current. Unfinished, or made since it was
+ * asked for.
+ */
+export async function newerRunOf(
+  { db }: Pick<QueryContext, 'db'>,
+  { configurationId, since, askedAt, driftedIds }: Replaced,
+): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('runs')
+    .select('id')
+    .where('configuration_id', '=', configurationId)
+    .where((run) => run.or([run('state', 'in', ['queued', 'running']), run('created_at', '>=', askedAt)]))
+    .where('created_at', '>=', since)
+    .where('id', 'not in', ['', ...driftedIds])
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .executeTakeFirst();
+  return row?.id;
+}
+
 export const runQueries = {
   'runs.list': list,
 };

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ephemeralJwk } from '../../testing/bodies.ts';
 import { ended, type LaunchWorld, openLaunchWorld } from '../../testing/launch-world.ts';
 import { describeEachStore } from '../../testing/stores.ts';
+import { newId } from '../store/ids.ts';
 import { RunReader } from './reader.ts';
 import { Redeployer, type RedeployRequest } from './redeploy.ts';
 
@@ -97,6 +98,61 @@ describeEachStore('starting anew what drifted', (_, database) => {
       ],
     });
     await stop(item?.run ?? '');
+  });
+
+  it('starts one run for all who ask at the same time, also when that ends at once, and asks of another server', async () => {
+    for (const [name, command] of [
+      ['at-once', ['sleep', '60']],
+      ['brief', ['sh', '-c', 'case $KEY in first*) exec sleep 60;; esac']],
+    ] as const) {
+      const { id, job } = await drifted(name, command);
+      const items = (
+        await Promise.all(Array.from({ length: 4 }, () => redeploy('ann', { sparkJobs: [name], launches: [id] })))
+      ).flatMap((answer) => answer.items);
+      const started = items.filter(({ outcome }) => outcome === 'started');
+      expect(started).toHaveLength(1);
+      expect(items.map(({ run }) => run)).toEqual(items.map(() => started[0]?.run));
+      const runs = await world.test.store.db
+        .selectFrom('runs')
+        .selectAll()
+        .where('configuration_id', '=', job.id)
+        .execute();
+      expect(runs).toHaveLength(2);
+      if (name === 'brief') await ended(world.rowOf, started[0]?.run ?? '');
+      await stop(id, ...(name === 'brief' ? [] : [started[0]?.run ?? '']));
+      if (world.test.store.dialect === 'sqlite') continue;
+      // As two servers would: each makes runs in place of the first two, at the same time.
+      const replica = await world.test.openReplica();
+      const [old] = runs;
+      if (old === undefined) throw new Error('There is no run');
+      const driftedIds = runs.map((run) => run.id);
+      const replaced = { configurationId: job.id, since: 0, askedAt: Date.now(), driftedIds };
+      const create = (store: typeof replica) =>
+        store.execute('runs.create', {
+          id: newId('launch'),
+          scopeId: old.scope_id,
+          configurationId: job.id,
+          configurationName: name,
+          configurationRevision: 1,
+          surface: old.surface,
+          subjectId: old.subject_id,
+          runner: old.runner,
+          holder: old.holder ?? '',
+          bootId: old.boot_id,
+          maxUnfinished: 100,
+          isOnly: false,
+          replaced,
+        });
+      const answers = await Promise.allSettled(
+        Array.from({ length: 8 }, (_run, index) => create(index % 2 === 0 ? world.test.store : replica)),
+      );
+      await replica.close();
+      const made = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value.id] : []));
+      expect(made).toHaveLength(1);
+      for (const answer of answers)
+        if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ code: 'already_exists' });
+      await world.runs.stop(await world.rowOf(made[0] ?? ''), await world.caller('ann'), world.finance);
+    }
   });
 
   it('stops the old run when the new one has started, and lets it run when the new one fails', async () => {

@@ -8,6 +8,7 @@ import { bundlesWhere, launchableOf, launchables, maySee } from '../surfaces/reg
 import { configurationOf, findConfiguration } from '../surfaces/rows.ts';
 import { assetOf } from '../surfaces/views.ts';
 import type { RunRow } from './commands.ts';
+import { newerRunOf, type Replaced } from './queries.ts';
 import type { RunReader } from './reader.ts';
 import type { RunService } from './service.ts';
 import type { Report } from './settings.ts';
@@ -81,7 +82,7 @@ export class Redeployer {
 
   /**
    * Decides and starts each for itself: one that is refused stops no other. A job that has a newer run already gets no
-   * second one, so a call may be repeated.
+   * second one, so a call may be repeated, also at the same time.
    *
    * @param signal ends the wait for new runs; what is then not known to have started stops nothing
    * @throws StrongroomError `permission_missing` for who may run no job of the domain; `validation_failed` unless it is asked
@@ -93,6 +94,7 @@ export class Redeployer {
     request: RedeployRequest,
     signal: AbortSignal,
   ): Promise<Redeployment> {
+    const askedAt = Date.now();
     await this.#requireRunner(caller, domain);
     requireSelection(request);
     const drifted = await this.#parts.store.query('launches.drifted', { scopeId: domain.id, limit: maxDrifted });
@@ -102,7 +104,9 @@ export class Redeployer {
         ? await this.#allOf(caller, domain, drifted, items)
         : await this.#named(caller, domain, request, drifted, items);
     const chosen = candidates.slice(0, maxRedeployed);
-    for (const candidate of chosen) items.push(await this.#start(caller, candidate, drifted, request.stopOld === true));
+    const stopsOld = request.stopOld === true;
+    for (const candidate of chosen)
+      items.push(await this.#start(caller, candidate, replacedBy(candidate, drifted, askedAt), stopsOld));
     if (request.stopOld === true) await this.#stopOld(caller, domain, items, signal);
     return { items, isComplete: chosen.length === candidates.length && drifted.length < maxDrifted };
   }
@@ -192,13 +196,8 @@ export class Redeployer {
     return row === undefined ? null : assetOf(row, domain);
   }
 
-  async #start(
-    caller: Caller,
-    candidate: Candidate,
-    drifted: readonly DriftedLaunch[],
-    stopsOld: boolean,
-  ): Promise<RedeployItem> {
-    const { access, runs } = this.#parts;
+  async #start(caller: Caller, candidate: Candidate, replaced: Replaced, stopsOld: boolean): Promise<RedeployItem> {
+    const { store, access, runs } = this.#parts;
     const { asset, launch } = candidate;
     const named = { job: asset.name, surface: asset.type, ...(launch === undefined ? {} : { launch }) };
     try {
@@ -206,11 +205,18 @@ export class Redeployer {
       await access.require(caller, action, { kind: 'asset', asset });
       const old = candidate.old.map(({ id }): OldLaunch => ({ launch: id, outcome: 'running' }));
       if (old.length === 0) return { outcome: 'current', ...named, old };
-      const newer = await this.#newer(candidate, drifted);
+      const newer = await newerRunOf(store, replaced);
       if (newer !== undefined) return { outcome: 'current', ...named, run: newer, old };
       if (runsUntilStopped) await this.#stopFirst(caller, asset.scope, old, stopsOld);
-      const { id } = await runs.start(caller, asset);
-      return { outcome: 'started', ...named, run: id, old };
+      try {
+        const { id } = await runs.start(caller, asset, undefined, replaced);
+        return { outcome: 'started', ...named, run: id, old };
+      } catch (error) {
+        // Somebody else asked for the same meanwhile.
+        const theirs = isReplaced(error) ? await newerRunOf(store, replaced) : undefined;
+        if (theirs === undefined) throw error;
+        return { outcome: 'current', ...named, run: theirs, old };
+      }
     } catch (error) {
       if (!(error instanceof StrongroomError)) this.#parts.report(`${asset.name} could not be started anew`, error);
       // Whoever may not see the job gave its name; nothing else of it is said.
@@ -233,25 +239,6 @@ export class Redeployer {
         if (row === undefined || (row.state !== 'running' && row.state !== 'queued')) each.outcome = 'ended';
       }
     }
-  }
-
-  /** An unfinished run that was made after what drifted and has not drifted: it has, or gets, what is current. */
-  async #newer({ asset, old }: Candidate, drifted: readonly DriftedLaunch[]): Promise<string | undefined> {
-    const newest = Math.max(...old.map(({ created_at: at }) => at));
-    const row = await this.#parts.store.db
-      .selectFrom('runs')
-      .select('id')
-      .where('configuration_id', '=', asset.id)
-      .where('state', 'in', ['queued', 'running'])
-      .where('created_at', '>=', newest)
-      .where(
-        'id',
-        'not in',
-        drifted.filter(({ configuration_id: id }) => id === asset.id).map(({ id }) => id),
-      )
-      .orderBy('created_at', 'desc')
-      .executeTakeFirst();
-    return row?.id;
   }
 
   async #stopOld(caller: Caller, domain: ScopeRef, items: readonly RedeployItem[], signal: AbortSignal): Promise<void> {
@@ -310,6 +297,19 @@ export class Redeployer {
       return { outcome: 'refused', problem: problemOf(error) };
     }
   }
+}
+
+function replacedBy({ asset, old }: Candidate, drifted: readonly DriftedLaunch[], askedAt: number): Replaced {
+  return {
+    configurationId: asset.id,
+    askedAt,
+    since: Math.max(...old.map(({ created_at: at }) => at)),
+    driftedIds: drifted.filter(({ configuration_id: id }) => id === asset.id).map(({ id }) => id),
+  };
+}
+
+function isReplaced(error: unknown): boolean {
+  return error instanceof StrongroomError && error.code === 'already_exists';
 }
 
 function requireSelection({ all, sparkJobs, configurations, launches }: RedeployRequest): void {

@@ -12,6 +12,7 @@ import { launchableOf } from '../surfaces/registry.ts';
 import { type ConfigurationRow, configurationOf } from '../surfaces/rows.ts';
 import { assetOf } from '../surfaces/views.ts';
 import type { RunRow } from './commands.ts';
+import type { Replaced } from './queries.ts';
 import { RunEnding } from './ending.ts';
 import { findPrlimit } from './executable.ts';
 import { type Holder, thisHolder } from './holder.ts';
@@ -133,10 +134,11 @@ export class RunService {
     caller: Caller,
     asset: AssetRef,
     idempotency?: IdempotencyKey,
+    replaced?: Replaced,
   ): Promise<{ readonly id: string; readonly state: RunRow['state'] }> {
     if (this.#closing.signal.aborted) throw new StrongroomError('shutting_down');
     const { id, isOwn, runner } = await this.#parts.access.decided(caller, (current) =>
-      this.#accept(current, asset, idempotency),
+      this.#accept(current, asset, idempotency, replaced),
     );
     if (!isOwn) {
       // The answer to an earlier request with the same key.
@@ -156,6 +158,7 @@ export class RunService {
     caller: Caller,
     asset: AssetRef,
     idempotency: IdempotencyKey | undefined,
+    replaced: Replaced | undefined,
   ): Promise<{ readonly id: string; readonly isOwn: boolean; readonly runner: string }> {
     const { store, access, settings } = this.#parts;
     const { holder } = this.#open;
@@ -180,6 +183,7 @@ export class RunService {
       bootId: holder.bootId,
       maxUnfinished,
       isOnly: runsUntilStopped,
+      replaced,
     };
     const created = await store.execute('runs.create', run, {
       audit: [runEvent(caller, asset.scope, action, { type: row.surface, id: row.id, name: row.name }, id, decision)],
