@@ -107,7 +107,8 @@ describe('a directory that goes on and on', () => {
     };
     const server = createServer((socket) => {
       socket.on('error', () => socket.destroy());
-      socket.once('data', (request) => {
+      socket.once('data', (bytes) => {
+        const request = Buffer.from(bytes as Uint8Array);
         const start = 2 + ((request[1] ?? 0) > 0x80 ? (request[1] ?? 0) - 0x80 : 0);
         const attribute = part(0x30, part(0x04, Buffer.from('cn')), part(0x31, part(0x04, text)));
         const entry = part(0x64, part(0x04, Buffer.from('cn=a')), part(0x30, attribute));
