@@ -16,5 +16,6 @@ export * from './reference.ts';
 export * from './roles.ts';
 export * from './store-names.ts';
 export { launchableSurfaces } from './surfaces/actions.ts';
+export { type ConfigSchema, connectionTypes } from './surfaces/connection-types.ts';
 export * from './surfaces/unresolved-fields.ts';
 export { checkVaultSegments, formatVaultPath, parseVaultPath, type VaultPath } from './vault-path.ts';

@@ -24,22 +24,30 @@ export const journalName = '.strongroom-placeholders.json';
 /** Begins the name of a file that is being written. */
 export const partialPrefix = '.strongroom-partial-';
 
+/** What is met beside text files. */
+export interface Met {
+  readonly skip: (skipped: SkippedFile) => void;
+  /** What was being written, by its path. */
+  readonly partial: (path: string) => void;
+}
+
 /**
  * The text files of a directory and its folders, by name. Links are not followed.
  * @throws UsageError when the directory can't be read
  */
-export async function* textFilesOf(
-  directory: string,
-  skip: (skipped: SkippedFile) => void,
-  folder = '',
-): AsyncGenerator<TextFile> {
+export async function* textFilesOf(directory: string, met: Met, folder = ''): AsyncGenerator<TextFile> {
+  const { skip, partial } = met;
   for (const entry of await entriesOf(directory, folder, skip)) {
     const file = folder === '' ? entry.name : `${folder}/${entry.name}`;
     if (entry.isDirectory()) {
-      if (!skippedFolders.has(entry.name)) yield* textFilesOf(directory, skip, file);
+      if (!skippedFolders.has(entry.name)) yield* textFilesOf(directory, met, file);
       continue;
     }
-    if (entry.name === journalName || entry.name.startsWith(partialPrefix)) continue;
+    if (entry.name === journalName) continue;
+    if (entry.name.startsWith(partialPrefix)) {
+      partial(join(directory, file));
+      continue;
+    }
     if (!entry.isFile()) {
       skip({ file, reason: entry.isSymbolicLink() ? 'link' : 'not-a-file' });
       continue;

@@ -12,7 +12,14 @@ export interface FileFinding {
   /** The reference that means the same, as far as it is known. */
   readonly becomes?: string;
   /** Why it is left as it is. */
-  readonly stays?: 'inside-text' | 'other-place' | 'in-code' | 'scope-not-mapped' | 'needs-server' | 'unreadable';
+  readonly stays?:
+    | 'inside-text'
+    | 'other-place'
+    | 'text-only'
+    | 'in-code'
+    | 'scope-not-mapped'
+    | 'needs-server'
+    | 'unreadable';
 }
 
 /** A piece of a file that is replaced by another one; neither is a secret. */

@@ -5,25 +5,94 @@ import { codeOf, journalName } from './directory.ts';
 import type { Edit } from './finding.ts';
 import { writeAtomically } from './replace-file.ts';
 
-/** What was put into the files of a directory, and what was there; by file. Neither is ever a secret. */
-export type Journal = ReadonlyMap<string, readonly Edit[]>;
+type Edits = readonly Edit[];
 
-/** @throws UsageError for a journal that is not one of ours */
-export async function readJournal(directory: string): Promise<Journal> {
-  const path = join(directory, journalName);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === ' (ENOENT)') return new Map();
-    throw new UsageError(`${path} can't be read${codeOf(error)}`);
+/**
+ * What was put into the files of a directory, and what was there; neither is ever a secret. It is written before each file: of
+ * one that was about to be written when everything stopped it says what is in it before and after, and the file tells which.
+ */
+export class Journal {
+  readonly #path: string;
+  readonly #files: Map<string, Edits>;
+  /** Of files that are being written: what was in them before. */
+  readonly #unsure: Map<string, Edits>;
+  #isWritten = true;
+
+  private constructor(path: string, files: Map<string, Edits>, unsure: Map<string, Edits>) {
+    this.#path = path;
+    this.#files = files;
+    this.#unsure = unsure;
   }
-  const content = parse(text);
-  if (content === undefined) throw new UsageError(`${path} is no record of what was done here`);
-  return content;
+
+  /** @throws UsageError for a journal that is not one of ours */
+  static async open(directory: string): Promise<Journal> {
+    const path = join(directory, journalName);
+    let text: string;
+    try {
+      text = await readFile(path, 'utf8');
+    } catch (error) {
+      if (codeOf(error) === ' (ENOENT)') return new Journal(path, new Map(), new Map());
+      throw new UsageError(`${path} can't be read${codeOf(error)}`);
+    }
+    const content = parse(text);
+    if (content === undefined) throw new UsageError(`${path} is no record of what was done here`);
+    return new Journal(path, content.files, content.unsure);
+  }
+
+  /** Files that something was put into, as far as is known. */
+  get files(): string[] {
+    return [...this.#files].flatMap(([file, edits]) => (edits.length > 0 || this.#unsure.has(file) ? [file] : []));
+  }
+
+  /** What is in a file, whose text decides where it was being written; `undefined`: nothing ever was. */
+  editsIn(file: string, text: string): Edits | undefined {
+    const [edits, before] = [this.#files.get(file), this.#unsure.get(file)];
+    if (edits === undefined || before === undefined) return edits;
+    const [longer, shorter] = edits.length > before.length ? [edits, before] : [before, edits];
+    // A place of the longer one that is not there yet, or no more, is found by nothing.
+    return countIn(text, longer) > countIn(text, shorter) ? longer : shorter;
+  }
+
+  /** Before a file is written: both what is in it and what will be. */
+  async begin(file: string, before: Edits, after: Edits): Promise<void> {
+    this.#files.set(file, after);
+    this.#unsure.set(file, before);
+    await this.#write();
+  }
+
+  /** What is in a file for certain; written with what is next, or at the {@link end}. */
+  know(file: string, edits: Edits): void {
+    this.#files.set(file, edits);
+    this.#unsure.delete(file);
+    this.#isWritten = false;
+  }
+
+  /** Writes what is known by now. */
+  async end(): Promise<void> {
+    if (!this.#isWritten) await this.#write();
+  }
+
+  /** Away with it when nothing is left in it. */
+  async #write(): Promise<void> {
+    this.#isWritten = true;
+    const files = this.files.map((file) => [file, this.#files.get(file)] as const);
+    if (files.length > 0) {
+      const unsure = this.#unsure.size === 0 ? {} : { unsure: Object.fromEntries(this.#unsure) };
+      const content = { version: 1, files: Object.fromEntries(files), ...unsure };
+      await writeAtomically(this.#path, `${JSON.stringify(content, undefined, 2)}\n`);
+      return;
+    }
+    await unlink(this.#path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+  }
 }
 
-function parse(text: string): Journal | undefined {
+function countIn(text: string, edits: Edits): number {
+  return locate(text, edits).filter(({ at }) => at !== undefined).length;
+}
+
+function parse(text: string): { readonly files: Map<string, Edits>; readonly unsure: Map<string, Edits> } | undefined {
   let content: unknown;
   try {
     content = JSON.parse(text);
@@ -31,8 +100,14 @@ function parse(text: string): Journal | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-  if (!isRecord(content) || !isRecord(content['files'])) return undefined;
-  const files = Object.entries(content['files']);
+  if (!isRecord(content)) return undefined;
+  const [files, unsure] = [readEdits(content['files']), readEdits(content['unsure'] ?? {})];
+  return files === undefined || unsure === undefined ? undefined : { files, unsure };
+}
+
+function readEdits(part: unknown): Map<string, Edits> | undefined {
+  if (!isRecord(part)) return undefined;
+  const files = Object.entries(part);
   return files.every((entry): entry is [string, Edit[]] => Array.isArray(entry[1]) && entry[1].every(isEdit))
     ? new Map(files)
     : undefined;
@@ -42,19 +117,6 @@ function isEdit(edit: unknown): edit is Edit {
   if (!isRecord(edit)) return false;
   const { at, before, after } = edit;
   return typeof at === 'number' && typeof before === 'string' && typeof after === 'string' && after !== '';
-}
-
-/** Away with it when nothing is left in it. */
-export async function writeJournal(directory: string, journal: Journal): Promise<void> {
-  const path = join(directory, journalName);
-  const files = [...journal].filter(([, edits]) => edits.length > 0);
-  if (files.length > 0) {
-    await writeAtomically(path, `${JSON.stringify({ version: 1, files: Object.fromEntries(files) }, undefined, 2)}\n`);
-    return;
-  }
-  await unlink(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
 }
 
 /**

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   linkSync,
@@ -12,7 +13,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
 import { parseEnv } from 'node:util';
+import { strongroomProgram } from '@strongroom/server/testing/programs.ts';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -66,6 +70,8 @@ files:
 ---
 kind: email
 password: {value: '\${secrets.smtp}'}
+senderName: \${secrets.team}
+host: \${secrets.host}
 `;
 
 describe('manifests', () => {
@@ -80,7 +86,9 @@ describe('manifests', () => {
       '15 spark.c databricks-template jobs/db secret://domain/managed/jobs-db changes',
       '17 spark.d databricks-template other/db - scope-not-mapped',
       '22 content databricks-call jobs/db secret://domain/managed/jobs-db in-code',
-      '25 value placeholder smtp secret://global/managed/smtp other-place',
+      '25 value placeholder smtp secret://global/managed/smtp changes',
+      '26 senderName placeholder team secret://global/managed/team text-only',
+      '27 host placeholder host secret://global/managed/host other-place',
     ]);
   });
 
@@ -91,10 +99,29 @@ describe('manifests', () => {
       "  - {name: A, secret: 'secret://global/managed/a'}",
       '    secret: secret://global/managed/b # why',
       '  - secret: "secret://domain/managed/jobs-db"',
+      "password: {secret: 'secret://global/managed/smtp'}",
     ]);
     const [document] = parseAllDocuments(after).map((each) => each.toJS() as { environment: object[] });
     expect(document?.environment[0]).toEqual({ name: 'A', secret: 'secret://global/managed/a' });
     expect(await rewritten('job.yaml', after)).toBe(after);
+  });
+
+  it('of connections are read by the schema of their type', async () => {
+    const text = `kind: connection
+type: postgres
+config:
+  database: x\${secrets.a}
+  hostPort: \${secrets.a}
+  authType: {password: {set: '\${secrets.a}'}}
+`;
+    expect((await tell('c.yaml', text)).map((line) => line.split(' ').at(-1))).toEqual([
+      'text-only',
+      'other-place',
+      'changes',
+    ]);
+    expect(await rewritten('c.yaml', text)).toBe(
+      text.replace("set: '${secrets.a}'", "secret: 'secret://global/managed/a'"),
+    );
   });
 
   it('in JSON are changed alike, and what is no manifest is not', async () => {
@@ -249,6 +276,62 @@ describe('a directory', () => {
     expect(get('a.env')).toBe(after);
     await undoDirectory(folder, true);
     expect(get('a.env')).toBe(text);
+  });
+
+  describe('whose writer is killed', () => {
+    const preload = fileURLToPath(new URL('../testing/kill-at-change.ts', import.meta.url));
+    const all = ['a.env', 'job.yaml'];
+    const old = ['A=${secrets.a}\nB=${secrets.a}\nLONGER=${secrets.c}\n', manifest];
+    const read = () => all.map(get);
+
+    /** As somebody runs it, killed before its n-th change of a file. */
+    const killed = (verb: 'migrate' | 'undo', at: number) => {
+      const env = {
+        PATH: process.env['PATH'],
+        HOME: folder,
+        NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
+        KILL_AT: `${at}`,
+      };
+      const args = ['--import', preload, strongroomProgram(), 'placeholders', verb, folder, '--write'];
+      const { signal, stderr } = spawnSync(process.execPath, args, { env, encoding: 'utf8' });
+      expect([signal, stderr]).toEqual(['SIGKILL', '']);
+    };
+    /** A file in which something was migrated before, and more was written since. */
+    const prepare = async (): Promise<string[]> => {
+      put('a.env', 'A=${secrets.a}\n');
+      await migrateDirectory(folder, scopes, true);
+      put('a.env', `${get('a.env')}${old[0]?.slice('A=${secrets.a}\n'.length)}`);
+      put('job.yaml', manifest);
+      return read();
+    };
+    const expectBack = async () => {
+      await undoDirectory(folder, true);
+      expect([read(), files()]).toEqual([old, all]);
+    };
+
+    // Of the first file the record and the file itself, each made and put into its place; then those of the second.
+    it.each([2, 4, 8])('before change %i of a migration, each file is as it was or as it will be', async (at) => {
+      const before = await prepare();
+      killed('migrate', at);
+      const left = read();
+      await migrateDirectory(folder, scopes, true);
+      const after = read();
+      for (const [index, text] of left.entries()) expect([before[index], after[index]]).toContain(text);
+      expect(files()).toEqual([journalName, ...all]);
+      await expectBack();
+    });
+
+    it.each([3, 7, 9])('before change %i of an undo, each file is as it was or as it will be', async (at) => {
+      await prepare();
+      if (at === 3) {
+        // Right after a migration that was killed between the record and the file.
+        killed('migrate', 3);
+      } else await migrateDirectory(folder, scopes, true);
+      const before = read();
+      killed('undo', at);
+      for (const [index, text] of read().entries()) expect([before[index], old[index]]).toContain(text);
+      await expectBack();
+    });
   });
 
   it('names what it leaves out', async () => {

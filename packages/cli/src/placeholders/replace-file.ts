@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { open, rename, stat, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import process from 'node:process';
 import { partialPrefix } from './directory.ts';
 
 /** Why a file was not replaced. */
@@ -14,7 +15,7 @@ export class NotReplaced extends Error {}
 export async function replaceFile(path: string, before: string, after: string): Promise<void> {
   const found = await stat(path);
   if (found.nlink > 1) throw new NotReplaced('it has other names, which would stay with what was there');
-  const partial = join(dirname(path), `${partialPrefix}${randomUUID()}`);
+  const partial = partialOf(path);
   try {
     await writeWhole(partial, after, found);
     await using handle = await open(path, 'r');
@@ -29,7 +30,7 @@ export async function replaceFile(path: string, before: string, after: string): 
 
 /** Writes a file that is there as a whole or not at all. */
 export async function writeAtomically(path: string, text: string): Promise<void> {
-  const partial = join(dirname(path), `${partialPrefix}${randomUUID()}`);
+  const partial = partialOf(path);
   try {
     await writeWhole(partial, text, { mode: 0o600 });
     await rename(partial, path);
@@ -38,6 +39,26 @@ export async function writeAtomically(path: string, text: string): Promise<void>
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+/** Named by the process that writes it. */
+function partialOf(path: string): string {
+  return join(dirname(path), `${partialPrefix}${process.pid}-${randomUUID()}`);
+}
+
+/** Away with what a process left that was killed while it wrote; that of one that is still there stays. */
+export async function removeAbandoned(path: string): Promise<void> {
+  const [, pid] = /^(\d+)-[0-9a-f]{8}-/.exec(basename(path).slice(partialPrefix.length)) ?? [];
+  if (pid !== undefined && !isRunning(Number(pid))) await removePartial(path);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // Somebody else's is running, too.
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
 }
 
 async function removePartial(path: string): Promise<void> {

@@ -1,8 +1,8 @@
 import { basename, join } from 'node:path';
-import { codeOf, type SkippedFile, textFilesOf } from './directory.ts';
+import { codeOf, type Met, type SkippedFile, textFilesOf } from './directory.ts';
 import type { DatabricksScopes, Edit, FileFinding } from './finding.ts';
-import { isBack, type Journal, locate, readJournal, writeJournal } from './journal.ts';
-import { NotReplaced, replaceFile } from './replace-file.ts';
+import { isBack, Journal, locate } from './journal.ts';
+import { NotReplaced, removeAbandoned, replaceFile } from './replace-file.ts';
 import { readTextFile, withEdits } from './text-file.ts';
 
 export interface FileOutcome<Part> {
@@ -38,38 +38,43 @@ export async function migrateDirectory(
   scopes: DatabricksScopes,
   isWritten: boolean,
 ): Promise<DirectoryOutcome<FileFinding>> {
-  let journal: Journal = isWritten ? await readJournal(directory) : new Map();
+  const journal = isWritten ? await Journal.open(directory) : undefined;
   const items: FileOutcome<FileFinding>[] = [];
-  const skipped: SkippedFile[] = [];
+  const { met, skipped, partials } = notesOf();
   let files = 0;
-  for await (const { file, text } of textFilesOf(directory, (each) => skipped.push(each))) {
+  for await (const { file, text } of textFilesOf(directory, met)) {
     files += 1;
     const { findings, edits } = await readTextFile(basename(file), text, scopes);
     if (findings.length === 0) continue;
-    if (edits.length === 0 || !isWritten) {
+    if (edits.length === 0 || journal === undefined) {
       items.push({ file, outcome: edits.length === 0 ? 'unchanged' : 'would-change', findings });
       continue;
     }
-    const edited = withEdits(text, edits);
     // What an earlier migration did, as far as it is still there, and this one.
-    const earlier = locate(text, journal.get(file) ?? []).flatMap(({ edit, at }) =>
+    const before = journal.editsIn(file, text) ?? [];
+    const earlier = locate(text, before).flatMap(({ edit, at }) =>
       at === undefined ? [] : [{ ...edit, at: at + shiftBefore(edits, at) }],
     );
     const own = edits.map((edit) => ({ ...edit, at: edit.at + shiftBefore(edits, edit.at) }));
-    const before = journal;
-    journal = new Map([...journal, [file, [...earlier, ...own].toSorted((one, other) => one.at - other.at)]]);
-    const done = await written(file, findings, () => put(directory, journal, file, text, edited));
+    const after = [...earlier, ...own].toSorted((one, other) => one.at - other.at);
+    const done = await written(file, findings, async () => {
+      await journal.begin(file, before, after);
+      await replaceFile(join(directory, file), text, withEdits(text, edits));
+    });
+    journal.know(file, done.outcome === 'changed' ? after : before);
     items.push(done);
-    if (done.outcome !== 'failed') continue;
-    journal = before;
-    await writeJournal(directory, journal);
   }
+  if (isWritten) for (const path of partials) await removeAbandoned(path);
+  await journal?.end();
   return { items, files, skipped };
 }
 
-async function put(directory: string, journal: Journal, file: string, before: string, after: string): Promise<void> {
-  await writeJournal(directory, journal);
-  await replaceFile(join(directory, file), before, after);
+/** What a walk through a directory meets. */
+function notesOf(): { readonly met: Met; readonly skipped: SkippedFile[]; readonly partials: string[] } {
+  const skipped: SkippedFile[] = [];
+  const partials: string[] = [];
+  const met: Met = { skip: (each) => skipped.push(each), partial: (path) => partials.push(path) };
+  return { met, skipped, partials };
 }
 
 /** How far what stands at a place is moved by the edits before it. */
@@ -95,17 +100,16 @@ async function written<Part>(
 
 /** Puts back what the directory's journal says, piece by piece, but for what was edited since. */
 export async function undoDirectory(directory: string, isWritten: boolean): Promise<DirectoryOutcome<UndoneEdit>> {
-  let journal = await readJournal(directory);
+  const journal = await Journal.open(directory);
   const items: FileOutcome<UndoneEdit>[] = [];
-  const skipped: SkippedFile[] = [];
+  const { met, skipped, partials } = notesOf();
   const seen = new Set<string>();
-  for await (const { file, text } of textFilesOf(directory, (each) => skipped.push(each))) {
-    const edits = journal.get(file);
+  for await (const { file, text } of textFilesOf(directory, met)) {
+    const edits = journal.editsIn(file, text);
     if (edits === undefined) continue;
     seen.add(file);
     if (isBack(text, edits)) {
-      journal = new Map([...journal, [file, []]]);
-      if (isWritten) await writeJournal(directory, journal);
+      journal.know(file, []);
       continue;
     }
     const found = locate(text, edits);
@@ -120,15 +124,20 @@ export async function undoDirectory(directory: string, isWritten: boolean): Prom
       items.push({ file, outcome: back.length === 0 ? 'unchanged' : 'would-change', findings });
       continue;
     }
-    const done = await written(file, findings, () => replaceFile(join(directory, file), text, withEdits(text, back)));
-    items.push(done);
-    if (done.outcome !== 'changed') continue;
     const left = found.flatMap(({ edit, at }) => (at === undefined ? [edit] : []));
-    journal = new Map([...journal, [file, left]]);
-    await writeJournal(directory, journal);
+    const done = await written(file, findings, async () => {
+      await journal.begin(file, edits, left);
+      await replaceFile(join(directory, file), text, withEdits(text, back));
+    });
+    journal.know(file, done.outcome === 'changed' ? left : edits);
+    items.push(done);
   }
-  for (const [file, edits] of journal)
-    if (!seen.has(file) && edits.length > 0)
+  if (isWritten) {
+    for (const path of partials) await removeAbandoned(path);
+    await journal.end();
+  }
+  for (const file of journal.files)
+    if (!seen.has(file))
       items.push({ file, outcome: 'failed', findings: [], problem: 'it is not there, or can not be read' });
   return { items, files: seen.size, skipped };
 }

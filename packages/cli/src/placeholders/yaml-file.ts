@@ -1,4 +1,15 @@
-import { launchableSurfaces, legacyForms, lineOf, looksSecret } from '@strongroom/contract/core';
+import {
+  type ConfigSchema,
+  connectionTypes,
+  type FormName,
+  launchableSurfaces,
+  legacyForms,
+  lineOf,
+  looksSecret,
+  unresolvedConfigReason,
+  unresolvedFields,
+  unresolvedReason,
+} from '@strongroom/contract/core';
 import type * as YamlLibrary from 'yaml';
 import type { Document, Node, Pair, Scalar, YAMLMap } from 'yaml';
 import {
@@ -13,12 +24,19 @@ import {
 
 type Yaml = typeof YamlLibrary;
 
-const lists: ReadonlySet<unknown> = new Set(['environment', 'sparkConfig']);
-const kinds: ReadonlySet<unknown> = new Set(launchableSurfaces);
+const launchable: ReadonlySet<unknown> = new Set(launchableSurfaces);
+const aVariable = /^\/(?:environment|sparkConfig)\/\d+\/value$/;
+/** Credential fields of what is not launched, by what is sent of one. */
+const credentials: Readonly<Record<string, RegExp>> = {
+  'storage-config': /^\/(?:accessKey|secretKey)\/(?:value|set)$/,
+  connection: /^\/config\/.+\/(?:value|set)$/,
+  email: /^\/password\/(?:value|set)$/,
+  ldap: /^\/bindCredential\/(?:value|set)$/,
+};
 
 /**
- * Reads YAML or JSON. In manifests of what is launched, `value: ${secrets.key}` of a variable or property becomes `secret:
- * REFERENCE`; all around it, comments and quotes included, stays as it is.
+ * Reads YAML or JSON. In manifests, `value: ${secrets.key}` of a variable, a property or a credential becomes `secret: REFERENCE`;
+ * all around it, comments and quotes included, stays as it is.
  * @returns `undefined` for what is neither
  */
 export async function readYaml(text: string, scopes: DatabricksScopes): Promise<FileReading | undefined> {
@@ -67,11 +85,11 @@ function readScalar(
     const isSecret = name !== undefined && looksSecret(name) && mayBePlainSecret(name, value);
     return { findings: isSecret ? [{ ...place(0), kind: 'plain-secret', stays: 'needs-server' }] : [], edits: [] };
   }
-  const isField = pair !== undefined && isFieldOfManifest(yaml, document, path, key);
+  const standing = placeInManifest(yaml, document, path, node);
   const findings: FileFinding[] = [];
   const edits: Edit[] = [];
   for (const form of forms) {
-    const stays = isField ? (form.isWhole ? undefined : 'inside-text') : 'other-place';
+    const stays = standing === 'field' ? (form.isWhole ? undefined : 'inside-text') : standing;
     const finding = findingOf(form, place(form.at), scopes, stays);
     const after = referenceOf(form, scopes);
     const edit =
@@ -88,28 +106,54 @@ function keyOf(yaml: Yaml, pair: Pair): string | undefined {
   return yaml.isScalar(pair.key) && typeof pair.key.value === 'string' ? pair.key.value : undefined;
 }
 
-/** `value` of an entry of `environment` or `sparkConfig`, at the top of a manifest. */
-function isFieldOfManifest(
+/** Where a text of a manifest is: a field that takes a reference, a text in which placeholders work, or neither. */
+function placeInManifest(
   yaml: Yaml,
   document: Document,
   path: readonly (Document | Node | Pair)[],
-  key: string | undefined,
-): boolean {
+  node: Scalar,
+): 'field' | 'text-only' | 'other-place' {
   const root = document.contents;
-  if (key !== 'value' || !yaml.isMap(root)) return false;
-  const manifest: YAMLMap = root;
-  if (!kinds.has(manifest.get('kind'))) return false;
-  // The document, its map, the pair of the list, the list, the entry, the pair of its value.
-  const [, top, list, sequence, entry, own, more] = path;
-  return (
-    top === root &&
-    yaml.isPair(list) &&
-    lists.has(keyOf(yaml, list)) &&
-    yaml.isSeq(sequence) &&
-    yaml.isMap(entry) &&
-    yaml.isPair(own) &&
-    more === undefined
-  );
+  if (!yaml.isMap(root)) return 'other-place';
+  const kind = root.get('kind');
+  if (typeof kind !== 'string' || !isForm(kind)) return 'other-place';
+  const pointer = pointerOf(yaml, [...path, node]);
+  if (launchable.has(kind) && aVariable.test(pointer)) return 'field';
+  // One part of a credential alone: with another one it is no credential.
+  const around = path.findLast((each) => yaml.isMap(each));
+  if (credentials[kind]?.test(pointer) === true && around?.items.length === 1) return 'field';
+  const isResolved =
+    kind === 'connection' && pointer.startsWith('/config/')
+      ? isResolvedInConfig(root, pointer)
+      : unresolvedReason(kind, pointer) === undefined;
+  return isResolved && !aside.has(pointer) ? 'text-only' : 'other-place';
+}
+
+/** The same of a text in the config of a connection, which its schema says. */
+function isResolvedInConfig(manifest: YAMLMap, pointer: string): boolean {
+  const { type, schema } = manifest.toJSON() as { readonly type?: unknown; readonly schema?: ConfigSchema };
+  const whole = type === 'custom' ? schema : connectionTypes.get(String(type))?.schema;
+  const names = pointer.split('/').slice(2);
+  const part = names.reduce<ConfigSchema | undefined>((each, name) => each?.properties?.[name] ?? each?.items, whole);
+  return part !== undefined && unresolvedConfigReason(part, names.at(-1) === 'id') === undefined;
+}
+
+/** Of a manifest, and of no configuration. */
+const aside: ReadonlySet<string> = new Set(['/kind', '/domain']);
+
+function isForm(kind: string): kind is FormName {
+  return kind !== 'notices' && Object.hasOwn(unresolvedFields, kind);
+}
+
+/** RFC 6901, from the nodes that lead to one. */
+function pointerOf(yaml: Yaml, path: readonly (Document | Node | Pair)[]): string {
+  return path
+    .flatMap((each, index) => {
+      if (yaml.isPair(each)) return [`/${keyOf(yaml, each) ?? ''}`];
+      const parent: unknown = path[index - 1];
+      return yaml.isSeq(parent) ? [`/${parent.items.indexOf(each)}`] : [];
+    })
+    .join('');
 }
 
 /** From the key to the end of the value. `undefined` where the value is written in a way that is left alone. */
@@ -125,6 +169,6 @@ function editOf(yaml: Yaml, text: string, pair: Pair, node: Scalar, reference: s
   return {
     at: keyStart,
     before: text.slice(keyStart, end),
-    after: `${text.slice(keyStart, keyEnd).replace('value', 'secret')}${text.slice(keyEnd, start)}${quote}${reference}${quote}`,
+    after: `${text.slice(keyStart, keyEnd).replace(/value|set/, 'secret')}${text.slice(keyEnd, start)}${quote}${reference}${quote}`,
   };
 }
