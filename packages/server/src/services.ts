@@ -173,7 +173,7 @@ export function createServices(parts: ServiceParts): Services {
     managed: { DATABASE: createDatabaseSource(keyring), KUBERNETES: managed.source, VAULT: managed.source },
     integrations: createIntegrationSource(backends, keyring),
   });
-  const resolver = new Resolver(store, access, sources, areReferencesEnabled);
+  const resolver = new Resolver(store, access, sources, areReferencesEnabled, report);
   const clusters = new OpenedClusters({ store, resolver, egress: parts.egress });
   const identities = openIdentities(store, keyring, access, {
     denials: parts.denials,

@@ -126,18 +126,20 @@ export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise
     retentionDays: 30,
   });
   const database = createDatabaseSource(keys);
+  const reports: { message: string; error: unknown }[] = [];
+  const report = (message: string, error: unknown): void => void reports.push({ message, error });
   const resolver = new Resolver(
     store,
     access,
     (source) => (source.type === 'DATABASE' ? database : (options.sources?.(source) ?? null)),
     options.areReferencesEnabled ?? (async () => true),
+    report,
   );
   const runDirectory =
     place === undefined ? mkdtempSync(join(tmpdir(), 'strongroom-launch-')) : join(place.directory, 'runs');
   mkdirSync(runDirectory, { recursive: true });
   // Job users pass through it.
   chmodSync(runDirectory, 0o711);
-  const reports: { message: string; error: unknown }[] = [];
   const settings = { ...runnerSettings(keys.installationId, runDirectory), ...options.runner };
   const egress = createEgress({ allow: [], allowLoopback: true });
   const clusters = new OpenedClusters({ store, resolver, egress: async () => egress });
@@ -146,7 +148,7 @@ export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise
     access,
     resolver,
     settings,
-    report: (message, error) => reports.push({ message, error }),
+    report,
     clusters,
     installationId: keys.installationId,
   });
@@ -158,7 +160,6 @@ export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise
     writes: new SecretWrites(store, null),
     maxValueBytes: 65_536,
   });
-  const report = (message: string, error: unknown): void => void reports.push({ message, error });
   const jobs = new ConfigurationService(sparkJobSurface, {
     store,
     access,

@@ -7,6 +7,9 @@ import { SharedDeadline } from './shared-deadline.ts';
 import type { Fetched, FetchKey, LocalSource, RemoteSource, Sources } from './sources/source.ts';
 import type { Target, TargetSource } from './targets.ts';
 
+/** For errors that nobody expects: told to operators, who see no more of them than the log shows. */
+export type ReportError = (message: string, error: unknown) => void;
+
 /** Milliseconds for all of a launch's reading. */
 const deadlineMilliseconds = 30_000;
 
@@ -29,11 +32,13 @@ interface Missing extends FetchKey {
 /** Step 3 of a launch: reads what is allowed, grouped by source, and puts it into the launch's values. */
 export class Fetcher {
   readonly #sources: Sources;
+  readonly #report: ReportError;
   readonly #flights = new Flights();
   readonly #deadline = new SharedDeadline(deadlineMilliseconds);
 
-  constructor(sources: Sources) {
+  constructor(sources: Sources, report: ReportError) {
     this.#sources = sources;
+    this.#report = report;
   }
 
   /** At once when nothing is read over a network, and every key was used before. */
@@ -91,26 +96,28 @@ export class Fetcher {
 
   /** The fetch has a life of its own: whoever began it may leave, the others still get their values. */
   #begin(source: RemoteSource, missing: readonly Missing[]): void {
-    const fetching = fetchAll(source, missing, this.#deadline.signal);
+    const fetching = this.#fetchAll(source, missing, this.#deadline.signal);
     for (const { flight, key } of missing)
       this.#flights.start(
         flight,
         fetching.then((fetched) => fetched.get(key) ?? absent),
       );
   }
-}
 
-async function fetchAll(
-  source: RemoteSource,
-  keys: readonly FetchKey[],
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, Fetched>> {
-  try {
-    return await source.fetch(keys, signal);
-  } catch (error) {
-    // What a source throws is an outage, never an absence; its text stays inside.
-    const detail = error instanceof StrongroomError ? { detail: error.message } : {};
-    return new Map(keys.map(({ key }) => [key, { ...absent, ...detail }]));
+  async #fetchAll(
+    source: RemoteSource,
+    keys: readonly FetchKey[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Fetched>> {
+    try {
+      return await source.fetch(keys, signal);
+    } catch (error) {
+      // What a source throws is an outage, never an absence; its text stays inside.
+      const isOurs = error instanceof StrongroomError;
+      if (!isOurs && !signal.aborted) this.#report('a source of values broke down', error);
+      const detail = isOurs ? { detail: error.message } : {};
+      return new Map(keys.map(({ key }) => [key, { ...absent, ...detail }]));
+    }
   }
 }
 

@@ -1,6 +1,9 @@
 import { SecretValue } from '@strongroom/crypto';
 import { describe, expect, it } from 'vitest';
+import { Fetcher } from './fetcher.ts';
 import { Flights } from './flights.ts';
+import { LaunchValues } from './launch-values.ts';
+import type { Progress } from './progress.ts';
 import { SharedDeadline } from './shared-deadline.ts';
 import type { Fetched } from './sources/source.ts';
 
@@ -71,4 +74,21 @@ describe('flights', () => {
     const signals = new Set(Array.from({ length: 250 }, () => patient.signal));
     expect(signals.size).toBe(3);
   });
+});
+
+it('a source that breaks down is an outage for the launch, and is reported', async () => {
+  const reported: unknown[] = [];
+  const broken = new TypeError('no such property');
+  const source = { kind: 'remote', flightPrefix: () => 'broken', fetch: () => Promise.reject(broken) } as const;
+  const fetcher = new Fetcher(
+    () => source,
+    (_, error) => reported.push(error),
+  );
+  const wanted = { reference: { key: 'a' } } as Progress['wanted'];
+  const target = { source: { id: 'src_1' }, secret: null } as Progress['target'];
+  const results = { failure: null, detail: undefined, version: null, fingerprint: null, milliseconds: 0 };
+  const step: Progress = { wanted, target, because: [], ...results };
+  await fetcher.fetch([step], new LaunchValues(), { signal: undefined, beforeAsking: undefined });
+  expect([step.failure, step.detail]).toEqual(['source-unavailable', undefined]);
+  expect(reported).toEqual([broken]);
 });

@@ -3,7 +3,7 @@ import type { Access, AccessSnapshot, Resource, ScopeRef } from '../access/types
 import type { AuditEvent } from '../audit/event.ts';
 import { allOf, andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import type { Store } from '../store/store.ts';
-import { Fetcher } from './fetcher.ts';
+import { Fetcher, type ReportError } from './fetcher.ts';
 import { LaunchTimes } from './launch-times.ts';
 import { LaunchValues } from './launch-values.ts';
 import { explainFailure } from './outcomes.ts';
@@ -115,10 +115,16 @@ export class Resolver {
   readonly #times: LaunchTimes;
   readonly #areReferencesEnabled: () => MaybePromise<boolean>;
 
-  constructor(store: Store, access: Access, sources: Sources, areReferencesEnabled: () => MaybePromise<boolean>) {
+  constructor(
+    store: Store,
+    access: Access,
+    sources: Sources,
+    areReferencesEnabled: () => MaybePromise<boolean>,
+    report: ReportError,
+  ) {
     this.#store = store;
     this.#access = access;
-    this.#fetcher = new Fetcher(sources);
+    this.#fetcher = new Fetcher(sources, report);
     this.#times = new LaunchTimes(store);
     this.#areReferencesEnabled = areReferencesEnabled;
   }
