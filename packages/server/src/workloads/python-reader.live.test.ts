@@ -136,7 +136,7 @@ describe('the one-file reader for Python', () => {
         ],
         { STRONGROOM_TOKEN: workload.token },
       );
-      expect({ stdout, stderr }, answer).toEqual({ stdout: 'server_unreachable True\n', stderr: '' });
+      expect({ answer, stdout, stderr }).toEqual({ answer, stdout: 'server_unreachable True\n', stderr: '' });
       proxy.close();
     }
   });
