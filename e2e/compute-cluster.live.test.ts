@@ -1,16 +1,15 @@
 // @needs spark
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startTestServer, type TestServer } from '../packages/server/testing/app.ts';
+import type { TestServer } from '../packages/server/testing/app.ts';
 import { Canaries } from '../packages/server/testing/canaries.ts';
 import { sparkPrograms } from '../servers/spark.ts';
-import { jobUserSettings, LiveRuns, seeCommandLines } from './live-runs.ts';
+import { digestOf, financeBase, openLiveDomain } from './live-domain.ts';
+import { jobUserSettings, type LiveRuns, seeCommandLines } from './live-runs.ts';
 
 const canaries = new Canaries();
 const values = { phrase: canaries.text('a variable'), property: canaries.text('a property') };
-const base = '/v1/domains/finance';
-const one = `${base}/compute-clusters/shared`;
+const one = `${financeBase}/compute-clusters/shared`;
 const master = 'org.apache.spark.deploy.master.Master';
 const worker = 'org.apache.spark.deploy.worker.Worker';
 let path: string;
@@ -19,16 +18,11 @@ let runs: LiveRuns;
 
 beforeAll(async () => {
   path = `${(await sparkPrograms()).bin}:/usr/local/bin:/usr/bin:/bin`;
-  test = await startTestServer(jobUserSettings, { canaries });
-  runs = new LiveRuns(test, 'finance');
-  await test.createDomain('finance');
-  for (const [key, value] of Object.entries(values))
-    await test.call('POST', `${base}/secrets`, { body: { key, value } });
+  ({ test, runs } = await openLiveDomain(canaries, values, jobUserSettings));
 });
 afterAll(() => test.close());
 
 const secret = (key: keyof typeof values) => ({ secret: `secret://domain/managed/${key}` });
-const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Asks an executor of the cluster, which is a process that its worker starts, for what it has. */
 const ask = `
@@ -49,12 +43,12 @@ it('a cluster’s executors have its secrets, until it is stopped', { timeout: 1
     sparkConfig: [{ name: 'spark.app.phrase', ...secret('property') }],
     sizes: { workers: 1, workerCores: 1, workerMemory: '1g' },
   };
-  await test.call('POST', `${base}/compute-clusters`, { body: { name: 'shared', ...form } });
+  await test.call('POST', `${financeBase}/compute-clusters`, { body: { name: 'shared', ...form } });
   const id = await runs.start('compute-clusters/shared');
   const address = await runs.until(id, (log) => /Starting Spark master at (spark:\/\/\S+)/.exec(log)?.[1]);
   await runs.until(id, (log) => (/Successfully registered with master/.test(log) ? true : undefined));
 
-  await test.call('POST', `${base}/spark-jobs`, {
+  await test.call('POST', `${financeBase}/spark-jobs`, {
     body: {
       name: 'asking',
       spark: { mainFile: 'ask.py' },
@@ -69,7 +63,7 @@ it('a cluster’s executors have its secrets, until it is stopped', { timeout: 1
     },
   });
   const asked = await runs.start('spark-jobs/asking');
-  expect(await runs.until(asked, (log) => /^EXECUTOR (\w+)$/m.exec(log)?.[1])).toBe(digest(values.phrase));
+  expect(await runs.until(asked, (log) => /^EXECUTOR (\w+)$/m.exec(log)?.[1])).toBe(digestOf(values.phrase));
   for (const part of [master, worker]) expect(seeCommandLines(canaries, part)).toBe(1);
   expect(await runs.ended(asked)).toMatchObject({ state: 'succeeded', exitCode: 0 });
 
@@ -78,13 +72,15 @@ it('a cluster’s executors have its secrets, until it is stopped', { timeout: 1
   expect(await test.call('GET', one)).toMatchObject({ running: { run: id, restartRequired: false } });
   await test.call('PUT', one, { body: { ...form, sizes: { workers: 2 } } });
   expect(await test.call('GET', one)).toMatchObject({ running: { run: id, restartRequired: true } });
-  await test.call('PUT', `${base}/secrets/phrase/value`, { body: { value: canaries.text('the rotated variable') } });
-  const drift = await test.call<{ items: object[] }>('GET', `${base}/drift`);
+  await test.call('PUT', `${financeBase}/secrets/phrase/value`, {
+    body: { value: canaries.text('the rotated variable') },
+  });
+  const drift = await test.call<{ items: object[] }>('GET', `${financeBase}/drift`);
   expect(drift.items).toEqual([
     expect.objectContaining({ launch: id, name: 'DB_PHRASE', surface: 'compute-cluster', state: 'running' }),
   ]);
 
-  await test.call('POST', `${base}/runs/${id}/stop`);
+  await test.call('POST', `${financeBase}/runs/${id}/stop`);
   expect(await runs.ended(id)).toMatchObject({ state: 'stopped' });
   for (const part of [master, worker]) expect(seeCommandLines(canaries, part)).toBe(0);
   expect(existsSync(runs.inMemory(id))).toBe(false);

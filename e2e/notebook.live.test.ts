@@ -1,34 +1,29 @@
 // @needs jupyter
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startTestServer, type TestServer } from '../packages/server/testing/app.ts';
+import type { TestServer } from '../packages/server/testing/app.ts';
 import { Canaries } from '../packages/server/testing/canaries.ts';
 import { httpRequest } from '../servers/http-request.ts';
 import { jupyterPrograms } from '../servers/jupyter.ts';
-import { LiveRuns, seeCommandLines } from './live-runs.ts';
+import { digestOf, financeBase, openLiveDomain } from './live-domain.ts';
+import { type LiveRuns, seeCommandLines } from './live-runs.ts';
 
 const canaries = new Canaries();
 const values = { phrase: canaries.text('a variable'), token: canaries.plain('token of the notebook') };
-const base = '/v1/domains/finance';
-const one = `${base}/notebooks/lab`;
+const one = `${financeBase}/notebooks/lab`;
 let bin: string;
 let test: TestServer;
 let runs: LiveRuns;
 
 beforeAll(async () => {
   bin = await jupyterPrograms();
-  test = await startTestServer({}, { canaries });
-  runs = new LiveRuns(test, 'finance');
-  await test.createDomain('finance');
-  for (const [key, value] of Object.entries(values))
-    await test.call('POST', `${base}/secrets`, { body: { key, value } });
+  ({ test, runs } = await openLiveDomain(canaries, values));
 });
 afterAll(() => test.close());
 
 const secret = (key: keyof typeof values) => ({ secret: `secret://domain/managed/${key}` });
-const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** A Jupyter server as who has its token sees it (Jupyter Server, "The REST API"; Jupyter Client, "Messaging in Jupyter"). */
 class Jupyter {
@@ -127,12 +122,12 @@ it('a notebook’s kernels have its secrets, until it is stopped', { timeout: 1_
       { name: 'DB_PHRASE', ...secret('phrase') },
     ],
   };
-  await test.call('POST', `${base}/notebooks`, { body: { name: 'lab', ...form } });
+  await test.call('POST', `${financeBase}/notebooks`, { body: { name: 'lab', ...form } });
   const { id, url } = await started();
   expect((await httpRequest(`${url}/api/kernels`)).status).toBe(403);
   const jupyter = new Jupyter(url, values.token);
   const kernel = await jupyter.startKernel();
-  expect(await jupyter.printed(kernel, showDigest)).toBe(digest(values.phrase));
+  expect(await jupyter.printed(kernel, showDigest)).toBe(digestOf(values.phrase));
   expect(seeCommandLines(canaries, 'jupyter')).toBeGreaterThan(0);
   expect(seeCommandLines(canaries, 'ipykernel')).toBeGreaterThan(0);
   // Jupyter shows a token that it was given to nobody; where code prints one, the log masks it.
@@ -149,13 +144,13 @@ it('a notebook’s kernels have its secrets, until it is stopped', { timeout: 1_
 
   const old = values.phrase;
   values.phrase = canaries.text('the rotated variable');
-  await test.call('PUT', `${base}/secrets/phrase/value`, { body: { value: values.phrase } });
-  const drift = await test.call<{ items: object[] }>('GET', `${base}/drift`);
+  await test.call('PUT', `${financeBase}/secrets/phrase/value`, { body: { value: values.phrase } });
+  const drift = await test.call<{ items: object[] }>('GET', `${financeBase}/drift`);
   expect(drift.items).toContainEqual(expect.objectContaining({ launch: id, name: 'DB_PHRASE', surface: 'notebook' }));
   // What runs keeps what it got.
-  expect(await jupyter.printed(kernel, showDigest)).toBe(digest(old));
+  expect(await jupyter.printed(kernel, showDigest)).toBe(digestOf(old));
 
-  await test.call('POST', `${base}/runs/${id}/stop`);
+  await test.call('POST', `${financeBase}/runs/${id}/stop`);
   expect(await runs.ended(id)).toMatchObject({ state: 'stopped' });
   expect(await isReachable(url)).toBe(false);
   expect(seeCommandLines(canaries, kernel)).toBe(0);
@@ -164,9 +159,9 @@ it('a notebook’s kernels have its secrets, until it is stopped', { timeout: 1_
 
   const next = await started();
   const anew = new Jupyter(next.url, values.token);
-  expect(await anew.printed(await anew.startKernel(), showDigest)).toBe(digest(values.phrase));
-  expect((await test.call<{ items: object[] }>('GET', `${base}/drift`)).items).toEqual([]);
-  await test.call('POST', `${base}/runs/${next.id}/stop`);
+  expect(await anew.printed(await anew.startKernel(), showDigest)).toBe(digestOf(values.phrase));
+  expect((await test.call<{ items: object[] }>('GET', `${financeBase}/drift`)).items).toEqual([]);
+  await test.call('POST', `${financeBase}/runs/${next.id}/stop`);
   await runs.ended(next.id);
   await test.assertNoLeak();
 });

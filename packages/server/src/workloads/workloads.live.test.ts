@@ -3,8 +3,9 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kubernetes, startKubernetes } from '../../../../servers/kubernetes.ts';
-import { codeOf, startTestServer, type TestServer } from '../../testing/app.ts';
-import { Canaries } from '../../testing/canaries.ts';
+import { codeOf, type TestServer } from '../../testing/app.ts';
+import type { Canaries } from '../../testing/canaries.ts';
+import { registeredCluster } from '../../testing/registered-cluster.ts';
 import { freshName } from '../../testing/samples.ts';
 
 let kubernetes: Kubernetes;
@@ -16,23 +17,7 @@ const namespace = 'jobs';
 beforeAll(async () => {
   kubernetes = await startKubernetes();
   await kubernetes.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
-  canaries = new Canaries();
-  test = await startTestServer({}, { canaries });
-  await test.createDomain('finance');
-  const token = await serverToken();
-  canaries.add('token of the server', token);
-  await test.call('POST', '/v1/admin/secrets', { body: { key: 'cluster', value: token } });
-  const access = {
-    kind: 'token',
-    address: kubernetes.url,
-    caCertificate: kubernetes.caCertificate,
-    secret: 'secret://admin/managed/cluster',
-  };
-  const made = await test.call<{ audience: string }>('POST', '/v1/clusters', {
-    body: { name: 'prod', access },
-  });
-  ({ audience } = made);
-  await test.call('PUT', `/v1/clusters/prod/targets/${namespace}`, { body: { domain: 'finance' } });
+  ({ test, canaries, audience } = await registeredCluster(kubernetes, namespace, serverToken));
 });
 afterAll(async () => {
   await test.close();

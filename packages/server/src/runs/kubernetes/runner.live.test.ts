@@ -3,9 +3,10 @@ import { kubernetesRunnerRbac } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kubernetes, startKubernetes } from '../../../../../servers/kubernetes.ts';
 import { type KwokNode, startKwok } from '../../../../../servers/kwok.ts';
-import { httpRequest } from '../../../../../servers/http-request.ts';
-import { startTestServer, type TestServer } from '../../../testing/app.ts';
-import { Canaries } from '../../../testing/canaries.ts';
+import type { TestServer } from '../../../testing/app.ts';
+import type { Canaries } from '../../../testing/canaries.ts';
+import { allStored, sparkApplications } from '../../../testing/kubernetes-objects.ts';
+import { registeredCluster } from '../../../testing/registered-cluster.ts';
 import { runnerContract } from '../../../testing/runner-contract.ts';
 
 let kubernetes: Kubernetes;
@@ -23,20 +24,7 @@ beforeAll(async () => {
   for (const name of [namespace, 'strongroom'])
     await kubernetes.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   await kubernetes.apply(sparkApplications);
-  canaries = new Canaries();
-  test = await startTestServer({}, { canaries });
-  await test.createDomain('finance');
-  const token = await serverToken();
-  canaries.add('token of the server', token);
-  await test.call('POST', '/v1/admin/secrets', { body: { key: 'cluster', value: token } });
-  const access = {
-    kind: 'token',
-    address: kubernetes.url,
-    caCertificate: kubernetes.caCertificate,
-    secret: 'secret://admin/managed/cluster',
-  };
-  await test.call('POST', '/v1/clusters', { body: { name: 'prod', access } });
-  await test.call('PUT', `/v1/clusters/prod/targets/${namespace}`, { body: { domain: 'finance' } });
+  ({ test, canaries } = await registeredCluster(kubernetes, namespace, serverToken));
   value = canaries.plain('password');
   await test.call('POST', `${base}/secrets`, { body: { key: 'db-password', value } });
   await test.call('POST', `${base}/secrets`, { body: { key: 'odd', value: canaries.text('odd') } });
@@ -62,30 +50,6 @@ async function serverToken(): Promise<string> {
   });
   return kubernetes.serviceAccountToken('strongroom', 'strongroom-server', 'https://kubernetes.default.svc');
 }
-
-/** As much of the operator's definition as the API server needs to take one. */
-const sparkApplications = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: {
-    name: 'sparkapplications.sparkoperator.k8s.io',
-    annotations: { 'api-approved.kubernetes.io': 'unapproved, for tests' },
-  },
-  spec: {
-    group: 'sparkoperator.k8s.io',
-    names: { kind: 'SparkApplication', plural: 'sparkapplications', singular: 'sparkapplication' },
-    scope: 'Namespaced',
-    versions: [
-      {
-        name: 'v1beta2',
-        served: true,
-        storage: true,
-        subresources: { status: {} },
-        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
-      },
-    ],
-  },
-};
 
 interface Run {
   readonly state: string;
@@ -149,26 +113,9 @@ async function leavesNothing(id: string): Promise<void> {
   await expect.poll(async () => (await podsOf(id)).length).toBe(0);
 }
 
-/** Everything that etcd holds, a page at a time. */
-async function allStored(): Promise<{ readonly key: string; readonly bytes: Buffer }[]> {
-  const end = Buffer.from([0]).toString('base64');
-  const stored: { key: string; bytes: Buffer }[] = [];
-  for (let begin = end; ;) {
-    const { body } = await httpRequest<{ kvs?: { key: string; value: string }[]; more?: boolean }>(
-      `${kubernetes.etcdUrl}/v3/kv/range`,
-      { method: 'POST', body: { key: begin, range_end: end, limit: 100 } },
-    );
-    for (const { key, value: bytes } of body.kvs ?? []) {
-      stored.push({ key: Buffer.from(key, 'base64').toString(), bytes: Buffer.from(bytes, 'base64') });
-      begin = Buffer.concat([Buffer.from(key, 'base64'), Buffer.from([0])]).toString('base64');
-    }
-    if (body.more !== true) return stored;
-  }
-}
-
 /** Everything that etcd holds, by key: Secrets of launches apart, which are to hold values. */
 async function assertNothingStored(): Promise<void> {
-  const stored = await allStored();
+  const stored = await allStored(kubernetes);
   const secrets = stored.filter(({ key }) => key.startsWith(`/registry/secrets/${namespace}/strongroom-`));
   // Else the search below could not find anything.
   expect(secrets.some(({ bytes }) => bytes.includes(value))).toBe(true);
@@ -285,6 +232,59 @@ describe('a notebook', () => {
     expect(second.status).toBe(409);
     await test.call('POST', `${base}/runs/${id}/stop`);
     expect(await ended(id)).toMatchObject({ state: 'stopped' });
+    await leavesNothing(id);
+  });
+});
+
+describe('a compute cluster', () => {
+  const sparkConfig = [{ name: 'spark.db.password', secret: 'secret://domain/managed/db-password' }];
+  const sizes = { workers: 2, workerCores: 2, workerMemory: '3g' };
+
+  it('is one pod with its master and workers, until it is stopped', async () => {
+    const one = `${base}/compute-clusters/shared`;
+    const id = await start('shared', { sparkConfig, sizes }, 'compute-clusters');
+    const pod = await running(id);
+    expect(pod).toBe(nameOf(id));
+    const [{ body: found }, { body: secret }] = await Promise.all([get('pods', id), get('secrets', id)]);
+    expect(found.spec).toMatchObject({
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      containers: [
+        {
+          image: 'registry.example/job:1',
+          command: ['sh', '/strongroom/cluster.sh', '/strongroom/spark.properties', '2', '2', '3g'],
+          resources: { requests: { cpu: '4' } },
+        },
+      ],
+    });
+    expect(secret).toMatchObject({ immutable: true, metadata: { ownerReferences: [{ uid: found.metadata.uid }] } });
+    const text = (key: string): string => Buffer.from(secret.data?.[key] ?? '', 'base64').toString();
+    expect(text('.env-0')).toBe(value);
+    expect(text('spark.properties')).toContain(`spark.db.password=${value}\n`);
+    expect(text('cluster.sh')).toContain('org.apache.spark.deploy');
+    await assertNothingStored();
+
+    expect((await test.request('POST', `${one}/runs`)).status).toBe(409);
+    expect(await test.call('GET', one)).toMatchObject({ running: { run: id, restartRequired: false } });
+    await test.restart();
+    expect(await test.call('GET', one)).toMatchObject({ running: { run: id } });
+    const body = { image: 'registry.example/job:1', runner: 'kubernetes', environment, sparkConfig };
+    await test.call('PUT', one, { body: { ...body, sizes: { workers: 3 } } });
+    expect(await test.call('GET', one)).toMatchObject({ running: { run: id, restartRequired: true } });
+
+    await test.call('POST', `${base}/runs/${id}/stop`);
+    expect(await ended(id)).toMatchObject({ state: 'stopped' });
+    await leavesNothing(id);
+    expect((await test.call<{ running?: object }>('GET', one)).running).toBeUndefined();
+  });
+
+  it('that ends by itself has failed, and what it wrote is masked', async () => {
+    const id = await again('shared', 'compute-clusters');
+    const pod = await running(id);
+    node.log(`Starting Spark master at spark://127.0.0.1:7077 with ${value}`);
+    await node.end(namespace, pod, 1);
+    expect(await ended(id)).toMatchObject({ state: 'failed', exitCode: 1, failure: { code: 'command_failed' } });
+    expect(await logOf(id)).toMatch(/spark:\/\/127.0.0.1:7077 with \[redacted:[\w.]+\]\n$/);
     await leavesNothing(id);
   });
 });
