@@ -4,6 +4,7 @@ import { andThen, forEachInTurn, type MaybePromise } from '../store/maybe-promis
 import { type CommandContext, hotStatement } from '../store/store.ts';
 import { endLaunch, receiptLength, type ReceiptRow, writeReceipts } from './receipts.ts';
 import { type BindingRow, bindingOf } from './rows.ts';
+import { endSilent } from './silent.ts';
 
 /** Milliseconds in which the first key of a delivery may be used again: a lost answer is no lost launch. */
 const repeatMilliseconds = 60_000;
@@ -223,4 +224,5 @@ export const launchCommands = {
   'launches.heartbeat': heartbeat,
   'launches.end': end,
   'launches.record': record,
+  'launches.endSilent': endSilent,
 };

@@ -6,6 +6,7 @@ import { type LaunchWorld, openLaunchWorld } from '../../testing/launch-world.ts
 import { describeEachStore } from '../../testing/stores.ts';
 import { DriftService } from './drift.ts';
 import type { EphemeralKey } from './sealer.ts';
+import { endSilentLaunches } from './silent.ts';
 
 interface KeyPair {
   readonly publicKey: EphemeralKey;
@@ -226,6 +227,47 @@ describeEachStore('delivery to a workload', (_, database) => {
     ['an admin secret', { references: [{ name: 'A', reference: 'secret://admin/managed/k' }] }],
   ])('refuses to ask for %s', async (_name, body) => {
     expect(await codeOf(create('svc', body))).toBe('validation_failed');
+  });
+
+  it('ends for who was not heard of for a month, and for whom nobody came', async () => {
+    const { store } = world.test;
+    const pair = await keyPair();
+    const [heard, silent, forgotten] = [await create(), await create(), await create()];
+    for (const { id } of [heard, silent]) await resolve(id, pair.publicKey);
+    const day = 24 * 60 * 60_000;
+    const now = Date.now() + 31 * day;
+    await store.execute('test.rows', {
+      update: [{ table: 'launches', id: heard.id, set: { heartbeat_until: now - 29 * day } }],
+    });
+    await endSilentLaunches(store, now, AbortSignal.timeout(5_000));
+    const ended = await store.db
+      .selectFrom('launches')
+      .select('id')
+      .where('id', 'in', [heard.id, silent.id, forgotten.id])
+      .where('ended_at', 'is not', null)
+      .execute();
+    expect(ended.map(({ id }) => id).toSorted()).toEqual([silent.id, forgotten.id].toSorted());
+    const held = await store.db
+      .selectFrom('receipts')
+      .select('launch_id')
+      .distinct()
+      .where('launch_id', 'in', [heard.id, silent.id])
+      .where('held', '=', 1)
+      .execute();
+    expect(held).toEqual([{ launch_id: heard.id }]);
+    const records = await store.db
+      .selectFrom('audit_records')
+      .select('record')
+      .where('action', '=', 'launch.end')
+      .where('principal_id', '=', 'system')
+      .execute();
+    expect(records.map(({ record }) => JSON.parse(Buffer.from(record).toString('utf8')))).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ launch: silent.id, because: ['silent'] }),
+        expect.objectContaining({ launch: forgotten.id, because: ['not-delivered'] }),
+      ]),
+    );
+    expect(await codeOf(world.launches.heartbeat(await world.caller('svc'), silent.id))).toBe('state_conflict');
   });
 
   it('shows who holds an old version, live ones first, ended ones when asked', async () => {

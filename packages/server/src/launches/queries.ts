@@ -3,6 +3,7 @@ import { type SelectQueryBuilder, sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { outdatedLaunches } from './outdated.ts';
+import { findSilent } from './silent.ts';
 
 export interface DriftFilter {
   /** The domain whose workloads are looked at; absent: all domains. */
@@ -263,4 +264,5 @@ export const launchQueries = {
   'launches.heldKeys': heldKeys,
   'launches.drifted': drifted,
   'launches.drift': drift,
+  'launches.silent': findSilent,
 };

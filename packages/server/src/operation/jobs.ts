@@ -3,6 +3,7 @@ import type { KeyIndex } from '../integrations/key-index.ts';
 import type { OutsideCredentials } from '../integrations/outside-credentials.ts';
 import type { ManagedStoreParts } from '../managed-stores/parts.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { endSilentLaunches } from '../launches/silent.ts';
 import type { SourceVersions } from '../launches/source-versions.ts';
 import { resealRetired } from '../keys/reseal.ts';
 import type { NoticeSender } from '../notices/sender.ts';
@@ -86,6 +87,11 @@ export function periodicJobs(
       name: 'watch-integrations',
       everyMilliseconds: minute,
       run: ({ signal }) => sourceVersions.round(signal),
+    },
+    {
+      name: 'end-silent-launches',
+      everyMilliseconds: 6 * 60 * minute,
+      run: ({ signal }) => endSilentLaunches(store, store.now(), signal),
     },
     {
       name: 'reseal-values',
