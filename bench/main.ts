@@ -13,6 +13,7 @@ const parts: Readonly<Record<string, () => Promise<{ readonly run: Bench }>>> = 
   decide: () => import('./decide.ts'),
   redactor: () => import('./redactor.ts'),
   audit: () => import('./audit.ts'),
+  archive: () => import('./archive.ts'),
 };
 
 const args = process.argv.slice(2);
