@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CallInput, Client, ItemOf } from '@strongroom/sdk';
@@ -214,6 +214,7 @@ function addExportCommand(audit: Command, cli: Cli): void {
     );
 }
 
+/** Whole, or not there. */
 async function writeNew(path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
   const file = await open(path, 'wx', 0o600).catch((error: unknown) => {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
@@ -227,6 +228,9 @@ async function writeNew(path: string, chunks: AsyncIterable<Uint8Array>): Promis
     }
     await file.sync();
     return bytes;
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
   } finally {
     await file.close();
   }
