@@ -72,7 +72,7 @@ declare module 'fastify' {
 }
 
 const slowMilliseconds = 2_000;
-/** A body that is there later than this after its headers came is late. */
+/** A body that is there later than this after its request was let in is late. */
 const lateMilliseconds = 100;
 /** A body left unread that's larger is not worth reading for the sake of the connection. */
 const maxUnreadBytes = 64 * 1024;
@@ -183,7 +183,10 @@ export function createApp(parts: AppParts): App {
           const routeRequest = new RouteRequest(route, request, reply, performance.now());
           request.routeRequest = routeRequest;
           watch(routeRequest, reply);
-          admitting = andThen(guard.admit(request, routeRequest), () => checkBodyHeaders(request, parts.keys));
+          admitting = andThen(guard.admit(request, routeRequest), () => {
+            routeRequest.admittedAt = performance.now();
+            checkBodyHeaders(request, parts.keys);
+          });
         } catch (error) {
           done(toStrongroomError(error));
           return;
@@ -215,7 +218,7 @@ export function createApp(parts: AppParts): App {
   function lateDecision(guard: Guard) {
     return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
       const { routeRequest } = request;
-      if (routeRequest === null || performance.now() - routeRequest.startedAt < lateMilliseconds) return done();
+      if (routeRequest === null || performance.now() - routeRequest.admittedAt < lateMilliseconds) return done();
       try {
         const admitting = guard.admitAgain(request, routeRequest);
         if (admitting === undefined) done();

@@ -18,6 +18,8 @@ export class RouteRequest implements HandlerRequest<never> {
   admitted:
     | { readonly caller: Caller; readonly decision: Decision; readonly scope?: ScopeRef; readonly asset?: AssetRef }
     | undefined;
+  /** When the guard let it in. */
+  admittedAt = 0;
   idempotency: IdempotencyKey | undefined;
   readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
