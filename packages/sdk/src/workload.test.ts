@@ -1,7 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { CompactEncrypt, importJWK, type JWK } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { createClient, StrongroomError } from './index.ts';
-import { openLaunch } from './workload.ts';
+import { openLaunch, startHeartbeat } from './workload.ts';
 
 const id = 'lau_00000000000000000000000000';
 const canary = 'canary-91ac7d';
@@ -101,5 +102,23 @@ describe('sealed delivery', () => {
     expect(error).toBeInstanceOf(StrongroomError);
     expect(error).toMatchObject({ code });
     expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain(canary);
+  });
+});
+
+describe('startHeartbeat', () => {
+  it('takes its time when the server named none', async () => {
+    let beats = 0;
+    const client = createClient({
+      url: 'http://127.0.0.1:8480',
+      token: 'srt_x',
+      fetch: () => {
+        beats += 1;
+        return Promise.resolve(Response.json({ heartbeatUntil: 'soon' }));
+      },
+    });
+    const stop = startHeartbeat(client, { launch: id, heartbeatUntil: 'soon' });
+    await pause(200);
+    stop();
+    expect(beats).toBe(0);
   });
 });

@@ -93,7 +93,9 @@ const maximumBeatMilliseconds = 60_000;
 async function beat(client: Client, launch: string, first: string, signal: AbortSignal): Promise<void> {
   let until = Date.parse(first);
   while (!signal.aborted) {
-    const wait = Math.min(Math.max(minimumBeatMilliseconds, (until - Date.now()) / 2), maximumBeatMilliseconds);
+    // NaN when the server named no time.
+    const half = (until - Date.now()) / 2 || minimumBeatMilliseconds;
+    const wait = Math.min(Math.max(minimumBeatMilliseconds, half), maximumBeatMilliseconds);
     try {
       await pause(wait, undefined, { signal, ref: false });
       until = Date.parse((await client.renewLaunch({ params: { id: launch }, signal })).heartbeatUntil);
