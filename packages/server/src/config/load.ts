@@ -1,4 +1,4 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
@@ -58,6 +58,7 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
   readOpenMetadataVariables(document, environment.variables, origins, problems);
   readVariables(environment, document, origins, problems);
 
+  const validate = validator();
   if (!validate(document)) problems.push(...(validate.errors ?? []).flatMap((error) => problemOf(error, origins)));
   if (problems.length > 0) throw new ConfigurationError(problems);
   const configuration = document as Configuration;
@@ -69,17 +70,22 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
   return { settings, secrets, ambient };
 }
 
-// Used once, so it is not worth optimising; and to load the schema of schemas, only to find that this is one, would take a
-// tenth of a start.
-const validate = new Ajv({
-  allErrors: true,
-  useDefaults: true,
-  coerceTypes: false,
-  strict: true,
-  meta: false,
-  validateSchema: false,
-  code: { optimize: false },
-}).compile(ConfigurationSchema);
+let compiled: ValidateFunction | undefined;
+
+// At the first use: a process that reads no configuration would start half as long again for it. Used once, so it is not
+// worth optimising; and to load the schema of schemas, only to find that this is one, would take a tenth of a start.
+function validator(): ValidateFunction {
+  compiled ??= new Ajv({
+    allErrors: true,
+    useDefaults: true,
+    coerceTypes: false,
+    strict: true,
+    meta: false,
+    validateSchema: false,
+    code: { optimize: false },
+  }).compile(ConfigurationSchema);
+  return compiled;
+}
 
 function readSmallFile(path: string): Buffer {
   const bytes = readFileSync(path);
