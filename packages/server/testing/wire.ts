@@ -16,11 +16,28 @@ export interface WireAnswer {
   readonly bytes: Buffer;
 }
 
+const maxConnections = 64;
+
 /** Speaks HTTP to a test server without a browser's manners: paths stay as they are, a GET may have a body. */
 export class Wire {
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: maxConnections });
+  readonly #waiting: (() => void)[] = [];
+  #underWay = 0;
 
-  async send(origin: string, { method, path, headers, body }: WireRequest): Promise<WireAnswer> {
+  /** Thousands may be sent at once. Each is made when a connection is free: made before, all would be kept, and collected again and again. */
+  async send(origin: string, request: WireRequest): Promise<WireAnswer> {
+    if (this.#underWay < maxConnections) this.#underWay += 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await this.#exchange(origin, request);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#underWay -= 1;
+      else next();
+    }
+  }
+
+  async #exchange(origin: string, { method, path, headers, body }: WireRequest): Promise<WireAnswer> {
     const { hostname, port } = new URL(origin);
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
