@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect } from 'vitest';
-import { testChild } from './programs.ts';
+import { compileCache, testChild } from './programs.ts';
 
 const child = testChild('keys-kill-child');
 
@@ -11,7 +9,7 @@ export async function runKilledChild(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...environment };
+  const env = { ...compileCache, ...environment };
   const started = spawn(process.execPath, [child, ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let errors = '';
   started.stderr?.on('data', (chunk: Buffer) => {

@@ -1,6 +1,4 @@
 import { spawn } from 'node:child_process';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StrongroomError } from '@strongroom/contract';
 import type { Backend } from '@strongroom/backends';
@@ -11,7 +9,7 @@ import type { ManagedSettings } from '../src/config/managed-settings.ts';
 import { createOpenManagedStore } from '../src/managed-stores/open-managed-store.ts';
 import type { OutsideType, StoreScope } from '../src/managed-stores/opened-stores.ts';
 import { ManagedWorld } from './managed-world.ts';
-import { testChild } from './programs.ts';
+import { compileCache, testChild } from './programs.ts';
 import type { TestStore } from './stores.ts';
 
 /** Where values are, in words that another process understands. */
@@ -119,7 +117,7 @@ async function killAt(place: DrillPlace, operation: DrilledOperation, failpoint:
   const child = testChild('managed-kill-child');
   const kek = Buffer.from(place.kek.revealKekBytes()).toString('hex');
   const input = JSON.stringify({ directory: place.directory, kek, store: place.store, operation, failpoint, key });
-  const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') };
+  const env = compileCache;
   const process_ = spawn(process.execPath, [child], { env, stdio: ['pipe', 'ignore', 'pipe'] });
   let errors = '';
   process_.stderr.on('data', (chunk: Buffer) => {

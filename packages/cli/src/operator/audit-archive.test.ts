@@ -14,8 +14,10 @@ import {
   startServer,
   type VerifyReport,
 } from '@strongroom/server';
-import { strongroomProgram } from '@strongroom/server/testing/programs.ts';
+import { compileCache, strongroomProgram } from '@strongroom/server/testing/programs.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCommandLine } from '../program.ts';
+import { scriptIo } from '../testing/script-io.ts';
 
 describe('audit archive', () => {
   const directory = mkdtempSync(join(tmpdir(), 'strongroom-archive-cli-'));
@@ -40,20 +42,26 @@ describe('audit archive', () => {
     await (await start(configuration)).stop();
     expect(await archiveAudit(configuration, { directory: archive, before: Date.now() })).toHaveLength(1);
   };
-  const run = (...words: readonly string[]) => runWith({}, ...words);
-  const runWith = (variables: Readonly<Record<string, string>>, ...words: readonly string[]) =>
-    new Promise<{ code: number | string; out: string; errors: string }>((resolve) => {
-      const env = {
-        PATH: process.env['PATH'],
-        HOME: directory,
-        NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
-        STRONGROOM_KEK_FILE: join(directory, 'kek'),
-        ...variables,
-      };
+  interface Outcome {
+    readonly code: number | string;
+    readonly out: string;
+    readonly errors: string;
+  }
+  const variables = { HOME: directory, STRONGROOM_KEK_FILE: join(directory, 'kek') };
+  /** As a process of its own, which finds a server of another one at the store. */
+  const runProgram = (...words: readonly string[]) =>
+    new Promise<Outcome>((resolve) => {
+      const env = { PATH: process.env['PATH'], ...compileCache, ...variables };
       execFile(process.execPath, [strongroomProgram(), ...words], { env, cwd: directory }, (error, out, errors) =>
         resolve({ code: error?.code ?? 0, out, errors }),
       );
     });
+  const runWith = async (more: Readonly<Record<string, string>>, ...words: readonly string[]): Promise<Outcome> => {
+    const io = scriptIo({ env: { ...variables, ...more }, cwd: directory });
+    const code = await runCommandLine(words, io);
+    return { code, out: io.stdout.text, errors: io.stderr.text };
+  };
+  const run = (...words: readonly string[]) => runWith({}, ...words);
 
   beforeAll(async () => {
     mkdirSync(archive);
@@ -64,7 +72,7 @@ describe('audit archive', () => {
   it('moves records of a stopped server, and every way to verify finds all well', async () => {
     const server = await start();
     const words = ['audit', 'archive', '--before', new Date().toISOString(), '--to', 'archive'];
-    const refused = await run(...words);
+    const refused = await runProgram(...words);
     expect(refused).toMatchObject({ code: 5, errors: expect.stringContaining('STRONGROOM_AUDIT_RETENTION_DAYS') });
     await server.stop();
     await (await start()).stop();
@@ -75,12 +83,13 @@ describe('audit archive', () => {
       code: 0,
       out: expect.stringContaining('nothing was old enough'),
     });
-    const archived = await run('audit', 'archive', '--before', new Date().toISOString(), '--to', 'archive', '--json');
+    const before = new Date().toISOString();
+    const archived = await runProgram('audit', 'archive', '--before', before, '--to', 'archive', '--json');
     expect(archived.errors).toBe('');
     const { segments } = JSON.parse(archived.out) as { segments: { segment: string; digest: string }[] };
     expect(segments.map(({ segment }) => segment)).toEqual(['audit-1-000001']);
 
-    const alone = await run('audit', 'verify');
+    const alone = await runProgram('audit', 'verify');
     expect(alone).toMatchObject({ code: 0, out: expect.stringContaining(`its mark ${segments[0]!.digest}`) });
     const whole = await run('audit', 'verify', '--archive', 'archive', '--with-keys');
     expect(whole).toMatchObject({ code: 0, out: expect.stringMatching(/audit-1-000001: .*: read\n/) });

@@ -13,7 +13,7 @@ import {
   startServer,
   verifyDataDirectory,
 } from '@strongroom/server';
-import { strongroomProgram } from '@strongroom/server/testing/programs.ts';
+import { compileCache, strongroomProgram } from '@strongroom/server/testing/programs.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 /** Commands of an operator as processes of their own, while a server has the store open. */
@@ -45,7 +45,7 @@ describe('beside a running server', () => {
       const env = {
         PATH: process.env['PATH'],
         HOME: directory,
-        NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
+        ...compileCache,
         STRONGROOM_DATA_DIR: dataDir,
       };
       execFile(process.execPath, [strongroomProgram(), ...words], { env, cwd: directory }, (error, out, errors) =>

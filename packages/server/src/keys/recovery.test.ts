@@ -6,7 +6,7 @@ import { openRecoveryKit, kekFromBytes, loadKekFile } from '@strongroom/crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '../../testing/app.ts';
 import { codeOf } from '../../testing/keys-world.ts';
-import { testChild } from '../../testing/programs.ts';
+import { compileCache, testChild } from '../../testing/programs.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { checkRecoveryKit, confirmRecovery, makeRecoveryKit, recoverKekFile } from '../operator.ts';
 import { greeting } from '../serve.ts';
@@ -107,7 +107,7 @@ describe('a server process', () => {
     directories.push(directory);
     const env = {
       PATH: process.env['PATH'],
-      NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
+      ...compileCache,
       STRONGROOM_DATA_DIR: directory,
       STRONGROOM_LISTEN: '127.0.0.1:0',
       ...settings,

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
 import { startTestServer } from '../../testing/app.ts';
-import { testChild } from '../../testing/programs.ts';
+import { compileCache, testChild } from '../../testing/programs.ts';
 import { withLease } from '../store/leases.ts';
 import { waitAfter } from './sender.ts';
 import type { NoticeView } from './service.ts';
@@ -40,6 +40,7 @@ it('a notice under way when the server is killed goes again, as the same one, an
     answer = () => asked.resolve();
     const env = {
       PATH: process.env['PATH'],
+      ...compileCache,
       STRONGROOM_DATA_DIR: test.dataDir,
       STRONGROOM_LISTEN: '127.0.0.1:0',
       TMPDIR: test.temporaryDirectory,

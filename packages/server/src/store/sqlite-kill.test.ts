@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
-import { testChild } from '../../testing/programs.ts';
+import { compileCache, testChild } from '../../testing/programs.ts';
 import type { TestCommands, TestQueries } from '../../testing/store-program.ts';
 import { readAnchorTail } from '../audit/anchor.ts';
 import { dataFiles } from './data-directory.ts';
@@ -20,7 +20,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Runs the writer, kills it after a random number of acknowledgements, and returns what it was told is done. */
 async function writeUntilKilled(run: string): Promise<string[]> {
-  const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') };
+  const env = compileCache;
   const writer = spawn(process.execPath, [child, directory, run], { stdio: ['ignore', 'pipe', 'pipe'], env });
   let output = '';
   let errors = '';

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Canaries } from '../../../testing/canaries.ts';
 import { codeOf } from '../../../testing/keys-world.ts';
 import { postgresUnavailable } from '../../../testing/postgres.ts';
-import { testChild } from '../../../testing/programs.ts';
+import { compileCache, testChild } from '../../../testing/programs.ts';
 import { describeEachStore, type OpenStoreForTest, sharedPostgres, type TestStore } from '../../../testing/stores.ts';
 import { loadConfiguration } from '../../config/load.ts';
 import { openKeyring } from '../../keys/keyring.ts';
@@ -245,7 +245,7 @@ it('is whole after each kill, and the next try ends it', async () => {
   const file = makeFile(rows);
   const child = testChild('adopt-table-child');
   for (const step of ['encrypted', 'verified', 'erased']) {
-    const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') };
+    const env = compileCache;
     const process_ = spawn(process.execPath, [child, dataDir, file, step], {
       env,
       stdio: ['ignore', 'ignore', 'pipe'],
