@@ -20,7 +20,8 @@ it('has code for every kind that the contract declares', async () => {
 
 it('loads an SDK when an integration that needs it is opened, and not before', () => {
   expect(loadedSdks()).toEqual([]);
-  for (const type of Object.keys(registry)) expect(loadedSdks(type)).toEqual([]);
+  // All in one process: what none of them loads, each does not.
+  expect(loadedSdks(Object.keys(registry).join())).toEqual([]);
   const aws = { region: 'eu-central-1', authentication: { method: 'access-key', accessKeyId: 'AKIA0123456789012345' } };
   const loaded = loadedSdks('AWS', JSON.stringify(aws));
   expect(loaded).toContain('@aws-sdk/client-secrets-manager');

@@ -1,5 +1,5 @@
-// Loads the definition of a kind and prints the packages that came with it; with a second argument it opens it, too, and with
-// a third it reads a key, which fails. A managed store is named `managed:KIND`.
+// Loads the definitions of kinds, separated by commas, and prints the packages that came with them; with a second argument it
+// opens the one, too, and with a third it reads a key, which fails. A managed store is named `managed:KIND`.
 import { registerHooks } from 'node:module';
 import type { BackendDefinition } from '../src/definition.ts';
 
@@ -12,13 +12,13 @@ registerHooks({
   },
 });
 
-const [name = '', settings, use] = process.argv.slice(2);
+const [names = '', settings, use] = process.argv.slice(2);
 const { managedStores, registry } = await import('../src/registry.ts');
 const loaders: Readonly<Record<string, () => Promise<BackendDefinition<never>>>> = {
   ...registry,
   ...Object.fromEntries(Object.entries(managedStores).map(([kind, load]) => [`managed:${kind}`, load])),
 };
-if (name !== '') {
+for (const name of names.split(',').filter((each) => each !== '')) {
   const definition = await loaders[name]?.();
   if (definition === undefined) throw new Error(`There is no ${name}`);
   if (settings !== undefined) {
