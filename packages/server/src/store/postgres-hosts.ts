@@ -5,7 +5,7 @@ import { postgresHostUrls } from './postgres-url.ts';
 
 const probeTimeoutMilliseconds = 3_000;
 /** What the other servers get, once one that takes writes has answered: a newer one among them is the right one. */
-const graceMilliseconds = 500;
+const graceMilliseconds = 1_000;
 
 /**
  * The servers that a database may be on, of which one takes writes. Which one, is asked when it is first needed and after a
