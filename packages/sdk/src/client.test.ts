@@ -120,6 +120,14 @@ describe('client', () => {
     expect(seen.map(({ url }) => new URL(url).search)).toEqual(['?q=a', '?q=a&cursor=two']);
   });
 
+  it('ends where the server goes round in circles', async () => {
+    const { client } = clientOf(() => json({ items: [1], nextCursor: 'same' }));
+    const read = async (): Promise<void> => {
+      for await (const item of client.items('listUsers', {})) expect(item).toBe(1);
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'server_unreachable' });
+  });
+
   it('streams a raw answer', async () => {
     const { client } = clientOf(() => new Response('line\n', { headers: { 'content-type': 'text/plain' } }));
     const log = await client.showRunLog({ params: { domain: 'a', id: 'run_1' } });

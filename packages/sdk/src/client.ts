@@ -1,5 +1,5 @@
 import { checkServerAddress } from './address.ts';
-import { isRecord } from './errors.ts';
+import { isRecord, unreachable } from './errors.ts';
 import { routeTable } from './route-table.ts';
 import type { CallInput, CallResult, ItemOf, ListId, Methods, RouteId } from './route-types.ts';
 import { type AnyInput, type Fetch, send, type TransportOptions } from './transport.ts';
@@ -68,6 +68,8 @@ export function createClient(options: ClientOptions): Client {
       const { data } = await send(transport, routeTable[id], page);
       const { items: found, nextCursor } = data as { items: ItemOf<Id>[]; nextCursor?: string };
       yield* found;
+      if (nextCursor !== undefined && nextCursor === cursor)
+        throw unreachable('The server answers the same page again and again.');
       cursor = nextCursor;
     } while (cursor !== undefined);
   };
