@@ -1,5 +1,5 @@
 import type { CallResult } from '@strongroom/sdk';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { exitCode } from '../exit-codes.ts';
@@ -61,6 +61,7 @@ export function addNoticeCommands(program: Command, cli: Cli): void {
 interface SetOptions extends ScopeOptions {
   readonly mail?: readonly string[];
   readonly webhook?: string;
+  readonly webhookSecret?: string;
   readonly signingSecret?: string;
   readonly expiryLeadDays?: number;
 }
@@ -69,26 +70,33 @@ function addSetCommand(notice: Command, cli: Cli): void {
   addScopeOptions(notice.command('set').description('say who is told in a scope, in place of what was said before'))
     .option('--mail <address>', 'this address gets mail, may be repeated', collect)
     .option('--webhook <url>', 'this address gets a POST, signed as Standard Webhooks describe')
+    .addOption(
+      new Option('--webhook-secret <reference>', 'the address that a secret holds, as of chat services').conflicts(
+        'webhook',
+      ),
+    )
     .option('--signing-secret <reference>', 'what the webhook is signed with: 24 bytes or more, or whsec_ and base64')
     .option('--expiry-lead-days <days>', 'how long before an expiry; 14 when left out', parseCount)
     .action(
       cli.action(async ({ connect, output }, options: SetOptions) => {
         const scope = scopeOf(options);
-        const { mail, webhook: url, signingSecret, expiryLeadDays } = options;
-        if ((url === undefined) !== (signingSecret === undefined))
+        const { mail, webhook: url, webhookSecret: urlSecret, signingSecret, expiryLeadDays } = options;
+        const isCalled = url !== undefined || urlSecret !== undefined;
+        if (isCalled !== (signingSecret !== undefined))
           throw new UsageError(
             'a webhook and its signing secret go together',
-            'Add both --webhook and --signing-secret.',
+            'Add --signing-secret, and --webhook or --webhook-secret.',
           );
-        if (mail === undefined && url === undefined)
+        if (mail === undefined && !isCalled)
           throw new UsageError('nobody is named', 'Add --mail or --webhook; notice delete tells nobody any more.');
+        const webhook = { ...(url === undefined ? {} : { url }), ...(urlSecret === undefined ? {} : { urlSecret }) };
         const put = await (
           await connect()
         )[routeIn(scope, 'put', 'NoticeSettings')]({
           params: scope.params,
           body: {
             ...(mail === undefined ? {} : { recipients: [...mail] }),
-            ...(url === undefined || signingSecret === undefined ? {} : { webhook: { url, signingSecret } }),
+            ...(signingSecret === undefined ? {} : { webhook: { ...webhook, signingSecret } }),
             ...(expiryLeadDays === undefined ? {} : { expiryLeadDays }),
           },
         });
@@ -128,7 +136,7 @@ function printSettings(output: Cli['output'], settings: Settings): void {
   output.facts({
     scope: settings.domain === undefined ? settings.scope : `domain ${settings.domain}`,
     mail: settings.recipients.length === 0 ? undefined : settings.recipients.join(', '),
-    webhook: settings.webhook?.url,
+    webhook: settings.webhook?.url ?? settings.webhook?.urlSecret,
     'signed with': settings.webhook?.signingSecret,
     'before an expiry': `${settings.expiryLeadDays} days`,
     updated: `${localTime(settings.updatedAt)} by ${settings.updatedBy}`,

@@ -19,7 +19,7 @@ const url = Type.String({
   minLength: 1,
   maxLength: 2048,
   pattern: '^https?://[!-~]+$',
-  description: 'https, or http on this machine. It is no secret: whoever may manage the scope reads it',
+  description: 'https, or http on this machine. It is no secret: whoever may manage the scope reads it; else urlSecret',
 });
 const expiryLeadDays = Type.Integer({
   minimum: 1,
@@ -33,7 +33,13 @@ const NoticeSettings = Closed(
     scope: Type.Enum([...scopeKinds]),
     domain: Type.Optional(Label),
     recipients,
-    webhook: Type.Optional(Closed({ url, signingSecret: Type.String({ description: 'Reference, canonical' }) })),
+    webhook: Type.Optional(
+      Closed({
+        url: Type.Optional(url),
+        urlSecret: Type.Optional(Type.String({ description: 'Reference, canonical, to the address' })),
+        signingSecret: Type.String({ description: 'Reference, canonical' }),
+      }),
+    ),
     expiryLeadDays,
     revision: Type.Integer(),
     updatedAt: Time,
@@ -94,14 +100,17 @@ function noticeRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       id: `put${kind}NoticeSettings`,
       method: 'PUT',
       path: settings,
-      summary: 'Say who is told of expiries and due rotations, in place of what was said; the signing secret needs USE',
+      summary:
+        'Say who is told of expiries and due rotations, in place of what was said; secrets of the webhook need USE',
       ...shared,
       body: Closed(
         {
           recipients: Type.Optional(recipients),
           webhook: Type.Optional(
             Closed({
-              url,
+              url: Type.Optional(url),
+              // In place of the address, where a part of it is a credential.
+              urlSecret: Type.Optional(SecretInput),
               signingSecret: SecretInput,
             }),
           ),

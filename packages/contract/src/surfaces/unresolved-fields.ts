@@ -90,7 +90,12 @@ export const unresolvedFields: Readonly<Record<FormName, Lines>> = {
     '/attributes/*': 'name',
     '/what': 'choice',
   },
-  notices: { '/recipients/*': 'address', '/webhook/url': 'address', '/webhook/signingSecret/**': 'reference' },
+  notices: {
+    '/recipients/*': 'address',
+    '/webhook/url': 'address',
+    '/webhook/urlSecret/**': 'reference',
+    '/webhook/signingSecret/**': 'reference',
+  },
 };
 
 /** Why no placeholder is resolved in a text of a form; `undefined`: it is resolved. */

@@ -66,31 +66,44 @@ async function noticeHolders(db: Kysely<Tables>, wanted: Wanted): Promise<Holder
       'notice_settings.scope_id',
       'scopes.name',
       'notice_settings.signing_reference',
+      'notice_settings.signing_source_id',
+      'notice_settings.signing_key',
+      'notice_settings.url_reference',
+      'notice_settings.url_source_id',
+      'notice_settings.url_key',
       'notice_settings.authorised_by',
       authoriser('notice_settings.authorised_by'),
     ])
     .where('notice_settings.signing_reference', 'is not', null);
   if ('sourceId' in wanted) {
-    query = query.where('notice_settings.signing_source_id', '=', wanted.sourceId);
-    if (wanted.key !== undefined) query = query.where('notice_settings.signing_key', '=', wanted.key);
+    const { sourceId } = wanted;
+    query = query.where((settings) =>
+      settings.or([
+        settings('notice_settings.signing_source_id', '=', sourceId),
+        settings('notice_settings.url_source_id', '=', sourceId),
+      ]),
+    );
   } else {
     const { principalIds, scopeId } = wanted;
     if (principalIds !== null) query = query.where('notice_settings.authorised_by', 'in', ['', ...principalIds]);
     if (scopeId !== null) query = query.where('notice_settings.scope_id', '=', scopeId);
   }
   const rows = await query.orderBy('notice_settings.scope_id').execute();
-  return rows.map((row) => ({
-    kind: 'notices',
-    id: row.scope_id,
-    name: row.name,
-    scopeId: row.scope_id,
-    scopeName: row.name,
-    pointer: '/webhook/signingSecret',
-    field: 'signing secret',
-    reference: row.signing_reference ?? '',
-    authorisedBy: row.authoriser,
-    authorisedById: row.authorised_by,
-  }));
+  return rows.flatMap((row) => {
+    const { signing_reference, signing_source_id, signing_key, url_reference, url_source_id, url_key } = row;
+    const held = [
+      ['/webhook/signingSecret', 'signing secret', signing_reference, signing_source_id, signing_key],
+      ['/webhook/urlSecret', 'address of the webhook', url_reference, url_source_id, url_key],
+    ] as const;
+    return held.flatMap(([pointer, field, reference, sourceId, key]): Holder[] => {
+      const isMeant =
+        !('sourceId' in wanted) || (sourceId === wanted.sourceId && (wanted.key === undefined || key === wanted.key));
+      if (reference === null || !isMeant) return [];
+      const place = { id: row.scope_id, name: row.name, scopeId: row.scope_id, scopeName: row.name };
+      const by = { authorisedBy: row.authoriser, authorisedById: row.authorised_by };
+      return [{ kind: 'notices', ...place, pointer, field, reference, ...by }];
+    });
+  });
 }
 
 async function clusterHolders(db: Kysely<Tables>, wanted: Wanted): Promise<Holder[]> {

@@ -177,6 +177,8 @@ interface Keeper {
   readonly kind: string;
   readonly scope: 'admin' | 'global' | 'domain';
   readonly keep: (reference: string) => Promise<unknown>;
+  /** Fields that take one, where it is not one: `keep` fills them all. */
+  readonly fields?: number;
 }
 
 const pathOf = (scope: Keeper['scope']): string => (scope === 'domain' ? base : `/v1/${scope}`);
@@ -197,8 +199,9 @@ const keepers: readonly Keeper[] = [
     return {
       kind: `${kind}NoticeSettings`,
       scope,
+      fields: 2,
       keep: (signingSecret) => {
-        const webhook = { url: 'https://hooks.example.org', signingSecret };
+        const webhook = { urlSecret: signingSecret, signingSecret };
         return test.call('PUT', `${pathOf(scope)}/notices/settings`, { body: { webhook } });
       },
     };
@@ -232,7 +235,7 @@ describe('what refers to a secret', () => {
 
   it.each(keepers)(
     '$kind: found by reference, also to one of its fields, and by key',
-    async ({ kind, scope, keep }) => {
+    async ({ kind, scope, keep, fields = 1 }) => {
       const key = freshName();
       const part = kind === 'Cluster' ? cluster.token : canaries.plain(`part of ${key}`);
       await test.call('POST', `${pathOf(scope)}/secrets`, { body: { key, fields: { part } } });
@@ -242,13 +245,14 @@ describe('what refers to a secret', () => {
         const query = `reference=${encodeURIComponent(text)}`;
         return (await test.call<{ items: unknown[] }>('GET', `${pathOf(scope)}/used-by?${query}`)).items;
       };
-      expect(await used(`${reference}#part`)).toMatchObject([{ reference: `${reference}#part`, suspended: false }]);
-      expect(await used(reference)).toHaveLength(1);
+      const each = Array.from({ length: fields }, () => ({ reference: `${reference}#part` }));
+      expect(await used(`${reference}#part`)).toMatchObject(each);
+      expect(await used(reference)).toHaveLength(fields);
       expect(await used(`${reference}#other`)).toEqual([]);
       const byKey = await test.call<{ items: unknown[] }>('GET', `${pathOf(scope)}/secrets/${key}/used-by`);
-      expect(byKey.items).toMatchObject([{ reference: `${reference}#part` }]);
+      expect(byKey.items).toMatchObject(each);
       const { configurations, platform } = await impactOf(`${pathOf(scope)}/secrets/${key}/impact`);
-      expect(configurations.length + platform.length).toBe(1);
+      expect(configurations.length + platform.length).toBe(fields);
     },
   );
 });

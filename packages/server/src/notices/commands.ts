@@ -6,15 +6,21 @@ import type { Tables } from '../store/tables.ts';
 export type NoticeSettingsRow = Tables['notice_settings'];
 export type NoticeKind = Tables['notices']['kind'];
 
+/** A reference as it is kept: canonical, with what it was to when it was saved. */
+export interface HeldReference {
+  readonly reference: string;
+  readonly sourceId: string;
+  readonly key: string;
+}
+
 export interface PutNoticeSettings {
   readonly scopeId: string;
   readonly expectedRevision: number | null;
   readonly recipients: readonly string[];
   readonly webhook: {
-    readonly url: string;
-    readonly reference: string;
-    readonly sourceId: string;
-    readonly key: string;
+    /** The address, or where it is. */
+    readonly url: string | HeldReference;
+    readonly signing: HeldReference;
   } | null;
   readonly authorisedBy: string;
   readonly expiryLeadDays: number;
@@ -32,12 +38,16 @@ async function putSettings(context: CommandContext, args: PutNoticeSettings): Pr
     .where('deleted_at', 'is', null)
     .executeTakeFirst();
   if (scope === undefined) throw new StrongroomError('not_found');
+  const url = args.webhook?.url;
   const values = {
     recipients: JSON.stringify(args.recipients),
-    webhook_url: args.webhook?.url ?? null,
-    signing_reference: args.webhook?.reference ?? null,
-    signing_source_id: args.webhook?.sourceId ?? null,
-    signing_key: args.webhook?.key ?? null,
+    webhook_url: typeof url === 'string' ? url : null,
+    url_reference: typeof url === 'object' ? url.reference : null,
+    url_source_id: typeof url === 'object' ? url.sourceId : null,
+    url_key: typeof url === 'object' ? url.key : null,
+    signing_reference: args.webhook?.signing.reference ?? null,
+    signing_source_id: args.webhook?.signing.sourceId ?? null,
+    signing_key: args.webhook?.signing.key ?? null,
     authorised_by: args.authorisedBy,
     expiry_lead_days: args.expiryLeadDays,
     updated_at: now,
@@ -117,7 +127,7 @@ async function record(
     const recipients = JSON.parse(settings.recipients) as string[];
     const deliveries = [
       ...recipients.map((recipient) => ({ channel: 'mail' as const, recipient })),
-      ...(settings.webhook_url === null ? [] : [{ channel: 'webhook' as const, recipient: '' }]),
+      ...(settings.signing_reference === null ? [] : [{ channel: 'webhook' as const, recipient: '' }]),
     ].map((delivery) => ({
       notice_id: id,
       ...delivery,

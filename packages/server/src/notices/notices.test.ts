@@ -131,6 +131,22 @@ describe('settings', () => {
     expect((await test.request('DELETE', `${base}/notices/settings`)).status).toBe(404);
   });
 
+  it('take the address from a secret, which is shown nowhere, also when it is not reached', async () => {
+    for (const [key, host, outcome] of [
+      ['hook-address', new URL(webhook().url).host, 'ok'],
+      ['closed-address', 'internal.example.invalid:1', 'failed'],
+    ] as const) {
+      const value = `http://${host}/${canaries.plain(`path of ${key}`)}`;
+      await test.call('POST', `${base}/secrets`, { body: { key, value } });
+      const { signingSecret } = webhook();
+      const secret = { urlSecret: `secret://domain/managed/${key}`, signingSecret };
+      expect((await put({ webhook: secret })).webhook).toEqual(secret);
+      const tested = await test.request('POST', `${base}/notices/settings/test`);
+      expect(tested.body).toMatchObject({ steps: [{ name: 'webhook', outcome }] });
+      expect(tested.text).not.toContain(host);
+    }
+  });
+
   it.each([
     ['nobody', {}],
     ['no address', { recipients: ['not an address'] }],

@@ -10,8 +10,7 @@ import { platformSubject } from '../surfaces/platform-use.ts';
 import type { DeliveryEnd, DeliveryKey, NoticeSettingsRow } from './commands.ts';
 import { mailOf, webhookOf } from './message.ts';
 import type { PendingDelivery } from './queries.ts';
-import { withSigningKey } from './signing.ts';
-import { postWebhook } from './webhook.ts';
+import { sendWebhook } from './webhook-secrets.ts';
 
 export interface NoticeSenderParts {
   readonly store: Store;
@@ -139,9 +138,7 @@ export class NoticeSender {
     const { kind, key, due_at: dueAt } = row;
     const message = webhookOf(row.notice_id, scope, { kind, key, dueAt }, row.created_at);
     const egress = await this.#parts.egress();
-    await withSigningKey(this.#parts, scope, settings, platformSubject, signal, (signingKey) =>
-      postWebhook(egress, settings.webhook_url ?? '', signingKey, message, signal),
-    );
+    await sendWebhook(this.#parts, egress, settings, message, { scope, subject: platformSubject, signal });
   }
 }
 
@@ -154,7 +151,7 @@ export function problemOf(error: unknown): string {
 /** The secret still has this due date, and this recipient is still told. */
 function stillHolds({ holds, settings, channel, recipient }: PendingDelivery): boolean {
   if (holds !== 1 || settings === null) return false;
-  if (channel === 'webhook') return settings.webhook_url !== null;
+  if (channel === 'webhook') return settings.signing_reference !== null;
   return (JSON.parse(settings.recipients) as string[]).includes(recipient);
 }
 

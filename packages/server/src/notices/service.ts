@@ -17,16 +17,29 @@ import type { Mailer } from '../surfaces/email/mailer.ts';
 import type { TestResult, TestStep } from '../surfaces/form-test.ts';
 import { readReference, type SecretInput } from '../surfaces/reference-input.ts';
 import { timeText } from '../surfaces/views.ts';
-import type { NoticeSettingsRow, PutNoticeSettings } from './commands.ts';
+import type { HeldReference, NoticeSettingsRow, PutNoticeSettings } from './commands.ts';
 import { testMail, testWebhook } from './message.ts';
 import type { ListedNotice } from './queries.ts';
 import { problemOf } from './sender.ts';
-import { signingPointer, withSigningKey } from './signing.ts';
-import { postWebhook } from './webhook.ts';
+import { requireHttps } from './webhook.ts';
+import { addressPointer, sendWebhook, signingPointer } from './webhook-secrets.ts';
+
+/** One of `url` and `urlSecret`. */
+interface WebhookInput {
+  readonly url?: string | undefined;
+  readonly urlSecret?: SecretInput | undefined;
+  readonly signingSecret: SecretInput;
+}
+
+/** As read, with one of the two. */
+interface ReadWebhook {
+  readonly url: string | Reference;
+  readonly signing: Reference;
+}
 
 export interface NoticeSettingsInput {
   readonly recipients?: readonly string[] | undefined;
-  readonly webhook?: { readonly url: string; readonly signingSecret: SecretInput } | undefined;
+  readonly webhook?: WebhookInput | undefined;
   readonly expiryLeadDays?: number | undefined;
 }
 
@@ -34,7 +47,7 @@ export interface NoticeSettingsView {
   readonly scope: ScopeRef['kind'];
   readonly domain?: string;
   readonly recipients: string[];
-  readonly webhook?: { readonly url: string; readonly signingSecret: string };
+  readonly webhook?: { readonly url?: string; readonly urlSecret?: string; readonly signingSecret: string };
   readonly expiryLeadDays: number;
   readonly revision: number;
   readonly updatedAt: string;
@@ -66,9 +79,7 @@ export class Notices {
       scope: scope.kind,
       ...(scope.kind === 'domain' ? { domain: scope.name } : {}),
       recipients: JSON.parse(row.recipients) as string[],
-      ...(row.webhook_url === null
-        ? {}
-        : { webhook: { url: row.webhook_url, signingSecret: row.signing_reference ?? '' } }),
+      ...(row.signing_reference === null ? {} : { webhook: webhookView(row, row.signing_reference) }),
       expiryLeadDays: row.expiry_lead_days,
       revision: row.revision,
       updatedAt: timeText(row.updated_at),
@@ -92,19 +103,13 @@ export class Notices {
     const problems = new FieldProblems();
     if (recipients.length === 0 && input.webhook === undefined)
       problems.add('/recipients', 'Name a recipient or a webhook; to tell nobody, delete the settings.');
-    const reference =
-      input.webhook === undefined
-        ? undefined
-        : readReference(input.webhook.signingSecret, signingPointer, problems, scope);
+    const read = input.webhook === undefined ? undefined : readWebhook(input.webhook, problems, scope);
     problems.refuse('notice settings');
     const { store, access } = this.#parts;
     return access.decided(caller, async (current) => {
       // Decided with the current snapshot: the guard's may be of before a change.
       await access.require(current, 'secret.manage', { kind: 'scope', scope });
-      const webhook =
-        input.webhook === undefined || reference === undefined
-          ? null
-          : await this.#webhook(current, scope, input.webhook.url, reference);
+      const webhook = read === undefined ? null : await this.#webhook(current, scope, read);
       const because = [
         'notices',
         'put',
@@ -145,14 +150,11 @@ export class Notices {
     const steps: TestStep[] = [];
     for (const recipient of JSON.parse(row.recipients) as string[])
       steps.push(await stepOf(`mail ${recipient}`, () => mailer.send(testMail(recipient, scope), caller)));
-    if (row.webhook_url !== null) {
-      const url = row.webhook_url;
+    if (row.signing_reference !== null) {
       const message = testWebhook(newId('notice'), scope, Date.now());
       const post = async (): Promise<void> => {
         const egress = await this.#parts.egress();
-        await withSigningKey(this.#parts, scope, row, caller, signal, (key) =>
-          postWebhook(egress, url, key, message, signal),
-        );
+        await sendWebhook(this.#parts, egress, row, message, { scope, subject: caller, signal });
       };
       steps.push(await stepOf('webhook', post));
     }
@@ -168,30 +170,41 @@ export class Notices {
     });
   }
 
-  async #webhook(caller: Caller, scope: ScopeRef, url: string, reference: Reference) {
-    const { store, access, egress } = this.#parts;
-    const checked = (await egress()).checkUrl(url, { schemes: ['https', 'http'] });
-    // What a name leads to is known when it is called, which then refuses plain http elsewhere: said here already.
-    if (checked.scheme === 'http' && !isThisMachine(checked.host))
-      throw new StrongroomError('validation_failed', {
-        errors: [{ pointer: '/webhook/url', message: 'Beyond this machine it is https.' }],
-      });
+  async #webhook(
+    caller: Caller,
+    scope: ScopeRef,
+    { url, signing }: ReadWebhook,
+  ): Promise<NonNullable<PutNoticeSettings['webhook']>> {
+    if (typeof url !== 'string')
+      return {
+        url: await this.#held(caller, scope, url, addressPointer, 'address of the webhook'),
+        signing: await this.#held(caller, scope, signing, signingPointer, 'signing secret'),
+      };
+    const checked = (await this.#parts.egress()).checkUrl(url, { schemes: ['https', 'http'] });
+    requireHttps(checked);
+    return { url: checked.href, signing: await this.#held(caller, scope, signing, signingPointer, 'signing secret') };
+  }
+
+  /** A reference that the caller may use. */
+  async #held(
+    caller: Caller,
+    scope: ScopeRef,
+    reference: Reference,
+    pointer: string,
+    name: string,
+  ): Promise<HeldReference> {
+    const { store, access } = this.#parts;
     const target = await findTarget(store, scope, reference);
     const { failure } = await decideUse(access, caller.snapshot, scope, reference, target);
     if (failure !== null || target.source === null) {
-      const place = { domain: scope.name, reference, pointer: signingPointer, name: 'signing secret' };
+      const place = { domain: scope.name, reference, pointer, name };
       const error = referenceError(failure ?? 'source-unknown', place);
       throw new StrongroomError(error.code === 'permission_missing' ? 'permission_missing' : 'reference_unresolved', {
-        detail: 'The signing secret can not be used.',
+        detail: `The ${name} can not be used.`,
         errors: [error],
       });
     }
-    return {
-      url: checked.href,
-      reference: formatReference(reference),
-      sourceId: target.source.id,
-      key: reference.key,
-    };
+    return { reference: formatReference(reference), sourceId: target.source.id, key: reference.key };
   }
 
   async #require(scope: ScopeRef): Promise<NoticeSettingsRow> {
@@ -209,8 +222,27 @@ export class Notices {
   }
 }
 
-function isThisMachine(host: string): boolean {
-  return host === 'localhost' || /^127(?:\.\d{1,3}){3}$/.test(host) || /^\[?::1\]?$/.test(host);
+function readWebhook(
+  { url, urlSecret, signingSecret }: WebhookInput,
+  problems: FieldProblems,
+  scope: ScopeRef,
+): ReadWebhook | undefined {
+  if ((url === undefined) === (urlSecret === undefined))
+    problems.add('/webhook/url', 'Give url, or urlSecret where the address is a secret; one of the two.');
+  const signing = readReference(signingSecret, signingPointer, problems, scope);
+  const address = urlSecret === undefined ? url : readReference(urlSecret, addressPointer, problems, scope);
+  return signing === undefined || address === undefined ? undefined : { url: address, signing };
+}
+
+function webhookView(
+  { webhook_url: url, url_reference: urlSecret }: NoticeSettingsRow,
+  signingSecret: string,
+): NonNullable<NoticeSettingsView['webhook']> {
+  return {
+    ...(url === null ? {} : { url }),
+    ...(urlSecret === null ? {} : { urlSecret }),
+    signingSecret,
+  };
 }
 
 async function stepOf(name: string, send: () => Promise<void>): Promise<TestStep> {

@@ -37,22 +37,34 @@ export function signingKey(value: SecretValue): Uint8Array {
   });
 }
 
+/**
+ * What a name leads to is known when it is called, which then refuses plain http elsewhere: said here already.
+ * @throws StrongroomError `validation_failed`
+ */
+export function requireHttps({ scheme, host }: { readonly scheme: string; readonly host: string }): void {
+  if (scheme === 'http' && !isThisMachine(host))
+    throw new StrongroomError('validation_failed', {
+      errors: [{ pointer: '/webhook/url', message: 'Beyond this machine it is https.' }],
+    });
+}
+
+function isThisMachine(host: string): boolean {
+  return host === 'localhost' || /^127(?:\.\d{1,3}){3}$/.test(host) || /^\[?::1\]?$/.test(host);
+}
+
 /** `webhook-signature` (Standard Webhooks, "Signature scheme"). @param timestamp seconds since 1970 */
 export function signatureOf(key: Uint8Array, id: string, timestamp: number, body: string): string {
   return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`;
 }
 
-/**
- * One attempt, by the egress guard; a redirect is not followed.
- * @throws StrongroomError of the guard; `backend_unavailable` for every status but 2xx
- */
+/** One attempt, by the egress guard; a redirect is not followed. @returns the status @throws StrongroomError of the guard */
 export async function postWebhook(
   egress: Egress,
   url: string,
   key: Uint8Array,
   message: WebhookMessage,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const { id, type, at, data } = message;
   const timestamp = Math.floor(Date.now() / 1000);
   const body = JSON.stringify({ type, timestamp: new Date(at).toISOString(), data });
@@ -71,6 +83,11 @@ export async function postWebhook(
     maxBytes: maxAnswerBytes,
   });
   answer.body.destroy();
-  if (answer.status >= 200 && answer.status < 300) return;
-  throw new StrongroomError('backend_unavailable', { detail: `The webhook answered with status ${answer.status}.` });
+  return answer.status;
+}
+
+/** @throws StrongroomError `backend_unavailable` for every status but 2xx */
+export function requireTaken(status: number): void {
+  if (status < 200 || status >= 300)
+    throw new StrongroomError('backend_unavailable', { detail: `The webhook answered with status ${status}.` });
 }

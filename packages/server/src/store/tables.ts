@@ -535,6 +535,10 @@ export interface Tables {
     /** JSON array of mail addresses. */
     recipients: string;
     webhook_url: string | null;
+    /** Canonical reference to the address, where that is a secret: then `webhook_url` is null. */
+    url_reference: string | null;
+    url_source_id: string | null;
+    url_key: string | null;
     /** Canonical reference to what webhooks are signed with; set exactly where there is a webhook. */
     signing_reference: string | null;
     /** Of the source that the reference was to when it was saved. */

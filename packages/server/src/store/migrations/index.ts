@@ -17,6 +17,7 @@ import { placeholderChanges } from './0014-placeholder-changes.ts';
 import { managedObjects } from './0015-managed-objects.ts';
 import { heldReceipts } from './0016-held-receipts.ts';
 import { notices } from './0017-notices.ts';
+import { secretWebhooks } from './0018-secret-webhooks.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -43,4 +44,5 @@ export const migrations: readonly Migration[] = [
   managedObjects,
   heldReceipts,
   notices,
+  secretWebhooks,
 ];
