@@ -1,3 +1,4 @@
+import { StrongroomError } from '@strongroom/contract';
 import pg from 'pg';
 import { isOfConnection, rowTypes } from './postgres-connection.ts';
 import type { PostgresHosts } from './postgres-hosts.ts';
@@ -47,6 +48,7 @@ export class PostgresReaders {
 
   /** Once more where the connection was lost and there are other servers: what is read changes nothing. */
   async #run<Result>(work: (pool: pg.Pool) => Promise<Result>): Promise<Result> {
+    if (this.#isEnded) throw new StrongroomError('shutting_down');
     const url = this.#hosts.known ?? (await this.#hosts.primary());
     try {
       return await work(this.#poolOf(url));
@@ -58,7 +60,7 @@ export class PostgresReaders {
   }
 
   #poolOf(url: string): pg.Pool {
-    if (this.#pool !== undefined && (this.#url === url || this.#isEnded)) return this.#pool;
+    if (this.#pool !== undefined && this.#url === url) return this.#pool;
     this.#retire();
     this.#url = url;
     this.#pool = openPool(url, this.#options);
