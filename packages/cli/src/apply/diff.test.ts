@@ -66,7 +66,7 @@ describe('the difference of two objects', () => {
 
   it('shows the placeholder of a credential field, and no other text that is typed there', () => {
     const value = '${secrets.key}';
-    const held = { secretKey: { isSet: true, value, isOwned: false } };
+    const held = { secretKey: { isSet: true, placeholder: value, isOwned: false } };
     for (const sent of [{ set: value }, { value }]) expect(changesBetween(held, { secretKey: sent })).toEqual([]);
     expect(changesBetween(held, { secretKey: { value: 'hidden' } })).toEqual([
       { field: 'secretKey', from: value, to: 'a plain value' },

@@ -100,8 +100,9 @@ function typedIn(value: Readonly<Record<string, unknown>>): string | undefined {
 
 /** A reference in one of its forms, or the state of a field that holds one. */
 function referenceIn(value: Readonly<Record<string, unknown>>): Leaf | undefined {
-  const { isSet, isOwned, secret, scope, key, value: written } = value;
-  if (typeof isSet === 'boolean' && typeof written === 'string') return { text: written, shown: shownText(written) };
+  const { isSet, isOwned, secret, scope, key, placeholder } = value;
+  if (typeof isSet === 'boolean' && typeof placeholder === 'string')
+    return { text: placeholder, shown: shownText(placeholder) };
   if (typeof isSet === 'boolean') {
     const inner = isRecord(secret) ? referenceIn(secret) : undefined;
     if (inner === undefined) return { text: 'set', shown: 'a value' };

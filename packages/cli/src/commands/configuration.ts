@@ -109,13 +109,13 @@ export function contentOf(value: string | undefined, secret: ReferenceParts | un
 /** What a credential field holds: a reference, or a text with placeholders as it was written. */
 export interface CredentialFacts {
   readonly isSet: boolean;
-  readonly value?: string;
+  readonly placeholder?: string;
   readonly secret?: ReferenceParts;
   readonly isOwned?: boolean;
 }
 
-export function credentialText({ isSet, isOwned, secret, value }: CredentialFacts): string {
-  return isSet ? `${contentOf(value, secret)}${isOwned === true ? ' (its own)' : ''}` : '-';
+export function credentialText({ isSet, isOwned, secret, placeholder }: CredentialFacts): string {
+  return isSet ? `${contentOf(placeholder, secret)}${isOwned === true ? ' (its own)' : ''}` : '-';
 }
 
 /** Facts that every configuration has after its own. */

@@ -128,7 +128,7 @@ function addWorkflow(connection: Command, cli: Cli): void {
     );
 }
 
-const stateNames = ['isSet', 'isOwned', 'secret', 'value'];
+const stateNames = ['isSet', 'isOwned', 'secret', 'placeholder'];
 
 /** What is shown in place of a field of format password; a plain field of a schema may be an object, too. */
 function stateOf(value: unknown): CredentialFacts | undefined {

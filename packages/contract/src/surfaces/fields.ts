@@ -191,8 +191,8 @@ export const CredentialInput = Closed(
 /** What is shown of a credential field. */
 export const CredentialState = Closed({
   isSet: Type.Boolean(),
-  value: Type.Optional(
-    Type.String({ description: 'A text with placeholders, as it was written; what they stand for is nowhere shown' }),
+  placeholder: Type.Optional(
+    Type.String({ description: 'The text with placeholders, as it was written; what they stand for is nowhere shown' }),
   ),
   secret: Type.Optional(ReferenceFields),
   isOwned: Type.Optional(Type.Boolean({ description: 'The secret was typed here and goes with the configuration' })),

@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
 import { Canaries } from '../../testing/canaries.ts';
+import { runKilledPlaceholders } from '../../testing/placeholders-kills.ts';
 
 interface Rewritten {
   readonly items: readonly {
@@ -157,6 +161,80 @@ describe('a configuration with plain, placeholder and reference fields side by s
   });
 });
 
+describe('storage of old configurations', () => {
+  const sha = (text: string) => createHash('sha256').update(text).digest('hex');
+  const folder = canaries.plain('folder of a bucket');
+  const texts = {
+    basePath: '/in${secrets.folder}/$${secrets.folder}/',
+    accessKey: { value: '${secrets.shared}' },
+    secretKey: { value: '${secrets.shared}${secrets.folder}' },
+  };
+  const at = { provider: 's3-compatible', bucket: 'bucket' };
+  const turn = (enabled: boolean, query = '') =>
+    test.call('PATCH', `/v1/settings${query}`, { body: { features: { secretsV2: { enabled } } } });
+  beforeAll(() => test.call('POST', '/v1/global/secrets', { body: { key: 'folder', value: `/${folder}` } }));
+
+  it('has its placeholders resolved in the jobs that use it, before a migration, after it, and with references off', async () => {
+    const parts = ['BASE_PATH', 'ACCESS_KEY', 'SECRET_KEY'];
+    const print = parts.map((part) => `printf %s "$STORAGE_OLD_${part}" | sha256sum`).join(';');
+    const expected = [`in/${folder}/\${secrets.folder}`, shared, `${shared}/${folder}`].map(sha);
+    const digests = async () => [...(await printed('reader')).matchAll(/^[0-9a-f]{64}/gm)].map(String);
+    const asked = { configurations: [{ surface: 'storage-config', name: 'old' }] };
+    const body = { ...at, endpoint: 'http://127.0.0.1:9', ...texts };
+    await test.call('POST', `${inFinance}/storage-configs`, { body: { name: 'old', ...body } });
+    await saveJob('reader', { command: ['sh', '-c', print], storageConfigs: ['old'] });
+    expect(await digests()).toEqual(expected);
+    const shown = () => test.call('GET', `${inFinance}/storage-configs/old`);
+    const before = await shown();
+    expect(before).toMatchObject({
+      basePath: texts.basePath.slice(1, -1),
+      accessKey: { isSet: true, placeholder: '${secrets.shared}' },
+      secretKey: { isSet: true, placeholder: '${secrets.shared}${secrets.folder}' },
+    });
+    const { items } = await ask('migrate', asked);
+    expect(items[0]?.fields.map(({ pointer, becomes, stays }) => `${pointer} ${becomes ?? stays}`)).toEqual([
+      '/accessKey/value secret://global/managed/shared',
+      '/secretKey/value inside-text',
+      '/secretKey/value inside-text',
+      '/basePath inside-text',
+    ]);
+    expect(await digests()).toEqual(expected);
+    await ask('undo', asked);
+    const { revision: _now, updatedAt: _at, updatedBy: _by, ...after } = await shown();
+    expect(before).toMatchObject(after);
+    await turn(false, '?force=true');
+    try {
+      expect(await digests()).toEqual(expected);
+      await test.call('PUT', `${inFinance}/storage-configs/old`, { body: { ...body, description: 'saved while off' } });
+    } finally {
+      await turn(true);
+    }
+  });
+
+  it('is tried with its placeholders resolved, and the answer has none of it', async () => {
+    const paths: string[] = [];
+    const server = createServer((request, response) => {
+      paths.push(decodeURIComponent(request.url ?? ''));
+      response.writeHead(403).end();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      const form = { ...at, endpoint, ...texts, basePath: 'in/${secrets.folder}' };
+      const bad = await test.call('POST', `${inFinance}/storage-configs/test`, { body: form });
+      expect(bad).toMatchObject({ ok: false, steps: [{ name: 'resolve basePath', cause: 'unresolved' }] });
+      expect(paths).toEqual([]);
+      await test.call('POST', `${inFinance}/storage-configs/test`, {
+        body: { ...form, basePath: 'in${secrets.folder}' },
+      });
+      expect(paths[0]).toContain(`prefix=in/${folder}/`);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+});
+
 describe('migrate', () => {
   it('restores exactly what it changed', async () => {
     await saveJob('exact', { environment: [{ name: 'A', value: '${secrets.shared}' }], description: 'kept' });
@@ -257,6 +335,61 @@ describe('migrate', () => {
     await test.call('DELETE', `${inFinance}/spark-jobs/page-b`);
     await saveJob('page-b', { environment: [{ name: 'A', secret: reference('global', 'shared') }] });
     expect(outcomes(await ask('undo', only('page-b')))).toEqual([]);
+  });
+
+  it('killed in the middle, and an undo as well, leaves each configuration as it was or as it was to be', async () => {
+    const names = ['kill-a', 'kill-b', 'kill-c'];
+    for (const name of names)
+      await saveJob(name, {
+        environment: [
+          { name: 'A', value: '${secrets.shared}' },
+          { name: 'URL', value: 'x${secrets.shared}' },
+          ...(name === 'kill-b' ? [{ name: 'PASSWORD', value: typed }] : []),
+        ],
+      });
+    const configurations = names.map((name) => ({ surface: 'spark-job', name }));
+    const asked = { configurations, token: ann.token };
+    /** Documents as they are stored, with what the record says was done to them. */
+    const stored = () => {
+      const database = new DatabaseSync(join(test.dataDir, 'strongroom.db'), { readOnly: true });
+      const rows = database
+        .prepare(
+          `select name, document, (select count(*) from placeholder_changes where configuration_id = id) as changes
+           from configurations where name like 'kill-%' order by name`,
+        )
+        .all() as unknown as { name: string; document: string; changes: number }[];
+      database.close();
+      return rows;
+    };
+    const old = stored();
+    expect(old.map(({ changes }) => changes)).toEqual([0, 0, 0]);
+    await test.server.stop();
+    // The secret is there, the configuration does not refer to it yet.
+    const made = { command: 'secret.create', count: 1, when: 'answered' } as const;
+    await runKilledPlaceholders(test, { ...asked, verbs: ['migrate'], ...made });
+    const first = stored();
+    expect(first.map(({ changes }) => changes)).toEqual([1, 0, 0]);
+    expect([first[1], first[2]]).toEqual([old[1], old[2]]);
+    // What is left of the migration, then the second configuration of an undo.
+    const under = { command: 'placeholders.rewrite', count: 4, when: 'sent' } as const;
+    await runKilledPlaceholders(test, { ...asked, verbs: ['migrate', 'undo'], ...under });
+    const left = stored();
+    for (const { document, changes } of left) {
+      const isOld = !document.includes('"secret":{"scope":"global"');
+      // The secret that was typed stays one.
+      expect(changes - (document.includes('kill-b-password') ? 1 : 0)).toBe(isOld ? 0 : 1);
+    }
+    // The first was done before the kill, the last is as the migration left it.
+    expect([left[0], left[2]?.changes]).toEqual([old[0], 1]);
+    expect(left[1]?.document).toContain('kill-b-password');
+    await test.restart();
+    const { items } = await test.call<{ items: { key: string }[] }>('GET', `${inFinance}/secrets?q=kill-b`);
+    expect(items.map(({ key }) => key)).toEqual(['kill-b-password']);
+    await ask('undo', { configurations });
+    const [a, b, c] = stored();
+    expect([a, c]).toEqual([old[0], old[2]]);
+    const secret = JSON.stringify(reference('domain', 'kill-b-password'));
+    expect(b?.document).toBe(old[1]?.document.replace(`"value":${JSON.stringify(typed)}`, `"secret":${secret}`));
   });
 
   it('shows no plain secret, and keeps none beside the secret itself', async () => {

@@ -220,7 +220,7 @@ describe('credential fields', () => {
       await test.call('POST', '/v1/global/secrets', { body: { key, value: canaries.plain(`global ${key}`) } });
       const [value, form, pointer] = [`\${secrets.${key}}`, formOf(), `/${at.join('/')}/value`];
       const made = await test.call<Answer>('POST', many, { body: { name, ...put(form, at, { set: value }) } });
-      expect([read(made, at), made['warnings']]).toEqual([{ isSet: true, value, isOwned: false }, []]);
+      expect([read(made, at), made['warnings']]).toEqual([{ isSet: true, placeholder: value, isOwned: false }, []]);
       const kept = await test.call<Answer>('PUT', `${many}/${name}`, { body: put(form, at, { keep: true }) });
       expect([kept.revision, read(kept, at)]).toEqual([1, read(made, at)]);
       expect(await owned(name)).toEqual([]);
@@ -233,7 +233,7 @@ describe('credential fields', () => {
       const secret = { scope: 'global', source: 'managed', key };
       expect(await shown()).toEqual({ isSet: true, secret, isOwned: false });
       expect(await ask('undo')).toMatchObject({ items: [{ outcome: 'changed', fields: [{ restores: value }] }] });
-      expect(await shown()).toEqual({ isSet: true, value, isOwned: false });
+      expect(await shown()).toEqual({ isSet: true, placeholder: value, isOwned: false });
       const unknown = put(form, at, { value: `${value}:\${secrets.${key}-gone}` });
       expect(await test.call('PUT', `${many}/${name}`, { body: unknown })).toMatchObject({
         warnings: [{ code: 'unknown-placeholder', pointer }],

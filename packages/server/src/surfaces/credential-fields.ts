@@ -130,7 +130,7 @@ export function isGiven(change: CredentialChange | undefined): boolean {
 /** What is shown of one. */
 export function credentialState(held: HeldCredential | undefined) {
   if (held === undefined) return { isSet: false };
-  if (held.value !== undefined) return { isSet: true, value: held.value, isOwned: false };
+  if (held.value !== undefined) return { isSet: true, placeholder: held.value, isOwned: false };
   return { isSet: true, secret: { ...held.secret }, isOwned: held.isOwned === true };
 }
 

@@ -139,11 +139,11 @@ describe.each(platformSurfaces)('%s', (type) => {
     const value = '${secrets.for-everybody}';
     const { [credential]: _left, ...without } = sample();
     const shown = await test.call<Shown>('PUT', path, { body: { ...without, [credential]: { value } } });
-    expect([shown[credential], shown['warnings']]).toEqual([{ isSet: true, value, isOwned: false }, []]);
+    expect([shown[credential], shown['warnings']]).toEqual([{ isSet: true, placeholder: value, isOwned: false }, []]);
     for (const sent of [{ [credential]: { set: value } }, { [credential]: { keep: true } }, {}])
       expect(await test.call<Shown>('PUT', path, { body: { ...without, ...sent } })).toMatchObject({
         revision: 1,
-        [credential]: { value },
+        [credential]: { placeholder: value },
       });
     expect(await owned()).toEqual([]);
     const uses = await test.call<{ items: object[] }>('GET', '/v1/global/secrets/for-everybody/used-by');
@@ -162,7 +162,7 @@ describe.each(platformSurfaces)('%s', (type) => {
     await turn(false);
     try {
       expect(await test.call<Shown>('PUT', path, { body: { ...without, [credential]: { value } } })).toMatchObject({
-        [credential]: { value },
+        [credential]: { placeholder: value },
       });
       const refused = await put(sample('secret://global/managed/for-everybody'));
       expect([refused.status, refused.body]).toMatchObject([403, { code: 'feature_disabled' }]);
@@ -188,7 +188,11 @@ describe.each(platformSurfaces)('%s', (type) => {
     const secret = { scope: 'global', source: 'managed', key: 'for-everybody' };
     expect((await test.call<Shown>('GET', path))[credential]).toEqual({ isSet: true, secret, isOwned: false });
     expect(await ask('undo')).toMatchObject({ items: [{ outcome: 'changed', fields: [{ restores: value }] }] });
-    expect((await test.call<Shown>('GET', path))[credential]).toEqual({ isSet: true, value, isOwned: false });
+    expect((await test.call<Shown>('GET', path))[credential]).toEqual({
+      isSet: true,
+      placeholder: value,
+      isOwned: false,
+    });
   });
 
   it('sends nothing that was typed for one host to another', async () => {

@@ -128,7 +128,7 @@ describe('placeholders', () => {
     const value = '${secrets.smtp-start}${secrets.smtp-end}';
     const body = form(mailbox.port, 'starttls', { ...texts, password: { value } });
     expect(await tryForm(body)).toMatchObject({ ok: true });
-    const shown = { ...texts, password: { isSet: true, value }, warnings: [] };
+    const shown = { ...texts, password: { isSet: true, placeholder: value }, warnings: [] };
     expect(await test.call('PUT', path, { body: saved(body) })).toMatchObject(shown);
     expect(await test.call('GET', path)).toMatchObject(shown);
     const uses = await test.call<{ items: { name: string; kind: string }[] }>(
