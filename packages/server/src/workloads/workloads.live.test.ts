@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kubernetes, startKubernetes } from '../../../../servers/kubernetes.ts';
 import { codeOf, type TestServer } from '../../testing/app.ts';
 import type { Canaries } from '../../testing/canaries.ts';
-import { registeredCluster } from '../../testing/registered-cluster.ts';
+import { registeredCluster } from '../../testing/live-registered-cluster.ts';
 import { freshName } from '../../testing/samples.ts';
 
 let kubernetes: Kubernetes;

@@ -5,8 +5,8 @@ import { type Kubernetes, startKubernetes } from '../../../../../servers/kuberne
 import { type KwokNode, startKwok } from '../../../../../servers/kwok.ts';
 import type { TestServer } from '../../../testing/app.ts';
 import type { Canaries } from '../../../testing/canaries.ts';
-import { allStored, sparkApplications } from '../../../testing/kubernetes-objects.ts';
-import { registeredCluster } from '../../../testing/registered-cluster.ts';
+import { allStored, sparkApplications } from '../../../testing/live-kubernetes-objects.ts';
+import { registeredCluster } from '../../../testing/live-registered-cluster.ts';
 import { runnerContract } from '../../../testing/runner-contract.ts';
 
 let kubernetes: Kubernetes;
