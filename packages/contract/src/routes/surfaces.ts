@@ -68,6 +68,8 @@ function referenceRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', 
       summary: 'Where a reference is used, down to the field: configurations, and what else of the scope holds it',
       tag: 'surfaces',
       access: { kind: 'scope', action: 'secret.list' },
+      // As everything of the admin scope.
+      feature: kind === 'Admin' ? 'secretsV2' : undefined,
       params: Closed({ ...scope }),
       query: Closed({
         reference: Type.String({
