@@ -7,7 +7,6 @@ import { Canaries } from '../../testing/canaries.ts';
 import { Conformance } from '../../testing/conformance.ts';
 import { type LoopbackVault, openLoopbackVault, type Trouble } from '../../testing/loopback-vault.ts';
 import { freshName } from '../../testing/samples.ts';
-import { SourceVersions } from './source-versions.ts';
 
 const canaries = new Canaries();
 const conformance = new Conformance();
@@ -297,103 +296,6 @@ describe('a reference to an integration', () => {
     );
     expect(items).toMatchObject([{ configuration: name, name: 'V' }]);
   });
-});
-
-describe('drift of keys of integrations', () => {
-  interface Drift {
-    readonly items: readonly {
-      readonly reference: string;
-      readonly version: string;
-      readonly currentVersion?: string;
-      readonly checkedAt?: string;
-    }[];
-  }
-  const drifted = async (reference: string) =>
-    (await test.call<Drift>('GET', `${base}/drift?limit=200`)).items.filter((item) => item.reference === reference);
-  const never = AbortSignal.timeout(60_000);
-
-  it('is found by asking for what is held and nothing else, and stays as it is known while the backend is away', async () => {
-    const worker = await test.createServiceAccount('finance', freshName(), { preset: 'MEMBER', grants: ['RESOLVE'] });
-    await deliver(worker, everywhere.DB);
-    const versions = new SourceVersions(test.server.store, test.server.services.backends);
-    expect(await drifted(everywhere.DB)).toEqual([]);
-    await versions.round(never, -1);
-    expect(await drifted(everywhere.DB)).toEqual([]);
-    first.versions.set('app/db', 2);
-    const before = second.requests.length;
-    await versions.round(never, -1);
-    expect(await drifted(everywhere.DB)).toMatchObject([
-      { version: '1', currentVersion: '2', checkedAt: expect.any(String) },
-    ]);
-    expect(second.requests).toHaveLength(before);
-    const asked = first.requests.length;
-    await versions.round(never);
-    expect(first.requests).toHaveLength(asked);
-    const known = await drifted(everywhere.DB);
-    first.trouble = 'sealed';
-    await versions.round(never, -1);
-    expect(await drifted(everywhere.DB)).toEqual(known);
-    first.trouble = 'none';
-    const kept = first.secrets.get('app/db') ?? {};
-    first.secrets.delete('app/db');
-    await versions.round(never, -1);
-    const [gone] = await drifted(everywhere.DB);
-    expect([gone?.version, gone?.currentVersion]).toEqual(['1', undefined]);
-    first.secrets.set('app/db', kept);
-    first.versions.delete('app/db');
-    await versions.round(never, -1);
-    expect(await drifted(everywhere.DB)).toEqual([]);
-    expect(await refreshes(1)).toMatchObject([{ because: ['drift'] }]);
-  });
-
-  it('reads no value for it, and says of what versions may not be asked for that it is unknown', async () => {
-    const worker = await test.createServiceAccount('finance', freshName(), { preset: 'MEMBER', grants: ['RESOLVE'] });
-    await deliver(worker, everywhere.DB);
-    const versions = new SourceVersions(test.server.store, test.server.services.backends);
-    const askedIn = async (): Promise<readonly string[]> => {
-      const before = first.requests.length;
-      await versions.round(never, -1);
-      return first.requests.slice(before).filter((request) => request.includes('app/db'));
-    };
-    expect(await askedIn()).toEqual(['GET secret/metadata/app/db']);
-    expect(await refreshes(1)).toMatchObject([{ because: ['drift'] }]);
-    first.mayReadMetadata = false;
-    first.versions.set('app/db', 7);
-    try {
-      expect(await askedIn()).toEqual(['GET secret/metadata/app/db']);
-      expect(await drifted(everywhere.DB)).toEqual([]);
-      const { unchecked } = await test.call<{ unchecked: object[] }>('GET', `${base}/drift`);
-      expect(unchecked).toContainEqual({
-        source: expect.any(String),
-        keys: expect.any(Number),
-        code: 'backend_denied',
-        knownAt: expect.any(String),
-      });
-    } finally {
-      first.mayReadMetadata = true;
-      first.versions.delete('app/db');
-    }
-  });
-
-  async function refreshes(limit: number): Promise<readonly { because: string[]; detail: object }[]> {
-    const { items } = await test.call<{ items: { because: string[]; detail: object }[] }>(
-      'GET',
-      `/v1/audit?action=integration.refresh&limit=${limit}`,
-    );
-    return items;
-  }
-
-  async function deliver(worker: TestUser, reference: string): Promise<void> {
-    const { id } = await test.call<{ id: string }>('POST', `${base}/launches`, {
-      token: worker.token,
-      body: { references: [{ name: 'V', reference }] },
-    });
-    const { kty, crv, x } = generateKeyPairSync('x25519').publicKey.export({ format: 'jwk' });
-    await test.call('POST', `/v1/launches/${id}/resolve`, {
-      token: worker.token,
-      body: { publicKey: { kty, crv, x } },
-    });
-  }
 });
 
 describe('in the end', () => {
