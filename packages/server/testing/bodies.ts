@@ -162,7 +162,7 @@ const queries: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   showBundleAdditionImpact: { type: 'secret', key: 'db-password' },
   listDomainReferenceUses: { reference: 'secret://domain/managed/db-password' },
   listGlobalReferenceUses: { reference: 'secret://global/managed/global-key' },
-  listAdminReferenceUses: { reference: 'secret://admin/managed/admin-key' },
+  listAdminReferenceUses: { reference: 'secret://admin/managed/cluster-token' },
 };
 
 /** The query a route requires, with its question mark; empty for all that require none. */
