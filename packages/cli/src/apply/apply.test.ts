@@ -103,6 +103,38 @@ describe('an apply', () => {
     ).rejects.toMatchObject({ code: 'reference_unresolved' });
   });
 
+  it('knows what the server has against a creation before anything is written', async () => {
+    const fresh = (more: string, name = 'fresh') =>
+      `{kind: spark-job, domain: finance, name: ${name}, command: ['true'], ${more}}`;
+    const nowhere = 'environment: [{name: A, secret: "secret://domain/managed/nowhere"}]';
+    const first = fresh('timeoutSeconds: 60', 'first');
+    await expect(plan(fresh(nowhere))).rejects.toMatchObject({ code: 'reference_unresolved' });
+    await expect(plan(fresh('storageConfigs: [lake]'))).rejects.toMatchObject({ code: 'reference_unresolved' });
+    await expect(plan(fresh('bundle: nobodys'))).rejects.toMatchObject({ code: 'validation_failed' });
+    // What is wrong with the manifest itself no other one mends.
+    await expect(plan(`${first}\n---\n${fresh('timeoutSeconds: -1')}`)).rejects.toMatchObject({
+      code: 'validation_failed',
+    });
+    await expect(
+      plan(
+        '{kind: email, host: mail.example.org, port: 587, security: starttls, username: ann, senderAddress: a@example.org, password: {secret: "secret://admin/managed/nowhere"}}',
+      ),
+    ).rejects.toMatchObject({ code: 'reference_unresolved' });
+    // What comes before it may: here the storage configuration that it uses.
+    const lake = '{kind: storage-config, domain: finance, name: lake, provider: aws, region: eu-west-1, bucket: lake}';
+    const steps = await plan(`${fresh('storageConfigs: [lake]')}\n---\n${lake}`);
+    expect(steps.map(doingOf)).toEqual(['create', 'create']);
+    expect(
+      steps.map((step) => ('planned' in step && 'problem' in step.planned ? step.planned.problem?.code : 'none')),
+    ).toEqual(['none', 'reference_unresolved']);
+    const inBundle = await plan(`${fresh('bundle: those')}\n---\n{kind: bundle, domain: finance, name: those}`);
+    expect(inBundle.map(doingOf)).toEqual(['create', 'create']);
+    for (const name of ['first', 'fresh'])
+      await expect(client.showSparkJob({ params: { domain: 'finance', name } })).rejects.toMatchObject({
+        code: 'not_found',
+      });
+  });
+
   it('takes what it made from the domain that is named, and from no other', async () => {
     await client.createDomain({ body: { name: 'sales' } });
     await execute(

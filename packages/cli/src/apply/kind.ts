@@ -72,6 +72,17 @@ export async function orAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   });
 }
 
+/** What the server has against something that is tried. @throws what is no refusal of it, such as a server that is away */
+export async function problemOf(tried: Promise<unknown>): Promise<{ readonly problem?: StrongroomError }> {
+  try {
+    await tried;
+    return {};
+  } catch (error) {
+    if (error instanceof SdkError && error.status < 500) return { problem: error };
+    throw error;
+  }
+}
+
 /** A new object's fields. */
 export function creation(body: Readonly<Record<string, unknown>>, names: readonly string[]): FieldChange[] {
   const rest = Object.entries(body).filter(([field]) => !names.includes(field) && field !== 'managedBy');

@@ -1,4 +1,4 @@
-import type { Client } from '@strongroom/sdk';
+import type { Client, StrongroomError } from '@strongroom/sdk';
 import { UsageError } from '../errors.ts';
 import type { ApplyContext, ObjectKind, Planned, Prunable, PrunedPlace } from './kind.ts';
 import { Lists } from './lists.ts';
@@ -60,10 +60,15 @@ function refuseProblems(steps: readonly Step[]): void {
   let isAfterAnother = false;
   for (const step of steps) {
     if (!('planned' in step) || step.planned.outcome === 'unchanged') continue;
-    if (step.planned.outcome === 'change' && step.planned.problem !== undefined && !isAfterAnother)
-      throw step.planned.problem;
+    const problem = step.planned.outcome === 'wait' ? undefined : step.planned.problem;
+    if (problem !== undefined && (!isAfterAnother || isOwnFault(problem))) throw problem;
     isAfterAnother = true;
   }
+}
+
+/** Whether it is about what the manifest itself says, which no step before it mends; but for a bundle that is still to be made. */
+function isOwnFault({ code, errors = [] }: StrongroomError): boolean {
+  return code === 'validation_failed' && !errors.some(({ pointer }) => pointer === '/bundle');
 }
 
 /** In the places that the manifests are about, and nowhere else. */

@@ -48,7 +48,7 @@ function remarkOf(step: Step): string | undefined {
   if ('pruned' in step) return 'an apply made it, and no manifest has it any more';
   const { planned } = step;
   if (planned.outcome === 'wait') return planned.reason;
-  if (planned.outcome !== 'change' || planned.problem === undefined) return undefined;
+  if (planned.outcome === 'unchanged' || planned.problem === undefined) return undefined;
   return `can be checked only when what comes before it is done: ${planned.problem.detail ?? planned.problem.message}`;
 }
 

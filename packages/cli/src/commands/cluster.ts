@@ -5,7 +5,7 @@ import { addConfigurationCommands, contentOf, lastFacts, printFields } from './c
 import { addApplyCommands } from './configuration-apply.ts';
 import { clusterNoun, notebookNoun, type Shown } from './configuration-noun.ts';
 import { addRunCommands } from './configuration-run.ts';
-import { addPreflight } from './preflight.ts';
+import { addPreflight, launching } from './preflight.ts';
 
 /** What runs until it is stopped. */
 
@@ -14,7 +14,7 @@ export function addClusterCommands(program: Command, cli: Cli): void {
   addApplyCommands(cluster, cli, clusterNoun);
   addConfigurationCommands(cluster, cli, clusterNoun, printCluster);
   addRunCommands(cluster, cli, clusterNoun, 'start');
-  addPreflight(cluster.command('preflight <cluster>'), cli, clusterNoun);
+  addPreflight(cluster.command('preflight <cluster>'), cli, launching(clusterNoun));
 }
 
 export function addNotebookCommands(program: Command, cli: Cli): void {
@@ -22,7 +22,7 @@ export function addNotebookCommands(program: Command, cli: Cli): void {
   addApplyCommands(notebook, cli, notebookNoun);
   addConfigurationCommands(notebook, cli, notebookNoun, printNotebook);
   addRunCommands(notebook, cli, notebookNoun, 'start');
-  addPreflight(notebook.command('preflight <notebook>'), cli, notebookNoun);
+  addPreflight(notebook.command('preflight <notebook>'), cli, launching(notebookNoun));
 }
 
 function printCluster(output: Cli['output'], cluster: CallResult<'showComputeCluster'>): void {

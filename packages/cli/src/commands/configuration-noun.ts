@@ -29,6 +29,8 @@ export interface ConfigurationNoun<One extends Shown = Shown> {
   readonly kind: string;
   readonly show: (client: Client, domain: string, name: string) => Promise<One>;
   readonly create: (client: Client, domain: string, body: unknown) => Promise<One>;
+  /** What a creation would make. */
+  readonly previewCreation: (client: Client, domain: string, body: unknown) => Promise<One>;
   readonly update: (client: Client, domain: string, name: string, body: unknown, ifMatch: number) => Promise<One>;
   /** What an update would make of it. */
   readonly preview: (client: Client, domain: string, name: string, body: unknown, ifMatch: number) => Promise<One>;
@@ -63,6 +65,8 @@ export const jobNoun = {
   show: (client, domain, name) => client.showSparkJob({ params: { domain, name } }),
   // The server's schema decides; its errors name each field.
   create: (client, domain, body) => client.createSparkJob({ params: { domain }, body: body as SparkJobBody }),
+  previewCreation: (client, domain, body) =>
+    client.createSparkJob({ params: { domain }, query: dryRun, body: body as SparkJobBody }),
   update: (client, domain, name, body, ifMatch) =>
     client.updateSparkJob({ params: { domain, name }, body: body as SparkJobChange, ifMatch }),
   preview: (client, domain, name, body, ifMatch) =>
@@ -88,6 +92,8 @@ export const clusterNoun = {
   // The server's schema decides; its errors name each field.
   create: (client, domain, body) =>
     client.createComputeCluster({ params: { domain }, body: body as ComputeClusterBody }),
+  previewCreation: (client, domain, body) =>
+    client.createComputeCluster({ params: { domain }, query: dryRun, body: body as ComputeClusterBody }),
   update: (client, domain, name, body, ifMatch) =>
     client.updateComputeCluster({ params: { domain, name }, body: body as ComputeClusterChange, ifMatch }),
   preview: (client, domain, name, body, ifMatch) =>
@@ -117,6 +123,8 @@ export const notebookNoun = {
   show: (client, domain, name) => client.showNotebook({ params: { domain, name } }),
   // The server's schema decides; its errors name each field.
   create: (client, domain, body) => client.createNotebook({ params: { domain }, body: body as NotebookBody }),
+  previewCreation: (client, domain, body) =>
+    client.createNotebook({ params: { domain }, query: dryRun, body: body as NotebookBody }),
   update: (client, domain, name, body, ifMatch) =>
     client.updateNotebook({ params: { domain, name }, body: body as NotebookChange, ifMatch }),
   preview: (client, domain, name, body, ifMatch) =>
@@ -141,6 +149,8 @@ export const storageNoun = {
   show: (client, domain, name) => client.showStorageConfig({ params: { domain, name } }),
   // The server's schema decides; its errors name each field.
   create: (client, domain, body) => client.createStorageConfig({ params: { domain }, body: body as StorageConfigBody }),
+  previewCreation: (client, domain, body) =>
+    client.createStorageConfig({ params: { domain }, query: dryRun, body: body as StorageConfigBody }),
   update: (client, domain, name, body, ifMatch) =>
     client.updateStorageConfig({ params: { domain, name }, body: body as StorageConfigChange, ifMatch }),
   preview: (client, domain, name, body, ifMatch) =>
@@ -162,6 +172,8 @@ export const connectionNoun = {
   // The server's schema decides; its errors name each field.
   create: (client, domain, body) =>
     client.createConnection({ params: { domain }, body: placeCredentials(body) as ConnectionBody }),
+  previewCreation: (client, domain, body) =>
+    client.createConnection({ params: { domain }, query: dryRun, body: placeCredentials(body) as ConnectionBody }),
   update: (client, domain, name, body, ifMatch) =>
     client.updateConnection({ params: { domain, name }, body: placeCredentials(body) as ConnectionChange, ifMatch }),
   preview: (client, domain, name, body, ifMatch) =>

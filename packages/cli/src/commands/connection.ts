@@ -15,6 +15,7 @@ import {
 import { addApplyCommands } from './configuration-apply.ts';
 import { connectionNoun, placeCredentials } from './configuration-noun.ts';
 import { addFormTest } from './form-test.ts';
+import { addPreflight } from './preflight.ts';
 
 /** The server's schema decides; its errors name each field. */
 type Form = NonNullable<CallInput<'testConnection'>['body']>;
@@ -26,6 +27,10 @@ export function addConnectionCommands(program: Command, cli: Cli): void {
   addPurge(connection, cli);
   addRestore(connection, cli);
   addTypes(connection, cli);
+  addPreflight(connection.command('preflight <connection>'), cli, {
+    preflight: (client, domain, name) => client.preflightConnection({ params: { domain, name } }),
+    verb: 'be usable',
+  });
   addFormTest(connection, cli, connectionNoun, 'try the connection: TCP, and a query of PostgreSQL', {
     form: (client, domain, body) =>
       client.testConnectionForm({ params: { domain }, body: placeCredentials(body) as Form }),

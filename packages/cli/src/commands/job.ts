@@ -5,7 +5,7 @@ import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { addConfigurationCommands, contentOf, lastFacts, printFields } from './configuration.ts';
 import { addApplyCommands } from './configuration-apply.ts';
 import { jobNoun } from './configuration-noun.ts';
-import { addPreflight } from './preflight.ts';
+import { addPreflight, launching } from './preflight.ts';
 import { addRunCommands } from './configuration-run.ts';
 
 export function addJobCommands(program: Command, cli: Cli): void {
@@ -26,7 +26,7 @@ export function addJobCommands(program: Command, cli: Cli): void {
     );
   }
   addRunCommands(job, cli, jobNoun);
-  addPreflight(job.command('preflight <job>'), cli, jobNoun);
+  addPreflight(job.command('preflight <job>'), cli, launching(jobNoun));
 }
 
 function printJob(output: Cli['output'], job: CallResult<'showSparkJob'>): void {

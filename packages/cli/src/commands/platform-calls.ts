@@ -11,8 +11,9 @@ export interface ShownPlatform {
 export interface PlatformCalls<One extends ShownPlatform = ShownPlatform> {
   readonly show: (client: Client) => Promise<One>;
   readonly put: (client: Client, body: unknown, ifMatch: number | undefined) => Promise<One>;
-  /** What a put would make of the one that is there. */
-  readonly preview: (client: Client, body: unknown, ifMatch: number) => Promise<One>;
+  /** What a put would make of it. */
+  readonly preview: (client: Client, body: unknown, ifMatch: number | undefined) => Promise<One>;
+  readonly preflight: (client: Client) => Promise<CallResult<'preflightEmail'>>;
   readonly delete: (client: Client, ifMatch: number) => Promise<unknown>;
 }
 
@@ -24,7 +25,8 @@ const emailCalls: PlatformCalls<CallResult<'showEmail'>> = {
   // The server's schema decides; its errors name each field.
   put: (client, body, ifMatch) => client.putEmail({ body: body as CallInput<'putEmail'>['body'], ...given(ifMatch) }),
   preview: (client, body, ifMatch) =>
-    client.putEmail({ body: body as CallInput<'putEmail'>['body'], ...dryRun, ifMatch }),
+    client.putEmail({ body: body as CallInput<'putEmail'>['body'], ...dryRun, ...given(ifMatch) }),
+  preflight: (client) => client.preflightEmail(),
   delete: (client, ifMatch) => client.deleteEmail({ ifMatch }),
 };
 
@@ -33,7 +35,8 @@ const ldapCalls: PlatformCalls<CallResult<'showLdap'>> = {
   // The server's schema decides; its errors name each field.
   put: (client, body, ifMatch) => client.putLdap({ body: body as CallInput<'putLdap'>['body'], ...given(ifMatch) }),
   preview: (client, body, ifMatch) =>
-    client.putLdap({ body: body as CallInput<'putLdap'>['body'], ...dryRun, ifMatch }),
+    client.putLdap({ body: body as CallInput<'putLdap'>['body'], ...dryRun, ...given(ifMatch) }),
+  preflight: (client) => client.preflightLdap(),
   delete: (client, ifMatch) => client.deleteLdap({ ifMatch }),
 };
 

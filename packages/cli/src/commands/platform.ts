@@ -12,6 +12,7 @@ import { applyManifests, type ApplyOptions, withApplyOptions } from './apply.ts'
 import { credentialText } from './configuration.ts';
 import { type CredentialFile, readCredentials, withCredentials } from './configuration-apply.ts';
 import { platformCalls, type PlatformCalls, type ShownPlatform } from './platform-calls.ts';
+import { addPlatformPreflight } from './preflight.ts';
 import { printSurfaceTest } from './surface-test.ts';
 
 type Output = Cli['output'];
@@ -111,6 +112,7 @@ const ldapNoun: PlatformNoun<CallResult<'showLdap'>> = {
 
 function addPlatformCommands<One extends ShownPlatform>(command: Command, cli: Cli, noun: PlatformNoun<One>): void {
   const { word, title } = noun;
+  addPlatformPreflight(command, cli, { name: word, preflight: noun.calls.preflight });
   command
     .command('show')
     .description(`show the ${title}: settings and references, no secret`)

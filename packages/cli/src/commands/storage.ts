@@ -5,6 +5,7 @@ import { addConfigurationCommands, credentialText, lastFacts, printFields } from
 import { addApplyCommands } from './configuration-apply.ts';
 import { storageNoun } from './configuration-noun.ts';
 import { addFormTest } from './form-test.ts';
+import { addPreflight } from './preflight.ts';
 
 /** The server's schema decides; its errors name each field. */
 type Form = NonNullable<CallInput<'testStorageConfig'>['body']>;
@@ -13,6 +14,10 @@ export function addStorageCommands(program: Command, cli: Cli): void {
   const storage = group(program, 'storage', 'storage configurations: buckets and the keys that open them');
   addApplyCommands(storage, cli, storageNoun, true);
   addConfigurationCommands(storage, cli, storageNoun, printStorage);
+  addPreflight(storage.command('preflight <storage>'), cli, {
+    preflight: (client, domain, name) => client.preflightStorageConfig({ params: { domain, name } }),
+    verb: 'be usable',
+  });
   addFormTest(storage, cli, storageNoun, 'list, write, read and delete there', {
     form: (client, domain, body) => client.testStorageConfigForm({ params: { domain }, body: body as Form }),
     change: (client, domain, name, body) => client.testStorageConfig({ params: { domain, name }, body: body as Form }),

@@ -74,6 +74,7 @@ export function configurationRoutes<
       tag: path,
       access: { kind: 'scope', action: actions.create },
       params: domainParams,
+      query: dryRunQuery,
       body: schemas.create,
       status: 201,
       response: schemas.shown,
@@ -203,28 +204,44 @@ export function suspendRoute<const Noun extends string, const Plural extends str
   });
 }
 
+/** What a preflight of a configuration says of itself, whatever it is of. */
+export const preflightSummary = (use: string): string =>
+  `Resolve as ${use} would, throw the values away, say what each reference gave`;
+export const preflightErrors = ['audit_unavailable', 'deadline_exceeded'] as const;
+export const preflightsPerMinute = 60;
+
+/** What every kind has: whether its use would get what it refers to. @param use as people call it: `a launch` */
+export function preflightRoute<const Noun extends string, const Plural extends string>(
+  { noun, path }: ConfigurationKind<Noun, Plural>,
+  action: AssetAction,
+  use: string,
+) {
+  return route({
+    id: `preflight${noun}`,
+    method: 'POST',
+    path: `/v1/domains/{domain}/${path}/{name}/preflight`,
+    summary: preflightSummary(use),
+    tag: path,
+    access: { kind: 'asset', action, parameter: 'name' },
+    params: named,
+    isLaunch: true,
+    status: 200,
+    response: Preflight,
+    errors: preflightErrors,
+    rateLimitPerMinute: preflightsPerMinute,
+  });
+}
+
 /** Preflight, start, list of runs: what every kind has that can be launched. */
 export function launchableRoutes<const Noun extends string, const Plural extends string>(
-  { noun, path, title }: ConfigurationKind<Noun, Plural>,
+  kind: ConfigurationKind<Noun, Plural>,
   actions: { readonly view: AssetAction; readonly launch: AssetAction },
 ) {
+  const { noun, path, title } = kind;
   const one = `/v1/domains/{domain}/${path}/{name}`;
   const access = { kind: 'asset', action: actions.launch, parameter: 'name' } as const;
   return [
-    route({
-      id: `preflight${noun}`,
-      method: 'POST',
-      path: `${one}/preflight`,
-      summary: 'Resolve as a launch would, throw the values away, say what each reference gave',
-      tag: path,
-      access,
-      params: named,
-      isLaunch: true,
-      status: 200,
-      response: Preflight,
-      errors: ['audit_unavailable', 'deadline_exceeded'],
-      rateLimitPerMinute: 60,
-    }),
+    preflightRoute(kind, actions.launch, 'a launch'),
     route({
       id: `run${noun}`,
       method: 'POST',

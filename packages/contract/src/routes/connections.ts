@@ -10,7 +10,7 @@ import {
   ConnectionWorkflow,
   workflowLoaders,
 } from '../surfaces/connection.ts';
-import { configurationRoutes, formTestRoutes } from './configuration-routes.ts';
+import { configurationRoutes, formTestRoutes, preflightRoute } from './configuration-routes.ts';
 
 const connection = { noun: 'Connection', plural: 'Connections', path: 'connections', title: 'connection' } as const;
 const actions = surfaceActions.connection;
@@ -60,6 +60,7 @@ export const connectionRoutes = [
     ifMatch: true,
   }),
   ...formTestRoutes(connection, actions, ConnectionUpdate),
+  preflightRoute(connection, actions.consume, 'its ingestion'),
   route({
     id: 'showConnectionWorkflow',
     method: 'GET',

@@ -1,7 +1,8 @@
 import type { TSchema } from 'typebox';
 import type { PlatformAction } from '../actions.ts';
 import { route } from '../route.ts';
-import { dryRunQuery } from './configuration-routes.ts';
+import { dryRunQuery, preflightErrors, preflightsPerMinute, preflightSummary } from './configuration-routes.ts';
+import { Preflight } from './runs.ts';
 import { platformSurfaceActions } from '../surfaces/actions.ts';
 import { Email, EmailPut, EmailTest } from '../surfaces/email.ts';
 import { Ldap, LdapPut, LdapSyncState, LdapTest } from '../surfaces/ldap.ts';
@@ -43,7 +44,7 @@ function platformSurfaceRoutes<
       id: `put${noun}`,
       method: 'PUT',
       path,
-      summary: `Make or replace the ${title}; what is left out of credentials stays. A dry run is of a replacement`,
+      summary: `Make or replace the ${title}; what is left out of credentials stays`,
       tag,
       access: { kind: 'platform', action: actions.manage },
       query: dryRunQuery,
@@ -86,6 +87,18 @@ function platformSurfaceRoutes<
       response: SurfaceTest,
       errors: ['not_found', 'destination_refused', 'egress_denied', 'audit_unavailable', 'version_conflict'],
       rateLimitPerMinute: 30,
+    }),
+    route({
+      id: `preflight${noun}`,
+      method: 'POST',
+      path: `${path}/preflight`,
+      summary: preflightSummary('the server'),
+      tag,
+      access: { kind: 'platform', action: actions.manage },
+      status: 200,
+      response: Preflight,
+      errors: ['not_found', ...preflightErrors],
+      rateLimitPerMinute: preflightsPerMinute,
     }),
   ] as const;
 }

@@ -6,7 +6,13 @@ import { ComputeCluster, ComputeClusterCreate, ComputeClusterUpdate } from '../s
 import { Notebook, NotebookCreate, NotebookUpdate } from '../surfaces/notebook.ts';
 import { SparkJob, SparkJobCreate, SparkJobUpdate } from '../surfaces/spark-job.ts';
 import { StorageConfig, StorageConfigCreate, StorageConfigUpdate } from '../surfaces/storage-config.ts';
-import { configurationRoutes, formTestRoutes, launchableRoutes, suspendRoute } from './configuration-routes.ts';
+import {
+  configurationRoutes,
+  formTestRoutes,
+  launchableRoutes,
+  preflightRoute,
+  suspendRoute,
+} from './configuration-routes.ts';
 
 const sparkJob = { noun: 'SparkJob', plural: 'SparkJobs', path: 'spark-jobs', title: 'Spark job' } as const;
 const ofSparkJobs = surfaceActions['spark-job'];
@@ -52,6 +58,7 @@ export const storageConfigRoutes = [
     shown: StorageConfig,
   }),
   ...formTestRoutes(storageConfig, surfaceActions['storage-config'], StorageConfigUpdate),
+  preflightRoute(storageConfig, surfaceActions['storage-config'].consume, 'who consumes it'),
 ] as const;
 
 /** The same under all three scopes, as secrets are. */

@@ -1,4 +1,4 @@
-import { actionTable, type DomainSurface } from '@strongroom/contract';
+import { actionTable, type DomainSurface, routes } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeOf, startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
 import { freshName } from '../../testing/samples.ts';
@@ -100,26 +100,28 @@ it.each(platformSurfaces)(
   },
 );
 
-it.each(launchables.map(({ type }) => type))(
-  'preflight of a %s names what would stop it, why, and who can change it',
-  async (type) => {
-    const [name, key] = [freshName(), freshName()];
-    const surface = domainSurfaces.find((each) => each === type);
-    if (surface === undefined) throw new Error(`${type} is no surface of a domain`);
-    await test.call('POST', `${base}/secrets`, { body: { key, value: 'a value' } });
-    const body = { name, ...surfaceSamples[surface](`secret://domain/managed/${key}`) };
-    await test.call('POST', surfacePath(type), { body });
-    const path = `${surfacePath(type)}/${name}/preflight`;
-    expect(await test.call('POST', path)).toMatchObject({ ok: true, references: [{ outcome: 'resolved' }] });
-    await test.call('DELETE', `${base}/secrets/${key}?force=true`);
-    expect(await test.call('POST', path)).toMatchObject({
-      ok: false,
-      references: [
-        { outcome: 'deleted', cause: expect.stringMatching(/\w/), fixableBy: ['MANAGE_SECRETS in finance'] },
-      ],
-    });
-  },
-);
+it.each(domainSurfaces)('preflight of a %s names what would stop it, why, and who can change it', async (type) => {
+  const [name, key] = [freshName(), freshName()];
+  await test.call('POST', `${base}/secrets`, { body: { key, value: 'a value' } });
+  const body = { name, ...surfaceSamples[type](`secret://domain/managed/${key}`) };
+  await test.call('POST', surfacePath(type), { body });
+  const path = `${surfacePath(type)}/${name}/preflight`;
+  expect(await test.call('POST', path)).toMatchObject({ ok: true, references: [{ outcome: 'resolved' }] });
+  await test.call('DELETE', `${base}/secrets/${key}?force=true`);
+  expect(await test.call('POST', path)).toMatchObject({
+    ok: false,
+    references: [{ outcome: 'deleted', cause: expect.stringMatching(/\w/), fixableBy: ['MANAGE_SECRETS in finance'] }],
+  });
+});
+
+it('every surface that is registered has a preflight, for who may use it', () => {
+  for (const surface of Object.values<AnySurface>(surfaces)) {
+    const place =
+      surface.scope === 'admin' ? `/v1/platform/${surface.type}` : `${surfacePath(surface.type, '{domain}')}/{name}`;
+    const found = routes.find(({ method, path }) => method === 'POST' && path === `${place}/preflight`);
+    expect([surface.type, found?.access]).toMatchObject([surface.type, { action: useActionOf(surface) }]);
+  }
+});
 
 describe('a configuration that is used', () => {
   const saved = async (type: DomainSurface, by: TestUser, more: object = {}) => {
@@ -226,7 +228,13 @@ describe('a configuration that is used', () => {
     expect(denying(await explain(question))).toMatchObject([{ because: ['not-found'] }]);
     await test.call('PUT', `/v1/platform/${type}`, { body: platformSamples[type](`secret://admin/managed/${key}`) });
     expect(await explain(question)).toMatchObject({ verdict: 'allow' });
+    const preflight = `/v1/platform/${type}/preflight`;
+    expect(await test.call('POST', preflight)).toMatchObject({ ok: true, references: [{ outcome: 'resolved' }] });
     await test.call('DELETE', `/v1/admin/secrets/${key}?force=true`);
+    expect(await test.call('POST', preflight)).toMatchObject({
+      ok: false,
+      references: [{ outcome: 'deleted', fixableBy: expect.anything() }],
+    });
     const after = await explain(question);
     expect(denying(after)).toMatchObject([{ link: 'catalogue', because: ['deleted'] }]);
     expectFixable(after);

@@ -65,7 +65,7 @@ export async function preflight(
   });
   if (resolution.ok) resolution.values.destroy();
   const problems = [...new Set([...found, ...ofPlace])];
-  return { ok: resolution.ok && problems.length === 0, references: resolution.results.map(shown), problems };
+  return { ok: resolution.ok && problems.length === 0, references: resolution.results.map(shownReference), problems };
 }
 
 /** Where nothing can be started, the values are looked at all the same: one answer names all that is wrong. */
@@ -82,7 +82,7 @@ async function placeOf(
   }
 }
 
-function shown(result: ReferenceResult): PreflightResult['references'][number] {
+export function shownReference(result: ReferenceResult): PreflightResult['references'][number] {
   const { name, pointer, reference, sourceName, version, outcome, cause, fixableBy } = result;
   return {
     name,

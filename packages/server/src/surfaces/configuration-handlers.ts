@@ -37,8 +37,16 @@ export function configurationHandlers<Input extends SavedInput, Document, Own>(
     etag: view.revision,
   });
   return {
-    create: async (request: Asked & { body: Input & { name: string }; idempotency: IdempotencyKey | undefined }) => {
-      const { caller, scope, body, idempotency } = request;
+    create: async (
+      request: Asked & {
+        query: { dryRun?: boolean };
+        body: Input & { name: string };
+        idempotency: IdempotencyKey | undefined;
+      },
+    ) => {
+      const { caller, scope, query, body, idempotency } = request;
+      if (query.dryRun === true)
+        return { body: reply(await configurations.previewCreation(caller, scope, body.name, saveOf(body))).body };
       return reply(await configurations.create(caller, scope, body.name, saveOf(body), idempotency));
     },
     list: async ({ caller, scope, query }: Asked & { query: ConfigurationQuery }) => {
@@ -74,6 +82,9 @@ export function formTestHandlers<Input, Document>(tester: FormTester<Input, Docu
     test: async ({ caller, asset, body, signal }: AskedOne & { body: Input; signal: AbortSignal }) => {
       const request = { input: body, saved: asset.name, signal };
       return { body: await tester.test(caller, asset.scope, request, attempt) };
+    },
+    preflight: async ({ caller, asset, signal }: Pick<AskedOne, 'caller' | 'asset'> & { signal: AbortSignal }) => {
+      return { body: await tester.preflight(caller, asset.scope, asset.name, signal) };
     },
   };
 }

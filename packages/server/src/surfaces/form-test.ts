@@ -3,6 +3,8 @@ import type { SecretValue } from '@strongroom/crypto';
 import type { AccessService } from '../access/service.ts';
 import type { Caller, Resource, ScopeRef } from '../access/types.ts';
 import type { LaunchValues } from '../launches/launch-values.ts';
+import type { PreflightResult } from '../launches/preflight.ts';
+import { preflightUse } from '../launches/preflight-use.ts';
 import type { ReferenceResult, Resolver } from '../launches/resolve.ts';
 import { type AuthorisedWanted, collectWanted, wantedId } from '../launches/wanted.ts';
 import type { Store } from '../store/store.ts';
@@ -122,6 +124,11 @@ export class FormTester<Input, Document> {
     } finally {
       for (const value of typed.values()) value.destroy();
     }
+  }
+
+  /** Of what is saved: whether its use would get what it refers to. @throws as {@link preflightUse} */
+  preflight(caller: Caller, scope: ScopeRef, name: string, signal: AbortSignal): Promise<PreflightResult> {
+    return preflightUse(this.#parts, this.#surface, { caller, scope, name, signal });
   }
 
   /** The wanted values, with the record that they are tried; or the steps that say which didn't resolve. */

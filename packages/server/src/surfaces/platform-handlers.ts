@@ -26,22 +26,38 @@ export function platformHandlers<Input, Document, Own>(
     const own = { id, revision, createdAt, createdBy, updatedAt, updatedBy, actions: distinct, warnings };
     return { body: { ...own, ...(await show(document)) }, etag: revision };
   };
-  const put = async ({ caller, ifMatch }: Asked, input: Input) => {
+  const putOr = async <Result>(
+    { ifMatch }: Asked,
+    replace: () => Promise<Result>,
+    make: () => Promise<Result>,
+  ): Promise<Result> => {
     try {
-      return await service.update(caller, target, { input }, ifMatch);
+      return await replace();
     } catch (error) {
       if (!(error instanceof StrongroomError && error.code === 'not_found')) throw error;
     }
     if (ifMatch !== undefined) throw new StrongroomError('revision_mismatch', { detail: 'There is none yet.' });
-    return service.create(caller, target.scope, target.name, { input });
+    return make();
   };
+  const { scope, name } = target;
+  const put = (asked: Asked, input: Input) =>
+    putOr(
+      asked,
+      () => service.update(asked.caller, target, { input }, asked.ifMatch),
+      () => service.create(asked.caller, scope, name, { input }),
+    );
+  const preview = (asked: Asked, input: Input) =>
+    putOr(
+      asked,
+      () => service.preview(asked.caller, target, { input }, asked.ifMatch),
+      () => service.previewCreation(asked.caller, scope, name, { input }),
+    );
   return {
     show: async ({ caller }: Pick<Asked, 'caller'>) => reply(await service.get(caller, target)),
     put: async (request: Asked & { readonly query: { readonly dryRun?: boolean }; readonly body: Input }) => {
       const { caller, query, body, ifMatch } = request;
       await check(body);
-      if (query.dryRun === true)
-        return { body: (await reply(await service.preview(caller, target, { input: body }, ifMatch))).body };
+      if (query.dryRun === true) return { body: (await reply(await preview({ caller, ifMatch }, body))).body };
       return reply(await put(request, request.body));
     },
     delete: async ({ caller, ifMatch }: Asked) => {

@@ -72,10 +72,7 @@ export class ConfigurationService<Input, Document> {
     save: SaveInput<Input>,
     idempotency?: IdempotencyKey,
   ): Promise<ShownConfiguration<Document>> {
-    if (name === reservedSourceName)
-      throw new StrongroomError('validation_failed', {
-        errors: [{ pointer: '/name', message: `${reservedSourceName} is reserved.` }],
-      });
+    requireName(name);
     const id = newId('configuration');
     const normalised = this.surface.normalise(save.input, scope);
     const typed = this.#typed({ configurationId: id, name }, normalised, null);
@@ -122,6 +119,60 @@ export class ConfigurationService<Input, Document> {
     // The answer to an earlier request with the same key: what was typed with this one is nobody's.
     if (done.id !== id) await this.#tidy(() => typed.undo(caller, scope));
     return this.#views.show(caller, scope, row, [...normalised.warnings, ...done.warnings]);
+  }
+
+  /** What {@link create} would make, with nothing written; its id is nobody's. @throws as `create` */
+  async previewCreation(
+    caller: Caller,
+    scope: ScopeRef,
+    name: string,
+    save: SaveInput<Input>,
+  ): Promise<ShownConfiguration<Document>> {
+    requireName(name);
+    const id = newId('configuration');
+    const normalised = this.surface.normalise(save.input, scope);
+    const typed = this.#typed({ configurationId: id, name }, normalised, null);
+    const { store, access } = this.#parts;
+    try {
+      return await access.decided(caller, async (current) => {
+        this.#requireStill(current, scope);
+        if ((await findConfiguration(store, scope.id, this.surface.type, name)) !== undefined)
+          throw new StrongroomError('already_exists', { detail: `The domain has a configuration named ${name}.` });
+        const bundleId = await this.#bundleFor(current, scope, save.bundle, undefined);
+        const document = typed.planned();
+        await requireUnique(this.#parts, this.surface, current, scope, { document, id });
+        const decided = await decideSave(store, access, this.surface, current, scope, {
+          configurationId: id,
+          document,
+          origins: normalised.origins,
+          before: null,
+          held: [],
+          consumed: [],
+          areReferencesEnabled: await this.#parts.areReferencesEnabled(),
+        });
+        const now = Date.now();
+        const row: ConfigurationRow = {
+          id,
+          scope_id: scope.id,
+          surface: this.surface.type,
+          name,
+          document: JSON.stringify(document),
+          bundle_id: bundleId,
+          managed_by: save.managedBy ?? null,
+          unique_key: this.surface.uniqueAs?.(document) ?? null,
+          is_suspended: 0,
+          revision: 1,
+          created_at: now,
+          created_by: caller.name,
+          updated_at: now,
+          updated_by: caller.name,
+          deleted_at: null,
+        };
+        return this.#views.show(current, scope, row, [...normalised.warnings, ...decided.warnings]);
+      });
+    } finally {
+      typed.destroy();
+    }
   }
 
   /** Replaces the document but for credentials, which stay unless changed. A save that changes nothing writes nothing. */
@@ -395,4 +446,11 @@ export class ConfigurationService<Input, Document> {
   ) {
     return configurationEvent(caller, scope, { type: this.surface.type, id, name }, action);
   }
+}
+
+function requireName(name: string): void {
+  if (name !== reservedSourceName) return;
+  throw new StrongroomError('validation_failed', {
+    errors: [{ pointer: '/name', message: `${reservedSourceName} is reserved.` }],
+  });
 }

@@ -10,6 +10,7 @@ import {
   type ObjectKind,
   orAbsent,
   type Planned,
+  problemOf,
 } from '../kind.ts';
 import type { Manifest } from '../manifest.ts';
 
@@ -57,9 +58,11 @@ async function planConfiguration(context: ApplyContext, noun: ConfigurationNoun,
   const before = await orAbsent(noun.show(client, domain, name));
   if (before === undefined) {
     const whole = { ...body, managedBy: manifest.managedBy ?? manager };
+    const problem = await problemOf(noun.previewCreation(client, domain, whole));
     return {
       outcome: 'create',
       changes: creation(body, ['name']),
+      ...problem,
       apply: async () => appliedOf('created', await noun.create(client, domain, whole)),
     };
   }

@@ -2,7 +2,7 @@ import { StrongroomError } from '@strongroom/sdk';
 import { platformCalls, type PlatformCalls } from '../../commands/platform-calls.ts';
 import { UsageError } from '../../errors.ts';
 import { changesBetween } from '../diff.ts';
-import { creation, type ObjectKind, orAbsent, type Planned } from '../kind.ts';
+import { creation, type ObjectKind, orAbsent, type Planned, problemOf } from '../kind.ts';
 import { typedIn } from './configuration.ts';
 import type { ApplyContext } from '../kind.ts';
 import type { Manifest } from '../manifest.ts';
@@ -40,7 +40,10 @@ async function planPlatform({ client }: ApplyContext, calls: PlatformCalls, mani
     const outcome = before === undefined ? 'created' : revision === before.revision ? 'unchanged' : 'changed';
     return { outcome, object: after, revision, warnings } as const;
   };
-  if (before === undefined) return { outcome: 'create', changes: creation(body, []), apply };
+  if (before === undefined) {
+    const problem = await problemOf(calls.preview(client, body, undefined));
+    return { outcome: 'create', changes: creation(body, []), ...problem, apply };
+  }
   try {
     const after = await calls.preview(client, body, before.revision);
     const { revision, warnings } = after;

@@ -39,8 +39,8 @@ export function connectionHandlers(parts: ConnectionParts): HandlersOf<typeof co
   });
   return {
     // What a handler is given is not copied: its parts are made when they are asked for.
-    createConnection: async ({ caller, scope, body, idempotency }) =>
-      flagged(await each.create({ caller, scope, body: withReferences(body, scope), idempotency })),
+    createConnection: async ({ caller, scope, query, body, idempotency }) =>
+      flagged(await each.create({ caller, scope, query, body: withReferences(body, scope), idempotency })),
     listConnections: each.list,
     showConnection: async (request) => flagged(await each.show(request)),
     updateConnection: async ({ caller, asset, query, body, ifMatch }) => {
@@ -60,6 +60,7 @@ export function connectionHandlers(parts: ConnectionParts): HandlersOf<typeof co
       await requireThere(parts, caller, asset);
       return tries.test({ caller, asset, body: withReferences(body, asset.scope), ifMatch, signal });
     },
+    preflightConnection: tries.preflight,
     showConnectionWorkflow: async ({ caller, asset, query }) => {
       const { name, document } = await requireThere(parts, caller, asset);
       const { hostPort, authProvider = 'openmetadata', secretsManagerLoader = 'env', bot } = query;

@@ -25,6 +25,9 @@ export function emailHandlers(
     showEmail: each.show,
     putEmail: each.put,
     deleteEmail: each.delete,
+    preflightEmail: async ({ caller, signal }) => ({
+      body: await tester.preflight(caller, adminScope, 'email', signal),
+    }),
     testEmail: async ({ caller, body, signal }) => {
       const { recipient, useSaved, ...input } = body;
       const saved = useSaved === true ? 'email' : undefined;

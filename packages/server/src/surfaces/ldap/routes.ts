@@ -37,6 +37,9 @@ export function ldapHandlers(
     showLdap: each.show,
     putLdap: each.put,
     deleteLdap: each.delete,
+    preflightLdap: async ({ caller, signal }) => ({
+      body: await tester.preflight(caller, adminScope, 'ldap', signal),
+    }),
     testLdap: async ({ caller, body, signal }) => {
       const { what, useSaved, ...form } = body;
       // The URL alone: no credential is asked for, nor sent.

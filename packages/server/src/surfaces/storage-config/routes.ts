@@ -15,7 +15,9 @@ export function storageConfigHandlers(
   openEgress: OpenEgress,
 ): HandlersOf<typeof storageConfigRoutes> {
   const each = configurationHandlers(storageConfigs, shown);
-  const { testForm, test } = formTestHandlers(tester, async (form) => probeStorage(form, await openEgress()));
+  const { testForm, test, preflight } = formTestHandlers(tester, async (form) =>
+    probeStorage(form, await openEgress()),
+  );
   return {
     createStorageConfig: each.create,
     listStorageConfigs: each.list,
@@ -24,6 +26,7 @@ export function storageConfigHandlers(
     deleteStorageConfig: each.delete,
     testStorageConfigForm: testForm,
     testStorageConfig: test,
+    preflightStorageConfig: preflight,
   };
 }
 
