@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract';
+import { StrongroomError } from '@strongroom/contract/core';
 import { type RawBuilder, sql } from 'kysely';
 
 /** Where keys come from: part of their order. */
