@@ -8,6 +8,8 @@ import type { Tables } from './tables.ts';
 
 /** The store as every folder sees it. */
 export type Store = StoreOf<Commands, Queries>;
+/** What runs commands: the store itself, or it under a decision about a caller. */
+export type Writer = Pick<Store, 'execute'>;
 
 /**
  * Everything Strongroom keeps. Two implementations, `openSqliteStore` and `openPostgresStore`, one contract suite.
@@ -105,6 +107,11 @@ export interface ExecuteOptions {
   readonly idempotency?: IdempotencyKey;
   /** Milliseconds until `audit_unavailable`; default 5,000. */
   readonly deadlineMilliseconds?: number;
+  /**
+   * Milliseconds that the write may wait for others to share its commit with, while such come often; default 0. For what has
+   * waited for a network, where it makes no difference. The same as PostgreSQL's `commit_delay` and `commit_siblings`.
+   */
+  readonly patienceMilliseconds?: number;
 }
 
 /**
