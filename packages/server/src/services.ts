@@ -158,7 +158,7 @@ export function createServices(parts: ServiceParts): Services {
     retentionDays: limits.deletedRetentionDays,
   };
   const managed = createManagedStores(store, keyring, parts.openManagedStore, { limits: secretLimits });
-  const secrets = new Secrets(store, keyring, reader, secretLimits, managed.writes);
+  const secrets = new Secrets(store, access, keyring, reader, secretLimits, managed.writes);
   const { backends, keyIndex, outsideCredentials, handlers: ofIntegrations } = createIntegrations(parts, access);
   const importer = new SecretImporter({
     store,

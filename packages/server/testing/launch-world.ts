@@ -119,7 +119,7 @@ export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise
   const { store, keys } = test;
   const access = createAccess(store);
   const reader = new SecretReader(store, keys, access, async () => []);
-  const secrets = new Secrets(store, keys, reader, {
+  const secrets = new Secrets(store, access, keys, reader, {
     valueBytes: 1024 * 1024,
     keysPerScope: 10_000,
     keptVersions: 10,
@@ -157,7 +157,7 @@ export async function openLaunchWorld(options: LaunchWorldOptions = {}): Promise
     store,
     secrets,
     reader,
-    writes: new SecretWrites(store, null),
+    writes: new SecretWrites(null),
     maxValueBytes: 65_536,
   });
   const jobs = new ConfigurationService(sparkJobSurface, {

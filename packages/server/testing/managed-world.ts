@@ -11,6 +11,7 @@ import { SecretImporter } from '../src/secrets/importer.ts';
 import { SecretReader } from '../src/secrets/reader.ts';
 import { Secrets } from '../src/secrets/service.ts';
 import { globalScopeId } from '../src/store/ids.ts';
+import type { Writer } from '../src/store/store.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
 import { openTestStore, type TestDatabase, type TestStore } from './stores.ts';
 import { writeDeadlineMilliseconds } from './write-deadline.ts';
@@ -53,6 +54,9 @@ export class ManagedWorld {
   /** For what is found; they may be changed. */
   readonly limits = { keysPerScope: 1000, keptVersions: 5 };
 
+  /** What the changes commit by; undefined: the store alone. */
+  writer: Writer | undefined;
+
   private constructor(test: TestStore, options: ManagedWorldOptions) {
     const { store, keys } = test;
     this.test = test;
@@ -63,7 +67,7 @@ export class ManagedWorld {
     const { writes } = this.managed;
     this.reader = new SecretReader(store, keys, createAccess(store), async () => []);
     const limits = { valueBytes: 1024 * 1024, keysPerScope: 100, keptVersions: 5, retentionDays: 30 };
-    this.secrets = new Secrets(store, keys, this.reader, limits, writes);
+    this.secrets = new Secrets(store, { writer: () => this.writer ?? store }, keys, this.reader, limits, writes);
     this.importer = new SecretImporter({
       store,
       secrets: this.secrets,

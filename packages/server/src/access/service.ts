@@ -2,7 +2,7 @@ import { labelPattern, StrongroomError, type Action, type AssetType, type ScopeK
 import type { AuditEvent } from '../audit/event.ts';
 import { adminScopeId, globalScopeId } from '../store/ids.ts';
 import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, Writer } from '../store/store.ts';
 import { decide, sees } from './decide.ts';
 import { defaultBundleIdOf } from './default-bundle.ts';
 import { refusalText } from './refusal.ts';
@@ -46,6 +46,12 @@ export interface AccessService extends Access {
    * `expectAuthorisationRevision`; when access changed in between, it is decided and run again.
    */
   decided<Result>(caller: Caller, change: (current: Caller) => Promise<Result>): Promise<Result>;
+  /**
+   * Commits what a route has admitted under the revision it was admitted by. When access changed in between, however long ago
+   * that was, it is decided again, and the write is made or refused as {@link Access.require} does. A `version_conflict` of
+   * the command itself is thrown at once.
+   */
+  writer(caller: Caller, action: Action, resource: Resource): Writer;
 }
 
 /** The one implementation of {@link Access}, over the store. */
@@ -134,16 +140,45 @@ export function createAccess(store: Store): AccessService {
     throw new StrongroomError('permission_missing', { detail: `${refusalText(decision, resource)}.` });
   }
 
+  async function require(caller: Caller, action: Action, resource: Resource): Promise<Decision> {
+    const decision = decide(caller.snapshot, action, resource);
+    return decision.allow ? decision : refuse(caller, action, resource, decision);
+  }
+
+  async function withCurrentSnapshot(caller: Caller): Promise<Caller> {
+    const current = await snapshot(caller.id);
+    if (current === null) throw new StrongroomError('unauthenticated');
+    return { ...caller, snapshot: current };
+  }
+
+  async function underDecision<Result>(
+    caller: Caller,
+    action: Action,
+    resource: Resource,
+    commit: (revision: number) => Promise<Result>,
+  ): Promise<Result> {
+    let current = caller;
+    for (let attempt = 1; ; attempt += 1) {
+      await require(current, action, resource);
+      const { revision } = current.snapshot;
+      try {
+        return await commit(revision);
+      } catch (error) {
+        if (!isConflict(error) || attempt === maxDecisions) throw error;
+        // Nobody has changed access: it is the command's own.
+        if ((await store.authorisationRevision()) === revision) throw error;
+        current = await withCurrentSnapshot(caller);
+      }
+    }
+  }
+
   return {
     snapshot,
     decide,
     findScope,
     secretAssets,
     refuse,
-    async require(caller, action, resource) {
-      const decision = decide(caller.snapshot, action, resource);
-      return decision.allow ? decision : refuse(caller, action, resource, decision);
-    },
+    require,
     async refuseAbsent(caller, action, scopeName) {
       const event: AuditEvent = {
         ...denialBy(caller, action, ['no-standing']),
@@ -167,17 +202,27 @@ export function createAccess(store: Store): AccessService {
     },
     async decided(caller, change) {
       for (let attempt = 1; ; attempt += 1) {
-        const current = await snapshot(caller.id);
-        if (current === null) throw new StrongroomError('unauthenticated');
+        const current = await withCurrentSnapshot(caller);
         try {
-          return await change({ ...caller, snapshot: current });
+          return await change(current);
         } catch (error) {
-          const isOvertaken = error instanceof StrongroomError && error.code === 'version_conflict';
-          if (!isOvertaken || attempt === maxDecisions) throw error;
+          if (!isConflict(error) || attempt === maxDecisions) throw error;
         }
       }
     },
+    writer(caller, action, resource) {
+      return {
+        execute: (name, args, options) =>
+          underDecision(caller, action, resource, (expectAuthorisationRevision) =>
+            store.execute(name, args, { ...options, expectAuthorisationRevision }),
+          ),
+      };
+    },
   };
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof StrongroomError && error.code === 'version_conflict';
 }
 
 /** A secret as an asset of the place it is used in; whether a Global one is assigned there is left out. */

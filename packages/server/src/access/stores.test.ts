@@ -4,6 +4,7 @@ import { domainsSuite } from './testing/domains-suite.ts';
 import { explainSuite } from './testing/explain-suite.ts';
 import { membersSuite } from './testing/members-suite.ts';
 import { snapshotsSuite } from './testing/snapshots-suite.ts';
+import { writesSuite } from './testing/writes-suite.ts';
 
 // One file: a database server is started per file.
 describeEachStore('access', (openStore) => {
@@ -12,4 +13,5 @@ describeEachStore('access', (openStore) => {
   bundlesSuite(openStore);
   explainSuite(openStore);
   domainsSuite(openStore);
+  writesSuite(openStore);
 });

@@ -10,7 +10,7 @@ import type { Keys } from '../keys/keys.ts';
 import { findTarget } from '../launches/targets.ts';
 import { time } from '../secrets/metadata.ts';
 import { newId } from '../store/ids.ts';
-import type { IdempotencyKey, Store } from '../store/store.ts';
+import type { IdempotencyKey, Store, Writer } from '../store/store.ts';
 import {
   type AccessParts,
   adminScope,
@@ -38,7 +38,7 @@ export interface ClustersParts extends AccessParts {
   readonly store: Store;
   readonly access: AccessService;
   readonly keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
-  readonly opened: OpenedClusters;
+  readonly opened: Pick<OpenedClusters, 'connect' | 'forget'>;
   /** Part of the audience of clusters that name none: two installations take no token of each other. */
   readonly installationId: string;
 }
@@ -71,7 +71,7 @@ export class Clusters {
       return { uid: await readClusterUid(api, limited), issuer: await issuerOf(api, input.issuer, limited) };
     });
     const id = newId('cluster');
-    await this.#parts.store.execute(
+    await this.#writer(caller).execute(
       'clusters.create',
       {
         id,
@@ -129,7 +129,7 @@ export class Clusters {
       ),
       ...(changes.access === undefined ? [] : ['access', changes.access.kind]),
     ];
-    await this.#parts.store.execute(
+    await this.#writer(caller).execute(
       'clusters.update',
       { id: row.id, revision: row.revision, description, issuer, audience, ...way, by: caller.name },
       { audit: [clusterEvent(caller, row, because)] },
@@ -141,7 +141,7 @@ export class Clusters {
   /** @throws StrongroomError `not_found`, `revision_mismatch`, `in_use` */
   async delete(caller: Caller, name: string, ifMatch: number | undefined): Promise<void> {
     const row = await this.#require(name, ifMatch);
-    await this.#parts.store.execute(
+    await this.#writer(caller).execute(
       'clusters.delete',
       { id: row.id, revision: row.revision },
       { audit: [clusterEvent(caller, row, ['delete'])] },
@@ -189,7 +189,7 @@ export class Clusters {
     if (scope === null)
       throw new StrongroomError('validation_failed', { errors: [{ pointer: '/domain', message: 'no such domain' }] });
     const event = clusterEvent(caller, { id, name }, ['target', namespace]);
-    await store.execute(
+    await this.#writer(caller).execute(
       'clusters.putTarget',
       { clusterId: id, namespace, scopeId: scope.id, by: caller.name },
       { audit: [{ ...event, scope: { id: scope.id, name: scope.name } }] },
@@ -202,7 +202,7 @@ export class Clusters {
   /** @throws StrongroomError `not_found`, `in_use` */
   async deleteTarget(caller: Caller, name: string, namespace: string): Promise<void> {
     const { id } = await this.#require(name);
-    await this.#parts.store.execute(
+    await this.#writer(caller).execute(
       'clusters.deleteTarget',
       { clusterId: id, namespace },
       { audit: [clusterEvent(caller, { id, name }, ['target', 'delete', namespace])] },
@@ -218,6 +218,11 @@ export class Clusters {
       limit: 1000,
     });
     return rows.map(({ cluster, namespace, audience }) => ({ cluster, namespace, audience }));
+  }
+
+  /** A cluster takes up to {@link askMilliseconds} to answer. */
+  #writer(caller: Caller): Writer {
+    return this.#parts.access.writer(caller, 'cluster.manage', { kind: 'platform' });
   }
 
   async #newWay(caller: Caller, row: ListedCluster, input: ClusterAccessInput, signal: AbortSignal) {

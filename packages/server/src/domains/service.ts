@@ -96,7 +96,7 @@ export class Domains {
   ): Promise<DomainView> {
     const store = input.store ?? this.#managed.stores.domains ?? 'database';
     requireConfigured(store, this.#managed, '/store');
-    const record = await this.#store.execute(
+    const record = await this.#access.writer(caller, 'domain.create', { kind: 'platform' }).execute(
       'domains.create',
       {
         actor: actorOf(caller),

@@ -9,7 +9,7 @@ import { kmsKekSource } from './kek-kms.ts';
 import { vaultKekSource } from './kek-vault.ts';
 import { readInstallation } from './installation.ts';
 import type { Keyring } from './keyring.ts';
-import { rotateKekFile } from './rotation.ts';
+import { type RotatedStore, rotateKekFile } from './rotation.ts';
 
 export interface OpenedKek {
   readonly kek: Kek;
@@ -36,7 +36,7 @@ export interface KekSource {
   /** The key with this id, also where a rotation that is under way, or a past one, has left it. Changes nothing. */
   find(kekId: string): Promise<Kek>;
   /** Puts another key in force. @throws StrongroomError as `rotateKek` */
-  rotate(store: Store, keyring: Keyring, audit: AuditEvent): Promise<void>;
+  rotate(store: RotatedStore, keyring: Keyring, audit: AuditEvent): Promise<void>;
   /**
    * Makes the file of a key that a recovery kit gave back; one that is there stays.
    * @returns its path. @throws CryptoError, StrongroomError `state_conflict`

@@ -22,7 +22,7 @@ import {
 } from '@strongroom/crypto';
 import type { AuditEvent } from '../audit/event.ts';
 import type { MaybePromise } from '../store/maybe-promise.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, Writer } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { useReservation } from './commands.ts';
 import { createInstallation, installationPurposes, proveKek, readInstallation } from './installation.ts';
@@ -216,11 +216,11 @@ export class Keyring implements Keys {
    * Makes the next value term of a scope; what older terms sealed stays readable.
    * @throws StrongroomError `key_unavailable` when the scope's keys were destroyed
    */
-  async rotateValueTerm(scopeId: string, audit?: AuditEvent): Promise<void> {
+  async rotateValueTerm(scopeId: string, audit?: AuditEvent, writer: Writer = this.#store): Promise<void> {
     // From the store: another replica may have rotated since this one opened its term.
     const newest = await this.#readNewest('value', scopeId);
     if (newest?.state === 'destroyed') throw termsDestroyed();
-    await this.#underKek((kek) => this.#addTerm(kek, 'value', scopeId, (newest?.number ?? 0) + 1, audit));
+    await this.#underKek((kek) => this.#addTerm(kek, 'value', scopeId, (newest?.number ?? 0) + 1, audit, writer));
     this.#active.delete(`value ${scopeId}`);
   }
 
@@ -367,10 +367,11 @@ export class Keyring implements Keys {
     scopeId: string,
     number: number,
     audit?: AuditEvent,
+    writer: Writer = this.#store,
   ): Promise<Tables['key_terms']> {
     const { term, key } = await createTerm(kek, { installationId: this.installationId, scopeId, purpose, number });
     key.destroy();
-    await this.#store.execute('keys.addTerms', { terms: [term] }, audit === undefined ? {} : { audit: [audit] });
+    await writer.execute('keys.addTerms', { terms: [term] }, audit === undefined ? {} : { audit: [audit] });
     const row = await this.#readNewest(purpose, scopeId);
     if (row === undefined)
       throw new StrongroomError('storage_unavailable', { detail: 'A key term could not be stored.' });

@@ -1,13 +1,16 @@
 import { StrongroomError } from '@strongroom/contract';
 import { CryptoError, type Kek, type KeyEncryptionKey, rewrapTerm } from '@strongroom/crypto';
 import type { AuditEvent } from '../audit/event.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, Writer } from '../store/store.ts';
 import { sealKekCheck } from './installation.ts';
 import { type KekFile, nextPath, promote, type PromotionStep } from './kek-file.ts';
 import type { Keyring } from './keyring.ts';
 import { orUnavailable, termFromRow } from './terms.ts';
 
 const attempts = 5;
+
+/** Where the terms are read, and what commits the rotation. */
+export type RotatedStore = Pick<Store, 'db'> & Writer;
 
 /**
  * Puts every term under another KEK: read, rewrap, one commit. Values are untouched, so the time it takes grows with the
@@ -17,7 +20,7 @@ const attempts = 5;
  * another process rotated meanwhile; `key_unavailable` for a term that doesn't open. Nothing was changed.
  */
 export async function rotateKek(
-  store: Store,
+  store: RotatedStore,
   keyring: Keyring,
   newKek: KeyEncryptionKey,
   audit: AuditEvent,
@@ -30,7 +33,7 @@ export async function rotateKek(
 }
 
 async function replaceKek(
-  store: Store,
+  store: RotatedStore,
   keyring: Keyring,
   newKek: KeyEncryptionKey,
   audit: AuditEvent,
@@ -73,7 +76,7 @@ export type RotationStep = 'next-written' | 'committed' | PromotionStep;
  * Nothing was changed.
  */
 export async function rotateKekFile(
-  store: Store,
+  store: RotatedStore,
   keyring: Keyring,
   file: KekFile,
   audit: AuditEvent,

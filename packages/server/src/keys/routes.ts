@@ -1,8 +1,9 @@
 import { type keyRoutes, type ResponseOf, StrongroomError } from '@strongroom/contract';
-import type { Access, Caller, ScopeRef } from '../access/types.ts';
+import type { AccessService } from '../access/service.ts';
+import type { Caller, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import type { HandlersOf } from '../http/handler.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, Writer } from '../store/store.ts';
 import type { KekSource } from './kek-source.ts';
 import type { Keyring } from './keyring.ts';
 import { installationScopeId } from './terms.ts';
@@ -12,21 +13,28 @@ type Status = ResponseOf<Extract<(typeof keyRoutes)[number], { readonly id: 'sho
 export function keyHandlers(
   store: Store,
   keyring: Keyring,
-  access: Access,
+  access: Pick<AccessService, 'findScope' | 'writer'>,
   source: Pick<KekSource, 'kind' | 'rotate'>,
 ): HandlersOf<typeof keyRoutes> {
+  const writerFor = (caller: Caller): Writer => access.writer(caller, 'keys.manage', { kind: 'platform' });
   return {
     async showKeys() {
       return { body: await status(store, keyring, source) };
     },
     async rotateKeys({ caller, body }) {
-      if (body.what === 'kek') await source.rotate(store, keyring, rotationEvent(caller, 'kek'));
-      else await rotateTerms(store, keyring, caller, await scopesToRotate(store, access, caller, body));
+      const writer = writerFor(caller);
+      if (body.what === 'kek') {
+        const { db } = store;
+        await source.rotate({ db, execute: writer.execute }, keyring, rotationEvent(caller, 'kek'));
+      } else {
+        const scopes = await scopesToRotate(store, access, caller, body);
+        await rotateTerms(store, writer, keyring, caller, scopes);
+      }
       return { body: await status(store, keyring, source) };
     },
     async confirmRecoveryKit({ caller, body }) {
       const { kekId } = body;
-      await store.execute('keys.confirmRecovery', { kekId }, { audit: [confirmationEvent(caller, kekId)] });
+      await writerFor(caller).execute('keys.confirmRecovery', { kekId }, { audit: [confirmationEvent(caller, kekId)] });
       return { body: await status(store, keyring, source) };
     },
   };
@@ -52,7 +60,7 @@ async function status(store: Store, keyring: Keyring, source: Pick<KekSource, 'k
 
 async function scopesToRotate(
   store: Store,
-  access: Access,
+  access: Pick<AccessService, 'findScope'>,
   caller: Caller,
   body: { readonly scope?: 'admin' | 'global' | 'domain'; readonly domain?: string },
 ): Promise<ScopeRef[]> {
@@ -70,7 +78,13 @@ async function scopesToRotate(
 }
 
 /** New values are sealed under the new terms at once; the old ones are sealed anew in the background. */
-async function rotateTerms(store: Store, keyring: Keyring, caller: Caller, scopes: readonly ScopeRef[]): Promise<void> {
+async function rotateTerms(
+  store: Store,
+  writer: Writer,
+  keyring: Keyring,
+  caller: Caller,
+  scopes: readonly ScopeRef[],
+): Promise<void> {
   for (const scope of scopes) {
     const hasTerm = await store.db
       .selectFrom('key_terms')
@@ -78,7 +92,7 @@ async function rotateTerms(store: Store, keyring: Keyring, caller: Caller, scope
       .where('scope_id', '=', scope.id)
       .where('purpose', '=', 'value')
       .executeTakeFirst();
-    if (hasTerm !== undefined) await keyring.rotateValueTerm(scope.id, rotationEvent(caller, 'terms', scope));
+    if (hasTerm !== undefined) await keyring.rotateValueTerm(scope.id, rotationEvent(caller, 'terms', scope), writer);
   }
 }
 

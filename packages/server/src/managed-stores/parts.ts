@@ -38,5 +38,5 @@ export function createManagedStores(
   const source = createManagedSource({ stores, known, settler });
   const watcher = new StoreWatcher({ store, stores, known, settler });
   const finder = new EntryFinder({ store, stores, known, settler, keys, limits: options.limits ?? defaultLimits });
-  return { stores, known, settler, writes: new SecretWrites(store, outside), source, watcher, finder };
+  return { stores, known, settler, writes: new SecretWrites(outside), source, watcher, finder };
 }

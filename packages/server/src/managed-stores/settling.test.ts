@@ -167,7 +167,7 @@ describeEachStore('settling what became of a managed store outside the database'
       } as const;
       const plan = { kind: 'purge', args: { secretId: id }, audit } as const;
       const source = { id: managedSourceId, type: 'VAULT' } as const;
-      await writes.write({ scopeId: managedScope.id, source, key, plan, parsed: null });
+      await writes.write({ writer: world.test.store, scopeId: managedScope.id, source, key, plan, parsed: null });
     };
     await purge('orphan');
     expect(await place.inBackend('orphan')).toBeNull();

@@ -6,6 +6,9 @@ import { codeOf } from '../../testing/keys-world.ts';
 import { managedCaller, managedScope, managedSourceId, type ManagedWorld } from '../../testing/managed-world.ts';
 import { ReferenceWorld } from '../../testing/reference-world.ts';
 import { describeEachStore } from '../../testing/stores.ts';
+import { createAccess } from '../access/service.ts';
+import { systemActor } from '../identities/actor.ts';
+import { newId } from '../store/ids.ts';
 
 const canaries = new Canaries();
 const signal = AbortSignal.timeout(100_000);
@@ -45,6 +48,53 @@ describeEachStore('writing to a managed store outside the database', (_open, dat
     canaries.saw('rows', JSON.stringify(await world.test.store.db.selectFrom('write_intents').selectAll().execute()));
     canaries.watchDirectory(world.test.directory);
     canaries.assertNoLeak();
+  });
+
+  it('asks before anything is put whether the caller still may, and not after', async () => {
+    const { store } = world.test;
+    const id = newId('user');
+    const kit = { name: 'kit', displayName: 'kit', email: null, passwordHash: null, link: null };
+    await store.execute('identities.createUser', { actor: systemActor, id, ...kit, roles: ['SECRETS_ADMIN'] });
+    const setRoles = (roles: readonly 'SECRETS_ADMIN'[]): Promise<unknown> =>
+      store.execute('identities.changePrincipal', { actor: systemActor, kind: 'user', id, roles });
+    const access = createAccess(store);
+    const admitted = async () => {
+      const snapshot = await access.snapshot(id);
+      if (snapshot === null) throw new TypeError('kit is gone');
+      const caller = { ...managedCaller, id, snapshot };
+      return access.writer(caller, 'secret.manage', { kind: 'scope', scope: managedScope });
+    };
+    const andRevoke = async <Result>(write: Promise<Result>): Promise<Result> => {
+      try {
+        return await write;
+      } finally {
+        await setRoles([]);
+      }
+    };
+    const importTwo = (name: string) => {
+      const content = JSON.stringify({ [`${name}-1`]: 'a', [`${name}-2`]: 'b' });
+      return world.importer.import(managedCaller, managedScope, { format: 'json', content });
+    };
+    try {
+      world.writer = await admitted();
+      await setRoles([]);
+      expect(await codeOf(world.create('refused', 'x'))).toBe('permission_missing');
+      expect(await codeOf(importTwo('refused'))).toBe('permission_missing');
+      for (const key of ['refused', 'refused-1', 'refused-2'])
+        expect([await place.inBackend(key), await world.intents(key)]).toEqual([null, []]);
+
+      await setRoles(['SECRETS_ADMIN']);
+      const last = await admitted();
+      world.writer = { execute: (name, args, options) => andRevoke(last.execute(name, args, options)) };
+      const { items } = await importTwo('begun');
+      expect(items.map(({ key, outcome }) => [key, outcome])).toEqual([
+        ['begun-1', 'created'],
+        ['begun-2', 'failed'],
+      ]);
+      expect([await place.inBackend('begun-1'), await place.inBackend('begun-2')]).toEqual(['a', null]);
+    } finally {
+      world.writer = undefined;
+    }
   });
 
   it('keeps bytes and fields as they are', async () => {

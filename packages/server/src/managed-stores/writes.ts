@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { foldKey, StrongroomError } from '@strongroom/contract';
 import type { Backend, Content, Expectation } from '@strongroom/backends';
 import { newId } from '../store/ids.ts';
-import type { IdempotencyKey, Store } from '../store/store.ts';
+import type { IdempotencyKey, Store, Writer } from '../store/store.ts';
 import type { Begun } from './commands.ts';
 import { type KnownEntries, readEntry } from './known-entries.ts';
 import type { ManagedStores } from './opened-stores.ts';
@@ -27,6 +27,8 @@ export interface ManagedWritesParts {
 }
 
 export interface ManagedWrite {
+  /** Records the intent; what is put after that is committed whoever may what by then. */
+  readonly writer: Writer;
   readonly scopeId: string;
   readonly sourceId: string;
   readonly key: string;
@@ -81,13 +83,13 @@ export class ManagedWrites {
   }
 
   async #begin(write: ManagedWrite, id: string): Promise<Begun> {
-    const { store, known, settler } = this.#parts;
-    const { idempotency } = write;
+    const { known, settler } = this.#parts;
+    const { idempotency, writer } = write;
     const foldedKey = foldKey(write.key);
     const giveUpAt = performance.now() + waitMilliseconds;
     for (;;) {
       try {
-        return await store.execute(
+        return await writer.execute(
           'managed.begin',
           {
             id,

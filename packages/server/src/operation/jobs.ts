@@ -156,6 +156,7 @@ async function purgeDeleted(store: Store, { writes }: ManagedStoreParts, signal:
       try {
         const plan = { kind: 'purge', args: { secretId: id }, audit } as const;
         await writes.write({
+          writer: store,
           scopeId: scope_id,
           source: { id: source_id, type: source_type },
           key,

@@ -1,6 +1,6 @@
 import { StrongroomError } from '@strongroom/contract';
 import type { Caller, ScopeRef } from '../access/types.ts';
-import type { IdempotencyKey, Store } from '../store/store.ts';
+import type { IdempotencyKey, Store, Writer } from '../store/store.ts';
 import type { ImportedItem } from './import-command.ts';
 import type { ManagedSource, SecretWrites } from './secret-writes.ts';
 import type { ListedSecret } from './queries.ts';
@@ -33,9 +33,10 @@ export async function importEach(
   plan: readonly Planned[],
   idempotency: IdempotencyKey | undefined,
 ): Promise<{ readonly items: readonly ImportedItem[] }> {
-  const { store } = parts;
-  const answer = (items: readonly ImportedItem[]) =>
-    store.execute('secret.import', { items, created: [], rotated: [] }, idempotency ? { idempotency } : {});
+  const { store, secrets, caller, scope } = parts;
+  const writer = secrets.writer(caller, scope);
+  const answer = (items: readonly ImportedItem[], by = writer) =>
+    by.execute('secret.import', { items, created: [], rotated: [] }, idempotency ? { idempotency } : {});
   const planned = plan.map(({ item }) => item);
   const isRefused = planned.some(({ outcome }) => outcome === 'refused');
   if (isRefused || (await isAnswered(store, idempotency))) return answer(planned);
@@ -43,16 +44,22 @@ export async function importEach(
   let failure: string | null = null;
   for (const entry of plan) {
     const { item, parsed } = entry;
-    if (parsed !== undefined) failure ??= await importOne(parts, entry, parsed);
+    if (parsed !== undefined) failure ??= await importOne(parts, writer, entry, parsed);
     const isDone = parsed === undefined || failure === null;
     items.push(isDone ? item : { key: item.key, outcome: 'failed', reason: failure ?? '' });
   }
-  return answer(items);
+  // Who may no longer is refused, unless there is something to tell: what was written before stays.
+  return items.some(isWritten) ? answer(items, store) : answer(items);
+}
+
+function isWritten({ outcome }: ImportedItem): boolean {
+  return outcome === 'created' || outcome === 'rotated';
 }
 
 /** @returns why it was not written */
 async function importOne(
   { secrets, writes, caller, scope, source, folder }: EachParts,
+  writer: Writer,
   { item: { key }, existing }: Planned,
   parsed: ParsedValue,
 ): Promise<string | null> {
@@ -65,7 +72,7 @@ async function importOne(
             kind: 'set',
             ...(await secrets.newVersion(caller, scope, existing, { parsed, copiedFrom: null }, 'rotate')),
           } as const);
-    await writes.write({ scopeId: scope.id, source, key, plan, parsed });
+    await writes.write({ writer, scopeId: scope.id, source, key, plan, parsed });
     return null;
   } catch (error) {
     if (!(error instanceof StrongroomError)) throw error;

@@ -85,7 +85,7 @@ export class SecretImporter {
         if (!dryRun || source.hasValues) plan = await withValues(plan, source);
         if (dryRun) return { isDryRun: true, items: plan.map(({ item }) => item) };
         const managed = await this.#parts.secrets.managedSource(scope);
-        const { store, secrets, writes = new SecretWrites(store, null) } = this.#parts;
+        const { store, secrets, writes = new SecretWrites(null) } = this.#parts;
         const { items } =
           managed.type === 'DATABASE'
             ? await this.#write(caller, scope, managed, plan, folder, idempotency)
@@ -108,7 +108,7 @@ export class SecretImporter {
     folder: string | undefined,
     idempotency: IdempotencyKey | undefined,
   ): Promise<{ readonly items: readonly ImportedItem[] }> {
-    const { store, secrets } = this.#parts;
+    const { secrets } = this.#parts;
     const created: NewSecret[] = [];
     const rotated: SetValue[] = [];
     const audit: AuditEvent[] = [];
@@ -126,7 +126,8 @@ export class SecretImporter {
       }
     }
     const items = plan.map(({ item }) => item);
-    return store.execute('secret.import', { items, created, rotated }, { audit, ...(idempotency && { idempotency }) });
+    const writer = secrets.writer(caller, scope);
+    return writer.execute('secret.import', { items, created, rotated }, { audit, ...(idempotency && { idempotency }) });
   }
 
   /** What would become of an entry whose value can be taken. */

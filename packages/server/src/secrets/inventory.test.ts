@@ -90,7 +90,7 @@ describeEachStore('the inventory', (openStore) => {
     test = await openStore();
     const access = createAccess(test.store);
     const reader = new SecretReader(test.store, test.keys, access, async () => []);
-    secrets = new Secrets(test.store, test.keys, reader, {
+    secrets = new Secrets(test.store, { writer: () => test.store }, test.keys, reader, {
       valueBytes: 4096,
       keysPerScope: 1000,
       keptVersions: 3,

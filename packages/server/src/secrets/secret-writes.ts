@@ -1,7 +1,7 @@
 import { StrongroomError } from '@strongroom/contract';
 import type { ManagedWrites } from '../managed-stores/writes.ts';
 import type { WritePlan } from '../managed-stores/plan.ts';
-import type { IdempotencyKey, Store } from '../store/store.ts';
+import type { IdempotencyKey, Writer } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import type { ParsedValue } from './values.ts';
 
@@ -12,6 +12,8 @@ export interface ManagedSource {
 }
 
 export interface SecretWrite {
+  /** Commits it where the values are in the database; elsewhere the intent, before anything is put. */
+  readonly writer: Writer;
   readonly scopeId: string;
   readonly source: ManagedSource;
   readonly key: string;
@@ -26,20 +28,19 @@ const readMilliseconds = 20_000;
 
 /** Makes changes of values durable where the scope keeps them. */
 export class SecretWrites {
-  readonly #store: Store;
   readonly #outside: ManagedWrites | null;
 
   /** @param outside for scopes whose values aren't in the database; null: this server has none */
-  constructor(store: Store, outside: ManagedWrites | null) {
-    this.#store = store;
+  constructor(outside: ManagedWrites | null) {
     this.#outside = outside;
   }
 
   /** @throws StrongroomError those of the change; those of a backend */
-  async write({ source, plan, parsed, idempotency, scopeId, key }: SecretWrite): Promise<void> {
+  async write({ writer, source, plan, parsed, idempotency, scopeId, key }: SecretWrite): Promise<void> {
     if (source.type !== 'DATABASE') {
       const content = parsed === null ? null : { value: parsed.value, shape: parsed.shape };
       return this.#requireOutside().write({
+        writer,
         scopeId,
         sourceId: source.id,
         key,
@@ -49,9 +50,9 @@ export class SecretWrites {
       });
     }
     const options = { audit: [plan.audit], ...(idempotency && { idempotency }) };
-    if (plan.kind === 'create') await this.#store.execute('secret.create', plan.args, options);
-    else if (plan.kind === 'set') await this.#store.execute('secret.setValue', plan.args, options);
-    else await this.#store.execute('secret.purge', plan.args, options);
+    if (plan.kind === 'create') await writer.execute('secret.create', plan.args, options);
+    else if (plan.kind === 'set') await writer.execute('secret.setValue', plan.args, options);
+    else await writer.execute('secret.purge', plan.args, options);
   }
 
   /**

@@ -51,7 +51,7 @@ describeEachStore('secrets', (openStore) => {
   beforeAll(async () => {
     test = await openStore();
     reader = new SecretReader(test.store, test.keys, createAccess(test.store), async () => []);
-    secrets = new Secrets(test.store, test.keys, reader, limits);
+    secrets = new Secrets(test.store, { writer: () => test.store }, test.keys, reader, limits);
     importer = new SecretImporter({
       store: test.store,
       secrets,

@@ -1,10 +1,11 @@
 import { foldKey, StrongroomError } from '@strongroom/contract';
+import type { AccessService } from '../access/service.ts';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import type { Keys } from '../keys/keys.ts';
 import { fingerprintInScope, sealInScope } from '../keys/seal-in-scope.ts';
 import { newId } from '../store/ids.ts';
-import type { IdempotencyKey, Store } from '../store/store.ts';
+import type { IdempotencyKey, Store, Writer } from '../store/store.ts';
 import { changeEvent, type EditableMetadata, toChanges } from './changes.ts';
 import type { NewSecret, SealedVersion, SetValue } from './commands.ts';
 import { formatVersion, type SecretView, time, useView } from './metadata.ts';
@@ -35,6 +36,7 @@ interface ValueSource {
 /** Every change of the catalogue of the managed stores, in all three scopes. */
 export class Secrets {
   readonly #store: Store;
+  readonly #access: Pick<AccessService, 'writer'>;
   readonly #keys: Keys;
   readonly #reader: SecretReader;
   readonly #limits: SecretLimits;
@@ -42,12 +44,14 @@ export class Secrets {
 
   constructor(
     store: Store,
+    access: Pick<AccessService, 'writer'>,
     keys: Keys,
     reader: SecretReader,
     limits: SecretLimits,
-    writes = new SecretWrites(store, null),
+    writes = new SecretWrites(null),
   ) {
     this.#store = store;
+    this.#access = access;
     this.#keys = keys;
     this.#reader = reader;
     this.#limits = limits;
@@ -66,11 +70,17 @@ export class Secrets {
       const source = await this.managedSource(scope);
       const made = await this.newSecret(caller, scope, source, input.key, parsed, input);
       const plan = { kind: 'create', ...made } as const;
-      await this.#writes.write({ scopeId: scope.id, source, key: input.key, plan, parsed, idempotency });
+      const writer = this.writer(caller, scope);
+      await this.#writes.write({ writer, scopeId: scope.id, source, key: input.key, plan, parsed, idempotency });
     } finally {
       parsed.value.destroy();
     }
     return this.#reader.get(caller, scope, input.key);
+  }
+
+  /** For changes of secrets of a scope. */
+  writer(caller: Caller, scope: ScopeRef): Writer {
+    return this.#access.writer(caller, 'secret.manage', { kind: 'scope', scope });
   }
 
   /** A new secret, its value sealed for its place, and the record of its making. */
@@ -137,7 +147,7 @@ export class Secrets {
   ): Promise<SecretView> {
     const row = await this.#reader.find(caller, scope, key);
     const changes = toChanges(metadata);
-    await this.#store.execute(
+    await this.writer(caller, scope).execute(
       'secret.update',
       { secretId: row.id, expectedRevision: ifMatch ?? null, changes, by: caller.name },
       { audit: [changeEvent(caller, scope, 'update', row, {}, Object.keys(changes))] },
@@ -215,7 +225,8 @@ export class Secrets {
         const { args, audit } = await this.newVersion(caller, scope, row, value, verb);
         const plan = { kind: 'set', args: { ...args, expectedRevision: ifMatch ?? null }, audit } as const;
         const { parsed } = value;
-        await this.#writes.write({ scopeId: scope.id, source: sourceOf(row), key: row.key, plan, parsed, idempotency });
+        const place = { scopeId: scope.id, source: sourceOf(row), key: row.key };
+        await this.#writes.write({ writer: this.writer(caller, scope), ...place, plan, parsed, idempotency });
         return;
       } catch (error) {
         if (!(error instanceof StrongroomError) || error.code !== 'version_conflict' || attempt === writeAttempts)
@@ -236,7 +247,7 @@ export class Secrets {
     const row = await this.#reader.find(caller, scope, key);
     const uses = (await this.#reader.uses(caller, scope, row, listLimit)).map(useView);
     try {
-      const { deletedAt, purgeAfter } = await this.#store.execute(
+      const { deletedAt, purgeAfter } = await this.writer(caller, scope).execute(
         'secret.delete',
         {
           secretId: row.id,
@@ -266,7 +277,7 @@ export class Secrets {
 
   async restore(caller: Caller, scope: ScopeRef, key: string): Promise<SecretView> {
     const row = await this.#reader.findAny(caller, scope, key);
-    await this.#store.execute(
+    await this.writer(caller, scope).execute(
       'secret.restore',
       { secretId: row.id, by: caller.name },
       { audit: [changeEvent(caller, scope, 'restore', row)] },
@@ -281,7 +292,8 @@ export class Secrets {
       args: { secretId: row.id },
       audit: changeEvent(caller, scope, 'purge', row),
     } as const;
-    await this.#writes.write({ scopeId: scope.id, source: sourceOf(row), key: row.key, plan, parsed: null });
+    const place = { scopeId: scope.id, source: sourceOf(row), key: row.key };
+    await this.#writes.write({ writer: this.writer(caller, scope), ...place, plan, parsed: null });
   }
 
   async assign(
@@ -312,7 +324,7 @@ export class Secrets {
       throw new StrongroomError('validation_failed', {
         errors: missing.map((name) => ({ pointer: `/domains/${names.indexOf(name)}`, message: 'no such domain' })),
       });
-    await this.#store.execute(
+    await this.writer(caller, scope).execute(
       'secret.assign',
       { secretId: row.id, scopeIds: found.map(({ id }) => id), by: caller.name },
       { audit: [changeEvent(caller, scope, 'assign', row, { domains: found.length })] },

@@ -78,7 +78,7 @@ export class OwnedSecrets {
     value: SecretValue,
     destination: Destination | null,
   ): Promise<OwnedSecret> {
-    const { secrets, writes } = this.#parts;
+    const { store, secrets, writes } = this.#parts;
     const source = await secrets.managedSource(scope);
     const parsed = { value, shape: 'text', fieldNames: null } as const;
     const made = await secrets.newSecret(caller, scope, source, key, parsed, {
@@ -86,21 +86,23 @@ export class OwnedSecrets {
       ...(destination === null ? {} : { destinations: [{ ...destination }] }),
     });
     const args = { ...made.args, ownedBy: owner.configurationId };
-    await writes.write({ scopeId: scope.id, source, key, plan: { kind: 'create', ...made, args }, parsed });
+    const plan = { kind: 'create', ...made, args } as const;
+    await writes.write({ writer: store, scopeId: scope.id, source, key, plan, parsed });
     return { id: args.id, reference: { scope: scope.kind, source: reservedSourceName, key } };
   }
 
   /** Gives an owned secret another value. The caller destroys the value. @throws StrongroomError those of a rotation */
   async rotate(caller: Caller, scope: ScopeRef, key: string, value: SecretValue): Promise<void> {
     this.#requireSize(value);
-    const { secrets, reader, writes } = this.#parts;
+    const { store, secrets, reader, writes } = this.#parts;
     const parsed = { value, shape: 'text', fieldNames: null } as const;
     for (let attempt = 1; ; attempt += 1) {
       const row = await reader.find(caller, scope, key);
       try {
         const made = await secrets.newVersion(caller, scope, row, { parsed, copiedFrom: null }, 'rotate');
         const source = { id: row.source_id, type: row.source_type };
-        await writes.write({ scopeId: scope.id, source, key, plan: { kind: 'set', ...made }, parsed });
+        const plan = { kind: 'set', ...made } as const;
+        await writes.write({ writer: store, scopeId: scope.id, source, key, plan, parsed });
         return;
       } catch (error) {
         const isOvertaken = error instanceof StrongroomError && error.code === 'version_conflict';
@@ -131,7 +133,8 @@ export class OwnedSecrets {
       const { source_id: id, source_type: type, key } = row;
       const audit = changeEvent(caller, scope, 'purge', row, { owner: configurationId });
       const plan = { kind: 'purge', args: { secretId: row.id }, audit } as const;
-      await this.#parts.writes.write({ scopeId: scope.id, source: { id, type }, key, plan, parsed: null });
+      const { store: writer, writes } = this.#parts;
+      await writes.write({ writer, scopeId: scope.id, source: { id, type }, key, plan, parsed: null });
     }
   }
 

@@ -15,7 +15,7 @@ import { actorOf } from '../../identities/actor.ts';
 import type { Keys } from '../../keys/keys.ts';
 import { time } from '../../secrets/metadata.ts';
 import { newId } from '../../store/ids.ts';
-import type { IdempotencyKey, Store } from '../../store/store.ts';
+import type { IdempotencyKey, Store, Writer } from '../../store/store.ts';
 import { changedNames } from '../../surfaces/compare.ts';
 import { checkAddresses, type OpenEgress, type Settings, storedSettings } from '../connection.ts';
 import type { BindingRow, ProfileRow } from './commands.ts';
@@ -60,7 +60,7 @@ export class Profiles {
     await checkAddresses(this.#egress, input.settings);
     const id = newId('profile');
     const bindings = await this.#bindings(caller, input.bindings ?? []);
-    await this.#store.execute(
+    await this.#writer(caller).execute(
       'profile.create',
       {
         id,
@@ -115,7 +115,7 @@ export class Profiles {
       ...(changes.description === undefined ? [] : ['description']),
       ...(bindings === null ? [] : ['bindings']),
     ];
-    await this.#store.execute(
+    await this.#writer(caller).execute(
       'profile.update',
       {
         id: row.id,
@@ -133,7 +133,7 @@ export class Profiles {
   /** @throws StrongroomError `not_found`, `revision_mismatch`, `in_use` */
   async delete(caller: Caller, name: string, ifMatch: number | undefined): Promise<void> {
     const row = await this.#require(name, ifMatch);
-    await this.#store.execute(
+    await this.#writer(caller).execute(
       'profile.delete',
       { id: row.id, revision: row.revision },
       { audit: [profileEvent(caller, row, ['delete'])] },
@@ -150,6 +150,10 @@ export class Profiles {
       settings: storedSettings(settings) as ProfileView['settings'],
       prefix,
     }));
+  }
+
+  #writer(caller: Caller): Writer {
+    return this.#access.writer(caller, 'profile.manage', { kind: 'platform' });
   }
 
   async #require(name: string, ifMatch?: number): Promise<ListedProfile> {
