@@ -95,7 +95,7 @@ const child = spawn(node, [...(isServer ? serverOptions : []), join(root, file),
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.on(signal, () => {
     // Ctrl-C reaches the child by itself; a second one would end a server at once.
-    if (signal !== 'SIGINT' || process.stdin.isTTY !== true) child.kill(signal);
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
   });
 child.on('error', (error) => {
   process.stderr.write(`Could not start ${node}: ${error.message}\n`);

@@ -133,13 +133,13 @@ function addWorkflow(connection: Command, cli: Cli): void {
     );
 }
 
-const stateNames = ['isSet', 'isOwned', 'secret', 'placeholder'];
+const stateNames: ReadonlySet<string> = new Set(['isSet', 'isOwned', 'secret', 'placeholder']);
 
 /** What is shown in place of a field of format password; a plain field of a schema may be an object, too. */
 function stateOf(value: unknown): CredentialFacts | undefined {
   const state = Object(value) as Partial<CredentialFacts>;
   const names = Object.keys(state);
-  const isState = typeof state.isSet === 'boolean' && names.every((name) => stateNames.includes(name));
+  const isState = typeof state.isSet === 'boolean' && names.every((name) => stateNames.has(name));
   return isState ? (state as CredentialFacts) : undefined;
 }
 
