@@ -58,9 +58,10 @@ function printExplanation(output: Cli['output'], found: CallResult<'explain'>): 
       detail,
     ]),
   );
-  for (const { link, outcome, fixableBy, at } of found.links) {
-    if (outcome === 'allow' || fixableBy.length === 0) continue;
+  const mendable = found.links.filter(({ outcome, fixableBy }) => outcome !== 'allow' && fixableBy.length > 0);
+  if (mendable.length > 0) output.line('');
+  for (const { link, fixableBy, at } of mendable) {
     const where = at === undefined ? link : `${at.field} ${link}`;
-    output.line(visible(`\n${where} can be changed by ${fixableBy.join(', ')}`));
+    output.line(visible(`${where} can be changed by ${fixableBy.join(', ')}`));
   }
 }
