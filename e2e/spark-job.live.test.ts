@@ -1,7 +1,8 @@
-// @needs spark moto
+// @needs spark moto python-reader
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -13,11 +14,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '../packages/server/testing/app.ts';
 import { Canaries } from '../packages/server/testing/canaries.ts';
 import { httpRequest } from '../servers/http-request.ts';
 import { type Moto, startMoto } from '../servers/moto.ts';
+import { locatePythonPackages } from '../servers/python-reader.ts';
 import { type SparkPrograms, sparkPrograms } from '../servers/spark.ts';
 import { jobUserSettings, LiveRuns, seeCommandLines } from './live-runs.ts';
 
@@ -173,6 +176,69 @@ describe('a job under spark-submit', () => {
       .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
       .join('');
     expect(written).toContain('"spark.app.phrase":"*********(redacted)"');
+    await test.assertNoLeak();
+  });
+});
+
+/** Fetches for itself, on the driver and in a task: no configuration has the reference. */
+const fetching = `
+import hashlib
+import os
+from pyspark.sql import SparkSession
+
+def read():
+    import strongroom
+    given = {'url': os.environ['READER_URL'], 'token': os.environ['READER_TOKEN']}
+    return strongroom.read({'phrase': 'secret://domain/managed/variable'}, 'finance', **given)
+
+def digest(_):
+    with read() as secrets:
+        return hashlib.sha256(secrets['phrase'].encode()).hexdigest()
+
+context = SparkSession.builder.getOrCreate().sparkContext
+context.addPyFile('strongroom.py')
+print('READ ' + digest(0) + ' ' + ' '.join(context.parallelize([1, 2], 2).map(digest).collect()), flush=True)
+with read() as secrets:
+    print('with ' + repr(secrets), flush=True)
+`;
+
+describe('the one-file reader inside PySpark', () => {
+  it('receives values on the driver and in tasks', { timeout: 1_200_000 }, async () => {
+    const { token } = await test.createServiceAccount('finance', 'reader', { preset: 'MEMBER', grants: ['RESOLVE'] });
+    await test.call('POST', `${base}/secrets`, { body: { key: 'reader-token', value: token } });
+    const programs = join(shared, 'programs');
+    mkdirSync(programs);
+    chmodSync(programs, 0o755);
+    copyFileSync(
+      fileURLToPath(new URL('../clients/python/strongroom.py', import.meta.url)),
+      join(programs, 'strongroom.py'),
+    );
+    writeFileSync(join(programs, 'fetching.py'), fetching, { mode: 0o644 });
+    await test.call('POST', `${base}/spark-jobs`, {
+      body: {
+        name: 'fetching',
+        spark: { mainFile: join(programs, 'fetching.py') },
+        workingDirectory: programs,
+        environment: [
+          { name: 'PATH', value: path() },
+          { name: 'PYTHONPATH', value: await locatePythonPackages() },
+          { name: 'READER_URL', value: test.url },
+          { name: 'READER_TOKEN', secret: 'secret://domain/managed/reader-token' },
+        ],
+        sparkConfig: [
+          { name: 'spark.master', value: 'local[2]' },
+          { name: 'spark.driver.bindAddress', value: '127.0.0.1' },
+          { name: 'spark.driver.host', value: '127.0.0.1' },
+          { name: 'spark.ui.enabled', value: 'false' },
+        ],
+      },
+    });
+    const id = await runs.start('spark-jobs/fetching');
+    expect([await runs.ended(id), await runs.log(id)]).toEqual([
+      expect.objectContaining({ state: 'succeeded', exitCode: 0 }),
+      expect.stringContaining(`READ ${Array.from({ length: 3 }, () => digest(values.variable)).join(' ')}\n`),
+    ]);
+    expect(await runs.log(id)).toContain('with <strongroom.Secrets phrase>');
     await test.assertNoLeak();
   });
 });
