@@ -281,12 +281,14 @@ const recipes: Readonly<Record<string, Recipe>> = {
   restoreConnection: configuration,
   putEmail: withEmail,
   deleteEmail: withEmail,
+  preflightEmail: withEmail,
   putNoticeSettings: withNotices,
   deleteNoticeSettings: withNotices,
   testNoticeSettings: withNotices,
   showNoticeSettings: withNotices,
   putLdap: withLdap,
   deleteLdap: withLdap,
+  preflightLdap: withLdap,
   syncLdap: withLdap,
   stopRun: async (world) => {
     const name = await job(world, ['sleep', '60']);

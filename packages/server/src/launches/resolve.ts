@@ -91,8 +91,6 @@ export interface Release {
   readonly secretIds: readonly string[];
   readonly revision: number;
   readonly audit: readonly AuditEvent[];
-  /** Whether it took the time of a network: it can wait a little for others to commit with. */
-  readonly hasWaited: boolean;
 }
 
 export interface ReferenceResult extends ReceiptDraft {
@@ -168,12 +166,10 @@ export class Resolver {
     const deciding = this.#decide(request, isFirst);
     const { progress, revision } = deciding instanceof Promise ? await deciding : deciding;
     const isRefused = progress.some(({ failure }) => failure !== null);
-    let hasWaited = false;
     if (!isRefused || request.readsAll) {
       const { signal, beforeAsking } = request;
       const fetching = this.#fetcher.fetch(progress, values, { signal, beforeAsking });
-      hasWaited = fetching !== undefined;
-      if (hasWaited) await fetching;
+      if (fetching !== undefined) await fetching;
     }
     const hasFailed = (): boolean => progress.some(({ failure }) => failure !== null);
     const inspection = hasFailed() ? undefined : request.inspect?.(values);
@@ -189,7 +185,6 @@ export class Resolver {
       secretIds: [...new Set(progress.flatMap(({ target }) => (target.secret === null ? [] : [target.secret.id])))],
       revision,
       audit: progress.map((step, index) => eventOf(step, request, results[index]?.outcome ?? 'withheld')),
-      hasWaited,
     };
     if (!ok) {
       await request.refuse(release, problems);

@@ -22,7 +22,7 @@ import { decideUse, findTarget } from './targets.ts';
 import { type AuthorisedWanted, wantedId } from './wanted.ts';
 
 /** How long an undelivered launch can be resolved, and how long a delivered one counts as running without a heartbeat. */
-const launchTimes = { lifetimeMilliseconds: 300_000, leaseMilliseconds: 120_000, patienceMilliseconds: 4 } as const;
+const launchTimes = { lifetimeMilliseconds: 300_000, leaseMilliseconds: 120_000 } as const;
 
 export interface Delivered {
   readonly jwe: string;
@@ -230,7 +230,7 @@ export class LaunchService {
     domain: ScopeRef,
     id: string,
     thumbprint: string,
-    { receipts, secretIds, audit, revision, hasWaited }: Release,
+    { receipts, secretIds, audit, revision }: Release,
   ): Promise<number> {
     const delivery = packDelivery({
       id,
@@ -240,11 +240,7 @@ export class LaunchService {
       receipts: receipts.map(receiptRow),
       secretIds,
     });
-    return this.#store.execute('launches.deliver', delivery, {
-      audit,
-      expectAuthorisationRevision: revision,
-      ...(hasWaited ? { patienceMilliseconds: launchTimes.patienceMilliseconds } : {}),
-    });
+    return this.#store.execute('launches.deliver', delivery, { audit, expectAuthorisationRevision: revision });
   }
 
   async #alarmAtAnotherKey(caller: Caller, domain: ScopeRef, id: string, thumbprint: string): Promise<void> {

@@ -6,8 +6,6 @@ import type { ExecuteOptions } from './store.ts';
 const defaultDeadlineMilliseconds = 5_000;
 /** Commands in one transaction: bounds how long the first of them waits for the others. */
 const maxBatch = 256;
-/** As many share a commit well enough: nobody waits for more company. */
-const goodCompany = 16;
 /** Commands waiting; more are refused at once, because they could not be done within their deadline. */
 const maxQueued = 20_000;
 
@@ -19,8 +17,6 @@ interface Pending {
   readonly reject: (error: StrongroomError) => void;
   /** As `performance.now()` says it. */
   readonly expiresAt: number;
-  /** By the same clock: when it is to be sent at the latest, once the lane is free. */
-  readonly dueAt: number;
   isSettled: boolean;
 }
 
@@ -37,10 +33,8 @@ export class WriteLane {
   #queue: Pending[] = [];
   #inFlight: readonly Pending[] = [];
   #isScheduled = false;
-  readonly #company = new Company();
   #stopped: StrongroomError | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #patience: NodeJS.Timeout | undefined;
   #wakesAt = Number.POSITIVE_INFINITY;
   readonly #idle = Promise.withResolvers<void>();
 
@@ -64,11 +58,8 @@ export class WriteLane {
         expectAuthorisationRevision: options.expectAuthorisationRevision,
         idempotency: options.idempotency,
       };
-      const now = performance.now();
-      const expiresAt = now + (options.deadlineMilliseconds ?? this.#deadline);
-      const { patienceMilliseconds = 0 } = options;
-      const dueAt = patienceMilliseconds === 0 ? now : now + this.#company.wait(now, patienceMilliseconds);
-      this.#queue.push({ request, resolve, reject, expiresAt, dueAt, isSettled: false });
+      const expiresAt = performance.now() + (options.deadlineMilliseconds ?? this.#deadline);
+      this.#queue.push({ request, resolve, reject, expiresAt, isSettled: false });
       this.#wakeAt(expiresAt);
       this.#schedule();
     });
@@ -92,7 +83,7 @@ export class WriteLane {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#inFlight.length > 0 || !this.#isDue()) return;
+    if (this.#isScheduled || this.#inFlight.length > 0) return;
     this.#isScheduled = true;
     // Not at once: whatever this turn of the event loop still submits belongs to the same batch.
     setImmediate(() => {
@@ -101,23 +92,8 @@ export class WriteLane {
     });
   }
 
-  /** Whether something waiting is not to wait for company any more; if not, the lane looks again when the first is. */
-  #isDue(): boolean {
-    if (this.#queue.length === 0) return false;
-    if (this.#queue.length >= goodCompany || this.#stopped !== undefined) return true;
-    const first = Math.min(...this.#queue.map(({ dueAt }) => dueAt));
-    const milliseconds = first - performance.now();
-    if (milliseconds <= 0) return true;
-    if (this.#patience === undefined)
-      this.#patience = setTimeout(() => {
-        this.#patience = undefined;
-        this.#schedule();
-      }, milliseconds);
-    return false;
-  }
-
   async #pump(): Promise<void> {
-    while (this.#queue.length > 0 && this.#inFlight.length === 0 && this.#isDue()) {
+    while (this.#queue.length > 0 && this.#inFlight.length === 0) {
       const batch = this.#next();
       if (batch.length === 0) continue;
       this.#inFlight = batch;
@@ -176,21 +152,6 @@ export class WriteLane {
 
   #settleIdle(): void {
     if (this.#stopped !== undefined && this.#queue.length === 0 && this.#inFlight.length === 0) this.#idle.resolve();
-  }
-}
-
-/** How often commands come that have patience. */
-class Company {
-  #lastAt = Number.NEGATIVE_INFINITY;
-  /** Milliseconds from one to the next, of the last dozen or so. */
-  #interval = Number.POSITIVE_INFINITY;
-
-  /** @returns milliseconds to wait: all there are where another is likely to come in half of them, else none */
-  wait(now: number, patience: number): number {
-    const interval = Math.min(now - this.#lastAt, 1_000);
-    this.#lastAt = now;
-    this.#interval = Number.isFinite(this.#interval) ? this.#interval * 0.9 + interval * 0.1 : interval;
-    return this.#interval * 2 < patience ? patience : 0;
   }
 }
 

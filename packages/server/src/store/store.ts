@@ -107,11 +107,6 @@ export interface ExecuteOptions {
   readonly idempotency?: IdempotencyKey;
   /** Milliseconds until `audit_unavailable`; default 5,000. */
   readonly deadlineMilliseconds?: number;
-  /**
-   * Milliseconds that the write may wait for others to share its commit with, while such come often; default 0. For what has
-   * waited for a network, where it makes no difference. The same as PostgreSQL's `commit_delay` and `commit_siblings`.
-   */
-  readonly patienceMilliseconds?: number;
 }
 
 /**
