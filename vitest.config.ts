@@ -5,7 +5,7 @@ const shared = {
   pool: 'forks',
   setupFiles: 'scripts/use-test-bundle.ts',
   // No test runs long enough to get back what V8's optimising compiler takes: a fourteenth of the suite's processor time.
-  execArgv: ['--no-turbofan'],
+  execArgv: ['--no-turbofan'] as string[],
   testTimeout: 120_000,
   hookTimeout: 120_000,
   expect: { poll: { timeout: 60_000 } },
