@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTestStore, type TestStore } from '../../testing/stores.ts';
 import { sessionIdleMilliseconds, sessionMilliseconds } from './credentials.ts';
-import { hashNewPassword } from './sign-in.ts';
+import { PasswordPlaces } from './password-places.ts';
+import { hashNewPassword, SignInService } from './sign-in.ts';
 import {
   addUser,
   auditTrail,
@@ -113,6 +114,34 @@ describe('signing in', () => {
         network: '198.51.100.2',
       });
       expect(await denials()).toBe(counted + 1);
+    });
+
+    it('tells strangers to come again while others fill the places, known or not, and keeps nobody from where they usually are', async () => {
+      const { name } = await newUser();
+      await tryIn(name, goodPassword, '198.51.100.7');
+      const places = new PasswordPlaces({ places: 2 });
+      const signIn = new SignInService(world.store, world.keys, world.activity, world.clock.read, undefined, places);
+      const tryBusy = (user: string, network: string) =>
+        signIn.withPassword({ name: user, password: goodPassword, transport: 'bearer' }, from(network));
+      const taken = [places.take('stranger'), places.take('stranger')];
+      const refusals = await Promise.allSettled(
+        [name, 'nobody', 'no name'].map((user) => tryBusy(user, '198.51.100.8')),
+      );
+      const answers = refusals.map((refusal) =>
+        refusal.status === 'rejected'
+          ? JSON.stringify(refusal.reason, ['code', 'detail', 'hint', 'retryAfterSeconds'])
+          : '',
+      );
+      expect(new Set(answers).size).toBe(1);
+      expect(answers[0]).toContain('throttled');
+      const counted = world.store.db.selectFrom('throttles').select('bucket').where('bucket', 'like', '%198.51.100.8');
+      expect(await counted.execute()).toEqual([]);
+      expect((await tryBusy(name, '198.51.100.7')).principal.name).toBe(name);
+      for (const place of taken) place.leave();
+      expect((await tryBusy(name, '198.51.100.8')).principal.name).toBe(name);
+      // Whoever has come and gone leaves a place.
+      expect(() => [places.take('stranger'), places.take('familiar')]).not.toThrow();
+      expect(() => [places.take('stranger'), places.take('familiar')]).not.toThrow();
     });
 
     async function denials(): Promise<number> {

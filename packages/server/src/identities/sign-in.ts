@@ -7,6 +7,7 @@ import { hotStatement, type Store } from '../store/store.ts';
 import type { CredentialActivity } from './activity.ts';
 import { actorOf } from './actor.ts';
 import { createCredential, sessionIdleMilliseconds, sessionMilliseconds, tokenPrefixes } from './credentials.ts';
+import { type PasswordGuest, type PasswordPlace, PasswordPlaces } from './password-places.ts';
 import type { SessionRecord } from './queries.ts';
 import type { NewSession, SignedInPrincipal, SignInOrigin } from './sign-in-commands.ts';
 import {
@@ -84,6 +85,7 @@ export class SignInService {
   readonly #activity: CredentialActivity;
   readonly #clock: () => number;
   readonly #directory: DirectorySignIn | undefined;
+  readonly #places: PasswordPlaces;
 
   constructor(
     store: Store,
@@ -91,12 +93,14 @@ export class SignInService {
     activity: CredentialActivity,
     clock: () => number = Date.now,
     directory?: DirectorySignIn,
+    places = new PasswordPlaces(),
   ) {
     this.#store = store;
     this.#keys = keys;
     this.#activity = activity;
     this.#clock = clock;
     this.#directory = directory;
+    this.#places = places;
   }
 
   /**
@@ -105,25 +109,26 @@ export class SignInService {
    */
   async withPassword(request: PasswordSignIn, origin: SignInOrigin): Promise<OpenedSession> {
     const name = foldUserName(request.name);
-    const attempt = await this.#beginAttempt(attemptKey(name, origin.network));
-    const user = name === null ? undefined : await this.#findUser('name', name);
-    if (user !== undefined && user.directory_id !== null) return this.#byDirectory(user, request, origin, attempt);
-    const verifiedHash = await verified(request.password, user);
-    if (user === undefined || verifiedHash === null) {
-      await this.#recordDenial(user, origin);
-      throw new StrongroomError('credentials_invalid');
-    }
-    const rehash = needsRehash(verifiedHash) ? await hashPassword(request.password) : null;
-    return this.#open(request.transport, (session) =>
-      this.#store.execute('identities.signInWithPassword', {
-        origin,
-        principalId: user.id,
-        verifiedHash,
-        rehash,
-        session,
-        attempt,
-      }),
-    );
+    return this.#attempt(attemptKey(name, origin.network), async (attempt, place) => {
+      const user = name === null ? undefined : await this.#findUser('name', name);
+      if (user !== undefined && user.directory_id !== null)
+        return this.#byDirectory(user, request, origin, attempt, place);
+      const [verifiedHash, rehash] = await place.work(() => verified(request.password, user));
+      if (user === undefined || verifiedHash === null) {
+        await this.#recordDenial(user, origin);
+        throw new StrongroomError('credentials_invalid');
+      }
+      return this.#open(request.transport, (session) =>
+        this.#store.execute('identities.signInWithPassword', {
+          origin,
+          principalId: user.id,
+          verifiedHash,
+          rehash,
+          session,
+          attempt,
+        }),
+      );
+    });
   }
 
   /** The same work here as for everybody, and the directory's beside it. */
@@ -132,12 +137,14 @@ export class SignInService {
     { password, transport }: PasswordSignIn,
     origin: SignInOrigin,
     attempt: SucceededAttempt,
+    place: PasswordPlace,
   ): Promise<OpenedSession> {
     const { id, name, directory_id: directoryId } = user;
     const asked = { name, directoryId: directoryId ?? '', password, origin };
     const [isRight] = await Promise.all([
       user.disabled_at === null && this.#directory !== undefined ? this.#directory(asked) : false,
-      burnPassword(password),
+      // A directory that takes its time keeps nobody else's place.
+      place.work(() => burnPassword(password)).finally(() => place.leave()),
     ]);
     if (!isRight) {
       await this.#recordDenial(user, origin);
@@ -188,26 +195,20 @@ export class SignInService {
     if (user.directory_id !== null)
       throw new StrongroomError('state_conflict', { detail: 'The directory has the password; it is changed there.' });
     const transport = await this.#transportOf(caller.credential.id);
-    let attempt: SucceededAttempt | null = null;
-    if (user.password_hash !== null) {
-      attempt = await this.#beginAttempt(attemptKey(user.name, origin.network));
-      if (!(await verifyPassword(request.currentPassword ?? '', user.password_hash))) {
+    const { password_hash: verifiedHash } = user;
+    const set = async (attempt: SucceededAttempt | null, place: PasswordPlace): Promise<OpenedSession> => {
+      const current = request.currentPassword ?? '';
+      if (verifiedHash !== null && !(await place.work(() => verifyPassword(current, verifiedHash)))) {
         await this.#recordDenial(user, origin);
         throw new StrongroomError('credentials_invalid', { detail: 'The current password is not right.' });
       }
-    }
-    const passwordHash = await hashNewPassword(request.newPassword, user.name, '/newPassword');
-    return this.#open(transport, (session) =>
-      this.#store.execute('identities.setPassword', {
-        actor: actorOf(caller),
-        origin,
-        userId: user.id,
-        verifiedHash: user.password_hash,
-        passwordHash,
-        session,
-        attempt,
-      }),
-    );
+      const passwordHash = await place.work(() => hashNewPassword(request.newPassword, user.name, '/newPassword'));
+      const change = { actor: actorOf(caller), origin, userId: user.id, verifiedHash, passwordHash, attempt };
+      return this.#open(transport, (session) => this.#store.execute('identities.setPassword', { ...change, session }));
+    };
+    return verifiedHash === null
+      ? this.#inPlace('familiar', (place) => set(null, place))
+      : this.#attempt(attemptKey(user.name, origin.network), set, 'familiar');
   }
 
   async listOwnSessions(caller: Caller): Promise<readonly SessionRecord[]> {
@@ -229,18 +230,36 @@ export class SignInService {
     });
   }
 
-  /** Counts the attempt before the password is looked at, so that attempts made at once are all counted. */
-  async #beginAttempt(key: AttemptKey): Promise<SucceededAttempt> {
-    // A look first: an attempt that has to wait costs no write.
+  /**
+   * Counts the attempt before the password is looked at, so that attempts made at once are all counted. One that has to wait,
+   * or finds no place, costs no write.
+   */
+  async #attempt<Result>(
+    key: AttemptKey,
+    run: (attempt: SucceededAttempt, place: PasswordPlace) => Promise<Result>,
+    guest?: PasswordGuest,
+  ): Promise<Result> {
     const rows = await this.#store.db
       .selectFrom('throttles')
       .selectAll()
       .where('bucket', 'in', Object.values(bucketsOf(key)))
       .execute();
-    throwIfWaiting(judgeAttempt(rows, key, this.#clock()));
-    const state = await this.#store.execute('identities.beginAttempt', key);
-    throwIfWaiting(state);
-    return { key, counted: state.counted };
+    const looked = judgeAttempt(rows, key, this.#clock());
+    throwIfWaiting(looked);
+    return this.#inPlace(guest ?? (looked.isFamiliar ? 'familiar' : 'stranger'), async (place) => {
+      const state = await this.#store.execute('identities.beginAttempt', key);
+      throwIfWaiting(state);
+      return run({ key, counted: state.counted }, place);
+    });
+  }
+
+  async #inPlace<Result>(guest: PasswordGuest, run: (place: PasswordPlace) => Promise<Result>): Promise<Result> {
+    const place = this.#places.take(guest);
+    try {
+      return await run(place);
+    } finally {
+      place.leave();
+    }
   }
 
   /** A record for an account that exists, a count by the minute for others. Either is one commit, so the time doesn't tell. */
@@ -304,14 +323,15 @@ export class SignInService {
   }
 }
 
-/** The hash that the password matches, or null, after the same work whoever it is. */
-async function verified(password: string, user: UserRow | undefined): Promise<string | null> {
+/** The hash that the password matches, and one for today where it is weaker; or null, after the same work whoever it is. */
+async function verified(password: string, user: UserRow | undefined): Promise<readonly [string | null, string | null]> {
   if (user === undefined || user.password_hash === null) {
     await burnPassword(password);
-    return null;
+    return [null, null];
   }
   const isRight = await verifyPassword(password, user.password_hash);
-  return isRight && user.disabled_at === null ? user.password_hash : null;
+  if (!isRight || user.disabled_at !== null) return [null, null];
+  return [user.password_hash, needsRehash(user.password_hash) ? await hashPassword(password) : null];
 }
 
 /**

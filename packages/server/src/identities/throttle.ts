@@ -74,6 +74,8 @@ export function bucketsOf(key: AttemptKey): Readonly<Record<RuleName | 'familiar
 export interface AttemptState {
   /** Milliseconds to wait; 0: go ahead. */
   readonly waitMilliseconds: number;
+  /** Whether the account signed in from that network lately. */
+  readonly isFamiliar: boolean;
   /** Buckets in which this attempt counts. */
   readonly counted: readonly RuleName[];
 }
@@ -86,7 +88,7 @@ export function judgeAttempt(rows: readonly ThrottleRow[], key: AttemptKey, now:
   const isFamiliar = familiar !== undefined && now - familiar.window_start < familiarMilliseconds;
   const counted: readonly RuleName[] = isFamiliar ? ['pair'] : ['pair', 'network', 'account'];
   const waits = counted.map((name) => waitOf(rules[name], find(buckets[name]), now));
-  return { waitMilliseconds: Math.max(0, ...waits), counted };
+  return { waitMilliseconds: Math.max(0, ...waits), isFamiliar, counted };
 }
 
 function waitOf(rule: ThrottleRule, row: ThrottleRow | undefined, now: number): number {
