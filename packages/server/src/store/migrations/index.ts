@@ -18,6 +18,7 @@ import { managedObjects } from './0015-managed-objects.ts';
 import { heldReceipts } from './0016-held-receipts.ts';
 import { notices } from './0017-notices.ts';
 import { secretWebhooks } from './0018-secret-webhooks.ts';
+import { changedSecrets } from './0019-changed-secrets.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -45,4 +46,5 @@ export const migrations: readonly Migration[] = [
   heldReceipts,
   notices,
   secretWebhooks,
+  changedSecrets,
 ];
