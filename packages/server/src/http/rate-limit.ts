@@ -19,19 +19,31 @@ export class RateLimit {
 
   /** Counts one. @param what in the words of the detail @throws StrongroomError `throttled` when it is over `perMinute`, with the seconds to wait */
   count(key: string, perMinute: number, what = 'requests'): void {
+    const { bucket, counted } = this.#find(key);
+    this.#counts.set(bucket, counted + 1);
+    if (counted >= perMinute) throw this.#over(perMinute, what);
+  }
+
+  /** Counts none. @throws StrongroomError `throttled` when the next one would be over `perMinute` */
+  requireRoom(key: string, perMinute: number, what = 'requests'): void {
+    if (this.#find(key).counted >= perMinute) throw this.#over(perMinute, what);
+  }
+
+  #find(key: string): { readonly bucket: string; readonly counted: number } {
     const now = this.#now();
     if (now >= this.#windowEnds) {
       this.#counts = new Map();
       this.#windowEnds = now + windowMilliseconds;
     }
-    const known = this.#counts.get(key);
-    const bucket = known === undefined && this.#counts.size >= this.#maxKeys ? 'everybody else' : key;
-    const count = (bucket === key ? (known ?? 0) : (this.#counts.get(bucket) ?? 0)) + 1;
-    this.#counts.set(bucket, count);
-    if (count > perMinute)
-      throw new StrongroomError('throttled', {
-        detail: `More than ${perMinute} ${what} in a minute.`,
-        retryAfterSeconds: Math.ceil((this.#windowEnds - now) / 1000),
-      });
+    const isKnown = this.#counts.has(key) || this.#counts.size < this.#maxKeys;
+    const bucket = isKnown ? key : 'everybody else';
+    return { bucket, counted: this.#counts.get(bucket) ?? 0 };
+  }
+
+  #over(perMinute: number, what: string): StrongroomError {
+    return new StrongroomError('throttled', {
+      detail: `More than ${perMinute} ${what} in a minute.`,
+      retryAfterSeconds: Math.ceil((this.#windowEnds - this.#now()) / 1000),
+    });
   }
 }

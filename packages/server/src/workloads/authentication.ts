@@ -5,6 +5,7 @@ import type { AuditEvent } from '../audit/event.ts';
 import type { OpenedClusters } from '../clusters/opened-clusters.ts';
 import type { AuthenticationContext } from '../http/authentication.ts';
 import { principalLabel } from '../identities/actor.ts';
+import { networkOf } from '../identities/network.ts';
 import { hotStatement, type Store } from '../store/store.ts';
 import { TokenReviews } from './reviews.ts';
 import type { TokenClaims } from './token.ts';
@@ -91,7 +92,7 @@ export class WorkloadAuthentication {
     if (claims === null) return null;
     const digest = hash('sha256', token, 'hex');
     const asked = await this.#bound(claims);
-    if (asked === undefined || !(await this.#isTaken(token, digest, claims, asked))) return null;
+    if (asked === undefined || !(await this.#isTaken(token, digest, claims, asked, context.network))) return null;
     // It may have been unbound while the cluster was asked.
     const bound = await this.#bound(claims);
     if (bound === undefined || bound.workload_id !== asked.workload_id) return null;
@@ -115,7 +116,13 @@ export class WorkloadAuthentication {
   }
 
   /** Whether the cluster says that it is the token of just this pod. */
-  async #isTaken(token: string, digest: string, claims: TokenClaims, bound: BoundRow): Promise<boolean> {
+  async #isTaken(
+    token: string,
+    digest: string,
+    claims: TokenClaims,
+    bound: BoundRow,
+    address: string,
+  ): Promise<boolean> {
     try {
       const reviewed = await this.#reviews.ask({
         digest,
@@ -124,6 +131,8 @@ export class WorkloadAuthentication {
         clusterRevision: bound.cluster_revision,
         audience: bound.audience,
         expiresAt: claims.expiresAt,
+        network: networkOf(address),
+        isProven: this.#seen.has(seenKey(digest, bound)),
       });
       return (
         reviewed !== null &&
@@ -146,9 +155,10 @@ export class WorkloadAuthentication {
     caller: Caller,
     digest: string,
     { namespace, serviceAccount, podUid }: TokenClaims,
-    { scope_id: id, domain, cluster, workload_id: workload }: BoundRow,
+    bound: BoundRow,
   ): Promise<void> {
-    const key = `${digest} ${workload}`;
+    const { scope_id: id, domain, cluster, workload_id: workload } = bound;
+    const key = seenKey(digest, bound);
     if (this.#seen.has(key)) return;
     const event: AuditEvent = {
       principal: caller.id,
@@ -166,4 +176,8 @@ export class WorkloadAuthentication {
     const [oldest] = this.#seen;
     if (this.#seen.size > maxSeen && oldest !== undefined) this.#seen.delete(oldest);
   }
+}
+
+function seenKey(digest: string, { workload_id: workload }: BoundRow): string {
+  return `${digest} ${workload}`;
 }

@@ -1,6 +1,7 @@
 import { StrongroomError } from '@strongroom/contract';
 import type { ReviewedToken } from '@strongroom/backends/kubernetes';
 import type { OpenedClusters } from '../clusters/opened-clusters.ts';
+import { RateLimit } from '../http/rate-limit.ts';
 
 /** A token to be checked, by the digest of its text. */
 export interface TokenQuestion {
@@ -12,6 +13,10 @@ export interface TokenQuestion {
   readonly audience: string;
   /** Milliseconds since 1970. */
   readonly expiresAt: number;
+  /** Where it comes from, as attempts are limited. */
+  readonly network: string;
+  /** Whether its cluster took it before. */
+  readonly isProven: boolean;
 }
 
 interface Known {
@@ -28,15 +33,24 @@ interface Known {
  */
 const knownMilliseconds = 10_000;
 const maxKnown = 10_000;
-/** Reviews under way at once; others are told to come again, so that nobody can make us press a cluster. */
+/**
+ * Reviews under way at once, of tokens that were taken before and of others each: those who are told to come again then are not
+ * the ones that are at work.
+ */
 const maxAtOnce = 32;
+/**
+ * Tokens that a cluster does not take, a minute and network. Whoever knows what a bound ServiceAccount is called and its uid can
+ * make up any number of them, each another one; beyond this no cluster is asked about tokens of that network that were not taken before.
+ */
+const maxRefused = 60;
 const reviewMilliseconds = 10_000;
 
 /** Reviews of tokens by their clusters (TokenReview). Remembered under a digest: the process keeps nobody's token. */
 export class TokenReviews {
   readonly #clusters: Pick<OpenedClusters, 'open'>;
   readonly #known = new Map<string, Known>();
-  #underWay = 0;
+  readonly #refused = new RateLimit();
+  readonly #underWay = { proven: 0, other: 0 };
 
   constructor(clusters: Pick<OpenedClusters, 'open'>) {
     this.#clusters = clusters;
@@ -46,15 +60,12 @@ export class TokenReviews {
    * What the cluster says of the token; `null`: it does not take it.
    * @throws StrongroomError when the cluster could not be asked, `throttled` when too many are being asked about
    */
-  ask(question: TokenQuestion): Promise<ReviewedToken | null> {
+  async ask(question: TokenQuestion): Promise<ReviewedToken | null> {
     const key = `${question.digest} ${question.clusterId} ${question.clusterRevision}`;
     const now = Date.now();
     const known = this.#known.get(key);
     if (known !== undefined && performance.now() < known.until && now < known.expiresAt) return known.answer;
-    if (this.#underWay >= maxAtOnce)
-      return Promise.reject(
-        new StrongroomError('throttled', { detail: 'Too many tokens are being checked.', retryAfterSeconds: 1 }),
-      );
+    this.#requireRoom(question);
     const entry = {
       until: performance.now() + knownMilliseconds,
       expiresAt: question.expiresAt,
@@ -71,19 +82,29 @@ export class TokenReviews {
     return entry.answer;
   }
 
-  async #review({ clusterId, token, audience }: TokenQuestion): Promise<ReviewedToken | null> {
-    this.#underWay += 1;
+  #requireRoom({ network, isProven }: TokenQuestion): void {
+    if (!isProven) this.#refused.requireRoom(network, maxRefused, 'wrong tokens');
+    if (this.#underWay[isProven ? 'proven' : 'other'] >= maxAtOnce)
+      throw new StrongroomError('throttled', { detail: 'Too many tokens are being checked.', retryAfterSeconds: 1 });
+  }
+
+  async #review(question: TokenQuestion): Promise<ReviewedToken | null> {
+    const { clusterId, token, audience, network, isProven } = question;
+    const kind = isProven ? 'proven' : 'other';
+    this.#underWay[kind] += 1;
     try {
       const signal = AbortSignal.timeout(reviewMilliseconds);
       const cluster = await this.#clusters.open(clusterId, signal);
       try {
         const { reviewToken } = await import('@strongroom/backends/kubernetes');
-        return await reviewToken(cluster.api, token, audience, signal);
+        const reviewed = await reviewToken(cluster.api, token, audience, signal);
+        if (reviewed === null) this.#refused.count(network, maxRefused, 'wrong tokens');
+        return reviewed;
       } finally {
         cluster.release();
       }
     } finally {
-      this.#underWay -= 1;
+      this.#underWay[kind] -= 1;
     }
   }
 }

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Answer, codeOf, startTestServer, type TestServer } from '../../testing/app.ts';
@@ -91,6 +91,18 @@ function taken(
 }
 
 const me = (token: string): Promise<Answer> => test.request('GET', '/v1/auth/me', { token });
+/** Whatever the wall clock says meanwhile. */
+async function tenSecondsLater(work: () => Promise<void>): Promise<void> {
+  vi.useFakeTimers({ now: Date.now() - 30_000, toFake: ['Date'] });
+  const begun = performance.now.bind(performance);
+  const steady = vi.spyOn(performance, 'now').mockImplementation(() => begun() + 10_001);
+  try {
+    await work();
+  } finally {
+    steady.mockRestore();
+    vi.useRealTimers();
+  }
+}
 const reviews = (): number => cluster.requests.filter((each) => each.endsWith('/tokenreviews')).length;
 
 describe('a pod’s token', () => {
@@ -127,17 +139,10 @@ describe('a pod’s token', () => {
     const before = reviews();
     await Promise.all(Array.from({ length: 8 }, () => me(token)));
     expect(reviews()).toBe(before + 1);
-    // Whatever the wall clock says meanwhile.
-    vi.useFakeTimers({ now: Date.now() - 30_000, toFake: ['Date'] });
-    const begun = performance.now.bind(performance);
-    const steady = vi.spyOn(performance, 'now').mockImplementation(() => begun() + 10_001);
-    try {
+    await tenSecondsLater(async () => {
       cluster.tokens.delete(token);
       expect((await me(token)).status).toBe(401);
-    } finally {
-      steady.mockRestore();
-      vi.useRealTimers();
-    }
+    });
   });
 
   it('is nobody’s once it is unbound, its account is disabled or deleted, or its namespace is taken away', async () => {
@@ -251,6 +256,28 @@ describe('binding', () => {
     expect(await attempt({ ...formOf(pod), uid }, manager.token)).toBe('permission_missing');
     const owner = await test.createUser(freshName(), { domains: { sales: 'OWNER' } });
     expect(await attempt({ ...formOf(pod), uid }, owner.token)).toBe('not_found');
+  });
+});
+
+describe('made-up tokens', () => {
+  it('of somebody who knows whose they should be are asked about so often, and are in no known pod’s way', async () => {
+    const token = taken(await tokenOf(pod), pod);
+    expect((await me(token)).status).toBe(200);
+    const [header, claims] = token.split('.');
+    const forged = () => me(`${header}.${claims}.${randomBytes(64).toString('base64url')}`);
+    const before = reviews();
+    let answer = await forged();
+    expect(answer.status).toBe(401);
+    for (let made = 1; made < 200 && answer.status === 401; made += 1) answer = await forged();
+    expect(codeOf(answer)).toBe('throttled');
+    expect(reviews() - before).toBeLessThan(130);
+    const asked = reviews();
+    expect((await forged()).status).toBe(429);
+    expect(reviews()).toBe(asked);
+    await tenSecondsLater(async () => {
+      expect((await me(token)).status).toBe(200);
+    });
+    expect(reviews()).toBe(asked + 1);
   });
 });
 
