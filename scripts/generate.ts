@@ -16,7 +16,7 @@ const files: Readonly<Record<string, string>> = {
   'docs/reference/permissions.md': permissionsPage(),
   'docs/reference/routes.md': routesPage(routes),
   'docs/reference/configuration.md': configurationPage(),
-  'docs/reference/cli.md': cliReference(),
+  'docs/reference/cli.md': await cliReference(),
   'packages/sdk/src/route-table.ts': routeTableSource(),
 };
 

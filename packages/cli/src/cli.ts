@@ -1,6 +1,5 @@
 import type { Client } from '@strongroom/sdk';
 import type { Command } from 'commander';
-import { connect } from './connection.ts';
 import type { Io } from './io.ts';
 import { Output } from './output/output.ts';
 
@@ -40,7 +39,10 @@ export class Cli {
    */
   action<Arguments extends readonly unknown[]>(work: Work<Arguments>): (...args: unknown[]) => Promise<void> {
     return async (...args) => {
-      const session: Session = { io: this.io, output: this.#output, connect: () => connect(this.io) };
+      const { io } = this;
+      // Most of what help and offline commands load otherwise belongs to it.
+      const connect: Session['connect'] = async () => (await import('./connection.ts')).connect(io);
+      const session: Session = { io, output: this.#output, connect };
       // Commander's types don't know what was declared; each command says it where it declares it.
       const given = args.slice(0, -1) as unknown as Arguments;
       this.exitCode = (await work(session, ...given)) ?? 0;

@@ -1,53 +1,26 @@
 import { Command } from 'commander';
 import { Cli } from './cli.ts';
-import { addAccountCommands } from './commands/account.ts';
-import { addApplyCommand } from './commands/apply.ts';
-import { addAuditCommands } from './commands/audit.ts';
-import { addKeyCommands } from './commands/keys.ts';
-import { addNoticeCommands } from './commands/notice.ts';
-import { addOpenapiCommand } from './commands/openapi.ts';
-import { addBackendCommands } from './commands/backend.ts';
-import { addBundleCommands } from './commands/bundle.ts';
-import { addClusterCommands, addNotebookCommands } from './commands/cluster.ts';
-import { addCompletionCommands } from './commands/completion.ts';
-import { addConnectionCommands } from './commands/connection.ts';
-import { addDomainCommands } from './commands/domain.ts';
-import { addDriftCommands } from './commands/drift.ts';
-import { addExplainCommand } from './commands/explain.ts';
-import { addGrantCommands } from './commands/grant.ts';
-import { addGroupCommands } from './commands/group.ts';
-import { addIntegrationCommands } from './commands/integration.ts';
-import { addJobCommands } from './commands/job.ts';
-import { addKubernetesClusterCommands } from './commands/kubernetes-cluster.ts';
-import { addEmailCommands, addLdapCommands } from './commands/platform.ts';
-import { addPlaceholderCommands } from './commands/placeholders.ts';
-import { addPreflightCommand } from './commands/preflight.ts';
-import { addProfileCommands } from './commands/profile.ts';
-import { addRunCommand } from './commands/run.ts';
-import { addSecretCommands } from './commands/secret.ts';
-import { addServiceAccountCommands } from './commands/service-account.ts';
-import { addSettingsCommands } from './commands/settings.ts';
-import { addSignInCommands } from './commands/sign-in.ts';
-import { addStorageCommands } from './commands/storage.ts';
-import { addUserCommands } from './commands/user.ts';
+import { type CommandPart, commandParts, completionCommand } from './command-parts.ts';
 import { reportError } from './error-report.ts';
-import { addArchiveCommand } from './operator/audit-archive.ts';
-import { addVerifyCommand } from './operator/audit-verify.ts';
-import { addBackupCommands } from './operator/backup.ts';
-import { addDoctorCommand } from './operator/doctor.ts';
-import { addK8sCommands } from './operator/k8s.ts';
-import { addLoginLinkCommand } from './operator/login-link.ts';
-import { addRecoveryCommands } from './operator/recovery.ts';
-import { addServeCommand } from './operator/serve.ts';
-import { addStoreCommands } from './operator/store.ts';
 import type { Io } from './io.ts';
 import { version } from './version.ts';
 
 /** Width of help that isn't shown on a terminal. */
 const plainWidth = 100;
 
-/** The whole command tree. Nothing of the server, and no file of it, is loaded for that. */
-export function createProgram(cli: Cli): Command {
+/**
+ * The command tree, of all parts or of some. Nothing of the server, and no file of it, is loaded for that.
+ * @param parts those that are wanted; a part that isn't costs nothing
+ */
+export async function createProgram(cli: Cli, parts: readonly CommandPart[] = commandParts): Promise<Command> {
+  // Loaded together, added in their order, which is the one of the help.
+  const added = await Promise.all(parts.map(async ({ load }) => load()));
+  const program = createRoot(cli);
+  for (const add of added) add(program, cli);
+  return program;
+}
+
+function createRoot(cli: Cli): Command {
   const { io } = cli;
   const program = new Command('strongroom')
     .description('One catalogue of secrets for data platforms: configurations hold references, launches get values.')
@@ -69,47 +42,35 @@ export function createProgram(cli: Cli): Command {
       getErrHasColors: () => false,
     });
   program.hook('preAction', () => cli.configure(program.opts()));
-  addServeCommand(program, cli);
-  addSignInCommands(program, cli);
-  addAccountCommands(program, cli);
-  addDomainCommands(program, cli);
-  addUserCommands(program, cli);
-  addGroupCommands(program, cli);
-  addServiceAccountCommands(program, cli);
-  addGrantCommands(program, cli);
-  addBundleCommands(program, cli);
-  addSecretCommands(program, cli);
-  addIntegrationCommands(program, cli);
-  addBackendCommands(program, cli);
-  addProfileCommands(program, cli);
-  addJobCommands(program, cli);
-  addClusterCommands(program, cli);
-  addNotebookCommands(program, cli);
-  addStorageCommands(program, cli);
-  addConnectionCommands(program, cli);
-  addEmailCommands(program, cli);
-  addLdapCommands(program, cli);
-  addApplyCommand(program, cli);
-  addNoticeCommands(program, cli);
-  addDriftCommands(program, cli);
-  addPlaceholderCommands(program, cli);
-  addRunCommand(program, cli);
-  addPreflightCommand(program, cli);
-  addExplainCommand(program, cli);
-  const audit = addAuditCommands(program, cli);
-  addVerifyCommand(audit, cli);
-  addArchiveCommand(audit, cli);
-  addSettingsCommands(program, cli);
-  addKeyCommands(program, cli);
-  addRecoveryCommands(program, cli);
-  addBackupCommands(program, cli);
-  addDoctorCommand(program, cli);
-  addStoreCommands(program, cli);
-  addKubernetesClusterCommands(addK8sCommands(program, cli), cli);
-  addLoginLinkCommand(program, cli);
-  addCompletionCommands(program, cli);
-  addOpenapiCommand(program, cli);
   return program;
+}
+
+/**
+ * What a command line needs of the tree: the part of the command that it begins with. Help and what is wrong need all of
+ * it, to say what there is.
+ */
+export function partsFor(args: readonly string[]): readonly CommandPart[] {
+  if (args.length === 1 && isVersionOption(args[0])) return [];
+  const part = partOf(args);
+  if (part === undefined) return commandParts;
+  if (!part.names.includes(completionCommand)) return [part];
+  // An unfinished line, which may be at its first word.
+  const completed = partOf(args.slice(args.indexOf('--') + 1, -1));
+  return completed === undefined || completed === part ? commandParts : [part, completed];
+}
+
+function partOf(args: readonly string[]): CommandPart | undefined {
+  const command = args.find((arg) => !isGlobalOption(arg));
+  return commandParts.find(({ names }) => names.some((name) => name === command));
+}
+
+function isVersionOption(arg: string | undefined): boolean {
+  return arg === '-V' || arg === '--version';
+}
+
+/** The ones that take nothing; before the command. */
+function isGlobalOption(arg: string): boolean {
+  return arg === '--json' || arg === '-v' || arg === '--verbose';
 }
 
 /**
@@ -124,7 +85,8 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
   const own = end === -1 ? args : args.slice(0, end);
   cli.configure({ verbose: own.includes('--verbose') || own.includes('-v') });
   try {
-    await createProgram(cli).parseAsync([...args], { from: 'user' });
+    const program = await createProgram(cli, partsFor(args));
+    await program.parseAsync([...args], { from: 'user' });
     return cli.exitCode;
   } catch (error) {
     return reportError(error, cli.output);

@@ -17,8 +17,8 @@ const exitCodeWords: Readonly<Record<keyof typeof exitCode, string>> = {
 };
 
 /** The reference page of the command line, from the command tree itself. */
-export function cliReference(): string {
-  const program = createProgram(new Cli(silentIo()));
+export async function cliReference(): Promise<string> {
+  const program = await createProgram(new Cli(silentIo()));
   const codes = Object.entries(exitCode).map(
     ([name, code]) => `| ${code} | ${exitCodeWords[name as keyof typeof exitCode]} |`,
   );

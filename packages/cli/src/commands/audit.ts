@@ -6,6 +6,8 @@ import { type Command, Option } from 'commander';
 import { type Cli, group, type Session } from '../cli.ts';
 import { Cancelled, UsageError } from '../errors.ts';
 import { parseCount } from '../lists.ts';
+import { addArchiveCommand } from '../operator/audit-archive.ts';
+import { addVerifyCommand } from '../operator/audit-verify.ts';
 import { localTime } from '../output/text.ts';
 import { layTable } from '../output/table.ts';
 import { parseTime } from '../time.ts';
@@ -31,8 +33,8 @@ function addFilterOptions(command: Command): Command {
     .option('--to <time>', 'before', parseTime);
 }
 
-/** @param audit the group that the operator's `verify` joins */
-export function addAuditCommands(program: Command, cli: Cli): Command {
+/** What asks the server, and what an operator asks the files. */
+export function addAuditCommands(program: Command, cli: Cli): void {
   const audit = group(program, 'audit', 'the record of who did what, and the proof that nobody edited it');
   addTailCommand(audit, cli);
   addExportCommand(audit, cli);
@@ -56,7 +58,8 @@ export function addAuditCommands(program: Command, cli: Cli): Command {
         return undefined;
       }),
     );
-  return audit;
+  addVerifyCommand(audit, cli);
+  addArchiveCommand(audit, cli);
 }
 
 interface TailOptions extends FilterOptions {

@@ -1,5 +1,6 @@
 import { Argument, type Command } from 'commander';
 import type { Cli } from '../cli.ts';
+import { completionCommand } from '../command-parts.ts';
 import { lookUp } from '../completion/lists.ts';
 import { completionScripts, type Shell, shells } from '../completion/scripts.ts';
 import { findPlace } from '../completion/words.ts';
@@ -21,7 +22,7 @@ export function addCompletionCommands(program: Command, cli: Cli): void {
       }),
     );
   program
-    .command('__complete', { hidden: true })
+    .command(completionCommand, { hidden: true })
     .argument('[words...]')
     .action(
       cli.action(async ({ io }, words: string[]) => {

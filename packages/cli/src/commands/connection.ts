@@ -1,6 +1,5 @@
 import type { CallInput, CallResult } from '@strongroom/sdk';
 import type { Command } from 'commander';
-import { stringify } from 'yaml';
 import { type Cli, group } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { UsageError } from '../errors.ts';
@@ -94,6 +93,7 @@ function addTypes(connection: Command, cli: Cli): void {
         const named = found.items.find((each) => each.type === type);
         if (named === undefined)
           throw new UsageError(`there is no type ${type}`, 'strongroom connection types lists them.');
+        const { stringify } = await import('yaml');
         output.answer(named, () => output.line(stringify(named.schema).trimEnd()));
         return undefined;
       }),
@@ -127,6 +127,7 @@ function addWorkflow(connection: Command, cli: Cli): void {
           ...(bot === undefined ? {} : { bot }),
         };
         const { workflow } = await (await connect()).showConnectionWorkflow({ params: { domain, name }, query });
+        const { stringify } = await import('yaml');
         output.answer(workflow, () => output.line(stringify(workflow).trimEnd()));
         return undefined;
       }),

@@ -1,6 +1,7 @@
 import { kubernetesRbac, kubernetesRunnerRbac, scopeObjectName } from '@strongroom/contract/core';
 import type { Command } from 'commander';
 import { type Cli, group } from '../cli.ts';
+import { addKubernetesClusterCommands } from '../commands/kubernetes-cluster.ts';
 import { UsageError } from '../errors.ts';
 
 interface RbacOptions {
@@ -16,8 +17,7 @@ interface RbacOptions {
 const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const maxNameLength = 40;
 
-/** @returns the group, for what asks the server about clusters */
-export function addK8sCommands(program: Command, cli: Cli): Command {
+export function addK8sCommands(program: Command, cli: Cli): void {
   const k8s = group(program, 'k8s', 'clusters that domains run in, and what the store in Kubernetes needs');
   k8s
     .command('rbac')
@@ -66,7 +66,7 @@ export function addK8sCommands(program: Command, cli: Cli): Command {
         },
       ),
     );
-  return k8s;
+  addKubernetesClusterCommands(k8s, cli);
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {
