@@ -15,12 +15,13 @@ import { loadPages } from './http/pages.ts';
 import { bootstrapIdentities, type BootstrapResult, signInLinkText } from './identities/index.ts';
 import { lazyEgress } from './integrations/lazy-egress.ts';
 import { loadBackend } from './integrations/load-backend.ts';
+import { DestroyedScopes } from './keys/destroyed-scopes.ts';
 import { kekSourceOf } from './keys/kek-source.ts';
 import { type AuditKeyMaterial, type Keyring, openKeyring } from './keys/keyring.ts';
 import { firstKitName, writeRecoveryKit } from './keys/recovery.ts';
 import { applyConfiguredStores } from './managed-stores/choice.ts';
 import { createOpenManagedStore } from './managed-stores/open-managed-store.ts';
-import { noticeJobs, periodicJobs, sweepOwnedSecrets } from './operation/jobs.ts';
+import { noticeJobs, periodicJobs, retentionJob, sweepOwnedSecrets } from './operation/jobs.ts';
 import { isLoopback, listenProblems } from './operation/listen-rules.ts';
 import type { Log } from './operation/log.ts';
 import { listenForMetrics, Metrics } from './operation/metrics.ts';
@@ -108,6 +109,10 @@ async function open(
   const { kek, installationId } = await kekSource.open(store);
   const keyring = await openKeyring(store, kek, installationId);
   closers.push(() => keyring.close());
+  const destroyedScopes = new DestroyedScopes(store, keyring, (error) =>
+    log.warn({ error }, 'whether keys were destroyed elsewhere could not be seen; it is tried again'),
+  );
+  closers.push(() => destroyedScopes.stop());
   const { auditKeys, background, archiving } = await openAudit(store, keyring, configuration, log);
   closers.push(() => background.stop());
   await applyConfiguredStores(store, settings.managed);
@@ -156,6 +161,8 @@ async function open(
   services.ldapSync.start();
   closers.push(() => services.ldapSync.close());
   scheduler.start([sweepOwnedSecrets(services.ownedSecrets), ...noticeJobs(services.noticeSender)]);
+  const { launchRetentionDays } = settings.limits;
+  scheduler.start([retentionJob(store, launchRetentionDays, (removed) => metrics.countRemoved(removed))]);
   closers.push(() => scheduler.stop());
   const metricsServer =
     settings.metricsListen === undefined ? undefined : await listenForMetrics(metrics, settings.metricsListen);

@@ -67,14 +67,13 @@ export async function openKekFile(file: KekFile, kekId: string | undefined): Pro
     if (kekId === undefined) return form.create(path);
     const current = await form.read(path);
     if (current?.id === kekId) return current.open();
-    const next = await form.read(nextPath(path));
+    const next = await form.read(nextPath(path)).finally(() => current?.discard());
     if (next?.id === kekId) {
-      current?.discard();
       const kek = await next.open();
       await promote(file);
       return kek;
     }
-    for (const other of [current, next]) other?.discard();
+    next?.discard();
     const old = oldPath(path, kekId);
     if (existsSync(old)) {
       throw new StrongroomError('key_unavailable', {

@@ -14,7 +14,7 @@ import { readInstallation } from './installation.ts';
 import { formatEnvelope, type KekEnvelope, readEnvelope } from './kek-envelope.ts';
 import { findKekFile, type KekFile, type KekForm, openKekFile, readKekFile, type StoredKek } from './kek-file.ts';
 import type { KekSource } from './kek-source.ts';
-import { rotateKekFile, type RotationStep } from './rotation.ts';
+import { orDestroyed, rotateKekFile, type RotationStep } from './rotation.ts';
 
 /** For one call of KMS, with finding the identity. */
 const callMilliseconds = 20_000;
@@ -151,9 +151,12 @@ class EnvelopeForm implements KekForm {
     const bytes = randomBytes(32);
     const kek = kekFromBytes(bytes);
     bytes.fill(0);
-    const envelope = await this.#keys.encrypt(kek, this.#installation ?? newId('installation'));
-    this.#reached('encrypted');
-    if (!(await createPrivateFile(path, formatEnvelope(envelope)))) {
+    const isCreated = await orDestroyed(kek, async () => {
+      const envelope = await this.#keys.encrypt(kek, this.#installation ?? newId('installation'));
+      this.#reached('encrypted');
+      return createPrivateFile(path, formatEnvelope(envelope));
+    });
+    if (!isCreated) {
       // Another process made it in between; its key is the one.
       kek.destroy();
       return this.create(path);

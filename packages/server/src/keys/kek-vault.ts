@@ -7,7 +7,7 @@ import { readCredential } from '../managed-stores/open-managed-store.ts';
 import { readInstallation } from './installation.ts';
 import { putKeyFile } from './kek-file.ts';
 import type { KekSource } from './kek-source.ts';
-import { rotateKek } from './rotation.ts';
+import { orDestroyed, rotateKek } from './rotation.ts';
 
 /** For reading the key, with signing in. */
 const readMilliseconds = 20_000;
@@ -35,7 +35,8 @@ export function vaultKekSource(
     read: () => readField(configuration, location, field),
     find,
     rotate: async (store, keyring, audit) => {
-      await rotateKek(store, keyring, await readField(configuration, location, nextField(field)), audit);
+      const next = await readField(configuration, location, nextField(field));
+      await orDestroyed(next, () => rotateKek(store, keyring, next, audit));
     },
     put: (kek) => putKeyFile(file, kek),
   };
@@ -65,10 +66,12 @@ async function findInVault(
 ): Promise<Kek> {
   const current = await readField(configuration, location, location.field);
   if (kekId === undefined || current.id === kekId) return current;
-  const next = await readField(configuration, location, nextField(location.field)).catch((error: unknown) => {
-    if (error instanceof StrongroomError && error.code === 'key_unavailable') return null;
-    throw error;
-  });
+  const next = await orDestroyed(current, () =>
+    readField(configuration, location, nextField(location.field)).catch((error: unknown) => {
+      if (error instanceof StrongroomError && error.code === 'key_unavailable') return null;
+      throw error;
+    }),
+  );
   if (next?.id === kekId) {
     current.destroy();
     return next;

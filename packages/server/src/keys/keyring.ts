@@ -27,7 +27,14 @@ import type { Tables } from '../store/tables.ts';
 import { useReservation } from './commands.ts';
 import { createInstallation, installationPurposes, proveKek, readInstallation } from './installation.ts';
 import type { Keys, SealedValue, ValuePlace } from './keys.ts';
-import { installationScopeId, openTermRow, orUnavailable, termFromRow, termsDestroyed } from './terms.ts';
+import {
+  installationScopeId,
+  openingFailure,
+  openTermRow,
+  orUnavailable,
+  termFromRow,
+  termsDestroyed,
+} from './terms.ts';
 
 /** Raw audit keys for the one writer, which hashes and signs on its own thread. Zeroed by whoever received them. */
 export interface AuditKeyMaterial {
@@ -224,6 +231,12 @@ export class Keyring implements Keys {
     this.#active.delete(`value ${scopeId}`);
   }
 
+  /** Those of which keys are in memory. */
+  openedScopes(): readonly string[] {
+    const scopes = new Set(this.#terms.values().map((key) => key.scopeId));
+    return [...scopes].filter((scopeId) => scopeId !== installationScopeId);
+  }
+
   /** Forgets the keys of a destroyed scope. */
   forgetScope(scopeId: string): void {
     for (const [id, key] of this.#terms) {
@@ -384,14 +397,4 @@ interface ActiveTerm {
   /** Sealings reserved in the store and not used yet. */
   reserved: number;
   reserving: Promise<void> | undefined;
-}
-
-function openingFailure(cause: unknown): unknown {
-  if (!(cause instanceof CryptoError)) return cause;
-  if (cause.code === 'term_destroyed')
-    return new StrongroomError('key_unavailable', { detail: 'The key of this value was destroyed.', cause });
-  return new StrongroomError('internal', {
-    detail: 'A stored value does not decrypt: its row was changed or moved.',
-    cause,
-  });
 }

@@ -87,8 +87,23 @@ describeEachStore('rotation', (_openStore, database) => {
       await world.keyring.prepareScope('dom_broken');
       await world.tamper(`update key_terms set number = 99 where scope_id = 'dom_broken' and purpose = 'value'`);
       const before = await world.dump();
-      expect(await codeOf(rotate())).toBe('key_unavailable');
+      const { form, ...file } = keyFile(world.kekFile);
+      const made: Kek[] = [];
+      const create = async (path: string): Promise<Kek> => {
+        made.push(await form.create(path));
+        return made[0] as Kek;
+      };
+      const rotation = rotateKekFile(
+        world.anyStore,
+        world.keyring,
+        { ...file, form: { ...form, create } },
+        rotationEvent,
+      );
+      expect(await codeOf(rotation)).toBe('key_unavailable');
       expect(await world.dump()).toBe(before);
+      // The key that did not come into force is not left in memory.
+      expect(made).toHaveLength(1);
+      for (const kek of made) expect(() => kek.revealKekBytes()).toThrow('destroyed');
       await world.tamper(`update key_terms set number = 1 where scope_id = 'dom_broken' and purpose = 'value'`);
       expect(await codeOf(rotate())).toBe('none');
     });

@@ -84,8 +84,10 @@ export async function rotateKekFile(
 ): Promise<{ readonly terms: number; readonly kekId: string }> {
   return keyring.replacingKek(async (useKek) => {
     const newKek = await nextKek(file);
-    reached('next-written');
-    const { terms } = await replaceKek(store, keyring, newKek, audit);
+    const { terms } = await orDestroyed(newKek, () => {
+      reached('next-written');
+      return replaceKek(store, keyring, newKek, audit);
+    });
     useKek(newKek);
     reached('committed');
     await promote(file, reached).catch((cause: unknown) => {
@@ -93,6 +95,16 @@ export async function rotateKekFile(
     });
     return { terms, kekId: newKek.id };
   });
+}
+
+/** A key that did not come into force is not left in memory: it is where it was read from. */
+export async function orDestroyed<Result>(kek: Kek, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    kek.destroy();
+    throw error;
+  }
 }
 
 /** Committed all the same: the next start puts the file in its place. */

@@ -4,6 +4,8 @@ import { formatKekText } from '@strongroom/crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
 import { Canaries } from '../../testing/canaries.ts';
+import { DestroyedScopes } from './destroyed-scopes.ts';
+import { openKeyring } from './keyring.ts';
 
 interface Status {
   readonly keyEncryptionKey: { readonly id: string };
@@ -44,6 +46,28 @@ describe('the routes of the keyring', () => {
       .split('\n')
       .filter((line) => line.includes('keys.rotate'))
       .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+  it('leave no keys of a deleted domain with other servers that had them open', async () => {
+    const { store, keyring } = test.server;
+    const make = (name: string) =>
+      test.call<{ id: string }>('POST', '/v1/domains', { body: { name, displayName: name } });
+    const ids = [(await make('short-lived')).id, (await make('lasting')).id];
+    const other = await openKeyring(store, keyring.kek);
+    const errors: unknown[] = [];
+    const watch = new DestroyedScopes(store, other, (error) => errors.push(error));
+    try {
+      for (const id of ids) await other.prepareScope(id);
+      await watch.forget();
+      expect(other.openedScopes()).toEqual(ids);
+      await test.call('DELETE', '/v1/domains/short-lived?force=true');
+      await watch.forget();
+      expect(other.openedScopes()).toEqual([ids[1]]);
+    } finally {
+      await watch.stop();
+      other.close();
+    }
+    expect(errors).toEqual([]);
+  });
 
   it('show identifiers, states and counts to roles that may see settings, and no key', async () => {
     const answer = await status();

@@ -55,3 +55,14 @@ export async function orUnavailable<Result>(
 export function termsDestroyed(): StrongroomError {
   return new StrongroomError('key_unavailable', { detail: 'The keys of this scope were destroyed.' });
 }
+
+/** What is thrown in place of an error of opening a value. */
+export function openingFailure(cause: unknown): unknown {
+  if (!(cause instanceof CryptoError)) return cause;
+  if (cause.code === 'term_destroyed')
+    return new StrongroomError('key_unavailable', { detail: 'The key of this value was destroyed.', cause });
+  return new StrongroomError('internal', {
+    detail: 'A stored value does not decrypt: its row was changed or moved.',
+    cause,
+  });
+}
