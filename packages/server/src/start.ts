@@ -21,7 +21,7 @@ import { type AuditKeyMaterial, type Keyring, openKeyring } from './keys/keyring
 import { firstKitName, writeRecoveryKit } from './keys/recovery.ts';
 import { applyConfiguredStores } from './managed-stores/choice.ts';
 import { createOpenManagedStore } from './managed-stores/open-managed-store.ts';
-import { noticeJobs, periodicJobs, sweepOwnedSecrets } from './operation/jobs.ts';
+import { noticeJobs, periodicJobs, retentionJob, sweepOwnedSecrets } from './operation/jobs.ts';
 import { isLoopback, listenProblems } from './operation/listen-rules.ts';
 import type { Log } from './operation/log.ts';
 import { listenForMetrics, Metrics } from './operation/metrics.ts';
@@ -161,6 +161,8 @@ async function open(
   services.ldapSync.start();
   closers.push(() => services.ldapSync.close());
   scheduler.start([sweepOwnedSecrets(services.ownedSecrets), ...noticeJobs(services.noticeSender)]);
+  const { launchRetentionDays } = settings.limits;
+  scheduler.start([retentionJob(store, launchRetentionDays, (removed) => metrics.countRemoved(removed))]);
   closers.push(() => scheduler.stop());
   const metricsServer =
     settings.metricsListen === undefined ? undefined : await listenForMetrics(metrics, settings.metricsListen);

@@ -23,6 +23,9 @@ const Limits = Closed({
   runLogBytes: Type.Integer({ description: 'Bytes kept of one run’s log' }),
   runLogsTotalBytes: Type.Integer({ description: 'Bytes kept of all runs’ logs' }),
   runLogRetentionDays: Type.Integer({ description: 'Days a run’s log is kept' }),
+  launchRetentionDays: Type.Integer({
+    description: 'Days that launches are kept after their end, with their receipts and runs',
+  }),
 });
 
 const StoreState = Closed({

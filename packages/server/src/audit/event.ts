@@ -37,6 +37,7 @@ type AuditVerb =
   | 'launch.resolve'
   | 'launch.start'
   | 'launch.end'
+  | 'launch.remove'
   | 'secret.import'
   | 'integration.test'
   | 'integration.refresh'

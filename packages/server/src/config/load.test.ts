@@ -48,7 +48,7 @@ describe('loadConfiguration', () => {
       runner: 'process',
       logLevel: 'info',
       features: { secretsV2: { enabled: true, setBy: 'default' } },
-      limits: { valueBytes: 1_048_576, runLogRetentionDays: 30 },
+      limits: { valueBytes: 1_048_576, runLogRetentionDays: 30, launchRetentionDays: 90 },
     });
     expect(secrets.databaseUrl).toBeUndefined();
   });

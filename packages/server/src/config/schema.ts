@@ -206,6 +206,12 @@ export const ConfigurationSchema = Closed({
       connections: Limit(10, 1_000_000, 2_000, 'Open connections'),
       runLogsTotalBytes: Limit(mebibyte, 1024 * 1024 * mebibyte, 4096 * mebibyte, 'Bytes kept of all runs’ logs'),
       runLogRetentionDays: Limit(1, 3650, 30, 'Days a run’s log is kept'),
+      launchRetentionDays: Limit(
+        30,
+        3650,
+        90,
+        'Days that launches are kept after their end, with their receipts and runs; the last of each configuration stays',
+      ),
     },
     { default: {} },
   ),

@@ -3,6 +3,7 @@ import { StrongroomError } from '@strongroom/contract/core';
 import { andThen, forEachInTurn, type MaybePromise } from '../store/maybe-promise.ts';
 import { type CommandContext, hotStatement } from '../store/store.ts';
 import { endLaunch, receiptLength, type ReceiptRow, writeReceipts } from './receipts.ts';
+import { remove } from './retention.ts';
 import { type BindingRow, bindingOf } from './rows.ts';
 import { endSilent } from './silent.ts';
 
@@ -225,4 +226,5 @@ export const launchCommands = {
   'launches.end': end,
   'launches.record': record,
   'launches.endSilent': endSilent,
+  'launches.remove': remove,
 };

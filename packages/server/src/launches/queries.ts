@@ -3,6 +3,7 @@ import { type SelectQueryBuilder, sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { outdatedLaunches } from './outdated.ts';
+import { findOver } from './retention.ts';
 import { findSilent } from './silent.ts';
 
 export interface DriftFilter {
@@ -265,4 +266,5 @@ export const launchQueries = {
   'launches.drifted': drifted,
   'launches.drift': drift,
   'launches.silent': findSilent,
+  'launches.over': findOver,
 };

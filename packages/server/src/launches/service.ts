@@ -197,7 +197,8 @@ export class LaunchService {
   ): Promise<Resolution<number>> {
     const checkNow = async (): Promise<void> => {
       const row = await this.#store.first(bindingOf, [id]);
-      if (row !== undefined) checkBinding(row, thumbprint, this.#store.now());
+      if (row === undefined) throw new StrongroomError('not_found');
+      checkBinding(row, thumbprint, this.#store.now());
     };
     try {
       return await this.#resolver.resolve({

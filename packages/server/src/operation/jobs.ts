@@ -3,6 +3,7 @@ import type { KeyIndex } from '../integrations/key-index.ts';
 import type { OutsideCredentials } from '../integrations/outside-credentials.ts';
 import type { ManagedStoreParts } from '../managed-stores/parts.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { type Removed, removeOldLaunches } from '../launches/retention.ts';
 import { endSilentLaunches } from '../launches/silent.ts';
 import type { SourceVersions } from '../launches/source-versions.ts';
 import { resealRetired } from '../keys/reseal.ts';
@@ -123,6 +124,15 @@ export function noticeJobs(sender: NoticeSender): readonly PeriodicJob[] {
     { name: 'send-notices', everyMilliseconds: minute, run: (lease) => sender.round(lease) },
     { name: 'sweep-notices', everyMilliseconds: 6 * 60 * minute, run: ({ signal }) => sender.sweep(signal) },
   ];
+}
+
+/** Removes launches that ended long ago. @param onRemoved after each batch */
+export function retentionJob(store: Store, days: number, onRemoved: (removed: Removed) => void): PeriodicJob {
+  return {
+    name: 'remove-old-launches',
+    everyMilliseconds: 60 * minute,
+    run: (lease) => removeOldLaunches(store, { before: store.now() - days * 24 * 60 * minute, lease, onRemoved }),
+  };
 }
 
 /** By key, on this thread: an idle server starts no reader for the answer, which is nearly always no. */

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ListenAddress } from '../config/settings.ts';
+import type { Removed } from '../launches/retention.ts';
 import { RequestDurations } from './request-durations.ts';
 import { version } from './version.ts';
 
@@ -12,6 +13,7 @@ export class Metrics {
   readonly registry = new Registry();
   readonly #durations: RequestDurations;
   readonly #sourceDurations: Histogram<'type' | 'outcome'>;
+  readonly #removed: Counter<'kind'>;
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
@@ -23,6 +25,13 @@ export class Metrics {
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20],
       registers: [this.registry],
     });
+    this.#removed = new Counter({
+      name: 'strongroom_retention_removed_total',
+      help: 'Launches, runs and receipts that this server removed when their retention was over',
+      labelNames: ['kind'],
+      registers: [this.registry],
+    });
+    this.countRemoved({ launches: 0, runs: 0, receipts: 0 });
     new Gauge({ name: 'strongroom_build_info', help: 'Always 1', labelNames: ['version'], registers: [this.registry] })
       .labels(version)
       .set(1);
@@ -35,6 +44,11 @@ export class Metrics {
   /** A request to a backend. Nothing of it but its type and outcome is a label: names are somebody's. */
   observeSource(type: string, outcome: string, milliseconds: number): void {
     this.#sourceDurations.observe({ type, outcome }, milliseconds / 1000);
+  }
+
+  /** What the end of its retention took away. */
+  countRemoved(removed: Removed): void {
+    for (const kind of ['launches', 'runs', 'receipts'] as const) this.#removed.labels(kind).inc(removed[kind]);
   }
 
   /** A number read when the metrics are. */

@@ -331,7 +331,10 @@ describe('transports', () => {
         );
         expect(answer).toEqual({ status: 200, hsts: expect.stringContaining('max-age='), name: 'CN=localhost' });
         const metrics = await fetch(String(test.server.metricsUrl));
-        expect(await metrics.text()).toContain('strongroom_build_info');
+        const text = await metrics.text();
+        expect(text).toContain('strongroom_build_info');
+        for (const kind of ['launches', 'runs', 'receipts'])
+          expect(text).toContain(`strongroom_retention_removed_total{kind="${kind}"} 0`);
         expect((await fetch(String(test.server.metricsUrl).replace('/metrics', '/v1/settings'))).status).toBe(404);
       } finally {
         await test.close();

@@ -50,6 +50,7 @@ const names: readonly (keyof Commands)[] = [
   'identities.sweep',
   'idempotency.sweep',
   'secret.purge',
+  'launches.remove',
   // The server's own
   'lease.acquire',
   'lease.renew',

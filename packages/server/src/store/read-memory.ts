@@ -3,7 +3,7 @@ import type { HotStatement, SqlValue } from './store.ts';
 
 /** Rows kept of one statement, about a kilobyte each. */
 const maxRows = 2_000;
-/** Of one whose rows no write removes. */
+/** Of one that no write makes forget its rows. */
 const maxLastingRows = 500;
 
 interface Remembered {

@@ -131,6 +131,7 @@ describe('a page of a list', () => {
     ['runs', "scope_id = 'a' order by created_at desc, id desc"],
     ['runs', "configuration_id = 'a' order by created_at desc, id desc"],
     ['launches', "configuration_id = 'a' order by created_at desc, id desc"],
+    ['launches', "ended_at < 5 and (ended_at, id) > (1, 'a') order by ended_at, id"],
     ['configurations', "scope_id = 'a' and surface = 's' and (name, id) > ('n', 'i') order by name, id"],
     [
       'uses',

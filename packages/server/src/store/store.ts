@@ -86,7 +86,7 @@ export interface HotStatement<Row> {
  *
  * @param options `isRemembered`: the same rows are read again and again, and their tables are seldom written. What it reads
  * is kept in memory, so it reads no plaintext; its rows are frozen. `isLasting`: the same, of one table from which nothing is
- * deleted, by its key, and of columns that are written once.
+ * deleted but what nobody can act on any more, by its key, and of columns that are written once.
  */
 export function hotStatement<Row>(
   name: string,

@@ -19,6 +19,7 @@ import { heldReceipts } from './0016-held-receipts.ts';
 import { notices } from './0017-notices.ts';
 import { secretWebhooks } from './0018-secret-webhooks.ts';
 import { changedSecrets } from './0019-changed-secrets.ts';
+import { oldLaunches } from './0020-old-launches.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -47,4 +48,5 @@ export const migrations: readonly Migration[] = [
   notices,
   secretWebhooks,
   changedSecrets,
+  oldLaunches,
 ];
