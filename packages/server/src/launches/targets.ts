@@ -167,7 +167,12 @@ async function findIntegrationTarget(
   scopeId: string,
   reference: Reference,
 ): Promise<Target> {
-  const integration = await findUsedIntegration(store, domain, scope, reference.source);
+  const integration = await findUsedIntegration(
+    store,
+    domain,
+    scope === 'global' ? 'global' : domain.kind,
+    reference.source,
+  );
   const row = integration?.row;
   const source = row === undefined ? null : { id: row.id, name: row.name, type: row.type, revision: row.revision };
   return { scopeId, scope, source, secret: null, integration };

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '../../../testing/app.ts';
 import { Canaries } from '../../../testing/canaries.ts';
 import { loopbackCertificate, type SelfSigned } from '../../../testing/certificate.ts';
+import { openLoopbackVault } from '../../../testing/loopback-vault.ts';
 
 const path = '/v1/platform/email';
 const canaries = new Canaries();
@@ -328,6 +329,38 @@ describe('the mail server of the platform', () => {
     }
     await test.server.services.mailer.send({ to: 'bob@example.org', subject: 'x', text: 'y' });
     await test.call('DELETE', path);
+  });
+
+  it('takes its password from an integration of Admin, in a test and in use', async () => {
+    const vault = await openLoopbackVault({
+      token: canaries.plain('the token of Vault'),
+      secrets: { 'mail/smtp': { password } },
+    });
+    try {
+      await test.call('POST', '/v1/admin/integrations', {
+        body: {
+          name: 'vault-ops',
+          type: 'VAULT',
+          settings: { address: vault.url, path: '/v1/secret/data/mail', authentication: { method: 'token' } },
+          credentials: { token: vault.token },
+        },
+      });
+      const reference = 'secret://admin/vault-ops/smtp#password';
+      const mailbox = await startMailbox({ ...tls(trusted), authOptional: false });
+      const body = form(mailbox.port, 'starttls', { password: { secret: reference } });
+      expect(await tryForm(body)).toMatchObject({ ok: true });
+      expect(await test.call('PUT', path, { body: saved(body) })).toMatchObject({ warnings: [] });
+      await test.server.services.mailer.send({ to: 'bob@example.org', subject: 'x', text: 'y' });
+      expect(mailbox.signIns).toEqual(['mailer', 'mailer']);
+      const uses = await test.call<{ items: object[] }>(
+        'GET',
+        `/v1/admin/used-by?reference=${encodeURIComponent(reference)}`,
+      );
+      expect(uses.items).toMatchObject([{ surface: 'email', name: 'password' }]);
+      await test.call('DELETE', path);
+    } finally {
+      await vault.close();
+    }
   });
 
   it('sends nothing secret without TLS', async () => {
