@@ -78,6 +78,16 @@ export async function runsWithLogs(
   return rows.map((row) => ({ ...row, ended_at: row.ended_at ?? 0 }));
 }
 
+/** Bytes of all logs of finished runs. */
+async function logBytes({ db }: QueryContext): Promise<number> {
+  const { bytes } = await db
+    .selectFrom('runs')
+    .select((column) => column.fn.sum<number | null>('log_bytes').as('bytes'))
+    .where('ended_at', 'is not', null)
+    .executeTakeFirstOrThrow();
+  return bytes ?? 0;
+}
+
 /** What runs that have ended may have left in clusters, of all of them or of one. */
 export async function leftWorkloads(
   { db }: Pick<QueryContext, 'db'>,
@@ -145,4 +155,5 @@ export async function newerRunOf(
 
 export const runQueries = {
   'runs.list': list,
+  'runs.logBytes': logBytes,
 };

@@ -317,6 +317,25 @@ describe('runs', () => {
     expect(secret.last_launched_at).toBeGreaterThan(0);
   });
 
+  it('keeps logs within their quota, however many there are', async () => {
+    const { store } = world.test;
+    const finished = () =>
+      store.db
+        .selectFrom('runs')
+        .select(['id', 'log_bytes'])
+        .where('ended_at', 'is not', null)
+        .orderBy('ended_at')
+        .orderBy('id')
+        .execute();
+    const update = (await finished()).map(({ id }) => ({ table: 'runs', id, set: { log_bytes: 100 } }) as const);
+    await store.execute('test.rows', { update });
+    const settings = { ...defaultLogLimits, quotaBytes: 250, directory: world.runDirectory };
+    await new RunLogs(store, settings).sweep(Date.now(), 2);
+    const kept = (await finished()).map(({ log_bytes: bytes }) => bytes);
+    expect(kept.length).toBeGreaterThan(4);
+    expect(kept).toEqual(kept.map((_, index) => (index < kept.length - 2 ? 0 : 100)));
+  });
+
   it('ends a run of its own whose end could not be recorded when it came', async () => {
     const { store } = world.test;
     const { id, row } = await world.finish(await world.addJob({ name: 'forgotten', command: ['true'] }));

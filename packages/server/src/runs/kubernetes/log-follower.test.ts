@@ -1,5 +1,6 @@
 import type { ApiConnection } from '@strongroom/backends/kubernetes';
 import { StrongroomError } from '@strongroom/contract';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LogFollower } from './log-follower.ts';
 
@@ -79,6 +80,35 @@ describe('the log of a pod', () => {
     );
     const within = await follow([line(1, 'one'), at(2).slice(0, 9), cut], [line(2, 'two')]);
     expect(within.text).toBe('one\ntwo\n');
+  });
+
+  it('has a long line whole, whatever of it was passed on before the connection was cut, or ended', async () => {
+    const long = 'a'.repeat(70_000) + 'b'.repeat(70_000);
+    const rest = [line(2, long), line(3, 'end')];
+    for (const length of [66_000, 100_000, 140_000])
+      for (const how of [[cut], []]) {
+        const { text } = await follow([line(1, 'one'), line(2, long).slice(0, length), ...how], rest);
+        expect(text === `one\n${long}\nend\n`, `${length} ${how.join()}`).toBe(true);
+      }
+  });
+
+  it('has every line once, wherever connections are cut', async () => {
+    const written = fc.array(fc.tuple(fc.nat(2), fc.constantFrom('', 'x', 'long')), { maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(written, fc.array(fc.nat(5_000), { maxLength: 3 }), async (lines, cuts) => {
+        const texts = lines.map(([, text], index) => (text === 'long' ? String(index).repeat(65_600) : text));
+        let second = 1;
+        const whole = texts.map((text, index) => {
+          // Some have the time of the one before.
+          if ((lines[index]?.[0] ?? 0) > 0) second += 1;
+          return line(second, text);
+        });
+        const output = whole.join('');
+        const answers = cuts.map((each) => [output.slice(0, Math.ceil((output.length * each) / 5_000)), cut]);
+        expect((await follow(...answers, [output])).text === texts.map((text) => `${text}\n`).join('')).toBe(true);
+      }),
+      { numRuns: 25 },
+    );
   });
 
   it('passes on a line without an end, and one without a time', async () => {

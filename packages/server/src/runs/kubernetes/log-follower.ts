@@ -21,8 +21,8 @@ export interface LogPlace {
 }
 
 /**
- * Passes on what a container writes, from its beginning to its end, each line once: a connection that is cut is begun again
- * at the newest line. Two lines of the same nanosecond around a cut may be one.
+ * Passes on what a container writes, from its beginning to its end, each line once and whole: a connection that is cut is begun
+ * again at the newest line, behind what was passed on of the lines of that time.
  */
 export class LogFollower {
   readonly #place: LogPlace;
@@ -34,10 +34,14 @@ export class LogFollower {
   readonly #following = new AbortController();
   readonly #retryMilliseconds: number;
   #newest = '';
-  /** What is not newer was passed on before this connection. */
+  /** Bytes passed on of lines of that time. */
+  #newestBytes = 0;
+  /** What is older was passed on before this connection, and of what is just as old so many bytes. */
   #knownUntil = '';
+  #knownBytes = 0;
   #held: Buffer = Buffer.alloc(0);
   #isLineBegun = false;
+  #lineTime = '';
 
   constructor(place: LogPlace, output: Pick<RunOutput, 'stdout' | 'note'>, retryMilliseconds = 1_000) {
     this.#place = place;
@@ -98,6 +102,7 @@ export class LogFollower {
     const { clusters, clusterId, namespace, pod, container } = this.#place;
     const cluster = await clusters.open(clusterId, signal);
     this.#knownUntil = this.#newest;
+    this.#knownBytes = this.#newestBytes;
     try {
       const { NamespaceObjects } = await import('@strongroom/backends/kubernetes');
       const objects = new NamespaceObjects(cluster.api, namespace);
@@ -127,11 +132,23 @@ export class LogFollower {
   }
 
   #pass(piece: Buffer): void {
-    if (this.#isLineBegun) return this.#output.stdout(piece);
-    const [prefix = '', time] = timestamp.exec(piece.subarray(0, 40).toString('latin1')) ?? [];
-    // Within a connection each line comes once: two may have one time, and a clock that is set gives earlier ones.
-    if (time !== undefined && time <= this.#knownUntil) return;
-    if (time !== undefined && time > this.#newest) this.#newest = time;
-    this.#output.stdout(piece.subarray(prefix.length));
+    if (this.#isLineBegun) return this.#passText(piece);
+    const [prefix = '', time = ''] = timestamp.exec(piece.subarray(0, 40).toString('latin1')) ?? [];
+    this.#lineTime = time;
+    this.#passText(piece.subarray(prefix.length));
+  }
+
+  /** Of the line that is being read. Within a connection each comes once: a clock that is set gives earlier ones. */
+  #passText(text: Buffer): void {
+    const time = this.#lineTime;
+    if (time !== '' && time < this.#knownUntil) return;
+    const known = time !== '' && time === this.#knownUntil ? Math.min(this.#knownBytes, text.length) : 0;
+    this.#knownBytes -= known;
+    if (time > this.#newest) {
+      this.#newest = time;
+      this.#newestBytes = 0;
+    }
+    if (time === this.#newest) this.#newestBytes += text.length - known;
+    if (known < text.length) this.#output.stdout(text.subarray(known));
   }
 }
