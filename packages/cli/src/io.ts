@@ -21,6 +21,17 @@ export function isInteractive(io: Io): boolean {
   return io.stdin.isTTY === true && io.stderr.isTTY === true;
 }
 
+/**
+ * Lets a command go on when nobody reads its output any more, which ends a program otherwise; until the returned function is
+ * called.
+ */
+export function outliveReader(output: Writable, listener: () => void = () => undefined): () => void {
+  output.on('error', listener);
+  return () => {
+    output.off('error', listener);
+  };
+}
+
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 export function processIo(): Io {

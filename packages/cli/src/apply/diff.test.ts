@@ -41,6 +41,12 @@ describe('the difference of two objects', () => {
       { config: { authType: { password: 'hidden-1' } } },
       { config: { authType: { password: 'hidden-2' } } },
     ],
+    [
+      'a list of tokens',
+      { settings: { apiTokens: ['hidden-1', 'hidden-2'] } },
+      { settings: { apiTokens: ['hidden-3'] } },
+    ],
+    ['a list in a list', { settings: { passwords: [['hidden-1']] } }, { settings: { passwords: [['hidden-2']] } }],
     ['a token', { settings: { apiToken: 'hidden-1' } }, { settings: { apiToken: 'hidden-2' } }],
   ])('shows no text of %s', (_what, before, after) => {
     for (const [from, to] of [
@@ -52,6 +58,14 @@ describe('the difference of two objects', () => {
       expect(changes).toHaveLength(1);
       expect(JSON.stringify(changes)).not.toContain('hidden');
     }
+  });
+
+  it('shows the references that are in a list of such a name', () => {
+    const tokens = ['secret://domain/managed/a', 'hidden', '${secrets.b}'];
+    const [change, ...more] = changesBetween({}, { tokens });
+    expect(more).toEqual([]);
+    expect(change).toEqual({ field: 'tokens', to: 'secret://domain/managed/a a plain value ${secrets.b}' });
+    expect(changesBetween({}, { names: ['a', 'b'] })).toEqual([{ field: 'names', to: 'a b' }]);
   });
 
   it('shows what a credential field refers to', () => {

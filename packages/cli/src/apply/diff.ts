@@ -50,7 +50,6 @@ function leavesOf(value: unknown): ReadonlyMap<string, Leaf> {
 function collect(value: unknown, field: string, leaves: Map<string, Leaf>): void {
   const put = (text: string, shown: string): unknown => leaves.set(field, { text, shown: cut(shown) });
   if (value === undefined || value === null) return;
-  const name = field.slice(field.lastIndexOf('.') + 1);
   if (Array.isArray(value)) {
     const items: readonly unknown[] = value;
     const names = items.map((item) => (isRecord(item) ? item['name'] : undefined));
@@ -58,12 +57,16 @@ function collect(value: unknown, field: string, leaves: Map<string, Leaf>): void
       for (const [index, item] of items.entries()) collectNamed(item, at(field, String(names[index])), leaves);
     else if (items.some((item) => isRecord(item) || Array.isArray(item)))
       for (const [index, item] of items.entries()) collect(item, at(field, `${index}`), leaves);
-    else if (items.length > 0) put(JSON.stringify(items), items.map(String).join(' '));
+    else if (items.length > 0)
+      put(
+        JSON.stringify(items),
+        items.map((item) => shownAt(field, typeof item === 'string' ? item : String(item))).join(' '),
+      );
     return;
   }
   if (!isRecord(value)) {
     const text = typeof value === 'string' ? value : JSON.stringify(value);
-    put(text, typeof value === 'string' && secretLooking.test(name) ? shownText(text) : text);
+    put(text, typeof value === 'string' ? shownAt(field, text) : text);
     return;
   }
   // A field that holds nothing is as one that is not there.
@@ -83,6 +86,12 @@ function collectNamed(item: unknown, field: string, leaves: Map<string, Leaf>): 
   for (const text of [value, content])
     if (typeof text === 'string') leaves.set(field, { text: JSON.stringify(text), shown: shownText(text) });
   for (const [member, each] of Object.entries(rest)) collect(each, at(field, member), leaves);
+}
+
+/** A text in a field, or in a list that it holds: shown unless the name of the field says that it is no one's business. */
+function shownAt(field: string, text: string): string {
+  const name = field.split('.').findLast((part) => !/^\d+$/.test(part)) ?? '';
+  return secretLooking.test(name) ? shownText(text) : text;
 }
 
 /** A text that people wrote: a reference is shown, a placeholder is, and nothing else. */

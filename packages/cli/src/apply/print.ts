@@ -1,5 +1,4 @@
 import type { Output } from '../output/output.ts';
-import { visible } from '../output/text.ts';
 import type { FieldChange } from './diff.ts';
 import type { Done } from './execute.ts';
 import type { Step } from './plan.ts';
@@ -31,10 +30,10 @@ export function printPlan(output: Output, steps: readonly Step[]): void {
   for (const step of steps) {
     const doing = doingOf(step);
     if (doing === 'unchanged') continue;
-    output.line(visible(`${signs[doing]} ${doing} ${nameOf(step)}`));
-    for (const change of changesOf(step)) output.line(`    ${visible(changeText(change))}`);
+    output.line(`${signs[doing]} ${doing} ${nameOf(step)}`);
+    for (const change of changesOf(step)) output.line(`    ${changeText(change)}`);
     const remark = remarkOf(step);
-    if (remark !== undefined) output.line(`    ${visible(remark)}`);
+    if (remark !== undefined) output.line(`    ${remark}`);
   }
   output.line(`plan: ${countText(steps)}`);
 }

@@ -8,8 +8,7 @@ import { doingOf, doneItem, doneText, nameOf, placeItem, plannedItem, printPlan 
 import type { Cli, Session } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { exitCode } from '../exit-codes.ts';
-import { isInteractive } from '../io.ts';
-import { visible } from '../output/text.ts';
+import { isInteractive, outliveReader } from '../io.ts';
 import { confirm } from '../prompt.ts';
 
 /** What objects are marked with that an apply makes, when nothing else is said. */
@@ -77,25 +76,36 @@ export async function applyManifests(
     else printPlan(output, steps);
     return isSomething ? exitCode.check : undefined;
   }
-  if (isSomething && !output.isJson) printPlan(output, steps);
-  await requireAssent({ io, steps, yes: yes === true });
+  // Half of a plan is worse than one that nobody reads.
+  const stopListening = outliveReader(io.stdout);
+  try {
+    if (isSomething && !output.isJson) printPlan(output, steps);
+    await requireAssent({ io, steps, yes: yes === true });
+    return await carryOut(output, steps);
+  } finally {
+    stopListening();
+  }
+}
+
+/** @returns the exit code when something waits for a value */
+async function carryOut(output: Cli['output'], steps: readonly Step[]): Promise<number | undefined> {
   const waiting: Step[] = [];
   let count = 0;
   try {
     await execute(steps, (step, done) => {
       count += 1;
       if (done.outcome === 'waiting') waiting.push(step);
-      output.item(doneItem(step, done), () => output.line(visible(doneText(step, done))));
+      output.item(doneItem(step, done), () => output.line(doneText(step, done)));
       if ('applied' in done)
         for (const { pointer, message } of done.applied.warnings ?? [])
-          output.note(visible(`${nameOf(step)} ${pointer}: ${message}`));
+          output.note(`${nameOf(step)} ${pointer}: ${message}`);
     });
   } catch (error) {
     if (!(error instanceof ApplyStopped)) throw error;
     sayStopped(output, error, count);
     throw error.cause;
   }
-  for (const step of waiting) output.note(`${visible(nameOf(step))} waits for a value; apply again when it has one`);
+  for (const step of waiting) output.note(`${nameOf(step)} waits for a value; apply again when it has one`);
   return waiting.length > 0 ? exitCode.check : undefined;
 }
 
@@ -124,6 +134,6 @@ function sayStopped(output: Cli['output'], { step, rest }: ApplyStopped, count: 
     output.item({ outcome: 'refused', ...placeItem(step) }, () => undefined);
     for (const each of left) output.item({ outcome: 'not-done', ...placeItem(each) }, () => undefined);
   }
-  output.note(visible(`stopped at ${nameOf(step)}, after ${count} of ${count + rest.length + 1}; what was done stays`));
-  for (const each of left) output.note(visible(`not done: ${nameOf(each)}`));
+  output.note(`stopped at ${nameOf(step)}, after ${count} of ${count + rest.length + 1}; what was done stays`);
+  for (const each of left) output.note(`not done: ${nameOf(each)}`);
 }

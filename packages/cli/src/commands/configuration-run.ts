@@ -6,7 +6,8 @@ import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { Cancelled, UsageError } from '../errors.ts';
 import { exitCode, exitCodeOfError } from '../exit-codes.ts';
 import { addLimitOption, type ListOptions, listUpTo, pageSize } from '../lists.ts';
-import { duration, localTime, visible } from '../output/text.ts';
+import { bad, good } from '../output/output.ts';
+import { duration, localTime } from '../output/text.ts';
 import type { LaunchNoun } from './configuration-noun.ts';
 
 type Run = CallResult<'showRun'>;
@@ -200,9 +201,9 @@ function printRun(output: Session['output'], run: Run): void {
 function printEnd(output: Session['output'], run: Run): void {
   printVariables(output, run);
   const took = run.durationMilliseconds === undefined ? '' : ` after ${duration(run.durationMilliseconds)}`;
-  const state = run.state === 'succeeded' ? output.good(run.state) : output.bad(run.state);
-  output.line(`run ${run.id} ${state}${took}, exit ${exitText(run)}`);
-  if (run.failure !== undefined) output.line(visible(`${run.failure.code}: ${run.failure.detail}`));
+  const state = run.state === 'succeeded' ? good(run.state) : bad(run.state);
+  output.line(`run ${run.id} `, state, `${took}, exit ${exitText(run)}`);
+  if (run.failure !== undefined) output.line(`${run.failure.code}: ${run.failure.detail}`);
 }
 
 function printVariables(output: Session['output'], run: Run): void {

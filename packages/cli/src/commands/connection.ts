@@ -94,7 +94,7 @@ function addTypes(connection: Command, cli: Cli): void {
         if (named === undefined)
           throw new UsageError(`there is no type ${type}`, 'strongroom connection types lists them.');
         const { stringify } = await import('yaml');
-        output.answer(named, () => output.line(stringify(named.schema).trimEnd()));
+        output.answer(named, () => output.lines(stringify(named.schema).trimEnd()));
         return undefined;
       }),
     );
@@ -128,7 +128,7 @@ function addWorkflow(connection: Command, cli: Cli): void {
         };
         const { workflow } = await (await connect()).showConnectionWorkflow({ params: { domain, name }, query });
         const { stringify } = await import('yaml');
-        output.answer(workflow, () => output.line(stringify(workflow).trimEnd()));
+        output.answer(workflow, () => output.lines(stringify(workflow).trimEnd()));
         return undefined;
       }),
     );

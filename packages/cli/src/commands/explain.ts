@@ -2,7 +2,7 @@ import type { CallResult } from '@strongroom/sdk';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
-import { visible } from '../output/text.ts';
+import { bad, good } from '../output/output.ts';
 
 interface ExplainOptions {
   readonly principal?: string;
@@ -36,10 +36,10 @@ export function addExplainCommand(program: Command, cli: Cli): void {
 const verdicts = { allow: 'may', deny: 'may not', unknown: 'may or may not' } as const;
 
 function printExplanation(output: Cli['output'], found: CallResult<'explain'>): void {
-  const subject = found.subject === null ? '' : ` ${visible(found.subject)}`;
+  const subject = found.subject === null ? '' : ` ${found.subject}`;
   const where = found.domain === null ? '' : ` in ${found.domain}`;
-  const may = found.verdict === 'allow' ? output.good(verdicts.allow) : output.bad(verdicts[found.verdict]);
-  output.line(`${visible(found.principal)} ${may} ${visible(found.action)}${subject}${where}`);
+  const may = found.verdict === 'allow' ? good(verdicts.allow) : bad(verdicts[found.verdict]);
+  output.line(`${found.principal} `, may, ` ${found.action}${subject}${where}`);
   output.line();
   const hasPlaces = found.links.some(({ at }) => at !== undefined);
   output.table(
@@ -62,6 +62,6 @@ function printExplanation(output: Cli['output'], found: CallResult<'explain'>): 
   if (mendable.length > 0) output.line('');
   for (const { link, fixableBy, at } of mendable) {
     const where = at === undefined ? link : `${at.field} ${link}`;
-    output.line(visible(`${where} can be changed by ${fixableBy.join(', ')}`));
+    output.line(`${where} can be changed by ${fixableBy.join(', ')}`);
   }
 }

@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import type { Cli, Session } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { isInteractive } from '../io.ts';
-import { count, localTime, visible } from '../output/text.ts';
+import { count, localTime } from '../output/text.ts';
 import { confirm } from '../prompt.ts';
 
 export type Impact = CallResult<'showDomainSecretImpact'>;
@@ -94,15 +94,13 @@ export function printImpact(output: Cli['output'], impact: Impact): void {
       ]),
     );
   }
-  for (const { kind, name, reference } of platform) output.line(visible(`${kind} ${name} refers to ${reference}`));
+  for (const { kind, name, reference } of platform) output.line(`${kind} ${name} refers to ${reference}`);
   for (const { principal, domain, launches, lastAt } of launchers)
     output.line(
-      visible(
-        `${principal} gets values in ${domain} itself: ${count(launches, 'launch', 'launches')}, last ${localTime(lastAt)}`,
-      ),
+      `${principal} gets values in ${domain} itself: ${count(launches, 'launch', 'launches')}, last ${localTime(lastAt)}`,
     );
   for (const { scope, address } of recipients)
-    output.line(visible(`the notices of ${scope} go to ${address}, and go on doing so`));
+    output.line(`the notices of ${scope} go to ${address}, and go on doing so`);
   const unseen = [
     ...(hidden.configurations > 0 ? [count(hidden.configurations, 'configuration')] : []),
     ...(hidden.workloads > 0 ? [count(hidden.workloads, 'running workload')] : []),
@@ -114,7 +112,7 @@ export function printImpact(output: Cli['output'], impact: Impact): void {
   if (unseen.length > 0) output.note(`and ${unseen.join(', ')} that you may not see`);
   if (!isComplete) output.note('there is more than is shown');
   if (isHit(impact)) output.note(effects[impact.effect]);
-  if (refusal !== undefined) output.note(visible(`it would be refused: ${refusal.detail}`));
+  if (refusal !== undefined) output.note(`it would be refused: ${refusal.detail}`);
 }
 
 function reasonsOf({ fields, via = [], losses = [] }: Impact['configurations'][number]): string[] {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Cli, Session } from '../cli.ts';
 import { CheckFailed, UsageError } from '../errors.ts';
 import { exitCode } from '../exit-codes.ts';
-import { count, visible } from '../output/text.ts';
+import { count } from '../output/text.ts';
 import type { DatabricksScopes, FileFinding } from '../placeholders/finding.ts';
 import type { DirectoryOutcome, UndoneEdit } from '../placeholders/rewrite-directory.ts';
 
@@ -127,5 +127,5 @@ function told(output: Output, done: DirectoryOutcome<unknown>, verb: string): nu
 }
 
 function noteSkipped(output: Output, { skipped }: DirectoryOutcome<unknown>): void {
-  for (const { file, reason } of skipped) output.note(`left out ${visible(file)} (${reason})`);
+  for (const { file, reason } of skipped) output.note(`left out ${file} (${reason})`);
 }

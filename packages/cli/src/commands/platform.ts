@@ -1,9 +1,10 @@
-import type { CallInput, CallResult } from '@strongroom/sdk';
+import { type CallInput, type CallResult, StrongroomError } from '@strongroom/sdk';
 import { type Command, Option } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { exitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
+import { orAbsent } from '../apply/kind.ts';
 import { platformKinds } from '../apply/kinds/platform.ts';
 import { type Manifest, readManifests } from '../apply/manifest.ts';
 import { localTime } from '../output/text.ts';
@@ -118,8 +119,15 @@ function addPlatformCommands<One extends ShownPlatform>(command: Command, cli: C
     .description(`show the ${title}: settings and references, no secret`)
     .action(
       cli.action(async ({ connect, output }) => {
-        const found = await noun.calls.show(await connect());
-        output.answer(found, () => noun.print(output, found));
+        const found = await orAbsent(noun.calls.show(await connect()));
+        output.answer(found ?? null, () => {
+          if (found !== undefined) noun.print(output, found);
+        });
+        if (found === undefined)
+          throw new StrongroomError('not_found', {
+            detail: `No ${title} is configured, or it is not yours to see.`,
+            hint: `strongroom ${word} apply -f FILE configures one.`,
+          });
         return undefined;
       }),
     );

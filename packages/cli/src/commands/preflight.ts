@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { CheckFailed } from '../errors.ts';
-import { count, visible } from '../output/text.ts';
+import { count } from '../output/text.ts';
 import { jobNoun, type LaunchNoun } from './configuration-noun.ts';
 
 type Found = CallResult<'preflightSparkJob'>;
@@ -89,5 +89,5 @@ function printPreflight(output: Cli['output'], found: Found): void {
       (each.fixableBy ?? []).join(', '),
     ]),
   );
-  for (const problem of found.problems) output.line(visible(problem));
+  for (const problem of found.problems) output.line(problem);
 }

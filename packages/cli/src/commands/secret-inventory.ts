@@ -2,7 +2,7 @@ import type { ItemOf } from '@strongroom/sdk';
 import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.ts';
 import { addLimitOption, listPagesUpTo, type ListOptions, parseCount } from '../lists.ts';
-import { localTime, visible } from '../output/text.ts';
+import { localTime } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
 
 const findings = [
@@ -60,8 +60,8 @@ export function addInventoryCommand(secret: Command, cli: Cli): void {
 function printFindings(output: Output, items: readonly Found[]): void {
   for (const each of items) {
     const when = each.at === null ? '' : `, ${localTime(each.at)}`;
-    output.line(visible(`${each.finding}: ${each.key}${when}${aboutText(each)}`));
-    output.line(`  ${visible(each.advice)}`);
+    output.line(`${each.finding}: ${each.key}${when}${aboutText(each)}`);
+    output.line(`  ${each.advice}`);
   }
 }
 

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { addLimitOption, addListOptions, listPagesUpTo, type ListOptions, listUpTo, pageSize } from '../lists.ts';
-import { count, localTime, visible } from '../output/text.ts';
+import { count, localTime } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
 import { listSourcesUpTo, noteSourcesDown } from '../source-lists.ts';
 import { addInventoryCommand } from './secret-inventory.ts';
@@ -202,7 +202,7 @@ function noteUnchecked(output: Cli['output'], unchecked: readonly Unchecked[]): 
   for (const { source, keys, code, knownAt } of unchecked) {
     const why = code === undefined ? 'it is about to be asked' : code;
     const known = knownAt === undefined ? '' : `; last known ${localTime(knownAt)}`;
-    output.note(`not checked: ${count(keys, 'key')} of ${visible(source)} (${why}${known})`);
+    output.note(`not checked: ${count(keys, 'key')} of ${source} (${why}${known})`);
   }
 }
 

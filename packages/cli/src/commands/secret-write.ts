@@ -4,7 +4,7 @@ import { UsageError } from '../errors.ts';
 import { readInput, utf8Text } from '../input.ts';
 import { type Io, isInteractive } from '../io.ts';
 import { parseCount } from '../lists.ts';
-import { count, visible } from '../output/text.ts';
+import { count } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
 import { agreeToImpact } from './impact.ts';
 import { addValueOptions, collect, readValue, type ValueOptions } from '../values.ts';
@@ -95,7 +95,7 @@ function addCreateCommand(secret: Command, cli: Cli): void {
       });
       output.answer(created, () => {
         output.line(`created ${created.key} in ${scope.title}, version ${created.version}`);
-        output.line(`reference: ${visible(created.reference)}`);
+        output.line(`reference: ${created.reference}`);
       });
       return undefined;
     }),

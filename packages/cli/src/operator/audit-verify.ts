@@ -4,7 +4,8 @@ import type { Command } from 'commander';
 import type { Cli, Session } from '../cli.ts';
 import { CheckFailed, UsageError } from '../errors.ts';
 import { readInput, utf8Text } from '../input.ts';
-import { count, localTime, visible } from '../output/text.ts';
+import { bad, good } from '../output/output.ts';
+import { count, localTime } from '../output/text.ts';
 import { collect } from '../values.ts';
 import { addConfigOption, type ConfigOptions, loadSettings, type ServerModule, withServer } from './configuration.ts';
 
@@ -134,21 +135,19 @@ function printReport({ output }: Session, report: VerifyReport): void {
   });
   printArchived({ output }, report);
   for (const { chain, sequence, why } of report.bad) {
-    output.line(output.bad(visible(`bad: ${place(chain, sequence)}: ${why}`)));
+    output.line(bad(`bad: ${place(chain, sequence)}: ${why}`));
   }
   if (report.badCount > report.bad.length) output.line(`and ${report.badCount - report.bad.length} more`);
   for (const window of report.unprotectedWindow) {
     const from = window.from === null ? 'the beginning' : place(window.from.chain, window.from.sequence);
     const to = window.to === null ? 'the end' : place(window.to.chain, window.to.sequence);
-    output.line(visible(`unprotected: from ${from} to ${to}: ${window.why}`));
+    output.line(`unprotected: from ${from} to ${to}: ${window.why}`);
   }
   for (const restore of report.restores) {
-    output.line(
-      visible(`restored from a backup: ${localTime(restore.at)}, epoch ${restore.epoch}, chain ${restore.chain}`),
-    );
-    for (const lost of restore.lost) output.line(visible(`  lost by it: ${lost.why}`));
+    output.line(`restored from a backup: ${localTime(restore.at)}, epoch ${restore.epoch}, chain ${restore.chain}`);
+    for (const lost of restore.lost) output.line(`  lost by it: ${lost.why}`);
   }
-  if (report.ok) output.line(output.good('nothing was changed'));
+  if (report.ok) output.line(good('nothing was changed'));
 }
 
 function printArchived({ output }: Pick<Session, 'output'>, { archived, archivedCount }: VerifyReport): void {

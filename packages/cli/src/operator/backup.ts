@@ -12,6 +12,11 @@ interface RestoreOptions extends ConfigOptions {
   readonly yes?: true;
 }
 
+/** As it is typed in any folder. */
+function verifyCommand({ config }: ConfigOptions, dataDir: string): string {
+  return `strongroom audit verify ${config === undefined ? `--data-dir ${dataDir}` : `--config ${config}`}`;
+}
+
 export function addBackupCommands(program: Command, cli: Cli): void {
   addConfigOption(
     program.command('backup <folder>').description('back the store up into a new folder; the server may run'),
@@ -45,19 +50,23 @@ export function addBackupCommands(program: Command, cli: Cli): void {
         if (options.yes !== true && isInteractive(io)) {
           await confirm(io, `restore ${folder ?? 'the database'}, and start a new epoch?`);
         }
-        const restored = await withServer((server) =>
-          server.restore(loadSettings(server, io, options), {
+        const { restored, dataDir } = await withServer(async (server) => {
+          const configuration = loadSettings(server, io, options);
+          const done = await server.restore(configuration, {
             force: options.force === true,
             keepsCredentials: options.keepCredentials === true,
             ...(folder === undefined ? {} : { backup: resolve(io.cwd, folder) }),
-          }),
-        );
+          });
+          return { restored: done, dataDir: configuration.settings.dataDir };
+        });
         output.answer(restored, () => {
           output.line(`restored; epoch ${restored.epoch} begins`);
           output.line(`ended ${count(restored.endedSessions, 'session')} and ${count(restored.endedTokens, 'token')}`);
         });
         if (restored.anchored !== null) {
-          output.note('what happened after the backup is lost, and the record says so: strongroom audit verify');
+          output.note(
+            `what happened after the backup is lost, and the record says so: ${verifyCommand(options, dataDir)}`,
+          );
         }
         return undefined;
       }),

@@ -42,10 +42,18 @@ export function loadSettings(server: ServerModule, io: Io, options: ConfigOption
   return server.loadConfiguration({ variables, workingDirectory: io.cwd }, { configFile: options.config });
 }
 
+/** SQLITE_CANTOPEN of SQLite's result codes. */
+const cannotOpen = 14;
+
 /** What the system refused about a file or an address, in words: an operator named it. */
 function asStrongroomError(error: unknown): unknown {
   if (error instanceof StrongroomError || !(error instanceof Error) || !('code' in error)) return error;
   const { code, path, syscall } = error as NodeJS.ErrnoException;
+  if (code === 'ERR_SQLITE_ERROR' && 'errcode' in error && error.errcode === cannotOpen)
+    return new StrongroomError('storage_unavailable', {
+      detail: 'The data directory has no database that can be opened.',
+      hint: 'Say where it is with STRONGROOM_DATA_DIR or --config, or with --data-dir where a command takes it.',
+    });
   if (code === 'EADDRINUSE' || code === 'EACCES' || code === 'ENOENT' || code === 'EADDRNOTAVAIL' || code === 'EROFS') {
     return new StrongroomError('storage_unavailable', {
       detail: `${systemReasons[code]}${path === undefined ? '' : `: ${path}`} (${code}${syscall === undefined ? '' : `, ${syscall}`}).`,

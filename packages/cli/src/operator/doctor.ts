@@ -2,7 +2,7 @@ import type { CallResult } from '@strongroom/sdk';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { CheckFailed } from '../errors.ts';
-import { visible } from '../output/text.ts';
+import { bad, good } from '../output/output.ts';
 import { addConfigOption, type ConfigOptions, loadSettings, withServer } from './configuration.ts';
 
 type Report = CallResult<'runDoctor'>;
@@ -27,8 +27,8 @@ export function addDoctorCommand(program: Command, cli: Cli): void {
 
 function printReport(output: Cli['output'], { checks }: Report): void {
   for (const { status, title, finding, hint } of checks) {
-    const mark = status === 'ok' ? output.good('ok   ') : output.bad(status.padEnd(5));
-    output.line(`${mark}  ${visible(title)}: ${visible(finding)}`);
-    if (hint !== undefined && status !== 'ok') output.line(`       ${visible(hint)}`);
+    const mark = status === 'ok' ? good('ok   ') : bad(status.padEnd(5));
+    output.line(mark, `  ${title}: ${finding}`);
+    if (hint !== undefined && status !== 'ok') output.line(`       ${hint}`);
   }
 }

@@ -5,7 +5,7 @@ import { UsageError } from '../errors.ts';
 import { readInput, utf8Text } from '../input.ts';
 import type { Io } from '../io.ts';
 import type { Output } from '../output/output.ts';
-import { count, visible } from '../output/text.ts';
+import { count } from '../output/text.ts';
 import { addScopeOptions, type Scope, type ScopeOptions, scopeOf } from '../scope.ts';
 import {
   addConfigOption,
@@ -94,7 +94,7 @@ async function adoptEntries(
   output.answer({ dryRun: isTrial, items, catalogue }, () => {
     for (const { object, isAdopted, keys: own } of items) {
       const what = !isAdopted ? 'was ours before' : isTrial ? 'would be adopted' : 'adopted';
-      output.line(visible(`${object}: ${what}, ${count(own.length, 'key')}`));
+      output.line(`${object}: ${what}, ${count(own.length, 'key')}`);
     }
     if (items.length === 0) output.line('nothing is there that is not ours');
   });
@@ -124,7 +124,7 @@ async function adoptTable(
   output.answer({ dryRun: isTrial, items }, () => {
     for (const { key, outcome, reason } of items) {
       const text = outcome === 'refused' ? `left: ${reason ?? ''}` : outcomeText[outcome];
-      output.line(visible(`${key}: ${text}`));
+      output.line(`${key}: ${text}`);
     }
     if (items.length === 0) output.line('the table has no rows');
   });

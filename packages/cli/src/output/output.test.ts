@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { printTest } from '../commands/integration-text.ts';
 import { scriptIo } from '../testing/script-io.ts';
-import { Output } from './output.ts';
+import { bad, good, Output } from './output.ts';
 import { layTable } from './table.ts';
 import { columnsOf, cutTo, duration, localTime, visible } from './text.ts';
 
@@ -103,10 +103,24 @@ describe('Output', () => {
   });
 
   it('colours on a terminal only, and not against NO_COLOR', () => {
-    expect(outputOf({ tty: true }).output.good('ok')).toContain('\u001b[');
-    expect(outputOf({}).output.good('ok')).toBe('ok');
-    expect(outputOf({ tty: true, env: { NO_COLOR: '1' } }).output.good('ok')).toBe('ok');
-    expect(outputOf({ tty: true, env: { TERM: 'dumb' } }).output.good('ok')).toBe('ok');
+    const printed = (options: Parameters<typeof outputOf>[0]) => {
+      const { output, io } = outputOf(options);
+      output.line('it is ', good('ok'));
+      return io.stdout.text;
+    };
+    expect(printed({ tty: true })).toBe('it is \u001b[32mok\u001b[39m\n');
+    expect(printed({})).toBe('it is ok\n');
+    expect(printed({ tty: true, env: { NO_COLOR: '1' } })).toBe('it is ok\n');
+    expect(printed({ tty: true, env: { TERM: 'dumb' } })).toBe('it is ok\n');
+  });
+
+  it('makes text of others visible in lines, whatever colour they have', () => {
+    const { output, io } = outputOf({ tty: true });
+    output.line('created \u001b]52;c;cm0=\u0007', bad('a\u001b[2Jb'));
+    output.lines('a: 1\nb: \u009b2J');
+    expect(io.stdout.text).toBe(
+      'created \\u{1b}]52;c;cm0=\\u{7}\u001b[31ma\\u{1b}[2Jb\u001b[39m\na: 1\nb: \\u{9b}2J\n',
+    );
   });
 
   it('makes text of others visible also in notes, and colours no cell of a table', () => {

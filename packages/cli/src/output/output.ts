@@ -3,6 +3,20 @@ import type { Io } from '../io.ts';
 import { type Column, layTable } from './table.ts';
 import { visible } from './text.ts';
 
+/** A part of a line in a colour of ours, where there is colour. */
+interface Painted {
+  readonly text: string;
+  readonly format: 'bold' | 'green' | 'red';
+}
+
+export function good(text: string): Painted {
+  return { text, format: 'green' };
+}
+
+export function bad(text: string): Painted {
+  return { text, format: 'red' };
+}
+
 /**
  * What a command says, and where. The rules are:
  *
@@ -36,9 +50,17 @@ export class Output {
     else human();
   }
 
-  /** A line for people on stdout. */
-  line(text = ''): void {
-    this.#io.stdout.write(`${text}\n`);
+  /** A line for people on stdout, made visible, whoever the text is of. */
+  line(...parts: readonly (string | Painted)[]): void {
+    const text = parts.map((part) =>
+      typeof part === 'string' ? visible(part) : this.#styled(part.format, visible(part.text)),
+    );
+    this.#io.stdout.write(`${text.join('')}\n`);
+  }
+
+  /** A text of several lines, each as `line` prints it. */
+  lines(text: string): void {
+    for (const line of text.split('\n')) this.line(line);
   }
 
   /** Bytes as they are, on stdout; waits for a slow reader. */
@@ -50,7 +72,7 @@ export class Output {
   table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
     const { stdout } = this.#io;
     const [head, ...lines] = layTable(columns, rows, stdout.isTTY === true ? (stdout.columns ?? 80) : undefined);
-    if (head !== undefined) this.line(this.#styled('bold', head));
+    if (head !== undefined) this.line({ text: head, format: 'bold' });
     for (const line of lines) this.line(line);
   }
 
@@ -60,15 +82,7 @@ export class Output {
       value === undefined ? [] : [[name, value]],
     );
     const width = Math.max(0, ...present.map(([name]) => name.length));
-    for (const [name, value] of present) this.line(`${name.padEnd(width)}  ${visible(value)}`.trimEnd());
-  }
-
-  good(text: string): string {
-    return this.#styled('green', text);
-  }
-
-  bad(text: string): string {
-    return this.#styled('red', text);
+    for (const [name, value] of present) this.line(`${name.padEnd(width)}  ${value}`.trimEnd());
   }
 
   /** On stderr, on one line: something worth knowing that isn't the answer. Made visible, whoever the text is of. */
@@ -81,7 +95,7 @@ export class Output {
     this.#io.stderr.write(`${line}\n`);
   }
 
-  #styled(format: 'bold' | 'green' | 'red', text: string): string {
+  #styled(format: Painted['format'], text: string): string {
     const { env, stdout } = this.#io;
     const isPlain = stdout.isTTY !== true || (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb';
     return isPlain ? text : styleText(format, text, { validateStream: false });

@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { createRedactor, type Redactor } from '@strongroom/redactor';
 import { StrongroomError } from '@strongroom/sdk';
 import type { DeliveredValues } from '@strongroom/sdk/workload';
-import type { Io } from '../io.ts';
+import { type Io, outliveReader } from '../io.ts';
 import type { Output } from '../output/output.ts';
 
 export interface ChildOptions {
@@ -91,7 +91,13 @@ async function spawnChild(
   try {
     const ended = endOf(child, program);
     if (child.stdin !== null) feed(io.stdin, child.stdin);
-    await Promise.all([ended, pass(child.stdout, io.stdout, redactor), pass(child.stderr, io.stderr, redactor)]);
+    // What the child wrote would have ended it without us; between Node and a child is a socket, which says something else.
+    const unread = () => child.kill('SIGPIPE');
+    await Promise.all([
+      ended,
+      pass(child.stdout, io.stdout, redactor, unread),
+      pass(child.stderr, io.stderr, redactor, unread),
+    ]);
     return await ended;
   } finally {
     unlisten();
@@ -121,16 +127,33 @@ function feed(from: Readable, to: Writable): void {
 }
 
 /** Each stream has a redactor of its own: bytes of the two never join to a value. */
-async function pass(from: Readable | null, to: Writable, redactor: Redactor | undefined): Promise<void> {
+async function pass(
+  from: Readable | null,
+  to: Writable,
+  redactor: Redactor | undefined,
+  unread: () => unknown,
+): Promise<void> {
   if (from === null) return;
   const stream = redactor?.stream();
-  for await (const chunk of from as AsyncIterable<Buffer>) {
-    await write(to, stream === undefined ? chunk : stream.push(chunk));
+  const gone = new AbortController();
+  const stopListening = outliveReader(to, () => gone.abort());
+  try {
+    for await (const chunk of from as AsyncIterable<Buffer>) {
+      await write(to, stream === undefined ? chunk : stream.push(chunk));
+      if (!gone.signal.aborted) continue;
+      unread();
+      break;
+    }
+    if (stream !== undefined && !gone.signal.aborted) await write(to, stream.end());
+  } finally {
+    stopListening();
   }
-  if (stream !== undefined) await write(to, stream.end());
 }
 
+/** Waits for a slow reader, and not for one that is gone. */
 async function write(to: Writable, chunk: Uint8Array): Promise<void> {
-  if (chunk.length === 0 || to.write(chunk)) return;
-  await new Promise<void>((resolve) => to.once('drain', resolve));
+  if (chunk.length === 0) return;
+  await new Promise<void>((resolve) => {
+    if (to.write(chunk, () => resolve())) resolve();
+  });
 }

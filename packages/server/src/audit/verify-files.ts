@@ -125,7 +125,11 @@ async function readPublicKeys(text: string | undefined, path: string): Promise<U
       hint: 'Give the text of audit.pub, one key a line, each beginning with strongroom-audit-v1:',
       cause,
     });
-  if (text === undefined && !existsSync(path)) throw refuse(`There is no public key: ${path} does not exist.`);
+  if (text === undefined && !existsSync(path))
+    throw new StrongroomError('validation_failed', {
+      detail: `There is no public key: ${path} does not exist.`,
+      hint: 'Say where the data directory of the server is with --data-dir, or give its audit.pub with --public-key.',
+    });
   const lines = (text ?? (await readFile(path, 'utf8'))).split(/\s+/).filter((line) => line !== '');
   if (lines.length === 0) throw refuse('No public key was given.');
   return lines.map((line) => {
