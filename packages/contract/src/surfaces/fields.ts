@@ -78,7 +78,8 @@ export const NamedValues = Type.Array(
 export const Warning = Closed({
   pointer: Type.String({ description: 'JSON pointer of the field' }),
   code: Type.String({
-    description: 'plain-secret, unknown-placeholder, unknown-key, source-unavailable, ignored-here, short-value',
+    description:
+      'plain-secret, unknown-placeholder, unknown-key, source-unavailable, ignored-here, short-value, reference-text',
   }),
   message: Type.String(),
 });

@@ -194,6 +194,7 @@ export interface SaveWarning {
     | 'plain-secret'
     | 'unknown-placeholder'
     | 'ignored-here'
+    | 'reference-text'
     | 'unknown-key'
     | 'source-unavailable'
     | 'no-token';

@@ -195,6 +195,16 @@ describe('what a Spark job is refused for', () => {
       ['/files/0/template'],
     ],
     [
+      'a reference that is all of a file',
+      { name: 'j', command, files: [{ name: 'a.txt', content: 'secret://domain/managed/k\n' }] },
+      ['/files/0/content'],
+    ],
+    [
+      'a reference in a template',
+      { name: 'j', command, files: [{ name: 'a.ini', content: 'a = secret://domain/managed/k', template: true }] },
+      ['/files/0/content'],
+    ],
+    [
       'a placeholder outside a JSON string',
       { name: 'j', command, files: [{ name: 'a.json', content: '{"a": ${secrets.k}}' }] },
       ['/files/0/content'],
@@ -238,6 +248,21 @@ describe('what a Spark job is refused for', () => {
       '/environment/1/secret',
     ]);
     expect(JSON.stringify(problems)).not.toContain('hunter2');
+  });
+});
+
+describe('a program in a file', () => {
+  it('may speak of references, which stay as they are', () => {
+    const content = 'import strongroom\nread("secret://domain/managed/db-password")\n';
+    const { document, warnings } = normaliseSparkJob(
+      { name: 'j', command, files: [{ name: 'a.py', content }] },
+      domain,
+    );
+    expect(document.files).toEqual([{ name: 'a.py', content }]);
+    expect(warnings).toMatchObject([{ pointer: '/files/0/content', code: 'reference-text' }]);
+    expect(pointersOf({ name: 'j', command, files: [{ name: 'a.py', content: `${content}\0` }] })).toEqual([
+      '/files/0/content',
+    ]);
   });
 });
 

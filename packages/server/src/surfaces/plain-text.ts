@@ -15,10 +15,26 @@ export function checkPlainText(text: string, pointer: string, problems: FieldPro
       code: 'reference_malformed',
     });
   }
-  if (parseText(text).isMalformed) {
-    problems.add(pointer, 'A placeholder ${secrets.…} is not closed, or names a key that no secret can have.');
-  }
+  checkPlaceholders(text, pointer, problems);
   checkCharacters(text, pointer, problems);
+}
+
+/**
+ * The content of a file that is no template. A program or its documentation may speak of references, which stay as they are
+ * written; a file that is nothing but one is somebody's mistake.
+ */
+export function checkFileText(text: string, pointer: string, problems: FieldProblems, warnings: SaveWarning[]): void {
+  if (!referenceText.test(text) || !/\s/.test(text.trim())) return checkPlainText(text, pointer, problems);
+  const message =
+    'It has the text of a reference in it, which no value replaces: only a file that is a "secret" gets one.';
+  warnings.push({ pointer, code: 'reference-text', message });
+  checkPlaceholders(text, pointer, problems);
+  checkCharacters(text, pointer, problems);
+}
+
+function checkPlaceholders(text: string, pointer: string, problems: FieldProblems): void {
+  if (parseText(text).isMalformed)
+    problems.add(pointer, 'A placeholder ${secrets.…} is not closed, or names a key that no secret can have.');
 }
 
 /** A text that takes neither reference nor placeholder: commands, arguments, java options, paths. */

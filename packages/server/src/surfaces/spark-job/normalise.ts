@@ -3,7 +3,7 @@ import type { ScopeRef } from '../../access/types.ts';
 import { FieldProblems, type Normalised, type SaveWarning } from '../definition.ts';
 import { checkLaunched } from '../launch-inputs.ts';
 import { type FieldReader, readEnvironment, readSparkConfig, toReferenceObject } from '../named-fields.ts';
-import { checkBareText, checkPlainText } from '../plain-text.ts';
+import { checkBareText, checkFileText, checkPlainText } from '../plain-text.ts';
 import { templateProblem } from '../file-formats.ts';
 import { propertiesFileName } from '../properties-file.ts';
 import { readReference, type SecretInput } from '../reference-input.ts';
@@ -18,7 +18,8 @@ export function normaliseSparkJob(input: SparkJobInput, domain: ScopeRef): Norma
   const reader: FieldReader = { scope: domain, problems, origins };
   const environment = readEnvironment(reader, input);
   const sparkConfig = readSparkConfig(reader, input);
-  const files = readFiles(reader, input.files ?? [], new Set(environment.map((entry) => entry.name)));
+  const variables = new Set(environment.map((entry) => entry.name));
+  const files = readFiles(reader, input.files ?? [], variables, warnings);
   checkLaunched(input, problems, warnings, input.spark !== undefined);
   if (input.workingDirectory !== undefined) {
     checkBareText(input.workingDirectory, '/workingDirectory', problems);
@@ -77,7 +78,12 @@ interface FileInput {
   readonly template?: boolean;
 }
 
-function readFiles(reader: FieldReader, entries: readonly FileInput[], variables: ReadonlySet<string>): FileField[] {
+function readFiles(
+  reader: FieldReader,
+  entries: readonly FileInput[],
+  variables: ReadonlySet<string>,
+  warnings: SaveWarning[],
+): FileField[] {
   const { problems } = reader;
   const result: FileField[] = [];
   for (const [index, entry] of entries.entries()) {
@@ -95,7 +101,8 @@ function readFiles(reader: FieldReader, entries: readonly FileInput[], variables
       continue;
     }
     const content = entry.content ?? '';
-    checkPlainText(content, `${pointer}/content`, problems);
+    if (entry.template === true) checkPlainText(content, `${pointer}/content`, problems);
+    else checkFileText(content, `${pointer}/content`, problems, warnings);
     const problem = templateProblem(entry.name, content, entry.template === true);
     if (problem !== undefined) problems.add(`${pointer}/content`, problem);
     if (entry.template === true) checkTemplate(content, `${pointer}/content`, variables, problems);
