@@ -2,6 +2,7 @@ import { assetPermissions, StrongroomError, type AssetPermission, type AssetType
 import { actorOf } from '../identities/actor.ts';
 import type { Keys } from '../keys/keys.ts';
 import { newId } from '../store/ids.ts';
+import { requireSameAsMade } from '../store/replayed.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { mayHandOutOnBundle, ownsBundle } from './authority.ts';
 import type { BundleRecord } from './bundle-commands.ts';
@@ -67,13 +68,13 @@ export class Bundles {
   async create(caller: Caller, scope: ScopeRef, input: NewBundle, idempotency?: IdempotencyKey): Promise<BundleView> {
     const id = newId('bundle');
     const { name, description = '', managedBy } = input;
-    await this.#access.decided(caller, async (current) => {
+    const made = await this.#access.decided(caller, async (current) => {
       await this.#access.require(current, 'bundle.create', { kind: 'scope', scope });
       const owner =
         input.owner === undefined
           ? { id: caller.id, kind: caller.kind, label: caller.name, displayName: caller.name }
           : await this.#requireInvitable(current, scope, input.owner, '/owner');
-      await this.#store.execute(
+      return this.#store.execute(
         'access.createBundle',
         { ...change(caller, scope), id, name, description, owner, ...(managedBy && { managedBy }) },
         {
@@ -83,7 +84,9 @@ export class Bundles {
       );
     });
     // Only now the caller owns it: what it may do with it is said by a new snapshot.
-    return this.#access.decided(caller, async (current) => this.get(current, scope, name));
+    const view = await this.#access.decided(caller, async (current) => this.get(current, scope, name));
+    requireSameAsMade(made.id, view);
+    return view;
   }
 
   /** @throws StrongroomError `not_found` */

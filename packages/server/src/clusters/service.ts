@@ -10,6 +10,7 @@ import type { Keys } from '../keys/keys.ts';
 import { findTarget } from '../launches/targets.ts';
 import { time } from '../secrets/metadata.ts';
 import { newId } from '../store/ids.ts';
+import { requireSameAsMade } from '../store/replayed.ts';
 import type { IdempotencyKey, Store, Writer } from '../store/store.ts';
 import {
   type AccessParts,
@@ -71,7 +72,7 @@ export class Clusters {
       return { uid: await readClusterUid(api, limited), issuer: await issuerOf(api, input.issuer, limited) };
     });
     const id = newId('cluster');
-    await this.#writer(caller).execute(
+    const made = await this.#writer(caller).execute(
       'clusters.create',
       {
         id,
@@ -90,7 +91,9 @@ export class Clusters {
         ...(idempotency === undefined ? {} : { idempotency }),
       },
     );
-    return this.get(caller, input.name);
+    const view = await this.get(caller, input.name);
+    requireSameAsMade(made.id, view);
+    return view;
   }
 
   /** @throws StrongroomError `cursor_invalid` */

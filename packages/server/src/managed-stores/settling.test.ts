@@ -196,6 +196,11 @@ describeEachStore('settling what became of a managed store outside the database'
     expect((await rotate()).version).toBe('1.2');
     expect(await world.intents('same')).toEqual(['create committed', 'set abandoned', 'set committed']);
     expect(await world.audited('same')).toEqual(['create allowed', 'rotate failed', 'rotate allowed']);
+    // It was about that secret and is about no other of its name.
+    await world.secrets.delete(managedCaller, managedScope, 'same', { force: true, ifMatch: undefined });
+    await world.secrets.purge(managedCaller, managedScope, 'same');
+    await world.create('same', 'of somebody else');
+    expect(await codeOf(rotate())).toBe('not_found');
   });
 });
 

@@ -65,8 +65,9 @@ export class ManagedWrites {
    * @throws StrongroomError those of the change itself; `limit_exceeded`; the backend's; `version_conflict`: read again and
    * repeat; `already_exists` and `state_conflict` when the entry there is somebody else's. After `backend_unavailable` and
    * `deadline_exceeded` the outcome can be unknown; it is found out later, by itself.
+   * @returns the secret that it was about; of a request that is repeated, that of the first one, unless that is forgotten
    */
-  async write(write: ManagedWrite): Promise<void> {
+  async write(write: ManagedWrite): Promise<string | undefined> {
     const { stores } = this.#parts;
     const backend = await stores.of(write.sourceId);
     checkSize(write, backend);
@@ -76,10 +77,11 @@ export class ManagedWrites {
     this.#parts.reached?.('intent');
     const row = { id, kind: write.plan.kind, source_id: write.sourceId, key: write.key };
     const version = await this.#change(write, backend, begun);
-    if (version === done) return;
+    if (version === done) return secretIdOf(write.plan);
     this.#parts.reached?.('put');
     await this.#parts.settler.commit(row, version, false);
     this.#parts.reached?.('committed');
+    return secretIdOf(write.plan);
   }
 
   async #begin(write: ManagedWrite, id: string): Promise<Begun> {
@@ -115,14 +117,14 @@ export class ManagedWrites {
   }
 
   /** The answer to a request that was made before. */
-  async #replay(write: ManagedWrite, id: string): Promise<void> {
+  async #replay(write: ManagedWrite, id: string): Promise<string | undefined> {
     const { known, settler } = this.#parts;
     const row = await known.intent(id);
     // Ended and forgotten, or done.
-    if (row === undefined || row.state === 'committed') return;
+    if (row === undefined || row.state === 'committed') return row?.secret_id;
     if (row.state === 'pending' && row.expires_at > Date.now())
       throw new StrongroomError('version_conflict', { detail: 'The same request is still under way.' });
-    if ((await settler.settle(id)) === 'abandoned') await this.write(write);
+    return (await settler.settle(id)) === 'abandoned' ? this.write(write) : row.secret_id;
   }
 
   /** The backend's part. @returns its version of the entry, or that everything is done already */

@@ -227,7 +227,10 @@ export interface SetValue {
 }
 
 /** Rotation and rollback: a new version becomes the current one; versions beyond the kept number go. */
-export async function setValue(context: CommandContext, args: SetValue): Promise<{ readonly revision: number }> {
+export async function setValue(
+  context: CommandContext,
+  args: SetValue,
+): Promise<{ readonly id: string; readonly revision: number }> {
   const row = await liveSecret(context, args.secretId, args.expectedRevision);
   if (row.current_epoch !== args.fromEpoch || row.current_version !== args.fromVersion) {
     throw new StrongroomError('version_conflict', { detail: 'The secret got another value at the same time.' });
@@ -251,7 +254,7 @@ export async function setValue(context: CommandContext, args: SetValue): Promise
     .where('id', '=', args.secretId)
     .execute();
   await dropOldVersions(context, args.secretId, row.keep_versions);
-  return { revision: row.revision + 1 };
+  return { id: args.secretId, revision: row.revision + 1 };
 }
 
 export async function dropOldVersions(context: CommandContext, secretId: string, keep: number): Promise<void> {

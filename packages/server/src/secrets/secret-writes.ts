@@ -35,8 +35,11 @@ export class SecretWrites {
     this.#outside = outside;
   }
 
-  /** @throws StrongroomError those of the change; those of a backend */
-  async write({ writer, source, plan, parsed, idempotency, scopeId, key }: SecretWrite): Promise<void> {
+  /**
+   * @returns the secret that it was about; of a request that is repeated, that of the first one, where that is known
+   * @throws StrongroomError those of the change; those of a backend
+   */
+  async write({ writer, source, plan, parsed, idempotency, scopeId, key }: SecretWrite): Promise<string | undefined> {
     if (source.type !== 'DATABASE') {
       const content = parsed === null ? null : { value: parsed.value, shape: parsed.shape };
       return this.#requireOutside().write({
@@ -50,9 +53,12 @@ export class SecretWrites {
       });
     }
     const options = { audit: [plan.audit], ...(idempotency && { idempotency }) };
-    if (plan.kind === 'create') await writer.execute('secret.create', plan.args, options);
-    else if (plan.kind === 'set') await writer.execute('secret.setValue', plan.args, options);
+    // What an earlier version of the server kept of a rotation has no id.
+    let answer: { readonly id?: string } | undefined;
+    if (plan.kind === 'create') answer = await writer.execute('secret.create', plan.args, options);
+    else if (plan.kind === 'set') answer = await writer.execute('secret.setValue', plan.args, options);
     else await writer.execute('secret.purge', plan.args, options);
+    return answer?.id;
   }
 
   /**

@@ -80,6 +80,25 @@ describeEachStore('secrets', (openStore) => {
     return value.reveal();
   }
 
+  it('answers a repeated request about what the first one made, never about another secret of that name', async () => {
+    const keyOf = (key: string) => ({ subject: caller.id, route: 'r', key, bodyHmac: new Uint8Array(32) });
+    const create = (key: string, value: string, more?: ReturnType<typeof keyOf>) =>
+      secrets.create(caller, admin, { key, value }, more);
+    const rotate = (value: string) => secrets.rotate(caller, admin, 'again', { value }, undefined, keyOf('rotate'));
+    const made = await create('again', 'first', keyOf('create'));
+    const rotated = await rotate('second');
+    expect((await create('again', 'first', keyOf('create'))).id).toBe(made.id);
+    expect(await rotate('second')).toEqual(rotated);
+    await secrets.delete(caller, admin, 'again', { force: true, ifMatch: undefined });
+    await secrets.purge(caller, admin, 'again');
+    expect(await codeOf(create('again', 'first', keyOf('create')))).toBe('not_found');
+    const other = await create('again', 'of somebody else');
+    expect(other.id).not.toBe(made.id);
+    expect(await codeOf(create('again', 'first', keyOf('create')))).toBe('not_found');
+    expect(await codeOf(rotate('second'))).toBe('not_found');
+    expect(Buffer.from(await stored(admin, 'again')).toString()).toBe('of somebody else');
+  });
+
   it('creates, shows and never tells the value', async () => {
     const value = canaries.text('created');
     const view = await secrets.create(caller, global, {

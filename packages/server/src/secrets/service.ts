@@ -5,6 +5,7 @@ import type { AuditEvent } from '../audit/event.ts';
 import type { Keys } from '../keys/keys.ts';
 import { fingerprintInScope, sealInScope } from '../keys/seal-in-scope.ts';
 import { newId } from '../store/ids.ts';
+import { requireSameAsMade } from '../store/replayed.ts';
 import type { IdempotencyKey, Store, Writer } from '../store/store.ts';
 import { changeEvent, type EditableMetadata, toChanges } from './changes.ts';
 import type { NewSecret, SealedVersion, SetValue } from './commands.ts';
@@ -66,16 +67,20 @@ export class Secrets {
     idempotency?: IdempotencyKey,
   ): Promise<SecretView> {
     const parsed = parseValue(input, this.#limits.valueBytes);
+    let madeId: string | undefined;
     try {
       const source = await this.managedSource(scope);
       const made = await this.newSecret(caller, scope, source, input.key, parsed, input);
       const plan = { kind: 'create', ...made } as const;
       const writer = this.writer(caller, scope);
-      await this.#writes.write({ writer, scopeId: scope.id, source, key: input.key, plan, parsed, idempotency });
+      const write = { writer, scopeId: scope.id, source, key: input.key, plan, parsed, idempotency };
+      madeId = await this.#writes.write(write);
     } finally {
       parsed.value.destroy();
     }
-    return this.#reader.get(caller, scope, input.key);
+    const view = await this.#reader.get(caller, scope, input.key);
+    requireSameAsMade(madeId, view);
+    return view;
   }
 
   /** For changes of secrets of a scope. */
@@ -226,7 +231,8 @@ export class Secrets {
         const plan = { kind: 'set', args: { ...args, expectedRevision: ifMatch ?? null }, audit } as const;
         const { parsed } = value;
         const place = { scopeId: scope.id, source: sourceOf(row), key: row.key };
-        await this.#writes.write({ writer: this.writer(caller, scope), ...place, plan, parsed, idempotency });
+        const writer = this.writer(caller, scope);
+        requireSameAsMade(await this.#writes.write({ writer, ...place, plan, parsed, idempotency }), row);
         return;
       } catch (error) {
         if (!(error instanceof StrongroomError) || error.code !== 'version_conflict' || attempt === writeAttempts)

@@ -7,6 +7,7 @@ import type { Keys } from '../keys/keys.ts';
 import { isAnswered } from '../secrets/import-each.ts';
 import { newId } from '../store/ids.ts';
 import type { MaybePromise } from '../store/maybe-promise.ts';
+import { requireSameAsMade } from '../store/replayed.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { canonical, changedNames } from './compare.ts';
 import {
@@ -115,7 +116,7 @@ export class ConfigurationService<Input, Document> {
       return { warnings, id: result.id };
     });
     const row = await this.#require(scope, name);
-    if (row.id !== done.id) throw new StrongroomError('not_found');
+    requireSameAsMade(done.id, row);
     // The answer to an earlier request with the same key: what was typed with this one is nobody's.
     if (done.id !== id) await this.#tidy(() => typed.undo(caller, scope));
     return this.#views.show(caller, scope, row, [...normalised.warnings, ...done.warnings]);

@@ -15,6 +15,7 @@ import { actorOf } from '../../identities/actor.ts';
 import type { Keys } from '../../keys/keys.ts';
 import { time } from '../../secrets/metadata.ts';
 import { newId } from '../../store/ids.ts';
+import { requireSameAsMade } from '../../store/replayed.ts';
 import type { IdempotencyKey, Store, Writer } from '../../store/store.ts';
 import { changedNames } from '../../surfaces/compare.ts';
 import { checkAddresses, type OpenEgress, type Settings, storedSettings } from '../connection.ts';
@@ -60,7 +61,7 @@ export class Profiles {
     await checkAddresses(this.#egress, input.settings);
     const id = newId('profile');
     const bindings = await this.#bindings(caller, input.bindings ?? []);
-    await this.#writer(caller).execute(
+    const made = await this.#writer(caller).execute(
       'profile.create',
       {
         id,
@@ -77,7 +78,9 @@ export class Profiles {
         ...(idempotency === undefined ? {} : { idempotency }),
       },
     );
-    return this.get(caller, input.name);
+    const view = await this.get(caller, input.name);
+    requireSameAsMade(made.id, view);
+    return view;
   }
 
   /** @throws StrongroomError `cursor_invalid` */
