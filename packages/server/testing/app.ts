@@ -10,7 +10,7 @@ import { type RunningServer, type StartOptions, startServer } from '../src/start
 import type { Canaries } from './canaries.ts';
 import { putMigratedDatabase } from './migrated-database.ts';
 import { valuesOfDatabase } from './postgres.ts';
-import { Wire } from './wire.ts';
+import { type AnswerHeaders, Wire } from './wire.ts';
 import { writeDeadlineMilliseconds } from './write-deadline.ts';
 
 // The store's threads load their modules without the test runner; with a cache they start in a third of the time.
@@ -18,7 +18,7 @@ enableCompileCache();
 
 export interface Answer {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: AnswerHeaders;
   readonly text: string;
   /** The parsed body; `undefined` when it isn't JSON. */
   readonly body: unknown;

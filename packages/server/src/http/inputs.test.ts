@@ -74,27 +74,28 @@ describe('a body', () => {
   it('with a field that the route does not declare is refused, at every place of it', async () => {
     const before = await rowCounts(world.test);
     const extras = ['scope', 'domain', 'createdBy', 'id', 'revision', 'isDisabled', 'roles', 'authorisedBy'];
+    // All at once: the answer names each of them.
     const cases = withBody.flatMap((route) =>
-      placesOf(plainSchema(route.body ?? {})).flatMap(({ where, schema, documentWith }) =>
-        schema.properties === undefined
-          ? []
-          : extras
-              .filter((extra) => !Object.hasOwn(schema.properties ?? {}, extra))
-              .map((extra) => ({
-                about: `${where}/${extra}`,
-                route,
-                options: { body: documentWith({ ...(sample(schema) as object), [extra]: 'admin' }) },
-              })),
-      ),
+      placesOf(plainSchema(route.body ?? {})).flatMap(({ where, schema, documentWith }) => {
+        const { properties } = schema;
+        if (properties === undefined) return [];
+        const undeclared = extras.filter((extra) => !Object.hasOwn(properties, extra));
+        const extended = {
+          ...(sample(schema) as object),
+          ...Object.fromEntries(undeclared.map((each) => [each, 'admin'])),
+        };
+        return [{ where, undeclared, route, options: { body: documentWith(extended) } }];
+      }),
     );
-    expect(cases.length).toBeGreaterThan(400);
+    expect(cases.flatMap(({ undeclared }) => undeclared).length).toBeGreaterThan(400);
     const wrong: string[] = [];
     await Promise.all(
-      cases.map(async ({ about, route, options }) => {
+      cases.map(async ({ where, undeclared, route, options }) => {
         const answer = await send(route, pathOf(route), options);
         const { errors = [] } = answer.body as { errors?: { pointer: string }[] };
-        const names = errors.some(({ pointer }) => pointer.endsWith(about.slice(about.lastIndexOf('/'))));
-        if (answer.status !== 422 || !names) wrong.push(`${route.id} ${about}: ${answer.status} ${answer.text}`);
+        const passed = undeclared.filter((extra) => !errors.some(({ pointer }) => pointer.endsWith(`/${extra}`)));
+        if (answer.status !== 422 || passed.length > 0)
+          wrong.push(`${route.id} ${where} ${passed.join()}: ${answer.status} ${answer.text}`);
       }),
     );
     expect(wrong.slice(0, 40)).toEqual([]);

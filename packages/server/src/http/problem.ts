@@ -1,4 +1,4 @@
-import { type ErrorCode, errorCodesOf, errorTable, StrongroomError } from '@strongroom/contract';
+import { type ErrorCode, errorCodesOf, errorTable, type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '../operation/log.ts';
 
@@ -68,6 +68,16 @@ export function logFailure(log: Log, request: FastifyRequest, error: StrongroomE
   const about = { requestId: request.id, route: route?.id, code: error.code };
   if (error.code === 'internal') log.error({ ...about, error: error.cause ?? error }, 'unexpected error');
   else if (errorTable[error.code].status >= 500) log.warn({ ...about, error }, 'request failed');
-  if (route !== undefined && !errorCodesOf(route).includes(error.code))
-    log.warn(about, 'the route does not declare this code');
+  if (route !== undefined && !declares(route, error.code)) log.warn(about, 'the route does not declare this code');
+}
+
+const declaredCodes = new WeakMap<RouteDeclaration, ReadonlySet<ErrorCode>>();
+
+function declares(route: RouteDeclaration, code: ErrorCode): boolean {
+  let codes = declaredCodes.get(route);
+  if (codes === undefined) {
+    codes = new Set(errorCodesOf(route));
+    declaredCodes.set(route, codes);
+  }
+  return codes.has(code);
 }
