@@ -256,7 +256,7 @@ export function createServices(parts: ServiceParts): Services {
       ...keyHandlers(store, keyring, access, kekSource),
       ...secretHandlers(
         { secrets, reader, importer, inventory: new Inventory(store, keyring, access, reader) },
-        secretKnowledge(access, whoMay, drift),
+        secretKnowledge(access, whoMay, drift, keyring),
       ),
       ...ofIntegrations,
       ...noticeHandlers(new Notices({ ...noticeParts, access, keys: keyring })),

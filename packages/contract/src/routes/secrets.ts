@@ -240,8 +240,15 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       access: { kind: 'scope', action: 'access.view' },
       feature,
       params: onKey,
+      query: Closed({
+        limit: Type.Optional(
+          Type.Integer({ minimum: 1, maximum: 200, description: 'Of a page; left out: the first 1,000, in one' }),
+        ),
+        cursor: pageQuery.cursor,
+      }),
       status: 200,
-      response: Closed({ items: Type.Array(AccessItem) }),
+      response: Page(AccessItem),
+      errors: ['cursor_invalid'],
     }),
     route({
       id: id('import', 'Secrets'),

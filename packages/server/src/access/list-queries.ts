@@ -208,10 +208,17 @@ async function listBundleAssets(
 }
 
 /** Principals that may have rights in a domain: by rows there, or by a platform role. Ordered by kind, name, id. */
+/** Somebody who stands in a domain, or has a platform role. */
+export interface Candidate extends NamedPrincipal {
+  readonly name: string;
+}
+
+/** By kind, name and id. */
 async function listCandidates(
   { db }: QueryContext,
-  args: { readonly scopeId: string; readonly limit: number },
-): Promise<readonly NamedPrincipal[]> {
+  args: { readonly scopeId: string; readonly after: Position | null; readonly limit: number },
+): Promise<readonly Candidate[]> {
+  const [kind = '', name = '', id = ''] = args.after ?? [];
   const { rows } = await sql<{
     id: string;
     kind: PrincipalName['kind'];
@@ -227,12 +234,14 @@ async function listCandidates(
       or principals.id in (select principal_id from grants where scope_id = ${args.scopeId})
       or principals.id in (select principal_id from bundle_grants where scope_id = ${args.scopeId})
       or principals.id in (select owner_id from bundles where scope_id = ${args.scopeId} and owner_id is not null))
+    and (principals.kind, principals.name, principals.id) > (${kind}, ${name}, ${id})
     order by principals.kind, principals.name, principals.id limit ${args.limit}`.execute(db);
-  return rows.map(({ id, kind, name, domain, display_name }) => ({
-    id,
-    kind,
-    label: principalLabel({ kind, name, domain }),
-    displayName: display_name,
+  return rows.map((row) => ({
+    id: row.id,
+    kind: row.kind,
+    name: row.name,
+    label: principalLabel(row),
+    displayName: row.display_name,
   }));
 }
 

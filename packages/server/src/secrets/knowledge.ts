@@ -1,33 +1,39 @@
+import { readPage } from '../access/pages.ts';
 import type { AccessService } from '../access/service.ts';
-import type { Resource } from '../access/types.ts';
-import type { WhoMay } from '../access/who-may.ts';
+import { type Asked, positionOf, type WhoMay } from '../access/who-may.ts';
 import type { DriftService } from '../launches/drift.ts';
+import type { Keys } from '../keys/keys.ts';
 import type { SecretKnowledge } from './routes.ts';
 
+/** Who asks for no page gets so many. */
+const wholeList = 1_000;
+
 /** What the catalogue shows of other folders' matters. */
-export function secretKnowledge(access: AccessService, whoMay: WhoMay, drift: DriftService): SecretKnowledge {
+export function secretKnowledge(
+  access: AccessService,
+  whoMay: WhoMay,
+  drift: DriftService,
+  keys: Pick<Keys, 'sealCursor' | 'openCursor'>,
+): SecretKnowledge {
   return {
     drift: (caller, scope, secretId, includesEnded) => drift.ofSecret(caller, scope, secretId, includesEnded),
-    access: async (caller, scope, secret) => {
-      const manage: Resource = { kind: 'scope', scope };
-      const asked: { readonly action: 'secret.manage' | 'secret.use'; readonly resource: Resource }[] = [
-        { action: 'secret.manage', resource: manage },
-      ];
+    access: async (caller, scope, secret, { limit = wholeList, cursor }) => {
+      const asked: Asked[] = [{ action: 'secret.manage', resource: { kind: 'scope', scope } }];
       // Whether another domain may use a Global secret is that domain's matter.
       if (scope.kind === 'domain') {
         const asset = await access.secretAsset(scope, { scope: 'domain', secretId: secret.id, key: secret.key });
         asked.push({ action: 'secret.use', resource: { kind: 'asset', asset } });
       }
-      const answers = await Promise.all(
-        asked.map(async ({ action, resource }) =>
-          (await whoMay.list(caller, scope, action, resource)).map(({ principal, decision }) => ({
-            principal: principal.label,
-            action,
-            because: [...decision.because],
-          })),
-        ),
-      );
-      return { items: answers.flat() };
+      const request = { limit, ...(cursor === undefined ? {} : { cursor }) };
+      return readPage(keys, caller, ['secret-access', secret.id], request, {
+        read: (args) => whoMay.list(caller, scope, asked, args),
+        positionOf,
+        toItem: ({ action, principal, decision }) => ({
+          principal: principal.label,
+          action,
+          because: [...decision.because],
+        }),
+      });
     },
   };
 }

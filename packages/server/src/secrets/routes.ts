@@ -3,6 +3,7 @@ import type {
   assignmentRoutes,
   domainSecretRoutes,
   globalSecretRoutes,
+  QueryOf,
   ResponseOf,
 } from '@strongroom/contract';
 import type { Caller, ScopeRef } from '../access/types.ts';
@@ -37,6 +38,7 @@ export interface SecretKnowledge {
     caller: Caller,
     scope: ScopeRef,
     secret: { readonly id: string; readonly key: string },
+    query: QueryOf<DomainRoute<'listDomainSecretAccess'>>,
   ): Promise<ResponseOf<DomainRoute<'listDomainSecretAccess'>>>;
 }
 
@@ -90,9 +92,9 @@ export function secretHandlers(
       const secret = await reader.get(caller, scope, params.key);
       return { body: await knowledge.drift(caller, scope, secret.id, query.include === 'ended') };
     },
-    async listDomainSecretAccess({ caller, scope, params }) {
+    async listDomainSecretAccess({ caller, scope, params, query }) {
       const secret = await reader.get(caller, scope, params.key);
-      return { body: await knowledge.access(caller, scope, secret) };
+      return { body: await knowledge.access(caller, scope, secret, query) };
     },
     async importDomainSecrets({ caller, scope, body, signal, idempotency }) {
       return { body: await importer.import(caller, scope, body, idempotency, signal) };

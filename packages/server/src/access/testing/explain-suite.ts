@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { OpenStoreForTest } from '../../../testing/stores.ts';
+import { DriftService } from '../../launches/drift.ts';
+import { secretKnowledge } from '../../secrets/knowledge.ts';
 import { AccessWorld, codeOf } from './access-world.ts';
 import type { ExplanationView } from '../explain.ts';
 
@@ -242,9 +244,14 @@ export function explainSuite(openStore: OpenStoreForTest): void {
       await world.members.add(await world.caller('olga'), finance, { principal: 'group:loaders', preset: 'MEMBER' });
       const asset = await access.secretAsset(finance, { scope: 'domain', secretId: 'sec_x', key: 'db-password' });
       const may = async (name: string) =>
-        (await whoMay.list(await world.caller(name), finance, 'secret.use', { kind: 'asset', asset })).map(
-          ({ principal, decision }) => `${principal.label} ${decision.because[0]}`,
-        );
+        (
+          await whoMay.list(
+            await world.caller(name),
+            finance,
+            [{ action: 'secret.use', resource: { kind: 'asset', asset } }],
+            { after: null, limit: 100 },
+          )
+        ).map(({ principal, decision }) => `${principal.label} ${decision.because[0]}`);
       const ofFinance = [
         'group:loaders preset:MEMBER',
         'user:ann preset:MEMBER',
@@ -254,6 +261,40 @@ export function explainSuite(openStore: OpenStoreForTest): void {
       ];
       expect(await may('vic')).toEqual(ofFinance);
       expect(await may('root')).toEqual([...ofFinance, 'user:root role:PLATFORM_ADMIN']);
+    });
+
+    it('lists who may page by page: everybody, nobody twice, and to nobody else', async () => {
+      const { access, whoMay, finance, test } = world;
+      const drift = new DriftService(test.store, access, test.keys);
+      const knowledge = secretKnowledge(access, whoMay, drift, test.keys);
+      const secret = { id: 'sec_x', key: 'db-password' };
+      const vic = await world.caller('vic');
+      const whole = await knowledge.access(vic, finance, secret, {});
+      expect(whole).not.toHaveProperty('nextCursor');
+      const users = whole.items.filter(({ action }) => action === 'secret.use').map(({ principal }) => principal);
+      expect(users).toContain('user:olga');
+      const found: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await knowledge.access(vic, finance, secret, {
+          limit: 2,
+          ...(cursor === undefined ? {} : { cursor }),
+        });
+        expect(page.items.length).toBeLessThanOrEqual(2);
+        found.push(...page.items.map(({ principal, action }) => `${principal} ${action}`));
+        const mine = cursor;
+        ({ nextCursor: cursor } = page);
+        if (mine === undefined) {
+          const foreign = { cursor: cursor ?? '' };
+          const others = [
+            [await world.caller('olga'), secret],
+            [vic, { id: 'sec_y', key: 'db-password' }],
+          ] as const;
+          for (const [caller, other] of others)
+            expect(await codeOf(knowledge.access(caller, finance, other, foreign))).toBe('cursor_invalid');
+        }
+      } while (cursor !== undefined);
+      expect(found).toEqual(whole.items.map(({ principal, action }) => `${principal} ${action}`));
     });
   });
 }
