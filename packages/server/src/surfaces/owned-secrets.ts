@@ -7,7 +7,7 @@ import type { SecretReader } from '../secrets/reader.ts';
 import type { SecretWrites } from '../secrets/secret-writes.ts';
 import { type Secrets, writeAttempts } from '../secrets/service.ts';
 import { newId } from '../store/ids.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, Writer } from '../store/store.ts';
 import type { Destination } from './definition.ts';
 
 /** For whom a secret is written. */
@@ -48,8 +48,9 @@ export class OwnedSecrets {
 
   /**
    * Writes a value as a new secret of the scope. The caller destroys the value.
+   * @param caller as the save was decided: nothing is written once access has changed since
    * @param key what it is to be called; something is added where that is taken
-   * @throws StrongroomError `limit_exceeded`; those of a managed store
+   * @throws StrongroomError `limit_exceeded`; those of a managed store; `version_conflict`: decide again
    */
   async create(
     caller: Caller,
@@ -78,7 +79,7 @@ export class OwnedSecrets {
     value: SecretValue,
     destination: Destination | null,
   ): Promise<OwnedSecret> {
-    const { store, secrets, writes } = this.#parts;
+    const { secrets, writes } = this.#parts;
     const source = await secrets.managedSource(scope);
     const parsed = { value, shape: 'text', fieldNames: null } as const;
     const made = await secrets.newSecret(caller, scope, source, key, parsed, {
@@ -87,14 +88,19 @@ export class OwnedSecrets {
     });
     const args = { ...made.args, ownedBy: owner.configurationId };
     const plan = { kind: 'create', ...made, args } as const;
-    await writes.write({ writer: store, scopeId: scope.id, source, key, plan, parsed });
+    await writes.write({ writer: this.#writerFor(caller), scopeId: scope.id, source, key, plan, parsed });
     return { id: args.id, reference: { scope: scope.kind, source: reservedSourceName, key } };
   }
 
-  /** Gives an owned secret another value. The caller destroys the value. @throws StrongroomError those of a rotation */
+  /**
+   * Gives an owned secret another value. The caller destroys the value.
+   * @param caller as the save was decided: nothing is written once access has changed since
+   * @throws StrongroomError those of a rotation; `version_conflict`: decide again
+   */
   async rotate(caller: Caller, scope: ScopeRef, key: string, value: SecretValue): Promise<void> {
     this.#requireSize(value);
     const { store, secrets, reader, writes } = this.#parts;
+    const writer = this.#writerFor(caller);
     const parsed = { value, shape: 'text', fieldNames: null } as const;
     for (let attempt = 1; ; attempt += 1) {
       const row = await reader.find(caller, scope, key);
@@ -102,11 +108,12 @@ export class OwnedSecrets {
         const made = await secrets.newVersion(caller, scope, row, { parsed, copiedFrom: null }, 'rotate');
         const source = { id: row.source_id, type: row.source_type };
         const plan = { kind: 'set', ...made } as const;
-        await writes.write({ writer: store, scopeId: scope.id, source, key, plan, parsed });
+        await writes.write({ writer, scopeId: scope.id, source, key, plan, parsed });
         return;
       } catch (error) {
         const isOvertaken = error instanceof StrongroomError && error.code === 'version_conflict';
         if (!isOvertaken || attempt === writeAttempts) throw error;
+        if ((await store.authorisationRevision()) !== caller.snapshot.revision) throw error;
       }
     }
   }
@@ -157,6 +164,14 @@ export class OwnedSecrets {
         detail: { change: 'delete', owner: row.owned_by },
       });
     }
+  }
+
+  #writerFor({ snapshot }: Caller): Writer {
+    const { store } = this.#parts;
+    return {
+      execute: (name, args, options) =>
+        store.execute(name, args, { ...options, expectAuthorisationRevision: snapshot.revision }),
+    };
   }
 
   async #delete(secretId: string, by: string, event: AuditEvent): Promise<void> {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createEgress } from '@strongroom/backends/egress';
-import { kekFromBytes } from '@strongroom/crypto';
+import { kekFromBytes, SecretValue } from '@strongroom/crypto';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { OpenStoreForTest } from '../../../testing/stores.ts';
 import { Clusters } from '../../clusters/service.ts';
@@ -11,9 +11,11 @@ import { rotateKek } from '../../keys/rotation.ts';
 import { keyHandlers } from '../../keys/routes.ts';
 import { SecretImporter } from '../../secrets/importer.ts';
 import { SecretReader } from '../../secrets/reader.ts';
+import { SecretWrites } from '../../secrets/secret-writes.ts';
 import { Secrets } from '../../secrets/service.ts';
 import { parseValue } from '../../secrets/values.ts';
 import { globalScopeId } from '../../store/ids.ts';
+import { OwnedSecrets } from '../../surfaces/owned-secrets.ts';
 import type { Caller, ScopeRef } from '../types.ts';
 import { AccessWorld, codeOf } from './access-world.ts';
 
@@ -146,6 +148,24 @@ export function writesSuite(openStore: OpenStoreForTest): void {
       expect(await contentOf(world)).not.toEqual(before);
     });
 
+    it('write what was typed into a configuration only while what allowed it stands', async () => {
+      const { owned } = services;
+      const { finance } = world;
+      const owner = { configurationId: 'cfg_of_owned', surface: 'email', name: 'email' };
+      const create = (kit: Caller, key: string) =>
+        owned.create(kit, finance, owner, key, SecretValue.fromText('a'), null);
+      const rotate = (kit: Caller) => owned.rotate(kit, finance, 'typed', SecretValue.fromText('b'));
+      const admitted = await world.caller('kit');
+      await create(admitted, 'typed');
+      const before = await contentOf(world);
+      await changeOfOthers();
+      expect(await codeOf(rotate(admitted))).toBe('version_conflict');
+      expect(await codeOf(create(admitted, 'typed-too'))).toBe('version_conflict');
+      expect(await contentOf(world)).toEqual(before);
+      await rotate(await world.caller('kit'));
+      expect(await contentOf(world)).not.toEqual(before);
+    });
+
     it('answers a conflict of the change itself at once, and a repeat with what was done', async () => {
       const { secrets } = services;
       const kit = await world.caller('kit');
@@ -215,7 +235,9 @@ function servicesOf({ test, access }: AccessWorld) {
     },
   });
   const egress: OpenEgress = async () => createEgress({ allow: [], allowLoopback: false });
-  return { secrets, reader, importer, clusters, keyRoutes, profiles: new Profiles(store, access, keys, egress) };
+  const profiles = new Profiles(store, access, keys, egress);
+  const owned = new OwnedSecrets({ store, secrets, reader, writes: new SecretWrites(null), maxValueBytes: 4096 });
+  return { secrets, reader, importer, clusters, keyRoutes, profiles, owned };
 }
 
 /** What a handler gets of the guard, as far as these ask for it. */
