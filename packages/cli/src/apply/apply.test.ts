@@ -135,6 +135,33 @@ describe('an apply', () => {
       });
   });
 
+  it('knows what the server has against a creation of every kind', async () => {
+    const refused = async (text: string, code: string) => expect(plan(text)).rejects.toMatchObject({ code });
+    await refused('{kind: domain, name: global}', 'already_exists');
+    await refused('{kind: domain, name: fresh, store: vault}', 'validation_failed');
+    await refused('{kind: member, domain: finance, principal: "user:nobody", preset: VIEWER}', 'validation_failed');
+    await refused('{kind: member, domain: nowhere, principal: "user:ann", preset: VIEWER}', 'not_found');
+    await refused(
+      '{kind: grant, domain: finance, principal: "user:nobody", permission: CREATE_BUNDLE}',
+      'validation_failed',
+    );
+    await refused('{kind: grant, domain: finance, principal: "user:ann", permission: RESOLVE}', 'validation_failed');
+    await refused('{kind: bundle, domain: finance, name: fresh, owner: "user:nobody"}', 'validation_failed');
+    const integration = (more: string) =>
+      `{kind: integration, domain: finance, name: fresh, type: AWS, ${more}, settings: {region: eu-west-1, prefix: fresh, authentication: {method: assume-role}}}`;
+    await refused(integration('profile: nobodys'), 'validation_failed');
+    // Here it may come of what is made before it: it is said, and tried again when that is done.
+    const steps = await plan(
+      '{kind: grant, domain: fresh, principal: "user:ann", permission: CREATE_BUNDLE}\n---\n{kind: domain, name: fresh}',
+    );
+    expect(
+      steps.map((step) => ('planned' in step && 'problem' in step.planned ? step.planned.problem?.code : 'none')),
+    ).toEqual(['none', 'not_found']);
+    await expect(client.showDomain({ params: { domain: 'fresh' } })).rejects.toMatchObject({ code: 'not_found' });
+    const events = await client.listAuditRecords({ query: { action: 'domain.create', limit: 50 } });
+    expect(events.items.map(({ object }) => object?.name)).not.toContain('fresh');
+  });
+
   it('takes what it made from the domain that is named, and from no other', async () => {
     await client.createDomain({ body: { name: 'sales' } });
     await execute(

@@ -83,6 +83,9 @@ export async function problemOf(tried: Promise<unknown>): Promise<{ readonly pro
   }
 }
 
+/** Of a creation that is only tried. */
+export const tried = { query: { dryRun: true } } as const;
+
 /** A new object's fields. */
 export function creation(body: Readonly<Record<string, unknown>>, names: readonly string[]): FieldChange[] {
   const rest = Object.entries(body).filter(([field]) => !names.includes(field) && field !== 'managedBy');

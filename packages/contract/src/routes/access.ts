@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { FreeText, Id, IntegrationName, Label, ManagedBy, SecretKey, Time } from '../names.ts';
 import { assetPermissions, domainPermissions, presets, type AssetPermission, type AssetType } from '../roles.ts';
+import { dryRunQuery } from './configuration-routes.ts';
 import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
 
 /**
@@ -124,6 +125,7 @@ export const memberRoutes = [
     tag: 'access',
     access: manage,
     params: domainParams,
+    query: dryRunQuery,
     body: Closed({ principal: PrincipalName, preset: Type.Enum([...presets]), managedBy: ManagedBy }),
     status: 201,
     response: Member,
@@ -178,6 +180,7 @@ export const grantRoutes = [
     tag: 'access',
     access: manage,
     params: domainParams,
+    query: dryRunQuery,
     body: Closed({
       principal: PrincipalName,
       permission: Type.Enum([...domainPermissions]),
@@ -230,6 +233,7 @@ export const bundleRoutes = [
     tag: 'access',
     access: { kind: 'scope', action: 'bundle.create' },
     params: domainParams,
+    query: dryRunQuery,
     body: Closed({
       name: Label,
       description: Type.Optional(FreeText),

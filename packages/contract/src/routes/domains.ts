@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { FreeText, Id, Label, ManagedBy, Time } from '../names.ts';
 import { storeNames } from '../store-names.ts';
+import { dryRunQuery } from './configuration-routes.ts';
 import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
 
 const DisplayName = Type.String({ maxLength: 200 });
@@ -40,6 +41,7 @@ export const domainRoutes = [
     summary: 'Create a domain; the caller becomes its OWNER',
     tag: 'domains',
     access: { kind: 'platform', action: 'domain.create' },
+    query: dryRunQuery,
     body: Closed({
       name: Label,
       displayName: Type.Optional(DisplayName),

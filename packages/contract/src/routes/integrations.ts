@@ -1,6 +1,7 @@
 import { Type, type TObject, type TProperties, type TSchema } from 'typebox';
 import { IntegrationName, Label } from '../names.ts';
 import { Closed, Page, pageQuery, route } from '../route.ts';
+import { dryRunQuery } from './configuration-routes.ts';
 import {
   Choice,
   ChoiceSource,
@@ -49,6 +50,7 @@ function integrationRoutesUnder<
       access: { kind: 'scope', action: 'integration.create' },
       feature,
       params: onScope,
+      query: dryRunQuery,
       body: bodies.create,
       status: 201,
       response: Integration,

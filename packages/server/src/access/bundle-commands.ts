@@ -35,6 +35,10 @@ export interface CreateBundleArgs extends DomainChange {
   readonly managedBy?: string;
 }
 
+export function bundleExists(name: string): StrongroomError {
+  return new StrongroomError('already_exists', { detail: `There is a bundle ${name} in this domain.` });
+}
+
 /** @throws StrongroomError `not_found`, `already_exists` */
 async function createBundle(context: CommandContext, args: CreateBundleArgs): Promise<BundleRecord> {
   await requireDomain(context, args.scope.id);
@@ -57,7 +61,7 @@ async function createBundle(context: CommandContext, args: CreateBundleArgs): Pr
     .onConflict((conflict) => conflict.columns(['scope_id', 'name']).doNothing())
     .executeTakeFirst();
   if (Number(inserted.numInsertedOrUpdatedRows ?? 0) !== 1) {
-    throw new StrongroomError('already_exists', { detail: `There is a bundle ${args.name} in this domain.` });
+    throw bundleExists(args.name);
   }
   await context.bumpAuthorisation();
   context.audit(accessEvent(args, bundleObject(args), ['create-bundle', `owner:${args.owner.label}`]));

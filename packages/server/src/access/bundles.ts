@@ -5,7 +5,7 @@ import { newId } from '../store/ids.ts';
 import { requireSameAsMade } from '../store/replayed.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { mayHandOutOnBundle, ownsBundle } from './authority.ts';
-import type { BundleRecord } from './bundle-commands.ts';
+import { bundleExists, type BundleRecord } from './bundle-commands.ts';
 import { bundleGrantView, bundleView, type BundleGrantView, type BundleView } from './bundle-views.ts';
 import { decide } from './decide.ts';
 import { defaultBundleIdOf } from './default-bundle.ts';
@@ -70,10 +70,7 @@ export class Bundles {
     const { name, description = '', managedBy } = input;
     const made = await this.#access.decided(caller, async (current) => {
       await this.#access.require(current, 'bundle.create', { kind: 'scope', scope });
-      const owner =
-        input.owner === undefined
-          ? { id: caller.id, kind: caller.kind, label: caller.name, displayName: caller.name }
-          : await this.#requireInvitable(current, scope, input.owner, '/owner');
+      const owner = await this.#ownerOf(current, scope, input);
       return this.#store.execute(
         'access.createBundle',
         { ...change(caller, scope), id, name, description, owner, ...(managedBy && { managedBy }) },
@@ -87,6 +84,34 @@ export class Bundles {
     const view = await this.#access.decided(caller, async (current) => this.get(current, scope, name));
     requireSameAsMade(made.id, view);
     return view;
+  }
+
+  /** What {@link create} would make, with nothing written; its id is nobody's. @throws as `create` */
+  async previewCreation(caller: Caller, scope: ScopeRef, input: NewBundle): Promise<BundleView> {
+    const { name, description = '', managedBy } = input;
+    return this.#access.decided(caller, async (current) => {
+      await this.#access.require(current, 'bundle.create', { kind: 'scope', scope });
+      const owner = await this.#ownerOf(current, scope, input);
+      const bundles = await this.#store.query('surfaces.bundles', { scopeId: scope.id });
+      if (bundles.some((each) => each.name === name)) throw bundleExists(name);
+      const now = Date.now();
+      return bundleView(current.snapshot, scope, {
+        id: newId('bundle'),
+        name,
+        description,
+        owner,
+        isDefault: false,
+        managedBy: managedBy ?? null,
+        revision: 1,
+        createdAt: now,
+        updatedAt: now,
+      });
+    });
+  }
+
+  async #ownerOf(caller: Caller, scope: ScopeRef, { owner }: NewBundle): Promise<NamedPrincipal> {
+    if (owner !== undefined) return this.#requireInvitable(caller, scope, owner, '/owner');
+    return { id: caller.id, kind: caller.kind, label: caller.name, displayName: caller.name };
   }
 
   /** @throws StrongroomError `not_found` */

@@ -36,9 +36,7 @@ async function putMember(context: CommandContext, args: PutMemberArgs): Promise<
     .where('principal_id', '=', args.principal.id)
     .executeTakeFirst();
   if (existing !== undefined && args.mode === 'add') {
-    throw new StrongroomError('already_exists', {
-      detail: `${args.principal.label} is ${existing.preset} here already.`,
-    });
+    throw alreadyMember(args.principal, existing.preset);
   }
   const row = {
     scope_id: args.scope.id,
@@ -102,21 +100,37 @@ export interface AddGrantArgs extends DomainChange {
   readonly managedBy?: string;
 }
 
+export function alreadyMember({ label }: NamedPrincipal, preset: Preset): StrongroomError {
+  return new StrongroomError('already_exists', { detail: `${label} is ${preset} here already.` });
+}
+
+export function alreadyGranted({ label }: NamedPrincipal, permission: DomainPermission): StrongroomError {
+  return new StrongroomError('already_exists', { detail: `${label} has ${permission} here already.` });
+}
+
+/** @returns whether it is to people. @throws StrongroomError `validation_failed` for RESOLVE to people without acknowledgement */
+export function requireAcknowledged(
+  permission: DomainPermission,
+  { kind }: NamedPrincipal,
+  isAcknowledged: boolean,
+): boolean {
+  const toPeople = letsPeopleReceiveValues(permission, kind);
+  if (!toPeople || isAcknowledged) return toPeople;
+  throw new StrongroomError('validation_failed', {
+    errors: [
+      {
+        pointer: '/acknowledge',
+        message: 'RESOLVE lets people receive values. Send acknowledge: true if that is meant.',
+      },
+    ],
+  });
+}
+
 /** @throws StrongroomError `not_found`, `already_exists`, `validation_failed` for RESOLVE to people without acknowledgement */
 async function addGrant(context: CommandContext, args: AddGrantArgs): Promise<GrantRecord> {
   await requireDomain(context, args.scope.id);
   await requireLive(context, args.principal);
-  const toPeople = letsPeopleReceiveValues(args.permission, args.principal.kind);
-  if (toPeople && !args.isAcknowledged) {
-    throw new StrongroomError('validation_failed', {
-      errors: [
-        {
-          pointer: '/acknowledge',
-          message: 'RESOLVE lets people receive values. Send acknowledge: true if that is meant.',
-        },
-      ],
-    });
-  }
+  const toPeople = requireAcknowledged(args.permission, args.principal, args.isAcknowledged);
   const inserted = await context.db
     .insertInto('grants')
     .values({
@@ -131,9 +145,7 @@ async function addGrant(context: CommandContext, args: AddGrantArgs): Promise<Gr
     .onConflict((conflict) => conflict.columns(['scope_id', 'principal_id', 'permission']).doNothing())
     .executeTakeFirst();
   if (Number(inserted.numInsertedOrUpdatedRows ?? 0) !== 1) {
-    throw new StrongroomError('already_exists', {
-      detail: `${args.principal.label} has ${args.permission} here already.`,
-    });
+    throw alreadyGranted(args.principal, args.permission);
   }
   await context.bumpAuthorisation();
   const because = ['add-grant', `permission:${args.permission}`, ...(toPeople ? ['acknowledged'] : [])];

@@ -5,7 +5,15 @@ import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { mayHandOutPermission, mayHandOutPreset } from './authority.ts';
 import { decide } from './decide.ts';
-import { letsPeopleReceiveValues, type GrantRecord, type MemberRecord, type PutMemberArgs } from './member-commands.ts';
+import {
+  alreadyGranted,
+  alreadyMember,
+  letsPeopleReceiveValues,
+  requireAcknowledged,
+  type GrantRecord,
+  type MemberRecord,
+  type PutMemberArgs,
+} from './member-commands.ts';
 import { readPage, type PageOf, type PageRequest } from './pages.ts';
 import { findPrincipal, requireNamedPrincipal, type NamedPrincipal } from './principal-names.ts';
 import { refusalText, type ActionAnswer } from './refusal.ts';
@@ -87,6 +95,23 @@ export class Members {
     return this.#put(caller, scope, principal, { preset, mode: 'set' });
   }
 
+  /** What {@link add} would make, with nothing written. @throws as `add` */
+  async preview(
+    caller: Caller,
+    scope: ScopeRef,
+    { principal: name, preset, managedBy }: { principal: string; preset: Preset; managedBy?: string },
+  ): Promise<MemberView> {
+    const principal = await requireNamedPrincipal(this.#store.db, scope, name, '/principal');
+    return this.#access.decided(caller, async (current) => {
+      const { snapshot } = current;
+      const existing = await this.#presetOf(scope, principal);
+      await this.#requireHandOut(current, scope, mayHandOutPreset(snapshot, scope, preset));
+      if (existing !== null) throw alreadyMember(principal, existing);
+      const record = { principal, preset, managedBy: managedBy ?? null, createdAt: Date.now(), createdBy: caller.name };
+      return memberView(snapshot, scope, record);
+    });
+  }
+
   async #put(
     caller: Caller,
     scope: ScopeRef,
@@ -162,6 +187,32 @@ export class Members {
         },
       );
       return grantView(current.snapshot, scope, record);
+    });
+  }
+
+  /** What {@link addGrant} would make, with nothing written; its id is nobody's. @throws as `addGrant` */
+  async previewGrant(caller: Caller, scope: ScopeRef, input: NewGrant): Promise<GrantView> {
+    const { permission, acknowledge, managedBy } = input;
+    const principal = await requireNamedPrincipal(this.#store.db, scope, input.principal, '/principal');
+    return this.#access.decided(caller, async (current) => {
+      await this.#requireHandOut(current, scope, mayHandOutPermission(current.snapshot, scope, permission));
+      requireAcknowledged(permission, principal, acknowledge === true);
+      const held = await this.#store.db
+        .selectFrom('grants')
+        .select('id')
+        .where('scope_id', '=', scope.id)
+        .where('principal_id', '=', principal.id)
+        .where('permission', '=', permission)
+        .executeTakeFirst();
+      if (held !== undefined) throw alreadyGranted(principal, permission);
+      return grantView(current.snapshot, scope, {
+        id: newId('grant'),
+        principal,
+        permission,
+        managedBy: managedBy ?? null,
+        createdAt: Date.now(),
+        createdBy: caller.name,
+      });
     });
   }
 

@@ -118,6 +118,34 @@ describe('over HTTP', () => {
     expect(second.json<{ id: string }>().id).toBe(first.json<{ id: string }>().id);
   });
 
+  it.each<[string, string, string, object]>([
+    ['a domain', 'root', '/v1/domains', { name: 'tried', description: 'of the team' }],
+    ['a member', 'olga', `${base}/members`, { principal: 'user:zed', preset: 'VIEWER' }],
+    ['a grant', 'olga', `${base}/grants`, { principal: 'user:zed', permission: 'CREATE_BUNDLE' }],
+    ['a bundle', 'olga', `${base}/bundles`, { name: 'tried', owner: 'user:zed', managedBy: 'apply' }],
+    ['a bundle of the caller', 'olga', `${base}/bundles`, { name: 'tried-own' }],
+  ])('tries %s as it would make it, and writes nothing', async (_what, name, url, body) => {
+    const lasting = (answer: Awaited<ReturnType<typeof send>>) => {
+      const {
+        id: _id,
+        createdAt: _made,
+        updatedAt: _changed,
+        actions: _actions,
+        ...rest
+      } = answer.json<Record<string, unknown>>();
+      return { status: answer.statusCode, ...rest };
+    };
+    const before = await world.test.store.authorisationRevision();
+    const tried = lasting(await send(name, 'POST', `${url}?dryRun=true`, body));
+    expect(tried.status).toBe(201);
+    expect(lasting(await send(name, 'POST', `${url}?dryRun=true`, body))).toEqual(tried);
+    expect(await world.test.store.authorisationRevision()).toBe(before);
+    expect(lasting(await send(name, 'POST', url, body))).toEqual(tried);
+    const refused = await send(name, 'POST', `${url}?dryRun=true`, body);
+    expect(refused.json()).toMatchObject({ status: 409, code: 'already_exists' });
+    expect([403, 404]).toContain((await send('vic', 'POST', `${url}?dryRun=true`, body)).statusCode);
+  });
+
   it.each<[string, string, object]>([
     ['POST', '/members', { principal: 'user:zed', preset: 'owner' }],
     ['POST', '/members', { principal: 'user:zed', preset: 'OWNER ' }],

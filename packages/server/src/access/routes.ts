@@ -8,8 +8,11 @@ import type { Members } from './members.ts';
 export function memberHandlers(members: Members): HandlersOf<typeof memberRoutes> {
   return {
     listMembers: async ({ caller, scope, query }) => ({ body: await members.list(caller, scope, query) }),
-    addMember: async ({ caller, scope, body, idempotency }) => ({
-      body: await members.add(caller, scope, body, idempotency),
+    addMember: async ({ caller, scope, query, body, idempotency }) => ({
+      body:
+        query.dryRun === true
+          ? await members.preview(caller, scope, body)
+          : await members.add(caller, scope, body, idempotency),
     }),
     putMember: async ({ caller, scope, params, body }) => ({
       body: await members.put(caller, scope, params.principal, body.preset),
@@ -24,8 +27,11 @@ export function memberHandlers(members: Members): HandlersOf<typeof memberRoutes
 export function grantHandlers(members: Members): HandlersOf<typeof grantRoutes> {
   return {
     listGrants: async ({ caller, scope, query }) => ({ body: await members.listGrants(caller, scope, query) }),
-    addGrant: async ({ caller, scope, body, idempotency }) => ({
-      body: await members.addGrant(caller, scope, body, idempotency),
+    addGrant: async ({ caller, scope, query, body, idempotency }) => ({
+      body:
+        query.dryRun === true
+          ? await members.previewGrant(caller, scope, body)
+          : await members.addGrant(caller, scope, body, idempotency),
     }),
     deleteGrant: async ({ caller, scope, params }) => {
       await members.deleteGrant(caller, scope, params.grant);
@@ -37,7 +43,8 @@ export function grantHandlers(members: Members): HandlersOf<typeof grantRoutes> 
 export function bundleHandlers(bundles: Bundles, assets: BundleAssets): HandlersOf<typeof bundleRoutes> {
   return {
     listBundles: async ({ caller, scope, query }) => ({ body: await bundles.list(caller, scope, query) }),
-    createBundle: async ({ caller, scope, body, idempotency }) => {
+    createBundle: async ({ caller, scope, query, body, idempotency }) => {
+      if (query.dryRun === true) return { body: await bundles.previewCreation(caller, scope, body) };
       const bundle = await bundles.create(caller, scope, body, idempotency);
       return { body: bundle, etag: bundle.revision };
     },

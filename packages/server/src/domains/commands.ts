@@ -57,6 +57,21 @@ export interface CreateDomainArgs {
   readonly managedBy?: string;
 }
 
+/** @throws StrongroomError `already_exists` */
+export async function requireFreeName(db: CommandContext['db'], name: string): Promise<void> {
+  const row = await db
+    .selectFrom('scopes')
+    .select('id')
+    .where('name', '=', name)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst();
+  if (row !== undefined) throw nameTaken(name);
+}
+
+function nameTaken(name: string): StrongroomError {
+  return new StrongroomError('already_exists', { detail: `There is a scope named ${name}.` });
+}
+
 /** The domain, its default bundle, its managed source and its first OWNER, all or nothing. @throws StrongroomError `already_exists` */
 async function createDomain(context: CommandContext, args: CreateDomainArgs): Promise<DomainRecord> {
   const { db, now } = context;
@@ -80,7 +95,7 @@ async function createDomain(context: CommandContext, args: CreateDomainArgs): Pr
     .onConflict((conflict) => conflict.doNothing())
     .executeTakeFirst();
   if (Number(inserted.numInsertedOrUpdatedRows ?? 0) !== 1) {
-    throw new StrongroomError('already_exists', { detail: `There is a scope named ${args.name}.` });
+    throw nameTaken(args.name);
   }
   await db
     .insertInto('bundles')

@@ -6,7 +6,8 @@ import type { Domains } from './service.ts';
 export function domainHandlers(domains: Domains): HandlersOf<typeof domainRoutes> {
   return {
     listDomains: async ({ caller, query }) => ({ body: await domains.list(caller, query) }),
-    createDomain: async ({ caller, body, idempotency }) => {
+    createDomain: async ({ caller, query, body, idempotency }) => {
+      if (query.dryRun === true) return { body: await domains.previewCreation(caller, body) };
       const domain = await domains.create(caller, body, idempotency);
       return { body: domain, etag: domain.revision };
     },

@@ -10,7 +10,7 @@ import type { Keys } from '../keys/keys.ts';
 import { requireConfigured } from '../managed-stores/choice.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
-import { domainRecord, type DomainRecord } from './commands.ts';
+import { domainRecord, type DomainRecord, requireFreeName } from './commands.ts';
 
 export interface DomainView {
   readonly id: string;
@@ -30,6 +30,11 @@ export interface DomainText {
   readonly description?: string;
   /** Where its values will be. */
   readonly store?: StoreName;
+}
+
+export interface NewDomain extends DomainText {
+  readonly name: string;
+  readonly managedBy?: string;
 }
 
 export interface DomainsParts {
@@ -89,13 +94,8 @@ export class Domains {
   }
 
   /** The caller becomes OWNER. @throws StrongroomError `already_exists` */
-  async create(
-    caller: Caller,
-    input: { readonly name: string; readonly managedBy?: string } & DomainText,
-    idempotency?: IdempotencyKey,
-  ): Promise<DomainView> {
-    const store = input.store ?? this.#managed.stores.domains ?? 'database';
-    requireConfigured(store, this.#managed, '/store');
+  async create(caller: Caller, input: NewDomain, idempotency?: IdempotencyKey): Promise<DomainView> {
+    const store = this.#storeFor(input);
     const record = await this.#access.writer(caller, 'domain.create', { kind: 'platform' }).execute(
       'domains.create',
       {
@@ -113,6 +113,33 @@ export class Domains {
     );
     // The caller stands in it only since now.
     return this.#access.decided(caller, async (current) => domainView(current.snapshot, record));
+  }
+
+  /** What {@link create} would make, with nothing written; its id is nobody's. @throws as `create` */
+  async previewCreation(caller: Caller, input: NewDomain): Promise<DomainView> {
+    const store = this.#storeFor(input);
+    return this.#access.decided(caller, async (current) => {
+      await this.#access.require(current, 'domain.create', { kind: 'platform' });
+      await requireFreeName(this.#store.db, input.name);
+      const now = Date.now();
+      return domainView(current.snapshot, {
+        id: newId('scope'),
+        name: input.name,
+        displayName: input.displayName ?? input.name,
+        description: input.description ?? '',
+        store,
+        managedBy: input.managedBy ?? null,
+        revision: 1,
+        createdAt: now,
+        updatedAt: now,
+      });
+    });
+  }
+
+  #storeFor(input: NewDomain): StoreName {
+    const store = input.store ?? this.#managed.stores.domains ?? 'database';
+    requireConfigured(store, this.#managed, '/store');
+    return store;
   }
 
   /** @throws StrongroomError `not_found` */

@@ -28,15 +28,7 @@ export interface NewIntegration {
 async function create(context: CommandContext, args: NewIntegration): Promise<{ readonly id: string }> {
   const { db, now } = context;
   await requireScope(context, args.scopeId);
-  await requireRoom(context, args);
-  const foldedName = args.name.toLowerCase();
-  const clash = await db
-    .selectFrom('integrations')
-    .select('name')
-    .where('scope_id', '=', args.scopeId)
-    .where('folded_name', '=', foldedName)
-    .executeTakeFirst();
-  if (clash !== undefined) throw nameTaken(args.name, clash.name);
+  await requireRoomFor(db, args);
   try {
     await db
       .insertInto('sources')
@@ -52,7 +44,7 @@ async function create(context: CommandContext, args: NewIntegration): Promise<{ 
       id: args.id,
       scope_id: args.scopeId,
       name: args.name,
-      folded_name: foldedName,
+      folded_name: args.name.toLowerCase(),
       type: args.type,
       description: args.description,
       settings: args.settings,
@@ -119,7 +111,7 @@ async function update(context: CommandContext, args: IntegrationChange): Promise
   return { revision: row.revision + 1 };
 }
 
-const nothingKnown = {
+export const nothingKnown = {
   health: 'unknown',
   health_code: null,
   health_message: null,
@@ -248,8 +240,26 @@ async function checked(context: CommandContext, { id, revision, failure }: Check
     .execute();
 }
 
-async function requireRoom(context: CommandContext, args: NewIntegration): Promise<void> {
-  const { count } = await context.db
+/** @throws StrongroomError `already_exists`, `key_clash`, `limit_exceeded` */
+export async function requireRoomFor(
+  db: CommandContext['db'],
+  args: Pick<NewIntegration, 'scopeId' | 'name' | 'maxIntegrations'>,
+): Promise<void> {
+  await requireRoom(db, args);
+  const clash = await db
+    .selectFrom('integrations')
+    .select('name')
+    .where('scope_id', '=', args.scopeId)
+    .where('folded_name', '=', args.name.toLowerCase())
+    .executeTakeFirst();
+  if (clash !== undefined) throw nameTaken(args.name, clash.name);
+}
+
+async function requireRoom(
+  db: CommandContext['db'],
+  args: Pick<NewIntegration, 'scopeId' | 'maxIntegrations'>,
+): Promise<void> {
+  const { count } = await db
     .selectFrom('integrations')
     .select((column) => column.fn.countAll<number>().as('count'))
     .where('scope_id', '=', args.scopeId)

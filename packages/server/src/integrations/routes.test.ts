@@ -69,6 +69,31 @@ describe('an integration', () => {
     expect((await test.request('GET', path)).status).toBe(404);
   });
 
+  it('is tried as it would be made, without anything written', async () => {
+    const lasting = ({ status, body }: Answer) => {
+      const {
+        id: _id,
+        createdAt: _made,
+        updatedAt: _changed,
+        credentials,
+        ...rest
+      } = body as View & {
+        readonly credentials: readonly object[];
+      };
+      return { status, ...rest, credentials: credentials.map((each) => ({ ...each, setAt: '' })) };
+    };
+    const send = (query: string, body: object = { name: 'vault-tried', description: 'x', ...withAppRole() }) =>
+      test.request('POST', `${base}/integrations${query}`, { token: maintainer.token, body });
+    const tried = await send('?dryRun=true');
+    expect(tried).toMatchObject({ status: 201, body: { credentials: [{ name: 'secretId' }], bundle: 'default' } });
+    expect(lasting(await send('?dryRun=true'))).toEqual(lasting(tried));
+    expect((await test.request('GET', one('vault-tried'))).status).toBe(404);
+    expect(lasting(await send(''))).toEqual(lasting(tried));
+    expect(codeOf(await send('?dryRun=true'))).toBe('already_exists');
+    expect(codeOf(await send('?dryRun=true', { name: 'VAULT-tried', ...withAppRole() }))).toBe('key_clash');
+    expect(codeOf(await send('?dryRun=true', { name: 'managed', ...withAppRole() }))).toBe('validation_failed');
+  });
+
   it('has a name of its own after folding, and never that of the managed store', async () => {
     const name = await add();
     const again = (text: string): Promise<Answer> =>

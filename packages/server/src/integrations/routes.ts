@@ -38,7 +38,8 @@ export function integrationHandlers({
   choices,
 }: IntegrationServices): AllHandlers {
   const handlers: DomainHandlers = {
-    async createDomainIntegration({ caller, scope, body, idempotency }) {
+    async createDomainIntegration({ caller, scope, query, body, idempotency }) {
+      if (query.dryRun === true) return { body: await integrations.previewCreation(caller, scope, body) };
       return withEtag(await integrations.create(caller, scope, body, idempotency));
     },
     async listDomainIntegrations({ caller, scope, query }) {

@@ -9,7 +9,7 @@ import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { changedNames } from '../surfaces/compare.ts';
 import { reboundPointers } from './bound-settings.ts';
-import type { IntegrationChange } from './commands.ts';
+import { type IntegrationChange, requireRoomFor } from './commands.ts';
 import {
   checkAddresses,
   type ConnectionInput,
@@ -26,6 +26,7 @@ import type { IntegrationCredentials } from './credentials.ts';
 import { integrationEvent } from './events.ts';
 import type { OpenedBackends } from './opened-backends.ts';
 import { chooseProfile } from './profiles/bound-profile.ts';
+import { previewRow } from './preview-row.ts';
 import type { ListedIntegration } from './queries.ts';
 import { assetOfIntegration, type IntegrationView, integrationView } from './views.ts';
 
@@ -76,17 +77,11 @@ export class Integrations {
     input: NewIntegrationInput,
     idempotency?: IdempotencyKey,
   ): Promise<IntegrationView> {
-    requireName(input.name);
-    const given = readCredentials(input, new Set(), []);
-    await checkAddresses(this.#parts.egress, input.settings, declarationOf(input.type).vendorHosts);
-    const id = newId('source');
-    const owner = { id, scopeId: scope.id, type: input.type, settings: input.settings };
-    const profile = await chooseProfile(this.#store, owner, input.profile ?? null);
+    const { id, given, owner, profile } = await this.#prepare(scope, input);
     const credentials = await this.#parts.credentials.seal(owner, given, caller.name);
     const created = await this.#access.decided(caller, async (current) => {
       await this.#access.require(current, 'integration.create', { kind: 'scope', scope });
-      const bundleId =
-        scope.kind === 'domain' ? await chooseBundle(this.#store, current, scope, input.bundle, undefined) : null;
+      const bundleId = await this.#bundleFor(current, scope, input);
       const because = [
         input.type,
         ...[...given.keys()].map((name) => `credential:${name}`),
@@ -116,6 +111,46 @@ export class Integrations {
       );
     });
     return this.#view(caller, scope, created.id);
+  }
+
+  /** What {@link create} would make, with nothing written and nothing sealed; its id is nobody's. @throws as `create` */
+  async previewCreation(caller: Caller, scope: ScopeRef, input: NewIntegrationInput): Promise<IntegrationView> {
+    const { id, given, profile } = await this.#prepare(scope, input);
+    return this.#access.decided(caller, async (current) => {
+      await this.#access.require(current, 'integration.create', { kind: 'scope', scope });
+      const bundleId = await this.#bundleFor(current, scope, input);
+      const { maxIntegrations } = this.#parts;
+      await requireRoomFor(this.#store.db, { scopeId: scope.id, name: input.name, maxIntegrations });
+      const at = Date.now();
+      const { epoch } = await this.#store.db.selectFrom('installation').select('epoch').executeTakeFirstOrThrow();
+      const credentials = [...given.keys()].map((name) => ({
+        name,
+        epoch,
+        version: 1,
+        created_at: at,
+        created_by: caller.name,
+      }));
+      return integrationView(
+        current,
+        scope,
+        previewRow({ id, scope, input, bundleId, at, by: caller.name, profile }),
+        credentials,
+      );
+    });
+  }
+
+  /** What is checked before access is. */
+  async #prepare(scope: ScopeRef, input: NewIntegrationInput) {
+    requireName(input.name);
+    const given = readCredentials(input, new Set(), []);
+    await checkAddresses(this.#parts.egress, input.settings, declarationOf(input.type).vendorHosts);
+    const id = newId('source');
+    const owner = { id, scopeId: scope.id, type: input.type, settings: input.settings };
+    return { id, given, owner, profile: await chooseProfile(this.#store, owner, input.profile ?? null) };
+  }
+
+  async #bundleFor(caller: Caller, scope: ScopeRef, { bundle }: NewIntegrationInput): Promise<string | null> {
+    return scope.kind === 'domain' ? chooseBundle(this.#store, caller, scope, bundle, undefined) : null;
   }
 
   async get(caller: Caller, asset: AssetRef): Promise<IntegrationView> {

@@ -1,7 +1,7 @@
 import type { CallInput, ItemOf } from '@strongroom/sdk';
 import { StrongroomError } from '@strongroom/sdk';
 import { wholeOf } from '../../lists.ts';
-import { creation, type ObjectKind, refuseUnknown } from '../kind.ts';
+import { creation, type ObjectKind, problemOf, refuseUnknown, tried } from '../kind.ts';
 import type { Manifest } from '../manifest.ts';
 
 type MemberBody = CallInput<'addMember'>['body'];
@@ -22,13 +22,12 @@ export const memberKind: ObjectKind = {
     refuseUnknown(manifest, ['principal', 'preset']);
     const before = (await lists.members(domain)).find((each) => folded(each.principal) === folded(name));
     if (before === undefined) {
+      const input = { params: { domain }, body: { ...body, managedBy: managedBy ?? manager } as MemberBody };
       return {
         outcome: 'create',
         changes: creation(body, ['principal']),
-        apply: async () => {
-          const whole = { ...body, managedBy: managedBy ?? manager } as MemberBody;
-          return { outcome: 'created', object: await client.addMember({ params: { domain }, body: whole }) };
-        },
+        ...(await problemOf(client.addMember({ ...input, ...tried }))),
+        apply: async () => ({ outcome: 'created', object: await client.addMember(input) }),
       };
     }
     const preset = body['preset'];
@@ -74,13 +73,12 @@ export const grantKind: ObjectKind = {
       (each) => folded(each.principal) === folded(body['principal']) && each.permission === body['permission'],
     );
     if (before !== undefined) return { outcome: 'unchanged', applied: { outcome: 'unchanged', object: before } };
+    const input = { params: { domain }, body: { ...body, managedBy: managedBy ?? manager } as GrantBody };
     return {
       outcome: 'create',
       changes: [],
-      apply: async () => {
-        const whole = { ...body, managedBy: managedBy ?? manager } as GrantBody;
-        return { outcome: 'created', object: await client.addGrant({ params: { domain }, body: whole }) };
-      },
+      ...(await problemOf(client.addGrant({ ...input, ...tried }))),
+      apply: async () => ({ outcome: 'created', object: await client.addGrant(input) }),
     };
   },
   managed: async ({ client, lists, manager }, { scope, domain }) => {

@@ -3,7 +3,16 @@ import { StrongroomError } from '@strongroom/sdk';
 import { isRecord, UsageError } from '../../errors.ts';
 import { wholeOf } from '../../lists.ts';
 import { changesBetween, type FieldChange } from '../diff.ts';
-import { type ApplyContext, managerOf, namedChanges, type ObjectKind, type Planned, refuseUnknown } from '../kind.ts';
+import {
+  type ApplyContext,
+  managerOf,
+  namedChanges,
+  type ObjectKind,
+  type Planned,
+  problemOf,
+  refuseUnknown,
+  tried,
+} from '../kind.ts';
 import type { Manifest } from '../manifest.ts';
 
 type Bundle = CallResult<'showBundle'>;
@@ -59,12 +68,13 @@ async function planBundle(context: ApplyContext, manifest: Manifest): Promise<Pl
     const fields = Object.fromEntries(
       own.flatMap((field) => (body[field] === undefined ? [] : [[field, body[field]]])),
     );
+    const input = { params: { domain }, body: { name, ...fields, managedBy: manifest.managedBy ?? manager } };
     return {
       outcome: 'create',
       changes: [...changesBetween({}, fields), ...steps.map(({ change }) => change)],
+      ...(await problemOf(client.createBundle({ ...input, ...tried }))),
       apply: async () => {
-        const made = { name, ...fields, managedBy: manifest.managedBy ?? manager };
-        await client.createBundle({ params: { domain }, body: made });
+        await client.createBundle(input);
         return finished(client, params, steps, 'created');
       },
     };

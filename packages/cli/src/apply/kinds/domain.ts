@@ -1,6 +1,6 @@
 import type { CallInput, CallResult } from '@strongroom/sdk';
 import { UsageError } from '../../errors.ts';
-import { creation, namedChanges, type ObjectKind, orAbsent, refuseUnknown } from '../kind.ts';
+import { creation, namedChanges, type ObjectKind, orAbsent, problemOf, refuseUnknown, tried } from '../kind.ts';
 
 type Body = CallInput<'createDomain'>['body'];
 
@@ -20,11 +20,12 @@ export const domainKind: ObjectKind = {
     const applied = (outcome: 'created' | 'changed' | 'unchanged', object: CallResult<'showDomain'>) =>
       ({ outcome, object, revision: object.revision }) as const;
     if (before === undefined) {
+      const whole = { ...body, managedBy: managedBy ?? manager } as Body;
       return {
         outcome: 'create',
         changes: creation(body, ['name']),
-        apply: async () =>
-          applied('created', await client.createDomain({ body: { ...body, managedBy: managedBy ?? manager } as Body })),
+        ...(await problemOf(client.createDomain({ body: whole, ...tried }))),
+        apply: async () => applied('created', await client.createDomain({ body: whole })),
       };
     }
     if (managedBy !== undefined && managedBy !== before.managedBy)

@@ -12,7 +12,9 @@ import {
   type ObjectKind,
   orAbsent,
   type Planned,
+  problemOf,
   refuseUnknown,
+  tried,
 } from '../kind.ts';
 import type { Manifest, ManifestScope } from '../manifest.ts';
 import { assignmentsIn } from './assignments.ts';
@@ -69,12 +71,14 @@ async function planIntegration(context: ApplyContext, manifest: Manifest): Promi
       const reason = `it needs its credentials, which no manifest holds; make it once with: strongroom integration add ${flags}`;
       return { outcome: 'wait', changes, reason };
     }
+    const create = client[routeIn(place, 'create', 'Integration')];
+    const whole = { ...integration, managedBy: manifest.managedBy ?? manager } as unknown as Body;
     return {
       outcome: 'create',
       changes,
+      ...(await problemOf(create({ params: place.params, body: whole, ...tried }))),
       apply: async () => {
-        const whole = { ...integration, managedBy: manifest.managedBy ?? manager } as unknown as Body;
-        const made = await client[routeIn(place, 'create', 'Integration')]({ params: place.params, body: whole });
+        const made = await create({ params: place.params, body: whole });
         await assign();
         return { outcome: 'created', object: made, revision: made.revision };
       },
