@@ -66,7 +66,7 @@ export class KeyIndex {
     const due = await this.#parts.store.db
       .selectFrom('integrations')
       .select('id')
-      .where('index_due_at', '<=', Date.now())
+      .where('index_due_at', '<=', this.#parts.store.now())
       .orderBy('index_due_at')
       .orderBy('id')
       .limit(dueAtOnce)

@@ -81,7 +81,7 @@ describeEachStore('credentials of integrations in Kubernetes', (openStore) => {
   };
   /** As if time had passed for what is not in force. */
   const sweepLater = async (): Promise<void> => {
-    const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 16 * minutes);
+    const now = vi.spyOn(test.store, 'now').mockReturnValue(Date.now() + 16 * minutes);
     try {
       await outside.sweep(signal);
     } finally {

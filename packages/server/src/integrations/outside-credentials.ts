@@ -125,7 +125,7 @@ export class OutsideCredentials {
       .selectFrom('outside_credentials')
       .select(['entry', 'scope_id'])
       .where('state', '!=', 'current')
-      .where('changed_at', '<=', Date.now() - lingerMilliseconds)
+      .where('changed_at', '<=', this.#parts.store.now() - lingerMilliseconds)
       .orderBy('changed_at')
       .limit(entriesAtOnce)
       .execute();

@@ -28,7 +28,7 @@ export class SourceVersions {
 
   /** One round. A source that is down holds up no other, and leaves what is known of it as it is, with its age. */
   async round(signal: AbortSignal, every = everyMilliseconds): Promise<void> {
-    const now = Date.now();
+    const now = this.#store.now();
     const due = await this.#store.query('launches.heldKeys', { now, before: now - every, limit: keysPerRound });
     const work = [...Map.groupBy(due, ({ source_id: id }) => id).values()].values();
     const worker = async (): Promise<void> => {

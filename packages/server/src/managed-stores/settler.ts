@@ -54,7 +54,7 @@ export class WriteSettler {
       .selectFrom('write_intents')
       .select('id')
       .where('state', '=', 'pending')
-      .where('expires_at', '<=', Date.now())
+      .where('expires_at', '<=', this.#store.now())
       .orderBy('expires_at')
       .limit(intentsAtOnce)
       .execute();

@@ -108,14 +108,18 @@ describeEachStore('settling what became of a managed store outside the database'
       expect((await world.intents('away')).at(-1)).toBe('set pending');
       expect(await codeOf(world.delete('away'))).toBe('version_conflict');
       await world.delete('other');
-      // Its time is over.
+      // Its time is over when the store's clock says so, whatever this server's clock says.
+      const storeClock = vi.spyOn(world.test.store, 'now').mockReturnValue(Date.now());
       vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 });
+      await world.managed.settler.settleDue(signal);
+      vi.useRealTimers();
+      storeClock.mockReturnValue(Date.now() + 60_000);
       expect(await codeOf(world.managed.settler.settleDue(signal))).toBe('backend_unavailable');
       const end = await fixture.server.inject('failing', 'echo');
       await end();
       expect(await world.launch('away')).toBe('new 1.2');
       await world.managed.settler.settleDue(signal);
-      vi.useRealTimers();
+      storeClock.mockRestore();
       expect(await world.show('away')).toMatchObject({ version: '1.2' });
       expect(await world.audited('away')).toContain('rotate allowed');
     });

@@ -110,7 +110,7 @@ export class ManagedWrites {
         const pending = isConflict ? await known.pending(write.sourceId, foldedKey) : undefined;
         // Another value came first: the caller reads again.
         if (pending === undefined || performance.now() > giveUpAt) throw error;
-        if (pending.expires_at <= Date.now()) await settler.settle(pending.id);
+        if (pending.expires_at <= this.#parts.store.now()) await settler.settle(pending.id);
         else await sleep(20 + Math.random() * 80);
       }
     }
@@ -122,7 +122,7 @@ export class ManagedWrites {
     const row = await known.intent(id);
     // Ended and forgotten, or done.
     if (row === undefined || row.state === 'committed') return row?.secret_id;
-    if (row.state === 'pending' && row.expires_at > Date.now())
+    if (row.state === 'pending' && row.expires_at > this.#parts.store.now())
       throw new StrongroomError('version_conflict', { detail: 'The same request is still under way.' });
     return (await settler.settle(id)) === 'abandoned' ? this.write(write) : row.secret_id;
   }

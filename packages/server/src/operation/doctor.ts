@@ -20,7 +20,7 @@ export interface DoctorParts extends Omit<OutsideParts, 'settings' | 'store'> {
   readonly settings: Settings;
   readonly ambient: Ambient;
   /** `null`: it could not be opened, as `storeProblem` says. */
-  readonly store: Pick<Store, 'db' | 'dialect'> | null;
+  readonly store: Pick<Store, 'db' | 'dialect' | 'now'> | null;
   readonly storeProblem?: string;
 }
 
@@ -215,7 +215,7 @@ async function checkClock({ store }: DoctorParts): Promise<Finding> {
 async function checkLeases({ store }: DoctorParts): Promise<Finding> {
   if (store === null) return amber('Not known without the store.', 'Mend the store first.');
   const leases = await store.db.selectFrom('leases').select(['name', 'expires_at']).orderBy('name').execute();
-  const held = leases.filter((lease) => lease.expires_at > Date.now());
+  const held = leases.filter((lease) => lease.expires_at > store.now());
   return ok(held.length === 0 ? 'None is held now' : `Held: ${held.map((lease) => lease.name).join(', ')}`);
 }
 

@@ -94,7 +94,7 @@ export class Redeployer {
     request: RedeployRequest,
     signal: AbortSignal,
   ): Promise<Redeployment> {
-    const askedAt = Date.now();
+    const askedAt = this.#parts.store.now();
     await this.#requireRunner(caller, domain);
     requireSelection(request);
     const drifted = await this.#parts.store.query('launches.drifted', { scopeId: domain.id, limit: maxDrifted });

@@ -90,5 +90,5 @@ export async function isAnswered(store: Store, idempotency: IdempotencyKey | und
     .where('route', '=', idempotency.route)
     .where('key', '=', idempotency.key)
     .executeTakeFirst();
-  return row !== undefined && row.expires_at > Date.now();
+  return row !== undefined && row.expires_at > store.now();
 }

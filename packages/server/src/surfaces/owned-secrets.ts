@@ -146,7 +146,7 @@ export class OwnedSecrets {
   }
 
   /** Deletes what a crash between a secret and its configuration left; the purge of deleted secrets does the rest. */
-  async sweep(signal: AbortSignal, now = Date.now()): Promise<void> {
+  async sweep(signal: AbortSignal, now = this.#parts.store.now()): Promise<void> {
     const rows = await this.#parts.store.query('surfaces.abandonedSecrets', {
       before: now - abandonedMilliseconds,
       limit: removedAtOnce,

@@ -31,8 +31,8 @@ export interface FollowerParts {
   readonly output: RunOutput | null;
   /** It is known to have been given its values. */
   readonly isFilled: boolean;
-  /** When it has to have ended, in milliseconds since the epoch. */
-  readonly endsBy: number | null;
+  /** In which it has to have ended, whatever the clock is set to meanwhile; `null`: it may take as long as it takes. */
+  readonly leftMilliseconds: number | null;
   readonly report: (message: string, error: unknown) => void;
 }
 
@@ -54,7 +54,7 @@ export class WorkloadFollower implements Workload {
   constructor(parts: FollowerParts) {
     this.#parts = parts;
     this.#hasValues = parts.isFilled;
-    this.#endsBy = parts.endsBy === null ? Infinity : performance.now() + (parts.endsBy - Date.now());
+    this.#endsBy = performance.now() + (parts.leftMilliseconds ?? Infinity);
     const { workload, changes } = parts;
     const { clusterId, namespace, form, runId } = workload;
     const changed = (): void => this.#wake.abort();

@@ -81,8 +81,8 @@ export class KubernetesRunner implements Runner {
       .where('run_id', '=', run.id)
       .executeTakeFirst();
     if (row === undefined) return null;
-    const [endsBy, isFilled] = [await this.#endsBy(run), row.filled_at !== null];
-    return this.#follow(this.#placed(row), { output: null, endsBy, isFilled });
+    const [leftMilliseconds, isFilled] = [await this.#leftMilliseconds(run), row.filled_at !== null];
+    return this.#follow(this.#placed(row), { output: null, leftMilliseconds, isFilled });
   }
 
   async remove(runId: string): Promise<void> {
@@ -126,13 +126,13 @@ export class KubernetesRunner implements Runner {
       cluster.release();
     }
     const { installationId, runId, form, name } = identity;
-    const endsBy = spec.timeoutSeconds === undefined ? null : Date.now() + spec.timeoutSeconds * 1000;
     await this.#recordFilled(runId);
     const workload = { installationId, runId, clusterId, namespace, form, name };
-    return this.#follow(workload, { output, endsBy, isFilled: true });
+    const leftMilliseconds = spec.timeoutSeconds === undefined ? null : spec.timeoutSeconds * 1000;
+    return this.#follow(workload, { output, leftMilliseconds, isFilled: true });
   }
 
-  #follow(workload: PlacedWorkload, how: Pick<FollowerParts, 'output' | 'endsBy' | 'isFilled'>): Workload {
+  #follow(workload: PlacedWorkload, how: Pick<FollowerParts, 'output' | 'leftMilliseconds' | 'isFilled'>): Workload {
     const { clusters, report } = this.#parts;
     return new WorkloadFollower({ clusters, changes: this.#changes, workload, report, ...how });
   }
@@ -146,14 +146,18 @@ export class KubernetesRunner implements Runner {
     }
   }
 
-  async #endsBy({ configuration_id: configurationId, started_at: startedAt }: RunRow): Promise<number | null> {
+  async #leftMilliseconds({
+    configuration_id: configurationId,
+    started_at: startedAt,
+  }: RunRow): Promise<number | null> {
     const row = await this.#parts.store.db
       .selectFrom('configurations')
       .select('document')
       .where('id', '=', configurationId)
       .executeTakeFirst();
     const { timeoutSeconds } = JSON.parse(row?.document ?? '{}') as { readonly timeoutSeconds?: number };
-    return timeoutSeconds === undefined || startedAt === null ? null : startedAt + timeoutSeconds * 1000;
+    if (timeoutSeconds === undefined || startedAt === null) return null;
+    return startedAt + timeoutSeconds * 1000 - this.#parts.store.now();
   }
 
   /** `false`: it could not be tried. */
@@ -188,7 +192,7 @@ export class KubernetesRunner implements Runner {
     } finally {
       cluster.release();
     }
-    if (Date.now() >= row.ended_at + lateMilliseconds) await store.execute('runs.workloadRemoved', { id: row.run_id });
+    if (store.now() >= row.ended_at + lateMilliseconds) await store.execute('runs.workloadRemoved', { id: row.run_id });
   }
 
   #placed(row: Tables['run_workloads']): PlacedWorkload {
