@@ -1,22 +1,25 @@
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
+import { addLimitOption, type ListOptions, listUpTo, pageSize } from '../lists.ts';
 import { count } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
 import { collect } from '../values.ts';
 import { printUses } from './secret-text.ts';
 
 export function addSecretSharingCommands(secret: Command, cli: Cli): void {
-  addScopeOptions(secret.command('access <key>').description('show who may use or manage a secret, and why')).action(
-    cli.action(async ({ connect, output }, key: string, options: ScopeOptions) => {
+  addLimitOption(
+    addScopeOptions(secret.command('access <key>').description('show who may use or manage a secret, and why')),
+  ).action(
+    cli.action(async ({ connect, output }, key: string, options: ScopeOptions & ListOptions) => {
       const scope = scopeOf(options);
-      const found = await (
-        await connect()
-      )[routeIn(scope, 'list', 'SecretAccess')]({ params: { ...scope.params, key } });
-      output.answer(found, () =>
+      const { limit } = options;
+      const input = { params: { ...scope.params, key }, query: { limit: pageSize(limit) } };
+      const items = await listUpTo(await connect(), output, routeIn(scope, 'list', 'SecretAccess'), input, limit);
+      output.answer({ items }, () =>
         output.table(
           [{ title: 'PRINCIPAL' }, { title: 'MAY' }, { title: 'BECAUSE', canCut: true }],
-          found.items.map((item) => [item.principal, item.action, item.because.join('; ')]),
+          items.map((item) => [item.principal, item.action, item.because.join('; ')]),
         ),
       );
       return undefined;

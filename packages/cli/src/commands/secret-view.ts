@@ -168,11 +168,15 @@ function addDriftCommand(secret: Command, cli: Cli): void {
         const { output } = session;
         const client = await session.connect();
         if (key !== undefined) {
-          const found = await client[routeIn(scope, 'list', 'SecretDrift')]({
-            params: { ...scope.params, key },
-            query: { include: options.running === true ? 'live' : 'ended' },
-          });
-          output.answer(found, () => printDrift(output, found.items, options, found.currentVersion));
+          const include = options.running === true ? 'live' : 'ended';
+          const { items, last } = await listPagesUpTo(output, options.limit, (page) =>
+            client[routeIn(scope, 'list', 'SecretDrift')]({
+              params: { ...scope.params, key },
+              query: { ...page, include },
+            }),
+          );
+          const { currentVersion } = last;
+          output.answer({ currentVersion, items }, () => printDrift(output, items, options, currentVersion));
           return undefined;
         }
         if (scope.kind === 'admin') throw new UsageError('name a key: the admin scope has no list of drift');

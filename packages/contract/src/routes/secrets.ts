@@ -226,10 +226,13 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       feature,
       params: onKey,
       query: Closed({
+        limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 200 })),
+        cursor: pageQuery.cursor,
         include: Type.Optional(Type.Enum(['live', 'ended'], { description: 'ended: also launches that are over' })),
       }),
       status: 200,
-      response: Closed({ currentVersion: Type.String(), items: Type.Array(DriftItem) }),
+      response: Closed({ currentVersion: Type.String(), ...Page(DriftItem).properties }),
+      errors: ['cursor_invalid'],
     }),
     route({
       id: id('list', 'SecretAccess'),

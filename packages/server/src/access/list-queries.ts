@@ -207,13 +207,12 @@ async function listBundleAssets(
   }));
 }
 
-/** Principals that may have rights in a domain: by rows there, or by a platform role. Ordered by kind, name, id. */
 /** Somebody who stands in a domain, or has a platform role. */
 export interface Candidate extends NamedPrincipal {
   readonly name: string;
 }
 
-/** By kind, name and id. */
+/** Principals that may have rights in a domain: by rows there, or by a platform role. Ordered by kind, name, id. */
 async function listCandidates(
   { db }: QueryContext,
   args: { readonly scopeId: string; readonly after: Position | null; readonly limit: number },

@@ -311,10 +311,25 @@ describeEachStore('delivery to a workload', (_, database) => {
       .select('id')
       .where('key', '=', 'rotating')
       .executeTakeFirstOrThrow();
-    expect(await drift.ofSecret(olga, world.finance, secretId, true)).toMatchObject({
+    const ended = { include: 'ended' } as const;
+    const whole = await drift.ofSecret(olga, world.finance, secretId, ended);
+    expect(whole).toMatchObject({
       currentVersion: '1.2',
       items: [{ state: 'ended' }, { state: 'unknown' }, { state: 'running' }],
     });
+    expect(whole).not.toHaveProperty('nextCursor');
+    const newest = await drift.ofSecret(olga, world.finance, secretId, { ...ended, limit: 2 });
+    const { nextCursor: cursor } = newest;
+    const oldest = await drift.ofSecret(olga, world.finance, secretId, { ...ended, limit: 2, cursor });
+    expect([newest.items.length, oldest]).toMatchObject([2, { currentVersion: '1.2' }]);
+    expect([...newest.items, ...oldest.items]).toEqual(whole.items);
+    expect(oldest).not.toHaveProperty('nextCursor');
+    for (const foreign of [
+      () => drift.ofSecret(svc, world.finance, secretId, { ...ended, cursor }),
+      () => drift.ofSecret(olga, world.finance, secretId, { cursor }),
+      () => drift.ofDomain(olga, world.finance, { ...ended, cursor }),
+    ])
+      expect(await codeOf(foreign())).toBe('cursor_invalid');
     expect((await world.launches.heartbeat(svc, lapsed.id)).heartbeatUntil > new Date().toISOString()).toBe(true);
     await resolve(live.id, pair.publicKey);
     expect(mine((await drift.ofDomain(olga, world.finance, {})).items)).toEqual([[lapsed.id, 'running']]);

@@ -11,7 +11,8 @@ import type { DriftRow } from './queries.ts';
 export interface DriftQuery {
   readonly limit?: number | undefined;
   readonly cursor?: string | undefined;
-  readonly include?: 'ended' | undefined;
+  /** `ended`: also launches that are over. */
+  readonly include?: 'live' | 'ended' | undefined;
 }
 
 export interface DriftItem {
@@ -61,6 +62,7 @@ export interface SecretDrift {
     readonly startedAt: string;
     readonly endedAt: string | null;
   }[];
+  readonly nextCursor?: string;
 }
 
 /** Who holds a version of a secret that is not the current one. */
@@ -85,38 +87,31 @@ export class DriftService {
     return this.#page(caller, { targetScopeId: globalScopeId }, query);
   }
 
-  /** Launches that got another version of one secret, the newest 200: of all domains, or of one. */
-  async ofSecret(caller: Caller, scope: ScopeRef, secretId: string, includesEnded: boolean): Promise<SecretDrift> {
+  /** Launches that got another version of one secret, newest first: of all domains, or of one. */
+  async ofSecret(caller: Caller, scope: ScopeRef, secretId: string, query: DriftQuery): Promise<SecretDrift> {
     const current = await this.#store.db
       .selectFrom('secrets')
       .select(['current_epoch', 'current_version'])
       .where('id', '=', secretId)
       .executeTakeFirst();
     if (current === undefined) throw new StrongroomError('not_found');
-    const isEverywhere = scope.kind !== 'domain';
-    const rows = await this.#store.query('launches.drift', {
-      secretId,
-      includesEnded,
-      limit: 200,
-      ...(isEverywhere ? {} : { scopeId: scope.id }),
-    });
     const currentVersion = `${current.current_epoch}.${current.current_version}`;
-    const items = rows
-      .filter((row) => this.#maySee(caller, row))
-      .map((row) => ({
-        launch: row.launch_id,
-        kind: row.kind,
-        configuration: row.configuration_name,
-        domain: row.domain_name,
-        name: row.name,
-        reference: row.reference,
-        version: row.version,
-        currentVersion,
-        state: itemOf(row, this.#store.now()).state,
-        startedAt: timeText(row.delivered_at),
-        endedAt: row.ended_at === null ? null : timeText(row.ended_at),
-      }));
-    return { currentVersion, items };
+    const filter = { secretId, ...(scope.kind === 'domain' ? { scopeId: scope.id } : {}) };
+    const { rows, ...next } = await this.#read(caller, filter, { ...query, limit: query.limit ?? 200 });
+    const items = rows.map((row) => ({
+      launch: row.launch_id,
+      kind: row.kind,
+      configuration: row.configuration_name,
+      domain: row.domain_name,
+      name: row.name,
+      reference: row.reference,
+      version: row.version,
+      currentVersion,
+      state: itemOf(row, this.#store.now()).state,
+      startedAt: timeText(row.delivered_at),
+      endedAt: row.ended_at === null ? null : timeText(row.ended_at),
+    }));
+    return { currentVersion, items, ...next };
   }
 
   async #page(
@@ -124,23 +119,34 @@ export class DriftService {
     filter: { readonly scopeId?: string; readonly targetScopeId?: string },
     query: DriftQuery,
   ): Promise<DriftPage> {
+    const { rows, ...next } = await this.#read(caller, filter, query);
+    const items = rows.map((row) => itemOf(row, this.#store.now()));
+    const unchecked = query.cursor === undefined ? await this.#unchecked(filter) : {};
+    return { items, ...unchecked, ...next };
+  }
+
+  /** A page of what the caller may see, newest launches first; what it may not see leaves it shorter. */
+  async #read(
+    caller: Caller,
+    filter: { readonly scopeId?: string; readonly targetScopeId?: string; readonly secretId?: string },
+    query: DriftQuery,
+  ): Promise<{ readonly rows: DriftRow[]; readonly nextCursor?: string }> {
     const limit = query.limit ?? 50;
     const includesEnded = query.include === 'ended';
     const binding = JSON.stringify(['launches.drift', caller.id, filter, includesEnded]);
     const before = query.cursor === undefined ? undefined : readPosition(this.#keys.openCursor(query.cursor, binding));
-    const rows = await this.#store.query('launches.drift', {
+    const found = await this.#store.query('launches.drift', {
       ...filter,
       includesEnded,
       limit: limit + 1,
       ...(before === undefined ? {} : { before }),
     });
-    const page = rows.slice(0, limit);
-    const items = page.filter((row) => this.#maySee(caller, row)).map((row) => itemOf(row, this.#store.now()));
-    const unchecked = before === undefined ? await this.#unchecked(filter) : {};
+    const page = found.slice(0, limit);
+    const rows = page.filter((row) => this.#maySee(caller, row));
     const last = page.at(-1);
-    if (rows.length <= limit || last === undefined) return { items, ...unchecked };
+    if (found.length <= limit || last === undefined) return { rows };
     const position = { createdAt: last.created_at, launchId: last.launch_id, pointer: last.pointer };
-    return { items, ...unchecked, nextCursor: this.#keys.sealCursor(position, binding) };
+    return { rows, nextCursor: this.#keys.sealCursor(position, binding) };
   }
 
   /** With the first page: that nothing has drifted is only true of what could be looked at. */

@@ -16,7 +16,7 @@ export function secretKnowledge(
   keys: Pick<Keys, 'sealCursor' | 'openCursor'>,
 ): SecretKnowledge {
   return {
-    drift: (caller, scope, secretId, includesEnded) => drift.ofSecret(caller, scope, secretId, includesEnded),
+    drift: (caller, scope, secretId, query) => drift.ofSecret(caller, scope, secretId, query),
     access: async (caller, scope, secret, { limit = wholeList, cursor }) => {
       const asked: Asked[] = [{ action: 'secret.manage', resource: { kind: 'scope', scope } }];
       // Whether another domain may use a Global secret is that domain's matter.

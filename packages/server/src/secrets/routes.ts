@@ -31,7 +31,7 @@ export interface SecretKnowledge {
     caller: Caller,
     scope: ScopeRef,
     secretId: string,
-    includeEnded: boolean,
+    query: QueryOf<DomainRoute<'listDomainSecretDrift'>>,
   ): Promise<ResponseOf<DomainRoute<'listDomainSecretDrift'>>>;
   /** Who may use or manage it, and why. */
   access(
@@ -90,7 +90,7 @@ export function secretHandlers(
     },
     async listDomainSecretDrift({ caller, scope, params, query }) {
       const secret = await reader.get(caller, scope, params.key);
-      return { body: await knowledge.drift(caller, scope, secret.id, query.include === 'ended') };
+      return { body: await knowledge.drift(caller, scope, secret.id, query) };
     },
     async listDomainSecretAccess({ caller, scope, params, query }) {
       const secret = await reader.get(caller, scope, params.key);
