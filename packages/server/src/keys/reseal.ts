@@ -47,8 +47,8 @@ interface SealedRow {
 
 /**
  * Seals values that are still under a retired term anew, those of secrets and then the credentials of integrations, a batch
- * a commit. Stops after `batches`; whatever is left is found again by the next call, in this process or another, so it
- * resumes after a crash by itself.
+ * a commit. Stops after `batches` with something in them that opens; whatever is left is found again by the next call, in this
+ * process or another, so it resumes after a crash by itself.
  *
  * @throws StrongroomError `version_conflict` when the lease went to another process
  */
@@ -77,7 +77,8 @@ async function resealRows<Row extends SealedRow>(
   let resealed = 0;
   let failed = 0;
   let after: Row | undefined;
-  for (let batch = 0; batch < batches; batch += 1) {
+  // What does not open stays in front, however often it is read: it counts for nothing, or nobody would get past it.
+  for (let batch = 0; batch < batches;) {
     if (signal?.aborted === true) return { resealed, failed, isDone: false, batches: batch };
     const rows = await sealed.read(after);
     after = rows.at(-1);
@@ -88,6 +89,8 @@ async function resealRows<Row extends SealedRow>(
       if (envelope === null) failed += 1;
       else anew.push({ row, ...envelope });
     }
+    if (anew.length === 0) continue;
+    batch += 1;
     resealed += (await sealed.write(anew)).changed;
   }
   return { resealed, failed, isDone: false, batches };
