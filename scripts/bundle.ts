@@ -13,12 +13,12 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { type OutputChunk, type Plugin, rolldown } from 'rolldown';
 import { bundlesFolder, fromSources, userCacheFolder } from '../packages/cli/bin/bundle.mjs';
-import { type Entries, programEntries } from './bundle-entries.ts';
+import { type BundleEntries, type Entries, programEntries } from './bundle-entries.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const assets = join(root, 'packages/server/assets');
@@ -62,11 +62,14 @@ interface Compiled {
  */
 export async function bundle(
   directory: string,
-  entries: Entries = programEntries,
+  entries: BundleEntries = programEntries,
   outside: readonly string[] = [],
 ): Promise<string> {
   const started = Date.now();
-  const { chunks, sources } = await compile(entries, outside);
+  const ofProcesses = await compile(entries.processes, '', outside);
+  const ofThreads = await compile(entries.threads, 'threads/', outside);
+  const chunks = [...ofProcesses.chunks, ...ofThreads.chunks];
+  const sources = [...ofProcesses.sources, ...ofThreads.sources];
   const id = idOf(chunks);
   const folder = join(directory, id);
   if (!existsSync(folder)) {
@@ -97,7 +100,8 @@ const onlyWhatIsUsedOfHttp: Plugin = {
       : null,
 };
 
-async function compile(entries: Entries, outside: readonly string[]): Promise<Compiled> {
+/** @param folder where the result is, among the others of the bundle */
+async function compile(entries: Entries, folder: '' | 'threads/', outside: readonly string[]): Promise<Compiled> {
   const build = await rolldown({
     cwd: root,
     input: entries,
@@ -111,8 +115,8 @@ async function compile(entries: Entries, outside: readonly string[]): Promise<Co
   try {
     const { output } = await build.generate({
       format: 'esm',
-      entryFileNames: '[name].js',
-      chunkFileNames: '[name]-[hash].js',
+      entryFileNames: `${folder}[name].js`,
+      chunkFileNames: `${folder}[name]-[hash].js`,
     });
     const sources = (await build.watchFiles).map((path) => withSlashes(relative(root, path)));
     return {
@@ -126,7 +130,8 @@ async function compile(entries: Entries, outside: readonly string[]): Promise<Co
 
 /** Shaped like a package, so that code finds its version and its assets where it does in the sources. */
 function writePackage(folder: string, chunks: readonly OutputChunk[]): void {
-  mkdirSync(join(folder, 'src'), { recursive: true });
+  for (const place of new Set(chunks.map(({ fileName }) => dirname(join(folder, 'src', fileName)))))
+    mkdirSync(place, { recursive: true });
   const { name, version } = JSON.parse(readFileSync(join(root, 'packages/cli/package.json'), 'utf8'));
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, version, type: 'module' }));
   cpSync(assets, join(folder, 'assets'), { recursive: true });

@@ -18,7 +18,7 @@ import { ReadMemory } from './read-memory.ts';
 import { finishRestore } from './restore-moves.ts';
 import { SqliteConnection } from './sqlite-connection.ts';
 import { migrateSqlite } from './sqlite-migrate.ts';
-import { startedModule } from './started-modules.ts';
+import { threadModule } from './started-modules.ts';
 import type { CommandMap, ExecuteOptions, HotStatement, OpenStore, QueryMap, SqlValue } from './store.ts';
 import { defaultProgram, type StoreThreadData } from './store-thread.ts';
 import { Thread } from './thread.ts';
@@ -84,7 +84,7 @@ class SqliteStore {
   constructor(files: DataFiles, lock: DirectoryLock, options: SqliteStoreOptions) {
     this.closed = this.#closed.promise;
     this.#lock = lock;
-    this.#threadData = { database: files.database, program: startedModule(options.program ?? defaultProgram).href };
+    this.#threadData = { database: files.database, program: threadModule(options.program ?? defaultProgram).href };
     this.#connection = new SqliteConnection(files.database, 'read');
     this.#memory = new ReadMemory(this.#connection);
     const { reserve: settings, writeDeadlineMilliseconds: deadlineMilliseconds } = options;

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parentPort, Worker } from 'node:worker_threads';
 import { StrongroomError } from '@strongroom/contract/core';
 import { type ErrorRecord, fromErrorRecord, toErrorRecord } from './errors.ts';
-import { startedModule } from './started-modules.ts';
+import { threadModule } from './started-modules.ts';
 
 interface Call {
   readonly id: number;
@@ -28,7 +28,7 @@ export class Thread {
    * @param onFatal the thread ended without being asked to; every call it had is already rejected
    */
   constructor(module: string, workerData: unknown, onFatal: (error: StrongroomError) => void) {
-    const file = startedModule(new URL(`./${module}${extname(fileURLToPath(import.meta.url))}`, import.meta.url));
+    const file = threadModule(new URL(`./${module}${extname(fileURLToPath(import.meta.url))}`, import.meta.url));
     // The thread has no business with the settings, which may name files of keys. The compile cache, where the process has
     // one, more than halves the time a thread takes to start.
     const cache = getCompileCacheDir();
