@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Canaries } from '@strongroom/server/testing/canaries.ts';
+import { compileCache } from '@strongroom/server/testing/programs.ts';
 import { runCommandLine } from '../program.ts';
 import { parseScript, splitWords } from './script.ts';
 import { scriptIo } from './script-io.ts';
@@ -60,7 +61,7 @@ class ScriptRun {
       PATH: `${binFolder}:/usr/local/bin:/usr/bin:/bin`,
       STRONGROOM_URL: world.variables['URL'],
       TZ: 'UTC',
-      XDG_CACHE_HOME: join(world.folder, '..', 'cache'),
+      XDG_CACHE_HOME: compileCache.NODE_COMPILE_CACHE,
     };
   }
 

@@ -71,15 +71,8 @@ describe('an integration', () => {
 
   it('is tried as it would be made, without anything written', async () => {
     const lasting = ({ status, body }: Answer) => {
-      const {
-        id: _id,
-        createdAt: _made,
-        updatedAt: _changed,
-        credentials,
-        ...rest
-      } = body as View & {
-        readonly credentials: readonly object[];
-      };
+      const made = body as Record<string, unknown> & { readonly credentials: readonly object[] };
+      const { id: _id, createdAt: _made, updatedAt: _changed, credentials, ...rest } = made;
       return { status, ...rest, credentials: credentials.map((each) => ({ ...each, setAt: '' })) };
     };
     const send = (query: string, body: object = { name: 'vault-tried', description: 'x', ...withAppRole() }) =>

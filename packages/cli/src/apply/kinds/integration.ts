@@ -1,4 +1,4 @@
-import { backendDeclarations } from '@strongroom/contract';
+import type { backendDeclarations as Declarations } from '@strongroom/contract';
 import type { CallInput, CallResult } from '@strongroom/sdk';
 import { isRecord, UsageError } from '../../errors.ts';
 import { wholeOf } from '../../lists.ts';
@@ -66,7 +66,7 @@ async function planIntegration(context: ApplyContext, manifest: Manifest): Promi
   };
   if (before === undefined) {
     const changes = [...creation(body, ['name', 'assignments']), ...(assignments?.changesFrom(undefined) ?? [])];
-    if (needsCredentials(integration)) {
+    if (needsCredentials(integration, await declarations())) {
       const flags = `--file ${where.split(',')[0] ?? where} ${place.flags}`;
       const reason = `it needs its credentials, which no manifest holds; make it once with: strongroom integration add ${flags}`;
       return { outcome: 'wait', changes, reason };
@@ -88,7 +88,7 @@ async function planIntegration(context: ApplyContext, manifest: Manifest): Promi
   if (body['type'] !== before.type)
     throw new UsageError(`${where}: ${name} is of type ${before.type}, which stays`, 'Another one has another name.');
   const shown: Record<string, unknown> = { ...before };
-  if (isRecord(body['settings'])) shown['settings'] = settingsBeside(before, body['settings']);
+  if (isRecord(body['settings'])) shown['settings'] = settingsBeside(before, body['settings'], await declarations());
   const { changes, body: changed } = namedChanges(integration, shown, fields);
   const held = assignments === undefined ? undefined : await client.showIntegrationAssignments({ params: { name } });
   const assigned = assignments?.changesFrom(held) ?? [];
@@ -106,8 +106,16 @@ async function planIntegration(context: ApplyContext, manifest: Manifest): Promi
   };
 }
 
+/** With the schemas of the API, which no other kind needs here. */
+async function declarations(): Promise<typeof Declarations> {
+  return (await import('@strongroom/contract')).backendDeclarations;
+}
+
 /** An identity that is lent needs none; every other way to sign in does. */
-function needsCredentials({ type, settings, profile }: Readonly<Record<string, unknown>>): boolean {
+function needsCredentials(
+  { type, settings, profile }: Readonly<Record<string, unknown>>,
+  backendDeclarations: typeof Declarations,
+): boolean {
   if (profile !== undefined || !isRecord(settings)) return false;
   const method = isRecord(settings['authentication']) ? settings['authentication']['method'] : undefined;
   const declaration = Object.values(backendDeclarations).find((each) => each.type === type);
@@ -117,7 +125,11 @@ function needsCredentials({ type, settings, profile }: Readonly<Record<string, u
 }
 
 /** The settings that are there, but for those that a manifest left out and that are as they are without being said. */
-function settingsBeside(before: Integration, wanted: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function settingsBeside(
+  before: Integration,
+  wanted: Readonly<Record<string, unknown>>,
+  backendDeclarations: typeof Declarations,
+): Record<string, unknown> {
   const declared: unknown = backendDeclarations[before.type].settings.properties;
   const defaults = isRecord(declared) ? declared : {};
   return Object.fromEntries(
