@@ -76,7 +76,7 @@ export class RunLogs {
       await this.#delete(doomed);
       if (isAll || doomed.length < logs.length) break;
     }
-    await this.#sweepUnknown(now);
+    await this.#sweepFiles(now);
   }
 
   async #delete(runIds: readonly string[]): Promise<void> {
@@ -85,21 +85,27 @@ export class RunLogs {
       await this.#store.execute('runs.logDeleted', { ids: runIds.slice(start, start + 200) });
   }
 
-  async #sweepUnknown(now: number): Promise<void> {
+  /** Files of runs that don't exist, and those whose logs another server over the same database has deleted. */
+  async #sweepFiles(now: number): Promise<void> {
     const { directory, keepDays } = this.#settings;
-    const names = await readdir(directory).catch((): string[] => []);
-    for (const name of names) {
-      const path = join(directory, name);
-      const found = await stat(path).catch(() => null);
-      if (found === null || found.mtimeMs >= now - (keepDays + 1) * dayMilliseconds) continue;
-      if (!(await this.#isUnfinished(basename(name, '.log')))) await rm(path, { force: true });
+    const ids = (await readdir(directory).catch((): string[] => [])).map((name) => basename(name, '.log'));
+    for (let start = 0; start < ids.length; start += 200) {
+      const some = ids.slice(start, start + 200);
+      const rows = await this.#store.db
+        .selectFrom('runs')
+        .select(['id', 'ended_at', 'log_bytes'])
+        .where('id', 'in', some)
+        .execute();
+      for (const id of some) {
+        const run = rows.find((row) => row.id === id);
+        // What runs for months may be silent for weeks.
+        if (run !== undefined && run.ended_at === null) continue;
+        const found = await stat(this.#path(id)).catch(() => null);
+        const isDeleted = run?.log_bytes === 0;
+        if (found !== null && (isDeleted || found.mtimeMs < now - (keepDays + 1) * dayMilliseconds))
+          await rm(this.#path(id), { force: true });
+      }
     }
-  }
-
-  /** What runs for months may be silent for weeks. */
-  async #isUnfinished(runId: string): Promise<boolean> {
-    const row = await this.#store.db.selectFrom('runs').select('ended_at').where('id', '=', runId).executeTakeFirst();
-    return row !== undefined && row.ended_at === null;
   }
 
   #hasSpace(): boolean {

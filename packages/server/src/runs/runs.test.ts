@@ -334,6 +334,12 @@ describe('runs', () => {
     const kept = (await finished()).map(({ log_bytes: bytes }) => bytes);
     expect(kept.length).toBeGreaterThan(4);
     expect(kept).toEqual(kept.map((_, index) => (index < kept.length - 2 ? 0 : 100)));
+    // What another server took for too old or too much is taken away where it is.
+    const ids = (await finished()).map(({ id }) => id);
+    const paths = [ids[0], ids.at(-1)].map((id) => join(world.runDirectory, `${id}.log`));
+    for (const path of paths) writeFileSync(path, '');
+    await new RunLogs(store, settings).sweep(Date.now());
+    expect(paths.map((path) => existsSync(path))).toEqual([false, true]);
   });
 
   it('ends a run of its own whose end could not be recorded when it came', async () => {
