@@ -1,4 +1,4 @@
-import type { CallResult } from '@strongroom/sdk';
+import { type CallResult, StrongroomError } from '@strongroom/sdk';
 import { type Command, Option } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { UsageError } from '../errors.ts';
@@ -21,8 +21,20 @@ export function addNoticeCommands(program: Command, cli: Cli): void {
   addScopeOptions(notice.command('show').description('show who is told in a scope')).action(
     cli.action(async ({ connect, output }, options: ScopeOptions) => {
       const scope = scopeOf(options);
-      const found = await (await connect())[routeIn(scope, 'show', 'NoticeSettings')]({ params: scope.params });
-      output.answer(found, () => printSettings(output, found));
+      const client = await connect();
+      try {
+        const found = await client[routeIn(scope, 'show', 'NoticeSettings')]({ params: scope.params });
+        output.answer(found, () => printSettings(output, found));
+      } catch (error) {
+        if (!(error instanceof StrongroomError && error.code === 'not_found')) throw error;
+        // Of a domain that is not there, nothing is known.
+        if (scope.kind === 'domain') await client.showDomain({ params: scope.params });
+        output.answer(null, () => undefined);
+        throw new StrongroomError('not_found', {
+          detail: `Nobody is told of expiries and rotations in ${scope.title}, or it is not yours to see.`,
+          hint: `strongroom notice set ${scope.flags} says who is.`,
+        });
+      }
       return undefined;
     }),
   );
