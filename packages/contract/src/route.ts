@@ -109,6 +109,14 @@ export const pageQuery = {
   q: Type.Optional(Type.String({ maxLength: 256 })),
 } as const;
 
+/** Query of lists that are short as a rule: who asks for no page gets most of them whole. */
+export const wholePageQuery = {
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 200, description: 'Of a page; left out: the first 1,000, in one' }),
+  ),
+  cursor: pageQuery.cursor,
+} as const;
+
 export type ParamsOf<R> = R extends RouteDeclaration<infer Params> ? Static<Params> : never;
 export type QueryOf<R> = R extends RouteDeclaration<TObject, infer Query> ? Static<Query> : never;
 export type BodyOf<R> = R extends RouteDeclaration<TObject, TObject, infer Body> ? Static<Body> : never;

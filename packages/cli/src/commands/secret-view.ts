@@ -2,7 +2,15 @@ import type { CallResult } from '@strongroom/sdk';
 import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
-import { addLimitOption, addListOptions, listPagesUpTo, type ListOptions, listUpTo, pageSize } from '../lists.ts';
+import {
+  addLimitOption,
+  addListOptions,
+  listPagesUpTo,
+  type ListOptions,
+  listUpTo,
+  pageSize,
+  wholeOf,
+} from '../lists.ts';
 import { count, localTime } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
 import { listSourcesUpTo, noteSourcesDown } from '../source-lists.ts';
@@ -56,11 +64,12 @@ export function addSecretViewCommands(secret: Command, cli: Cli): void {
   addScopeOptions(secret.command('folders').description('list the folders in use')).action(
     cli.action(async ({ connect, output }, options: ScopeOptions) => {
       const scope = scopeOf(options);
-      const found = await (await connect())[routeIn(scope, 'list', 'Folders')]({ params: scope.params });
-      output.answer(found, () =>
+      const client = await connect();
+      const items = await wholeOf(client.items(routeIn(scope, 'list', 'Folders'), { params: scope.params }));
+      output.answer({ items }, () =>
         output.table(
           [{ title: 'FOLDER' }, { title: 'SECRETS' }],
-          found.items.map((each) => [each.folder === '' ? '-' : each.folder, `${each.secrets}`]),
+          items.map((each) => [each.folder === '' ? '-' : each.folder, `${each.secrets}`]),
         ),
       );
       return undefined;

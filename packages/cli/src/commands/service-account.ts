@@ -3,7 +3,7 @@ import type { CallResult, Client, ItemOf } from '@strongroom/sdk';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { UsageError } from '../errors.ts';
-import { addListOptions, type ListOptions, listUpTo, pageSize, parseCount } from '../lists.ts';
+import { addListOptions, type ListOptions, listUpTo, pageSize, parseCount, wholeOf } from '../lists.ts';
 import { localTime } from '../output/text.ts';
 import { findNamed } from './identity-text.ts';
 import {
@@ -254,11 +254,12 @@ function addTokenCommands(account: Command, cli: Cli): void {
       const { domain } = options;
       const client = await connect();
       const { id } = await findAccount(client, name, options);
-      const found =
+      const items = await wholeOf(
         domain === undefined
-          ? await client.listTokens({ params: { serviceAccount: id } })
-          : await client.listDomainTokens({ params: { domain, serviceAccount: id } });
-      output.answer(found, () =>
+          ? client.items('listTokens', { params: { serviceAccount: id } })
+          : client.items('listDomainTokens', { params: { domain, serviceAccount: id } }),
+      );
+      output.answer({ items }, () =>
         output.table(
           [
             { title: 'ID' },
@@ -269,7 +270,7 @@ function addTokenCommands(account: Command, cli: Cli): void {
             { title: 'REVOKED' },
             { title: 'DESCRIPTION', canCut: true },
           ],
-          found.items.map(tokenRow),
+          items.map(tokenRow),
         ),
       );
       return undefined;

@@ -2,7 +2,7 @@ import { Type, type TObject, type TProperties } from 'typebox';
 import { Folder, IntegrationName, Label, SecretKey, Tag, Time } from '../names.ts';
 import { ChoiceSource } from './integration-schemas.ts';
 import { InventoryItem, inventoryFindings, inventoryQuery } from './inventory-schemas.ts';
-import { Closed, Page, pageQuery, route } from '../route.ts';
+import { Closed, Page, pageQuery, route, wholePageQuery } from '../route.ts';
 import {
   valueInput,
   editable,
@@ -243,12 +243,7 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       access: { kind: 'scope', action: 'access.view' },
       feature,
       params: onKey,
-      query: Closed({
-        limit: Type.Optional(
-          Type.Integer({ minimum: 1, maximum: 200, description: 'Of a page; left out: the first 1,000, in one' }),
-        ),
-        cursor: pageQuery.cursor,
-      }),
+      query: Closed(wholePageQuery),
       status: 200,
       response: Page(AccessItem),
       errors: ['cursor_invalid'],
@@ -304,8 +299,10 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       access: list,
       feature,
       params: onScope,
+      query: Closed(wholePageQuery),
       status: 200,
-      response: Closed({ items: Type.Array(Closed({ folder: Type.String(), secrets: Type.Integer() })) }),
+      response: Page(Closed({ folder: Type.String(), secrets: Type.Integer() })),
+      errors: ['cursor_invalid'],
     }),
     route({
       id: id('list', 'Inventory'),

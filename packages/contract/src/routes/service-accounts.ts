@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { Id, Label, Time } from '../names.ts';
-import { ActionsField, Closed, Page, route } from '../route.ts';
+import { ActionsField, Closed, Page, route, wholePageQuery } from '../route.ts';
 import { DisplayName, listFilter, Revision, Roles } from './identities.ts';
 
 const ServiceAccount = Closed({
@@ -151,9 +151,10 @@ export const serviceAccountRoutes = [
     tag: 'identities',
     access: list,
     params: accountParams,
+    query: Closed(wholePageQuery),
     status: 200,
-    response: Closed({ items: Type.Array(TokenSummary) }),
-    errors: ['not_found'],
+    response: Page(TokenSummary),
+    errors: ['not_found', 'cursor_invalid'],
   }),
   route({
     id: 'revokeToken',
@@ -257,9 +258,10 @@ export const domainServiceAccountRoutes = [
     tag: 'identities',
     access: manageInDomain,
     params: domainAccountParams,
+    query: Closed(wholePageQuery),
     status: 200,
-    response: Closed({ items: Type.Array(TokenSummary) }),
-    errors: ['not_found'],
+    response: Page(TokenSummary),
+    errors: ['not_found', 'cursor_invalid'],
   }),
   route({
     id: 'revokeDomainToken',

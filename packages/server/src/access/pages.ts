@@ -25,6 +25,9 @@ export interface ListArgs {
 
 const defaultLimit = 50;
 
+/** Items in one answer for who asks for no page of a list that is short as a rule. */
+export const wholeList = 1_000;
+
 /**
  * One page of a keyset list. The cursor is a MACed position, bound to the caller, the list (`list` names it and everything
  * that selects its rows) and the search.

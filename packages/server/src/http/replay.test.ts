@@ -219,6 +219,10 @@ describe('every list', () => {
         body: { name, command: ['true'], environment: [{ name: 'A', secret }] },
       });
     }
+    for (const base of ['/v1/admin', '/v1/global', '/v1/domains/finance'])
+      await test.call('POST', `${base}/secrets`, { body: { key: 'in-a-folder', folder: 'a', value: 'a value' } });
+    await test.call('POST', `/v1/service-accounts/${world.platform.serviceAccount}/tokens`, { body: {} });
+    await test.call('POST', `/v1/domains/finance/service-accounts/${finance.serviceAccount}/tokens`, { body: {} });
     // Two workloads that hold what is about to be old.
     for (const [scope, key] of [
       ['domain', 'for-drift'],

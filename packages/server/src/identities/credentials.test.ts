@@ -144,7 +144,7 @@ describeEachStore('credentials', (openStore) => {
         name: `service-account:${account.name}`,
         credential: { type: 'token', id: issued.id },
       });
-      const listed = await world.accounts.listTokens(account.id);
+      const { items: listed } = await world.accounts.listTokens(admin, account.id, {});
       expect(listed).toMatchObject([{ id: issued.id, description: 'nightly', revokedAt: null }]);
       const rows = await world.store.db.selectFrom('tokens').selectAll().execute();
       expect(JSON.stringify([listed, rows, await auditTrail(world.store)])).not.toContain(issued.token.slice(4, 30));
@@ -223,7 +223,7 @@ describeEachStore('credentials', (openStore) => {
       const account = await newAccount();
       const { token } = await world.accounts.issueToken(admin, account.id, {});
       await world.callerOf(token);
-      const used = async () => (await world.accounts.listTokens(account.id))[0]?.lastUsedAt;
+      const used = async () => (await world.accounts.listTokens(admin, account.id, {})).items[0]?.lastUsedAt;
       expect(await used()).toBeNull();
       await world.activity.flush();
       const first = await used();
@@ -244,9 +244,21 @@ describeEachStore('credentials', (openStore) => {
       const issue = () => world.accounts.issueToken(admin, account.id, { expiresInDays: 1 });
       const codes = await codesOf(Array.from({ length: maxLiveTokens + 2 }, issue));
       expect(codes.filter((code) => code === 'limit_exceeded')).toHaveLength(2);
-      const [newest] = await world.accounts.listTokens(account.id);
-      await world.accounts.revokeToken(admin, account.id, newest?.id ?? '');
-      await issue();
+      const { items, ...whole } = await world.accounts.listTokens(admin, account.id, {});
+      expect([items.length, whole]).toEqual([maxLiveTokens, {}]);
+      await world.accounts.revokeToken(admin, account.id, items[0]?.id ?? '');
+      const { id: newest } = await issue();
+      const pages: string[][] = [];
+      for (let cursor: string | undefined; ;) {
+        const page = await world.accounts.listTokens(admin, account.id, { limit: 20, ...(cursor && { cursor }) });
+        pages.push(page.items.map(({ id }) => id));
+        ({ nextCursor: cursor } = page);
+        if (cursor === undefined) break;
+        const other = world.accounts.listTokens(admin, (await newAccount()).id, { cursor });
+        await expect(other).rejects.toMatchObject({ code: 'cursor_invalid' });
+      }
+      expect(pages.map(({ length }) => length)).toEqual([20, 20, 11]);
+      expect(pages.flat()).toEqual([newest, ...items.map(({ id }) => id)]);
     });
 
     it('get a token once by one idempotency key', async () => {
@@ -263,7 +275,7 @@ describeEachStore('credentials', (openStore) => {
         code: 'replayed_issue',
         detail: expect.stringContaining(issued.id),
       });
-      expect(await world.accounts.listTokens(account.id)).toHaveLength(1);
+      expect((await world.accounts.listTokens(admin, account.id, {})).items).toHaveLength(1);
     });
 
     it('don’t find each other’s tokens', async () => {

@@ -105,15 +105,16 @@ async function listGroupMembers(
 
 async function listTokens(
   { db }: QueryContext,
-  args: { readonly principalId: string },
+  args: { readonly principalId: string; readonly before: string | null; readonly limit: number },
 ): Promise<readonly TokenRecord[]> {
-  const rows = await db
+  let query = db
     .selectFrom('tokens')
     .select(['id', 'last_four', 'description', 'created_at', 'expires_at', 'last_used_at', 'revoked_at'])
     .where('principal_id', '=', args.principalId)
     .orderBy('id', 'desc')
-    .limit(1000)
-    .execute();
+    .limit(args.limit);
+  if (args.before !== null) query = query.where('id', '<', args.before);
+  const rows = await query.execute();
   return rows.map((row) => ({
     id: row.id,
     lastFour: row.last_four,

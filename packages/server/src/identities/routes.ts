@@ -168,8 +168,8 @@ export function createServiceAccountHandlers(
       const issued = await accounts.issueToken(caller, params.serviceAccount, body, undefined, idempotency);
       return { body: { ...tokenView(issued), token: issued.token } };
     },
-    async listTokens({ params }) {
-      return { body: { items: (await accounts.listTokens(params.serviceAccount)).map(tokenView) } };
+    async listTokens({ caller, params, query }) {
+      return { body: pageView(await accounts.listTokens(caller, params.serviceAccount, query), tokenView) };
     },
     async revokeToken({ caller, params }) {
       await accounts.revokeToken(caller, params.serviceAccount, params.token);
@@ -202,8 +202,8 @@ export function createServiceAccountHandlers(
       const issued = await accounts.issueToken(caller, params.serviceAccount, body, scope, idempotency);
       return { body: { ...tokenView(issued), token: issued.token } };
     },
-    async listDomainTokens({ scope, params }) {
-      return { body: { items: (await accounts.listTokens(params.serviceAccount, scope)).map(tokenView) } };
+    async listDomainTokens({ caller, scope, params, query }) {
+      return { body: pageView(await accounts.listTokens(caller, params.serviceAccount, query, scope), tokenView) };
     },
     async revokeDomainToken({ caller, scope, params }) {
       await accounts.revokeToken(caller, params.serviceAccount, params.token, scope);

@@ -1,4 +1,5 @@
 import type { PlatformRole } from '@strongroom/contract';
+import { type PageRequest, readPage as readKeysetPage, wholeList } from '../access/pages.ts';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
 import { newId } from '../store/ids.ts';
@@ -179,10 +180,25 @@ export class ServiceAccountService {
     return { ...issued, token: text };
   }
 
-  /** @throws StrongroomError `not_found` */
-  async listTokens(accountId: string, scope?: ScopeRef): Promise<readonly TokenRecord[]> {
+  /** Newest first. @throws StrongroomError `not_found`, `cursor_invalid` */
+  async listTokens(
+    caller: Caller,
+    accountId: string,
+    { limit = wholeList, cursor }: PageRequest,
+    scope?: ScopeRef,
+  ): Promise<ListPage<TokenRecord>> {
     await this.get(accountId, scope);
-    return this.#store.query('identities.listTokens', { principalId: accountId });
+    const request = { limit, ...(cursor === undefined ? {} : { cursor }) };
+    return readKeysetPage(this.#keys, caller, ['tokens', accountId], request, {
+      read: ({ after, limit: rows }) =>
+        this.#store.query('identities.listTokens', {
+          principalId: accountId,
+          before: after?.[0] ?? null,
+          limit: rows,
+        }),
+      positionOf: ({ id }) => [id],
+      toItem: (token) => token,
+    });
   }
 
   /** @throws StrongroomError `not_found` */

@@ -240,13 +240,15 @@ export class Impact {
 
   async #isLastCredential(accountId: string, tokenId: string): Promise<boolean> {
     const now = Date.now();
-    const live = (await this.#store.query('identities.listTokens', { principalId: accountId })).map((token) => ({
-      id: token.id,
-      isLive: token.revokedAt === null && (token.expiresAt === null || token.expiresAt > now),
-    }));
-    const asked = live.find(({ id }) => id === tokenId);
-    if (asked === undefined) throw new StrongroomError('not_found');
-    if (!asked.isLive || live.some(({ id, isLive }) => isLive && id !== tokenId)) return false;
+    const tokens = this.#store.db.selectFrom('tokens').select('id').where('principal_id', '=', accountId);
+    if ((await tokens.where('id', '=', tokenId).executeTakeFirst()) === undefined)
+      throw new StrongroomError('not_found');
+    const live = await tokens
+      .where('revoked_at', 'is', null)
+      .where((column) => column.or([column('expires_at', 'is', null), column('expires_at', '>', now)]))
+      .limit(2)
+      .execute();
+    if (live.length !== 1 || live[0]?.id !== tokenId) return false;
     const bound = await this.#store.db
       .selectFrom('workloads')
       .select('id')

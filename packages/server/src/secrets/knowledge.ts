@@ -1,12 +1,9 @@
-import { readPage } from '../access/pages.ts';
+import { readPage, wholeList } from '../access/pages.ts';
 import type { AccessService } from '../access/service.ts';
 import { type Asked, positionOf, type WhoMay } from '../access/who-may.ts';
 import type { DriftService } from '../launches/drift.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { SecretKnowledge } from './routes.ts';
-
-/** Who asks for no page gets so many. */
-const wholeList = 1_000;
 
 /** What the catalogue shows of other folders' matters. */
 export function secretKnowledge(

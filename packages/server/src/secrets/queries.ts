@@ -201,17 +201,18 @@ async function decorate(
 
 async function folders(
   context: QueryContext,
-  args: { readonly scopeId: string },
+  args: { readonly scopeId: string; readonly after: string | null; readonly limit: number },
 ): Promise<{ readonly folder: string; readonly secrets: number }[]> {
-  const rows = await context.db
+  let query = context.db
     .selectFrom('secrets')
     .select((column) => ['folder', column.fn.countAll<number>().as('count')])
     .where('scope_id', '=', args.scopeId)
     .where('deleted_at', 'is', null)
     .groupBy('folder')
     .orderBy('folder')
-    .limit(1000)
-    .execute();
+    .limit(args.limit);
+  if (args.after !== null) query = query.where('folder', '>', args.after);
+  const rows = await query.execute();
   return rows.map((row) => ({ folder: row.folder, secrets: row.count }));
 }
 

@@ -1,4 +1,5 @@
 import { exactKey, foldKey, StrongroomError } from '@strongroom/contract';
+import { type PageRequest, readPage, wholeList } from '../access/pages.ts';
 import { actionsOn, type ActionAnswer } from '../access/refusal.ts';
 import type { Access, AccessSnapshot, Caller, ScopeRef } from '../access/types.ts';
 import { kindsSeen } from '../impact/holders.ts';
@@ -207,8 +208,15 @@ export class SecretReader {
     };
   }
 
-  async folders(scope: ScopeRef) {
-    return this.#store.query('secret.folders', { scopeId: scope.id });
+  /** @throws StrongroomError `cursor_invalid` */
+  async folders(caller: Caller, scope: ScopeRef, { limit = wholeList, cursor }: PageRequest) {
+    const request = { limit, ...(cursor === undefined ? {} : { cursor }) };
+    return readPage(this.#keys, caller, ['folders', scope.id], request, {
+      read: ({ after, limit: rows }) =>
+        this.#store.query('secret.folders', { scopeId: scope.id, after: after?.[0] ?? null, limit: rows }),
+      positionOf: ({ folder }) => [folder],
+      toItem: (each) => each,
+    });
   }
 
   /** Domains a Global secret is assigned to; none: all. */

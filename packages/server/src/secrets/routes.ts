@@ -99,8 +99,8 @@ export function secretHandlers(
     async importDomainSecrets({ caller, scope, body, signal, idempotency }) {
       return { body: await importer.import(caller, scope, body, idempotency, signal) };
     },
-    async listDomainFolders({ scope }) {
-      return { body: { items: await reader.folders(scope) } };
+    async listDomainFolders({ caller, scope, query }) {
+      return { body: await reader.folders(caller, scope, query) };
     },
     async listDomainInventory({ caller, scope, query }) {
       return { body: await inventory.list(caller, scope, query) };

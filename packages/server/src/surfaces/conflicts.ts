@@ -41,6 +41,9 @@ export async function requireUnique<Document>(
   });
 }
 
+/** Users named in one refusal. */
+const namedConsumers = 100;
+
 /** @throws StrongroomError `in_use` */
 export async function requireUnused(
   { store, access }: Parts,
@@ -48,11 +51,11 @@ export async function requireUnused(
   scope: ScopeRef,
   row: ConfigurationRow,
 ): Promise<void> {
-  const consumers = await store.query('surfaces.consumersOf', { consumedId: row.id, limit: 100 });
+  const consumers = await store.query('surfaces.consumersOf', { consumedId: row.id, limit: namedConsumers });
   if (consumers.length === 0) return;
   const seen = consumers.filter((each) => maySee(access, current.snapshot, assetOf(each, scope)));
   throw new StrongroomError('in_use', {
-    detail: `${row.name} is used by ${consumers.length} other configuration${consumers.length === 1 ? '' : 's'}.`,
+    detail: `${row.name} is used by ${consumers.length === namedConsumers ? `${namedConsumers} other configurations or more` : `${consumers.length} other configuration${consumers.length === 1 ? '' : 's'}`}.`,
     errors: seen.map((each) => ({ pointer: '/storageConfigs', message: `${each.surface} ${each.name} uses it` })),
   });
 }
