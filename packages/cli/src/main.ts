@@ -2,10 +2,14 @@
 import { processIo } from './io.ts';
 import { runCommandLine } from './program.ts';
 
-// `strongroom … | head` ends the reader first; there is nobody left to tell. A command that listens itself has more to do.
+let isOutlived = false;
+
+// `strongroom … | head` ends the reader first; there is nobody left to tell. A command that listens itself has more to do, to its
+// end: each further write says the same again, also when the command has stopped listening.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
-  if (process.stdout.listenerCount('error') === 1) process.exit(0);
+  isOutlived ||= process.stdout.listenerCount('error') > 1;
+  if (!isOutlived) process.exit(0);
 });
 
 // Notes and progress that nobody reads change nothing of what is done.
