@@ -5,7 +5,7 @@ import { UsageError } from '../errors.ts';
 import { exitCode } from '../exit-codes.ts';
 import { readInput, utf8Text } from '../input.ts';
 import type { Io } from '../io.ts';
-import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
+import { addListOptions, type ListOptions, listUpTo, pageSize, wholeOf } from '../lists.ts';
 import { count, localTime } from '../output/text.ts';
 import { confirm } from '../prompt.ts';
 
@@ -261,13 +261,14 @@ export function addTargetsOfDomain(domain: Command, cli: Cli): void {
     .description('list clusters and namespaces of Kubernetes that its workloads may run in')
     .action(
       cli.action(async ({ connect, output }, name: string) => {
-        const found = await (await connect()).listDomainTargets({ params: { domain: name } });
-        output.answer(found, () => {
-          if (found.items.length === 0) output.note(`no namespace belongs to ${name}`);
+        const client = await connect();
+        const items = await wholeOf(client.items('listDomainTargets', { params: { domain: name } }));
+        output.answer({ items }, () => {
+          if (items.length === 0) output.note(`no namespace belongs to ${name}`);
           else
             output.table(
               [{ title: 'CLUSTER' }, { title: 'NAMESPACE' }, { title: 'AUDIENCE', canCut: true }],
-              found.items.map(({ cluster, namespace, audience }) => [cluster, namespace, audience]),
+              items.map(({ cluster, namespace, audience }) => [cluster, namespace, audience]),
             );
         });
         return undefined;

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { isRecord, UsageError } from '../errors.ts';
 import type { Io } from '../io.ts';
-import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
+import { addListOptions, type ListOptions, listUpTo, pageSize, wholeOf } from '../lists.ts';
 import { readDocuments } from '../apply/manifest.ts';
 import { count, localTime } from '../output/text.ts';
 
@@ -21,11 +21,12 @@ export function addProfileCommands(program: Command, cli: Cli): void {
       cli.action(async ({ connect, output }, options: ListOptions & { readonly domain?: string }) => {
         const client = await connect();
         if (options.domain !== undefined) {
-          const bound = await client.listDomainProfiles({ params: { domain: options.domain } });
-          output.answer(bound, () =>
+          const params = { domain: options.domain };
+          const items = await wholeOf(client.items('listDomainProfiles', { params }));
+          output.answer({ items }, () =>
             output.table(
               [{ title: 'NAME' }, { title: 'TYPE' }, { title: 'KEYS' }, { title: 'DESCRIPTION', canCut: true }],
-              bound.items.map((each) => [each.name, each.type, `${each.prefix}*`, each.description]),
+              items.map((each) => [each.name, each.type, `${each.prefix}*`, each.description]),
             ),
           );
           return undefined;

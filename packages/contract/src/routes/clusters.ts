@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { FreeText, Id, Label, Time } from '../names.ts';
-import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
+import { ActionsField, Closed, Page, pageQuery, route, wholePageQuery } from '../route.ts';
 import { SecretInput } from '../surfaces/fields.ts';
 
 const word = { minLength: 1, pattern: '^[!-~]+$' } as const;
@@ -248,15 +248,15 @@ export const clusterRoutes = [
     ...shared,
     access: { kind: 'scope', action: 'domain.view' },
     params: Closed({ domain: Label }),
+    query: Closed(wholePageQuery),
     status: 200,
-    response: Closed({
-      items: Type.Array(
-        Closed({
-          cluster: Label,
-          namespace: Type.String(),
-          audience: Type.String({ description: '`aud` of the tokens that its workloads send' }),
-        }),
-      ),
-    }),
+    response: Page(
+      Closed({
+        cluster: Label,
+        namespace: Type.String(),
+        audience: Type.String({ description: '`aud` of the tokens that its workloads send' }),
+      }),
+    ),
+    errors: ['cursor_invalid'],
   }),
 ] as const;

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { FreeText, Id, Label, Time } from '../names.ts';
 import { scopeKinds } from '../roles.ts';
-import { ActionsField, Closed, Page, pageQuery, route } from '../route.ts';
+import { ActionsField, Closed, Page, pageQuery, route, wholePageQuery } from '../route.ts';
 import { vaultBackend } from '../backends/vault.ts';
 
 const word = { minLength: 1, maxLength: 2048, pattern: '^[!-~]+$' } as const;
@@ -193,11 +193,9 @@ export const profileRoutes = [
     ...shared,
     access: { kind: 'scope', action: 'integration.create' },
     params: Closed({ domain: Label }),
+    query: Closed(wholePageQuery),
     status: 200,
-    response: Closed({
-      items: Type.Array(
-        Closed({ name: Label, type: kind, description: Type.String(), settings, prefix: Type.String() }),
-      ),
-    }),
+    response: Page(Closed({ name: Label, type: kind, description: Type.String(), settings, prefix: Type.String() })),
+    errors: ['cursor_invalid'],
   }),
 ] as const;

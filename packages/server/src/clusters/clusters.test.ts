@@ -219,6 +219,27 @@ describe('a namespace of a cluster', () => {
     expect((await test.request('GET', `/v1/clusters/${name}`)).status).toBe(404);
   });
 
+  it('is listed for its domain page by page, by its cluster where several have one of that name', async () => {
+    await test.createDomain('wide');
+    const { name: first } = await registered();
+    cluster.uid = randomUUID();
+    const { name: second } = await registered();
+    const names = [first, second].toSorted();
+    for (const name of names)
+      for (const namespace of ['jobs', 'more'])
+        await test.call('PUT', `/v1/clusters/${name}/targets/${namespace}`, { body: { domain: 'wide' } });
+    const found: string[] = [];
+    for (let cursor: string | undefined = ''; cursor !== undefined;) {
+      const page: { items: { cluster: string; namespace: string }[]; nextCursor?: string } = await test.call(
+        'GET',
+        `/v1/domains/wide/targets?limit=1${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
+      );
+      found.push(...page.items.map((target) => `${target.namespace} ${target.cluster}`));
+      ({ nextCursor: cursor } = page);
+    }
+    expect(found).toEqual(['jobs', 'more'].flatMap((namespace) => names.map((name) => `${namespace} ${name}`)));
+  });
+
   it('goes with its domain', async () => {
     const { name } = await registered();
     const domain = freshName();

@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract';
 import type { ApiConnection, ClusterWay } from '@strongroom/backends/kubernetes';
+import type { Position } from '../access/pages.ts';
 import { systemActor } from '../identities/actor.ts';
 import type { OpenEgress } from '../integrations/connection.ts';
 import type { LaunchSubject, Resolver } from '../launches/resolve.ts';
@@ -7,6 +8,7 @@ import { hotStatement, type Store } from '../store/store.ts';
 import { storedAccess } from './access.ts';
 import type { ClusterRow } from './commands.ts';
 import { type ClusterCredential, withCredential } from './credential.ts';
+import type { ListedTarget } from './queries.ts';
 
 /** A registered cluster, just found to be the one that was registered. */
 export interface OpenedCluster {
@@ -47,6 +49,7 @@ interface Entry {
 /** How long one resolved credential serves who asks for the cluster. */
 const credentialMilliseconds = 60_000;
 const resolveMilliseconds = 20_000;
+const targetsAtOnce = 1_000;
 
 const clusterById = hotStatement<ClusterRow>(
   'clusters.byId',
@@ -113,8 +116,19 @@ export class OpenedClusters {
 
   /** Namespaces that belong to a domain, by name. */
   async targetsOf(scopeId: string): Promise<readonly ClusterTarget[]> {
-    const rows = await this.#parts.store.query('clusters.targets', { scopeId, q: null, after: null, limit: 1000 });
-    return rows.map(({ clusterId, cluster, namespace }) => ({ clusterId, cluster, namespace }));
+    const found: ClusterTarget[] = [];
+    for (let after: Position | null = null; ;) {
+      const rows: readonly ListedTarget[] = await this.#parts.store.query('clusters.targets', {
+        scopeId,
+        q: null,
+        after,
+        limit: targetsAtOnce,
+      });
+      found.push(...rows.map(({ clusterId, cluster, namespace }) => ({ clusterId, cluster, namespace })));
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < targetsAtOnce) return found;
+      after = [last.namespace, last.cluster];
+    }
   }
 
   /** Nobody gets this connection any more: the cluster was changed or is gone. */

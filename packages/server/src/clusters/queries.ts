@@ -35,7 +35,7 @@ export interface ListedTarget {
   readonly createdBy: string;
 }
 
-/** Namespaces of one cluster, or those of one domain, by namespace. */
+/** Namespaces of one cluster, or those of one domain, by namespace and cluster. */
 async function targets(
   { db }: QueryContext,
   args: ListArgs & { readonly clusterId?: string; readonly scopeId?: string; readonly namespace?: string },
@@ -58,7 +58,10 @@ async function targets(
   if (args.namespace !== undefined) query = query.where('cluster_targets.namespace', '=', args.namespace);
   if (args.q !== null)
     query = query.where(sql<boolean>`cluster_targets.namespace like ${containing(args.q)} escape '\\'`);
-  if (args.after !== null) query = query.where('cluster_targets.namespace', '>', args.after[0] ?? '');
+  if (args.after !== null)
+    query = query.where(
+      sql<boolean>`(cluster_targets.namespace, clusters.name) > (${args.after[0] ?? ''}, ${args.after[1] ?? ''})`,
+    );
   return query.orderBy('cluster_targets.namespace').orderBy('clusters.name').limit(args.limit).execute();
 }
 

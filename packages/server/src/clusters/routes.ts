@@ -36,8 +36,8 @@ export function clusterHandlers(clusters: Clusters): HandlersOf<typeof clusterRo
       await clusters.deleteTarget(caller, params.cluster, params.namespace);
       return {};
     },
-    async listDomainTargets({ scope }) {
-      return { body: { items: await clusters.targetsOf(scope) } };
+    async listDomainTargets({ caller, scope, query }) {
+      return { body: await clusters.targetsOf(caller, scope, query) };
     },
   };
 }

@@ -1,6 +1,6 @@
 import { type clusterRoutes, type ResponseOf, StrongroomError } from '@strongroom/contract';
 import type { ApiConnection } from '@strongroom/backends/kubernetes';
-import { type PageOf, type PageRequest, readPage } from '../access/pages.ts';
+import { type PageOf, type PageRequest, readPage, wholeList } from '../access/pages.ts';
 import { actionsOn } from '../access/refusal.ts';
 import type { AccessService } from '../access/service.ts';
 import type { Caller, ScopeRef } from '../access/types.ts';
@@ -179,7 +179,7 @@ export class Clusters {
     const { id } = await this.#require(name);
     return readPage(this.#parts.keys, caller, ['cluster-targets', id], request, {
       read: (args) => this.#parts.store.query('clusters.targets', { ...args, clusterId: id }),
-      positionOf: ({ namespace }) => [namespace],
+      positionOf: ({ namespace, cluster }) => [namespace, cluster],
       toItem: targetView,
     });
   }
@@ -212,15 +212,14 @@ export class Clusters {
     );
   }
 
-  /** What a domain may name. */
-  async targetsOf(scope: ScopeRef) {
-    const rows = await this.#parts.store.query('clusters.targets', {
-      scopeId: scope.id,
-      q: null,
-      after: null,
-      limit: 1000,
+  /** What a domain may name. @throws StrongroomError `cursor_invalid` */
+  async targetsOf(caller: Caller, scope: ScopeRef, { limit = wholeList, cursor }: PageRequest) {
+    const request = { limit, ...(cursor === undefined ? {} : { cursor }) };
+    return readPage(this.#parts.keys, caller, ['targets', scope.id], request, {
+      read: (args) => this.#parts.store.query('clusters.targets', { ...args, scopeId: scope.id }),
+      positionOf: ({ namespace, cluster }) => [namespace, cluster],
+      toItem: ({ cluster, namespace, audience }) => ({ cluster, namespace, audience }),
     });
-    return rows.map(({ cluster, namespace, audience }) => ({ cluster, namespace, audience }));
   }
 
   /** A cluster takes up to {@link askMilliseconds} to answer. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { containing, type ListArgs } from '../../access/pages.ts';
+import { containing, type ListArgs, type Position } from '../../access/pages.ts';
 import type { QueryContext } from '../../store/store.ts';
 import type { Tables } from '../../store/tables.ts';
 import type { ProfileRow } from './commands.ts';
@@ -50,17 +50,17 @@ async function list({ db }: QueryContext, args: ListArgs & { readonly name?: str
 /** Profiles that a scope is bound to. */
 async function boundTo(
   { db }: QueryContext,
-  args: { readonly scopeId: string; readonly limit: number },
+  args: { readonly scopeId: string; readonly after: Position | null; readonly limit: number },
 ): Promise<(ProfileRow & { readonly prefix: string })[]> {
-  return db
+  const query = db
     .selectFrom('profile_bindings')
     .innerJoin('profiles', 'profiles.id', 'profile_bindings.profile_id')
     .selectAll('profiles')
     .select('profile_bindings.prefix')
     .where('profile_bindings.scope_id', '=', args.scopeId)
     .orderBy('profiles.name')
-    .limit(args.limit)
-    .execute();
+    .limit(args.limit);
+  return (args.after === null ? query : query.where('profiles.name', '>', args.after[0] ?? '')).execute();
 }
 
 export const profileQueries = { 'profile.list': list, 'profile.boundTo': boundTo };

@@ -23,8 +23,8 @@ export function profileHandlers(profiles: Profiles): HandlersOf<typeof profileRo
       await profiles.delete(caller, params.profile, ifMatch);
       return {};
     },
-    async listDomainProfiles({ scope }) {
-      return { body: { items: await profiles.boundTo(scope) } };
+    async listDomainProfiles({ caller, scope, query }) {
+      return { body: await profiles.boundTo(caller, scope, query) };
     },
   };
 }

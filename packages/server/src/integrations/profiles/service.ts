@@ -6,7 +6,7 @@ import {
   type ScopeKind,
   StrongroomError,
 } from '@strongroom/contract';
-import { type PageOf, type PageRequest, readPage } from '../../access/pages.ts';
+import { type PageOf, type PageRequest, readPage, wholeList } from '../../access/pages.ts';
 import { actionsOn } from '../../access/refusal.ts';
 import type { AccessService } from '../../access/service.ts';
 import type { Caller, ScopeRef } from '../../access/types.ts';
@@ -35,8 +35,6 @@ interface ProfileLabelling {
   readonly description?: string;
   readonly bindings?: readonly BindingInput[];
 }
-
-const maxProfiles = 200;
 
 /** Identities of the server, lent to integrations of named scopes. Made by platform administrators alone. */
 export class Profiles {
@@ -143,16 +141,20 @@ export class Profiles {
     );
   }
 
-  /** What integrations of a domain may name. */
-  async boundTo(scope: ScopeRef) {
-    const rows = await this.#store.query('profile.boundTo', { scopeId: scope.id, limit: maxProfiles });
-    return rows.map(({ name, type, description, settings, prefix }) => ({
-      name,
-      type,
-      description,
-      settings: storedSettings(settings) as ProfileView['settings'],
-      prefix,
-    }));
+  /** What integrations of a domain may name. @throws StrongroomError `cursor_invalid` */
+  async boundTo(caller: Caller, scope: ScopeRef, { limit = wholeList, cursor }: PageRequest) {
+    const request = { limit, ...(cursor === undefined ? {} : { cursor }) };
+    return readPage(this.#keys, caller, ['profiles', scope.id], request, {
+      read: ({ after, limit: rows }) => this.#store.query('profile.boundTo', { scopeId: scope.id, after, limit: rows }),
+      positionOf: ({ name }) => [name],
+      toItem: ({ name, type, description, settings, prefix }) => ({
+        name,
+        type,
+        description,
+        settings: storedSettings(settings) as ProfileView['settings'],
+        prefix,
+      }),
+    });
   }
 
   #writer(caller: Caller): Writer {
