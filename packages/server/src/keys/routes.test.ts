@@ -67,6 +67,7 @@ describe('the routes of the keyring', () => {
       other.close();
     }
     expect(errors).toEqual([]);
+    await test.call('DELETE', '/v1/domains/lasting?force=true');
   });
 
   it('show identifiers, states and counts to roles that may see settings, and no key', async () => {
