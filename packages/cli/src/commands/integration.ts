@@ -10,7 +10,7 @@ import { collect } from '../values.ts';
 import { healthText, indexText, printIntegration } from './integration-text.ts';
 import { addIntegrationWriteCommands } from './integration-write.ts';
 import { answerImpact, printImpact } from './impact.ts';
-import { printUses } from './secret-text.ts';
+import { brokenText, printUses } from './secret-text.ts';
 
 export function addIntegrationCommands(program: Command, cli: Cli): void {
   const integration = group(program, 'integration', "connections to a team's own Vault; no command shows a credential");
@@ -114,6 +114,7 @@ function addDeleteCommand(integration: Command, cli: Cli): void {
           output.line(`deleted ${name} from ${scope.title}`);
           if (deleted.brokenUses.length > 0) printUses(output, deleted.brokenUses);
         });
+        if (deleted.brokenUses.length > 0) output.note(brokenText(deleted));
         return undefined;
       }),
     );

@@ -2,10 +2,11 @@ import { type Command, Option } from 'commander';
 import type { Cli, Session } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { isInteractive } from '../io.ts';
-import { count, localTime } from '../output/text.ts';
+import { localTime } from '../output/text.ts';
 import { confirm, confirmByTyping } from '../prompt.ts';
 import { addScopeOptions, routeIn, type Scope, scopeOf, type ScopeOptions } from '../scope.ts';
 import { answerImpact, impactText, isHit, printImpact } from './impact.ts';
+import { brokenText } from './secret-text.ts';
 
 export function addSecretLifeCommands(secret: Command, cli: Cli): void {
   addDeleteCommand(secret, cli);
@@ -67,7 +68,7 @@ function addDeleteCommand(secret: Command, cli: Cli): void {
           );
         });
         if (deleted.brokenUses.length > 0) {
-          output.note(`${count(deleted.brokenUses.length, 'field')} can't be launched any more`);
+          output.note(brokenText(deleted));
         }
         output.note(`to undo it: strongroom secret restore ${key} ${scope.flags}`);
         return undefined;

@@ -2,10 +2,9 @@ import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { addLimitOption, type ListOptions, listUpTo, pageSize } from '../lists.ts';
-import { count } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
 import { collect } from '../values.ts';
-import { printUses } from './secret-text.ts';
+import { brokenText, printUses } from './secret-text.ts';
 
 export function addSecretSharingCommands(secret: Command, cli: Cli): void {
   addLimitOption(
@@ -58,7 +57,7 @@ function addAssignCommand(secret: Command, cli: Cli): void {
           if (assigned.brokenUses.length > 0) printUses(output, assigned.brokenUses);
         });
         if (assigned.brokenUses.length > 0) {
-          output.note(`${count(assigned.brokenUses.length, 'field')} can't be launched any more`);
+          output.note(brokenText(assigned));
         }
         return undefined;
       }),

@@ -1,6 +1,6 @@
 import type { CallResult, ItemOf } from '@strongroom/sdk';
 import type { Output } from '../output/output.ts';
-import { localTime } from '../output/text.ts';
+import { count, localTime } from '../output/text.ts';
 
 export type SecretMetadata = CallResult<'showDomainSecret'>;
 /** A secret, or a key of an integration beside them. */
@@ -114,6 +114,17 @@ export function printUses(output: Output, uses: readonly UseRow[]): void {
       use.authorisedBy ?? '',
     ]),
   );
+}
+
+/** What a change broke, in a line. */
+export function brokenText({
+  brokenUses,
+  isComplete,
+}: {
+  readonly brokenUses: readonly unknown[];
+  readonly isComplete: boolean;
+}): string {
+  return `${isComplete ? '' : 'more than '}${count(brokenUses.length, 'field')} can't be launched any more`;
 }
 
 function secretState(secret: SecretMetadata): string {

@@ -17,7 +17,7 @@ import {
   TestResult,
 } from './integration-schemas.ts';
 import { scopeKinds } from '../roles.ts';
-import { Use } from './secret-schemas.ts';
+import { broken } from './secret-schemas.ts';
 
 /** Connections that somebody may try in a minute: enough for a form, too few to look for ports with. */
 const triesPerMinute = 60;
@@ -110,7 +110,7 @@ function integrationRoutesUnder<
       params: onName,
       query: Closed({ force: Type.Optional(Type.Boolean({ description: 'Delete although it is used' })) }),
       status: 200,
-      response: Closed({ name: Type.String(), brokenUses: Type.Array(Use) }),
+      response: Closed({ name: Type.String(), ...broken }),
       ifMatch: true,
       errors: ['in_use', 'revision_mismatch'],
     }),

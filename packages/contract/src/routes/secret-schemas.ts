@@ -145,6 +145,12 @@ export const Use = Closed({
   authorisedBy: Type.String(),
 });
 
+/** What a change broke, in its answer. */
+export const broken = {
+  brokenUses: Type.Array(Use, { maxItems: 200 }),
+  isComplete: Type.Boolean({ description: 'false: more fields are broken than one answer names' }),
+};
+
 export const DriftItem = Closed({
   launch: Type.String(),
   kind: Type.Enum(['run', 'workload']),

@@ -10,6 +10,7 @@ import {
   SecretMetadata,
   SecretVersion,
   Use,
+  broken,
   DriftItem,
   AccessItem,
   stateFilter,
@@ -173,7 +174,7 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       params: onKey,
       query: Closed({ force: Type.Optional(Type.Boolean({ description: 'Delete although it is used' })) }),
       status: 200,
-      response: Closed({ key: Type.String(), deletedAt: Time, purgeAfter: Time, brokenUses: Type.Array(Use) }),
+      response: Closed({ key: Type.String(), deletedAt: Time, purgeAfter: Time, ...broken }),
       ifMatch: true,
       errors: ['in_use', 'revision_mismatch'],
     }),
@@ -361,7 +362,7 @@ export const assignmentRoutes = [
       domains: Type.Optional(Type.Array(Label, { maxItems: 1000, uniqueItems: true })),
     }),
     status: 200,
-    response: Closed({ all: Type.Boolean(), domains: Type.Array(Label), brokenUses: Type.Array(Use) }),
+    response: Closed({ all: Type.Boolean(), domains: Type.Array(Label), ...broken }),
   }),
 ] as const;
 

@@ -350,3 +350,45 @@ it('a domain is told with all it holds, to its owners', async () => {
   expect((await test.request('GET', `${path}/impact`, { token: manager.token })).status).toBe(403);
   expect((await test.request('GET', `${path}/impact`, { token: ann.token })).status).toBe(404);
 });
+
+describe('what a change broke', () => {
+  interface Broken {
+    readonly brokenUses: readonly { readonly domain: string }[];
+    readonly isComplete: boolean;
+  }
+  const many = 250;
+  const jobIn = (domain: string, key: string, fields: number): Promise<unknown> =>
+    test.call('POST', `/v1/domains/${domain}/spark-jobs`, {
+      body: {
+        name: freshName(),
+        command: ['true'],
+        environment: Array.from({ length: fields }, (_, index) => ({
+          name: `V${index}`,
+          secret: { scope: 'global', source: 'managed', key },
+        })),
+      },
+    });
+
+  it('is named however many fields before it are not broken, and says so where there is more', async () => {
+    await put('/v1/global', 'wide');
+    await jobIn('finance', 'wide', many);
+    await jobIn('sales', 'wide', 1);
+    const path = '/v1/global/secrets/wide';
+    const assign = (domain: string): Promise<Broken> =>
+      test.call('PUT', `${path}/assignments`, { body: { domains: [domain] } });
+    expect(await assign('finance')).toMatchObject({ brokenUses: [{ domain: 'sales' }], isComplete: true });
+    const lost = await assign('sales');
+    expect([lost.brokenUses.length, lost.isComplete]).toEqual([200, false]);
+    expect(new Set(lost.brokenUses.map(({ domain }) => domain))).toEqual(new Set(['finance']));
+    await test.call('PUT', `${path}/assignments`, { body: { all: true } });
+    // Whoever knows of one domain alone is told of its uses, and of all of them.
+    expect(await test.call('GET', path, { token: ann.token })).toMatchObject({ usedBy: many });
+    const deleted = await test.call<Broken>('DELETE', `${path}?force=true`);
+    expect([deleted.brokenUses.length, deleted.isComplete]).toEqual([200, false]);
+    const { items } = await test.call<{ items: readonly { readonly detail?: unknown }[] }>(
+      'GET',
+      '/v1/audit?action=secret.manage&limit=1',
+    );
+    expect(items[0]?.detail).toMatchObject({ uses: many + 1 });
+  });
+});

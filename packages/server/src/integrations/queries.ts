@@ -63,13 +63,24 @@ async function usesOf(
   context: QueryContext,
   args: { readonly scopeId: string; readonly sourceId: string; readonly limit: number },
 ): Promise<UseRow[]> {
+  return usesIn(context, args).orderBy('uses.configuration_id').orderBy('uses.pointer').limit(args.limit).execute();
+}
+
+async function countUses(
+  context: QueryContext,
+  args: { readonly scopeId: string; readonly sourceId: string },
+): Promise<number> {
+  const { count } = await context.db
+    .selectFrom(usesIn(context, args).as('found'))
+    .select((column) => column.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
+function usesIn(context: QueryContext, args: { readonly scopeId: string; readonly sourceId: string }) {
   return useRows(context)
     .where('uses.target_scope_id', '=', args.scopeId)
-    .where('uses.target_source_id', '=', args.sourceId)
-    .orderBy('uses.configuration_id')
-    .orderBy('uses.pointer')
-    .limit(args.limit)
-    .execute();
+    .where('uses.target_source_id', '=', args.sourceId);
 }
 
 /** Integrations of a scope and all of Global's, each with whether it is assigned to the scope. */
@@ -99,6 +110,7 @@ async function usedIn(
 export const integrationQueries = {
   'integration.list': list,
   'integration.uses': usesOf,
+  'integration.countUses': countUses,
   'integration.usedIn': usedIn,
   ...choiceQueries,
   ...secretPageQueries,

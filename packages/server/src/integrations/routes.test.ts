@@ -65,7 +65,7 @@ describe('an integration', () => {
     expect(changed).toMatchObject({ description: 'changed', revision: 2, credentials: [{ version: '1.1' }] });
     const stale = await test.request('PATCH', path, { body: { description: 'x' }, headers: { 'if-match': '"1"' } });
     expect(codeOf(stale)).toBe('revision_mismatch');
-    expect(await test.call('DELETE', path)).toEqual({ name: 'vault-Prod.1', brokenUses: [] });
+    expect(await test.call('DELETE', path)).toEqual({ name: 'vault-Prod.1', brokenUses: [], isComplete: true });
     expect((await test.request('GET', path)).status).toBe(404);
   });
 

@@ -4,7 +4,7 @@ import { type PageOf, type PageRequest, readPage } from '../access/pages.ts';
 import type { AccessService } from '../access/service.ts';
 import type { AssetRef, Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
-import { useView } from '../secrets/metadata.ts';
+import { brokenUsesOf, maxBrokenUses } from '../secrets/metadata.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { changedNames } from '../surfaces/compare.ts';
@@ -54,9 +54,6 @@ export interface IntegrationsParts {
   readonly egress: OpenEgress;
   readonly maxIntegrations: number;
 }
-
-/** Uses named in one answer. */
-const maxUses = 200;
 
 /** Connections to other people's backends, in all three scopes. Values never come here. */
 export class Integrations {
@@ -209,22 +206,22 @@ export class Integrations {
     const { scope } = asset;
     return this.#access.decided(caller, async (current) => {
       const row = await this.#current(current, asset, options.ifMatch);
-      const uses = await this.#store.query('integration.uses', {
-        scopeId: scope.id,
-        sourceId: row.id,
-        limit: maxUses,
-      });
+      const place = { scopeId: scope.id, sourceId: row.id };
+      const broken = brokenUsesOf(await this.#store.query('integration.uses', { ...place, limit: maxBrokenUses + 1 }));
+      const uses = broken.isComplete
+        ? broken.brokenUses.length
+        : await this.#store.query('integration.countUses', place);
       const because = ['delete', ...(options.force ? ['forced'] : [])];
       await this.#store.execute(
         'integration.delete',
         { id: row.id, revision: row.revision, force: options.force },
         {
-          audit: [integrationEvent(current, scope, 'integration.update', row, because, { uses: uses.length })],
+          audit: [integrationEvent(current, scope, 'integration.update', row, because, { uses })],
           expectAuthorisationRevision: current.snapshot.revision,
         },
       );
       this.#parts.backends.forget(row.id);
-      return { name: row.name, brokenUses: uses.map(useView) };
+      return { name: row.name, ...broken };
     });
   }
 

@@ -97,3 +97,17 @@ export function useView(row: UseRow) {
     authorisedBy: row.authorised_by,
   };
 }
+
+/** Uses that one answer names as broken. */
+export const maxBrokenUses = 200;
+
+export interface BrokenUses {
+  readonly brokenUses: ReturnType<typeof useView>[];
+  /** Whether these are all. */
+  readonly isComplete: boolean;
+}
+
+/** @param rows one more than an answer names where there are as many */
+export function brokenUsesOf(rows: readonly UseRow[]): BrokenUses {
+  return { brokenUses: rows.slice(0, maxBrokenUses).map(useView), isComplete: rows.length <= maxBrokenUses };
+}

@@ -3,7 +3,7 @@ import { type Expression, type SelectQueryBuilder, sql, type SqlBool } from 'kys
 import { holdersOf } from '../impact/holders.ts';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
-import { usedBy } from './used-by.ts';
+import { countUsedBy, usedBy } from './used-by.ts';
 import { prefixEnd, searchCondition, secretSearches } from './search.ts';
 
 export type SecretState = 'stale' | 'due-soon' | 'expired' | 'expiring' | 'unused' | 'shared-value' | 'deleted';
@@ -248,5 +248,6 @@ export async function purgeable(
 export const secretQueries = {
   'secret.list': (context: QueryContext, args: SecretFilter) => listSecrets(context, args),
   'secret.usedBy': usedBy,
+  'secret.countUsedBy': countUsedBy,
   'secret.folders': folders,
 };

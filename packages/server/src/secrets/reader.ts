@@ -13,10 +13,20 @@ import {
   type SourceView,
 } from './integration-keys.ts';
 import { positionOf, readPosition } from './key-order.ts';
-import { formatVersion, secretView, type SecretView, time, useView, viewHoldsUntil } from './metadata.ts';
+import {
+  type BrokenUses,
+  brokenUsesOf,
+  formatVersion,
+  maxBrokenUses,
+  secretView,
+  type SecretView,
+  time,
+  useView,
+  viewHoldsUntil,
+} from './metadata.ts';
 import type { ListedSecret, SecretRow, SecretState } from './queries.ts';
 import type { UseRow } from './use-rows.ts';
-import type { UsePosition } from './used-by.ts';
+import type { UsePosition, UsesFilter } from './used-by.ts';
 
 export interface SecretListFilter {
   readonly limit?: number;
@@ -37,8 +47,6 @@ export interface SecretListPage {
 }
 
 const defaultPage = 50;
-/** Entries of a list that is no page. */
-export const listLimit = 200;
 
 export type SecretWithUses = ListedSecret;
 
@@ -259,7 +267,7 @@ export class SecretReader {
   async #asSeenBy(caller: Caller, scope: ScopeRef, row: SecretWithUses): Promise<SecretWithUses> {
     const { assignedTo, usesIn } = this.visibility(caller, scope);
     if (assignedTo !== null && !(await this.#isAssigned(row.id, assignedTo))) throw new StrongroomError('not_found');
-    return usesIn === null ? row : { ...row, uses: (await this.uses(caller, scope, row, listLimit)).length };
+    return usesIn === null ? row : { ...row, uses: await this.countUses(caller, scope, row) };
   }
 
   row(scope: ScopeRef, key: string): MaybePromise<SecretWithUses | undefined> {
@@ -292,14 +300,32 @@ export class SecretReader {
     limit: number,
     after?: UsePosition,
   ): Promise<UseRow[]> {
-    const { usesIn } = this.visibility(caller, scope);
-    return this.#store.query('secret.usedBy', {
+    const filter = this.#usesOf(caller, scope, secret);
+    return this.#store.query('secret.usedBy', { ...filter, limit, ...(after && { after }) });
+  }
+
+  /** How many there are, of those the caller may know of. */
+  countUses(caller: Caller, scope: ScopeRef, secret: Pick<SecretRow, 'id' | 'source_id' | 'key'>): Promise<number> {
+    return this.#store.query('secret.countUsedBy', this.#usesOf(caller, scope, secret));
+  }
+
+  /** The first that a change breaks. @param keptIn scopes whose uses it doesn't */
+  async brokenUses(
+    caller: Caller,
+    scope: ScopeRef,
+    secret: Pick<SecretRow, 'id' | 'source_id' | 'key'>,
+    keptIn: readonly string[] = [],
+  ): Promise<BrokenUses> {
+    const filter = { ...this.#usesOf(caller, scope, secret), usesNotIn: keptIn };
+    return brokenUsesOf(await this.#store.query('secret.usedBy', { ...filter, limit: maxBrokenUses + 1 }));
+  }
+
+  #usesOf(caller: Caller, scope: ScopeRef, secret: Pick<SecretRow, 'id' | 'source_id' | 'key'>): UsesFilter {
+    return {
       target: { secretId: secret.id },
       held: { sourceId: secret.source_id, key: secret.key, kinds: kindsSeen(this.#access, caller.snapshot) },
-      usesIn,
-      limit,
-      ...(after && { after }),
-    });
+      usesIn: this.visibility(caller, scope).usesIn,
+    };
   }
 
   async view(caller: Caller, scope: ScopeRef, row: SecretWithUses): Promise<SecretView> {

@@ -9,9 +9,9 @@ import { requireSameAsMade } from '../store/replayed.ts';
 import type { IdempotencyKey, Store, Writer } from '../store/store.ts';
 import { changeEvent, type EditableMetadata, toChanges } from './changes.ts';
 import type { NewSecret, SealedVersion, SetValue } from './commands.ts';
-import { formatVersion, type SecretView, time, useView } from './metadata.ts';
+import { brokenUsesOf, formatVersion, type SecretView, time } from './metadata.ts';
 import type { ListedSecret } from './queries.ts';
-import { listLimit, type SecretReader } from './reader.ts';
+import type { SecretReader } from './reader.ts';
 import { type ManagedSource, SecretWrites } from './secret-writes.ts';
 import { minComparableBytes, parseValue, type ParsedValue, type ValueInput } from './values.ts';
 
@@ -251,7 +251,9 @@ export class Secrets {
     options: { readonly force: boolean; readonly ifMatch: number | undefined },
   ) {
     const row = await this.#reader.find(caller, scope, key);
-    const uses = (await this.#reader.uses(caller, scope, row, listLimit)).map(useView);
+    const broken = await this.#reader.brokenUses(caller, scope, row);
+    const { brokenUses } = broken;
+    const fields = broken.isComplete ? brokenUses.length : await this.#reader.countUses(caller, scope, row);
     try {
       const { deletedAt, purgeAfter } = await this.writer(caller, scope).execute(
         'secret.delete',
@@ -262,18 +264,17 @@ export class Secrets {
           retentionMilliseconds: this.#limits.retentionDays * dayMilliseconds,
           by: caller.name,
         },
-        { audit: [changeEvent(caller, scope, 'delete', row, { forced: options.force, uses: uses.length })] },
+        { audit: [changeEvent(caller, scope, 'delete', row, { forced: options.force, uses: fields })] },
       );
-      return { key: row.key, deletedAt: time(deletedAt), purgeAfter: time(purgeAfter), brokenUses: uses };
+      return { key: row.key, deletedAt: time(deletedAt), purgeAfter: time(purgeAfter), ...broken };
     } catch (error) {
       // What else holds it is named by the command.
-      if (!(error instanceof StrongroomError) || error.code !== 'in_use' || uses.length === 0) throw error;
-      const errors = uses.map((use) => ({
+      if (!(error instanceof StrongroomError) || error.code !== 'in_use' || brokenUses.length === 0) throw error;
+      const errors = brokenUses.map((use) => ({
         pointer: use.pointer,
         reference: use.reference,
         message: `${use.surface} ${use.configuration} uses it as ${use.name}`,
       }));
-      const fields = Math.max(row.uses, uses.length);
       throw new StrongroomError('in_use', {
         detail: `The secret ${row.key} is used in ${fields} field${fields === 1 ? '' : 's'}.`,
         errors,
@@ -335,10 +336,9 @@ export class Secrets {
       { secretId: row.id, scopeIds: found.map(({ id }) => id), by: caller.name },
       { audit: [changeEvent(caller, scope, 'assign', row, { domains: found.length })] },
     );
-    const uses = await this.#reader.uses(caller, scope, row, listLimit);
-    const allowed = new Set(found.map(({ id }) => id));
-    const brokenUses = found.length === 0 ? [] : uses.filter((use) => !allowed.has(use.scope_id)).map(useView);
-    return { ...(await this.#reader.assignments(caller, scope, key)), brokenUses };
+    const keptIn = found.map(({ id }) => id);
+    const broken = keptIn.length === 0 ? brokenUsesOf([]) : await this.#reader.brokenUses(caller, scope, row, keptIn);
+    return { ...(await this.#reader.assignments(caller, scope, key)), ...broken };
   }
 
   async #seal(
