@@ -74,7 +74,7 @@ async function countUses(
     .selectFrom(usesIn(context, args).as('found'))
     .select((column) => column.fn.countAll<number>().as('count'))
     .executeTakeFirstOrThrow();
-  return Number(count);
+  return count;
 }
 
 function usesIn(context: QueryContext, args: { readonly scopeId: string; readonly sourceId: string }) {

@@ -35,7 +35,7 @@ export interface UsedByArgs extends UsesFilter {
 /** Fields that refer to it, of live configurations and of what else holds references, by who has it, field and reference. */
 export async function usedBy(context: QueryContext, args: UsedByArgs): Promise<UseRow[]> {
   const { after } = args;
-  let query = useRows(context).where(({ and }) => and(conditionsOf(args)));
+  let query = useRows(context).where((is) => is.and(conditionsOf(args)));
   if (after !== undefined)
     query = query.where(
       sql<boolean>`(uses.configuration_id, uses.pointer, uses.reference) > (${after.configurationId}, ${after.pointer}, ${after.reference})`,
@@ -57,12 +57,12 @@ export async function countUsedBy(context: QueryContext, filter: UsesFilter): Pr
   const { count } = await context.db
     .selectFrom(
       useRows(context)
-        .where(({ and }) => and(conditionsOf(filter)))
+        .where((is) => is.and(conditionsOf(filter)))
         .as('found'),
     )
     .select((column) => column.fn.countAll<number>().as('count'))
     .executeTakeFirstOrThrow();
-  return Number(count) + (await otherHolders(context, filter)).length;
+  return count + (await otherHolders(context, filter)).length;
 }
 
 function conditionsOf({ target, usesIn, usesNotIn = [] }: UsesFilter): Expression<SqlBool>[] {
