@@ -46,7 +46,7 @@ export function configurationHandlers<Input extends SavedInput, Document, Own>(
     ) => {
       const { caller, scope, query, body, idempotency } = request;
       if (query.dryRun === true)
-        return { body: reply(await configurations.previewCreation(caller, scope, body.name, saveOf(body))).body };
+        return { body: reply(await configurations.previews.creation(caller, scope, body.name, saveOf(body))).body };
       return reply(await configurations.create(caller, scope, body.name, saveOf(body), idempotency));
     },
     list: async ({ caller, scope, query }: Asked & { query: ConfigurationQuery }) => {
@@ -59,7 +59,7 @@ export function configurationHandlers<Input extends SavedInput, Document, Own>(
       const { caller, asset, query, body, ifMatch } = request;
       if (query.dryRun === true) {
         // The ETag of what is not there yet would be nobody's.
-        return { body: reply(await configurations.preview(caller, asset, saveOf(body), ifMatch)).body };
+        return { body: reply(await configurations.previews.update(caller, asset, saveOf(body), ifMatch)).body };
       }
       return reply(await configurations.update(caller, asset, saveOf(body), ifMatch));
     },

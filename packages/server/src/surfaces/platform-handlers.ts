@@ -49,8 +49,8 @@ export function platformHandlers<Input, Document, Own>(
   const preview = (asked: Asked, input: Input) =>
     putOr(
       asked,
-      () => service.preview(asked.caller, target, { input }, asked.ifMatch),
-      () => service.previewCreation(asked.caller, scope, name, { input }),
+      () => service.previews.update(asked.caller, target, { input }, asked.ifMatch),
+      () => service.previews.creation(asked.caller, scope, name, { input }),
     );
   return {
     show: async ({ caller }: Pick<Asked, 'caller'>) => reply(await service.get(caller, target)),
