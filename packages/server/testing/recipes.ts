@@ -14,7 +14,8 @@ import {
   storageForm,
   withoutScope,
 } from './bodies.ts';
-import { type MatrixWorld, pathTo } from './matrix-world.ts';
+import type { MatrixWorld } from './matrix-world.ts';
+import { pathTo } from './route-paths.ts';
 import { freshName } from './samples.ts';
 
 /** A call that should succeed. */

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, codeOf, type RequestOptions } from '../../testing/app.ts';
 import { bodyFor } from '../../testing/bodies.ts';
 import { allRoutes } from '../../testing/conformance.ts';
-import { type MatrixWorld, openMatrixWorld, parametersOf, pathTo, withQuery } from '../../testing/matrix-world.ts';
+import { type MatrixWorld, openMatrixWorld } from '../../testing/matrix-world.ts';
+import { parametersOf, pathTo, withQuery } from '../../testing/route-paths.ts';
 import { freshName, placesOf, plainSchema, sample, textPlaces } from '../../testing/samples.ts';
 import { rowCounts } from '../../testing/shapes.ts';
 

@@ -6,15 +6,8 @@ import { decide, isDomainOwner, sees } from '../access/decide.ts';
 import type { RequestOptions } from '../../testing/app.ts';
 import { bodyFor, integrationForm } from '../../testing/bodies.ts';
 import { allRoutes } from '../../testing/conformance.ts';
-import {
-  absentTarget,
-  type MatrixCaller,
-  type MatrixWorld,
-  openMatrixWorld,
-  parametersOf,
-  pathTo,
-  withQuery,
-} from '../../testing/matrix-world.ts';
+import { type MatrixCaller, type MatrixWorld, openMatrixWorld } from '../../testing/matrix-world.ts';
+import { absentTarget, parametersOf, pathTo, withQuery } from '../../testing/route-paths.ts';
 import { oneAnswer, rowCounts, shape } from '../../testing/shapes.ts';
 import { scopeOfPath } from './guard.ts';
 
