@@ -36,17 +36,16 @@ interface Pass {
 
 const everyPhase = 'examples,coverage,fuzzing';
 const passes: readonly Pass[] = [
-  { as: 'administrator', mode: 'positive', inDomain: true, checks, phases: everyPhase, maxExamples: 5 },
+  { as: 'administrator', mode: 'positive', inDomain: true, checks, phases: everyPhase, maxExamples: 8 },
   {
     as: 'administrator',
     mode: 'negative',
     inDomain: false,
     checks: [...checks, 'negative_data_rejection'],
     phases: everyPhase,
-    maxExamples: 4,
+    maxExamples: 6,
   },
-  // What each parameter may hold is gone through above; a member mostly learns that it may not.
-  { as: 'member', mode: 'all', inDomain: true, checks, phases: 'examples,fuzzing', maxExamples: 3 },
+  { as: 'member', mode: 'all', inDomain: true, checks, phases: everyPhase, maxExamples: 4 },
 ];
 
 interface Operation {
