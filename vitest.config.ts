@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './scripts/test-order.ts';
 
 // No limit here is one that a test means: each is many times what is needed, for a machine that does ten things at once.
 const shared = {
@@ -21,7 +22,8 @@ export default defineConfig({
   test: {
     // One more than the two cores the suite is meant for: much of it waits for processes and disks.
     maxWorkers: 3,
-    globalSetup: 'scripts/test-bundle.ts',
+    sequence: { sequencer: LongestFirst },
+    globalSetup: ['scripts/test-folder.ts', 'scripts/test-bundle.ts'],
     projects: [
       {
         test: {

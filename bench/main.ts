@@ -8,6 +8,7 @@ const parts: Readonly<Record<string, () => Promise<{ readonly run: Bench }>>> = 
   vault: () => import('./vault.ts'),
   lists: () => import('./lists.ts'),
   start: () => import('./start.ts'),
+  vendors: () => import('./vendors.ts'),
   runs: () => import('./runs.ts'),
   uses: () => import('./uses.ts'),
   decide: () => import('./decide.ts'),

@@ -9,6 +9,10 @@ import { serverEnvironment, serverOptions } from '../scripts/server-options.mjs'
 import { requestBytes } from './load.ts';
 
 export const domain = 'bench';
+/** What a resolve is sent: whom its values are for. */
+export const deliveryKey = JSON.stringify({
+  publicKey: { kty: 'OKP', crv: 'X25519', x: Buffer.alloc(32, 9).toString('base64url') },
+});
 
 /** A process of its own, listening on loopback. */
 export interface MeasuredServer {
@@ -19,7 +23,7 @@ export interface MeasuredServer {
 
 /** Starts one of `plain-servers.ts`. */
 export async function startMeasured(
-  kind: 'raw' | 'strongroom',
+  kind: 'raw' | 'floor' | 'strongroom',
   environment: Readonly<Record<string, string>> = {},
 ): Promise<MeasuredServer> {
   const program = fileURLToPath(new URL('plain-servers.ts', import.meta.url));
@@ -82,9 +86,6 @@ export async function startStrongroom(): Promise<MeasuredStrongroom> {
     const token = await workload(admin);
     const client = createClient({ url, token });
     const headers = { Authorization: `Bearer ${token}` };
-    const key = JSON.stringify({
-      publicKey: { kty: 'OKP', crv: 'X25519', x: Buffer.alloc(32, 9).toString('base64url') },
-    });
     return {
       ...server,
       end,
@@ -93,7 +94,7 @@ export async function startStrongroom(): Promise<MeasuredStrongroom> {
       async resolveOf(reference) {
         const body = { references: [{ name: 'PGPASSWORD', reference }] };
         const launch = await client.createLaunch({ params: { domain }, body });
-        return requestBytes('POST', `/v1/launches/${launch.id}/resolve`, headers, key);
+        return requestBytes('POST', `/v1/launches/${launch.id}/resolve`, headers, deliveryKey);
       },
     };
   } catch (error) {

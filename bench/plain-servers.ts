@@ -1,7 +1,8 @@
-// A process of its own for each server that is measured: `node bench/plain-servers.ts raw|strongroom`. Prints one JSON line
+// A process of its own for each server that is measured: `node bench/plain-servers.ts raw|floor|strongroom`. Prints one JSON line
 // with the port when it listens, ends with its standard input.
 import { createServer } from 'node:http';
 import { createLog, loadConfiguration, processEnvironment, startServer } from '@strongroom/server';
+import { startFloor } from './durable-floor.ts';
 
 async function raw(): Promise<number> {
   // As large as a secret's metadata.
@@ -37,7 +38,10 @@ async function strongroom(): Promise<number> {
   return Number(new URL(server.url).port);
 }
 
-const port = await (process.argv[2] === 'raw' ? raw() : strongroom());
+const servers: Readonly<Record<string, () => Promise<number>>> = { raw, floor: startFloor, strongroom };
+const start = servers[process.argv[2] ?? ''];
+if (start === undefined) throw new TypeError(`One of ${Object.keys(servers).join(', ')}`);
+const port = await start();
 console.log(JSON.stringify({ port }));
 process.stdin.resume();
-if (process.argv[2] === 'raw') process.stdin.on('end', () => process.exit(0));
+if (process.argv[2] !== 'strongroom') process.stdin.on('end', () => process.exit(0));

@@ -1,4 +1,4 @@
-// @needs vault moto
+// @needs vault kubernetes moto
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,8 +7,10 @@ import { SecretValue } from '@strongroom/crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AppRole, createAppRole, must, readPolicy } from '../packages/backends/testing/live-vault.ts';
 import { type AwsUsers, createUsers, secretsPlace } from '../packages/backends/testing/live-aws.ts';
+import { applyRbac, LiveSecrets } from '../packages/backends/testing/live-kubernetes.ts';
 import { startTestServer, type TestServer } from '../packages/server/testing/app.ts';
 import { Canaries } from '../packages/server/testing/canaries.ts';
+import { type Kubernetes, startKubernetes } from '../servers/kubernetes.ts';
 import { type Moto, startMoto } from '../servers/moto.ts';
 import { startVault, type Vault } from '../servers/vault.ts';
 
@@ -26,6 +28,7 @@ const references = {
   MAIL_USER: 'secret://domain/aws-prod/reports/mail#user',
 };
 const base = '/v1/domains/finance';
+const globalNamespace = 'strongroom-secrets';
 const stormKeys = Array.from({ length: 20 }, (_, index) => `storm/key-${index}`);
 
 /** By jobs, whose user may write there. */
@@ -33,19 +36,34 @@ const written: string[] = [];
 let vault: Vault;
 let role: AppRole;
 let moto: Moto;
+let kubernetes: Kubernetes;
 let users: AwsUsers;
 let test: TestServer;
 
+/** In AWS, each time as another version. */
+async function writeMail(): Promise<void> {
+  const value = SecretValue.fromText(JSON.stringify({ user: values.MAIL_USER, port: 587 }));
+  await secretsPlace(moto, () => users.admin).seed('reports/mail', { value, shape: 'text' });
+}
+
 beforeAll(async () => {
-  [vault, moto] = await Promise.all([startVault(), startMoto()]);
+  [vault, moto, kubernetes] = await Promise.all([startVault(), startMoto(), startKubernetes()]);
+  // What `strongroom k8s rbac` prints, and nothing more.
+  const { server } = await applyRbac(kubernetes, { namespace: 'strongroom', secretsNamespace: globalNamespace });
   role = await createAppRole(vault, 'reports', readPolicy);
   users = await createUsers(moto);
   await must(vault, 'POST', 'secret/data/app/reports/api', { data: { token: values.API_TOKEN, note: 'x' } });
   for (const key of stormKeys)
     await must(vault, 'POST', `secret/data/app/${key}`, { data: { value: `value of ${key}` } });
-  const mail = SecretValue.fromText(JSON.stringify({ user: values.MAIL_USER, port: 587 }));
-  await secretsPlace(moto, () => users.admin).seed('reports/mail', { value: mail, shape: 'text' });
-  test = await startTestServer({}, { canaries });
+  await writeMail();
+  test = await startTestServer(
+    {
+      STRONGROOM_STORES_GLOBAL: 'kubernetes',
+      STRONGROOM_KUBERNETES_NAMESPACE: globalNamespace,
+      STRONGROOM_KUBERNETES_KUBECONFIG_PATH: server.kubeconfig(kubernetes.url),
+    },
+    { canaries },
+  );
   await test.createDomain('finance');
   await test.call('POST', `${base}/secrets`, { body: { key: 'db-password', value: values.PGPASSWORD } });
   await test.call('POST', '/v1/global/secrets', { body: { key: 'smtp-password', value: values.SMTP_PASSWORD } });
@@ -74,7 +92,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await test.close();
-  await Promise.all([vault.stop(), moto.stop()]);
+  await Promise.all([vault.stop(), moto.stop(), kubernetes.stop()]);
   for (const file of written) rmSync(file, { force: true });
 });
 
@@ -128,7 +146,7 @@ const digests = (names: readonly (keyof typeof values)[]) =>
 const logins = (after: number): number =>
   vault.requests(after).filter(({ path }) => path === 'auth/approle/login').length;
 
-describe('a job with secrets of the database, of Global, of Vault and of AWS', () => {
+describe('a job with secrets of the database, of Global in Kubernetes, of Vault and of AWS', () => {
   it('gets all of them in one run', async () => {
     const file = await job('nightly-report');
     const done = await run('nightly-report');
@@ -142,6 +160,8 @@ describe('a job with secrets of the database, of Global, of Vault and of AWS', (
       ['vault-prod', '1'],
       ['aws-prod', expect.stringMatching(/^[\da-f-]{36}$/)],
     ]);
+    const kept = await new LiveSecrets(kubernetes, globalNamespace).get('strongroom-smtp-password');
+    expect(kept?.data).toEqual({ value: Buffer.from(values.SMTP_PASSWORD).toString('base64') });
   });
 
   it('signs in once more after its token was revoked', async () => {
@@ -192,6 +212,36 @@ describe('a job with secrets of the database, of Global, of Vault and of AWS', (
     expect(overlaps(reads)).toEqual([]);
     // Far fewer than the 2,000 that were asked for.
     expect(reads.length).toBeLessThan(400);
+  });
+
+  it('is told of each of them that was rotated where it is, while it runs with what it got before', async () => {
+    const environment = Object.entries(references).map(([name, secret]) => ({ name, secret }));
+    await test.call('POST', `${base}/spark-jobs`, { body: { name: 'stream', command: ['sleep', '600'], environment } });
+    const { id } = await test.call<{ id: string }>('POST', `${base}/spark-jobs/stream/runs`);
+    await expect.poll(async () => (await test.call('GET', `${base}/runs/${id}`))['state']).toBe('running');
+    interface Drifted {
+      readonly reference: string;
+      readonly version: string;
+      readonly currentVersion: string;
+    }
+    const drifted = async () => {
+      await test.server.services.sourceVersions.round(AbortSignal.timeout(60_000), -1);
+      const { items } = await test.call<{ items: Drifted[] }>('GET', `${base}/drift`);
+      return items.map((each) => [each.reference, each.version === each.currentVersion]).toSorted();
+    };
+    expect(await drifted()).toEqual([]);
+    await test.call('PUT', `${base}/secrets/db-password/value`, { body: { value: values.PGPASSWORD } });
+    expect(await drifted()).toEqual([[references.PGPASSWORD, false]]);
+    await test.call('PUT', '/v1/global/secrets/smtp-password/value', { body: { value: values.SMTP_PASSWORD } });
+    await must(vault, 'POST', 'secret/data/app/reports/api', { data: { token: values.API_TOKEN, note: 'y' } });
+    await writeMail();
+    expect(await drifted()).toEqual(
+      Object.values(references)
+        .map((reference) => [reference, false])
+        .toSorted(),
+    );
+    await test.call('POST', `${base}/runs/${id}/stop`);
+    await expect.poll(drifted).toEqual([]);
   });
 
   it('keeps to its deadline while Vault stands still, and others do not notice', async () => {

@@ -8,6 +8,7 @@ import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { currentBundle } from '../packages/cli/bin/bundle.mjs';
+import { endWithParent } from './end-with-parent.mjs';
 import { serverEnvironment, serverOptions } from './server-options.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -82,7 +83,8 @@ const testEnvironment = name.startsWith('test')
 const [file, ...defaults] = command;
 // The command line works in the folder it is called from; everything else at the root of the repository.
 const cwd = name === 'strongroom' ? (process.env.INIT_CWD ?? process.cwd()) : root;
-const child = spawn(node, [...(isServer ? serverOptions : []), join(root, file), ...defaults, ...rest], {
+// Up to `--` Node looks for options of its own, `--env-file` also behind the file that it runs.
+const child = spawn(node, [...(isServer ? serverOptions : []), '--', join(root, file), ...defaults, ...rest], {
   cwd,
   stdio: 'inherit',
   env: {
@@ -97,6 +99,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     // Ctrl-C reaches the child by itself; a second one would end a server at once.
     if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
   });
+if (process.env.npm_lifecycle_event !== undefined) endWithParent(child);
 child.on('error', (error) => {
   process.stderr.write(`Could not start ${node}: ${error.message}\n`);
   process.exit(1);

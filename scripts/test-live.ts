@@ -2,6 +2,7 @@
 // `// @needs NAME …` what it needs; each of those is installed once. What can't be had is named, with what would install it.
 // Arguments choose files, by a part of their path or by what they need; without any, all of them.
 import { globSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -103,7 +104,8 @@ async function run(
       program: process.execPath,
       args: [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'live', file],
       cwd: root,
-      environment: { ...environment, NO_COLOR: '1' },
+      // Clusters and their data want a disk.
+      environment: { TMPDIR: tmpdir(), ...environment, NO_COLOR: '1' },
       doing: `running ${file}`,
       limitMinutes: 30,
       niceness: 0,

@@ -26,14 +26,19 @@ it('loads an SDK when an integration that needs it is opened, and not before', (
   const loaded = loadedSdks('AWS', JSON.stringify(aws));
   expect(loaded).toContain('@aws-sdk/client-secrets-manager');
   expect(loaded).not.toContain('@aws-sdk/client-sts');
+  expect(loaded.filter((name) => !name.startsWith('@aws-sdk/'))).toEqual([]);
   const clientId = '11111111-2222-4333-8444-555555555555';
   const azure = {
     vaultUrl: 'https://finance.vault.azure.net',
     authentication: { method: 'client-secret', tenantId: clientId, clientId },
   };
-  expect(loadedSdks('AZURE', JSON.stringify(azure))).toContain('@azure/keyvault-secrets');
+  const forAzure = loadedSdks('AZURE', JSON.stringify(azure));
+  expect(forAzure).toContain('@azure/keyvault-secrets');
+  expect(forAzure.filter((name) => !name.startsWith('@azure/'))).toEqual([]);
   const google = { project: 'finance-prod', authentication: { method: 'service-account' } };
-  expect(loadedSdks('GOOGLE', JSON.stringify(google))).toContain('@google-cloud/secret-manager');
+  const forGoogle = loadedSdks('GOOGLE', JSON.stringify(google));
+  expect(forGoogle).toContain('@google-cloud/secret-manager');
+  expect(forGoogle.filter((name) => /^@(?:aws-sdk|azure)\//.test(name))).toEqual([]);
 });
 
 it('knows the vaults of every cloud of Azure as the vendor’s own', () => {

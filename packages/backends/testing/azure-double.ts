@@ -10,14 +10,21 @@ import {
 import { openAzure } from '../src/azure/open.ts';
 import type { Backend } from '../src/backend.ts';
 import type { ConformancePlace, InjectFault } from '../src/conformance/index.ts';
-import type { LentIdentity } from '../src/definition.ts';
+import { definition } from '../src/azure/index.ts';
+import type { BackendDefinition, LentIdentity } from '../src/definition.ts';
 import { createEgress, type Egress } from '../src/egress/index.ts';
+import { canServeTls } from './certificate.ts';
 import { FaultProxy } from './fault-proxy.ts';
+
+export { canServeTls };
 
 export interface AzureWorld extends AsyncDisposable {
   readonly vault: AzureKeyVault;
   readonly proxy: FaultProxy;
   readonly place: ConformancePlace;
+  /** Azure’s, with the double in place of its vaults. */
+  readonly definition: BackendDefinition<AzureSettings>;
+  readonly settings: AzureSettings;
   open(options?: {
     readonly settings?: Partial<AzureSettings>;
     readonly clientSecret?: string;
@@ -38,7 +45,12 @@ export async function startAzureWorld(): Promise<AzureWorld> {
     ...guard,
     request: (url, options) => guard.request(url, { ...options, ca: vault.caCertificate }),
   };
-  const port = () => new URL(proxy.url).port;
+  const { port } = new URL(proxy.url);
+  const cloud = { authority: `https://login.localhost:${port}`, vaultSuffix: '.localhost' };
+  const ownSettings: AzureSettings = {
+    vaultUrl: `https://vault.localhost:${port}`,
+    authentication: { method: 'client-secret', tenantId: azureTenant, clientId: azureClientId },
+  };
   return {
     vault,
     proxy,
@@ -47,20 +59,18 @@ export async function startAzureWorld(): Promise<AzureWorld> {
       remove: async (key) => vault.purge(key),
       softDelete: async (key) => vault.softDelete(key),
     },
+    definition: { ...definition, open: async (own, parts) => openAzure(own, { ...parts, egress }, cloud) },
+    settings: ownSettings,
     open: ({ settings = {}, clientSecret = vault.clientSecret, lent } = {}) =>
       openAzure(
-        {
-          vaultUrl: `https://vault.localhost:${port()}`,
-          authentication: { method: 'client-secret', tenantId: azureTenant, clientId: azureClientId },
-          ...settings,
-        },
+        { ...ownSettings, ...settings },
         {
           egress,
           credential: () => Promise.resolve(SecretValue.fromText(clientSecret)),
           ...(lent === undefined ? {} : { lent }),
           now: Date.now,
         },
-        { authority: `https://login.localhost:${port()}`, vaultSuffix: '.localhost' },
+        cloud,
       ),
     answering: (answer) => async (echo) => {
       vault.script = (path) => (/^\/(?:deleted)?secrets/.test(path) ? answer(echo) : null);

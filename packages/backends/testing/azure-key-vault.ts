@@ -205,7 +205,9 @@ export async function startAzureKeyVault(): Promise<AzureKeyVault> {
     set(name, value) {
       const known = secrets.get(name.toLowerCase());
       const secret = known ?? { name, versions: [], isEnabled: true, isDeleted: false };
-      secret.versions.push({ id: randomBytes(16).toString('hex'), value, updated: Math.floor(Date.now() / 1000) });
+      // To the second, as Azure says it; never two in one second, of which no reader could tell which is the current one.
+      const updated = Math.max(Math.floor(Date.now() / 1000), (secret.versions.at(-1)?.updated ?? 0) + 1);
+      secret.versions.push({ id: randomBytes(16).toString('hex'), value, updated });
       secrets.set(name.toLowerCase(), secret);
     },
     softDelete(name) {

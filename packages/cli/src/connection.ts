@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { checkServerAddress, type Client, createClient, StrongroomError } from '@strongroom/sdk';
+import { checkServerAddress, type Client, createClient, ServerError, StrongroomError } from '@strongroom/sdk';
 import { tokenFromFile, workloadTokenFile } from '@strongroom/sdk/token-file';
 import { UsageError } from './errors.ts';
 import type { Io } from './io.ts';
@@ -63,6 +63,32 @@ export async function connect(io: Io, timeoutMilliseconds?: number): Promise<Cli
     throw new StrongroomError('unauthenticated', { detail: `There is no session for ${connection.url}.` });
   }
   return clientFor(connection, timeoutMilliseconds);
+}
+
+/** What stood in for a session that the server doesn't take; without one, the table's own words say enough. */
+const refused: Partial<Record<Connection['tokenFrom'], { readonly detail: string; readonly hint: string }>> = {
+  STRONGROOM_TOKEN: {
+    detail: 'The server does not take the token in STRONGROOM_TOKEN.',
+    hint: 'It has expired, was revoked, or is of another server. Unset it to use the session of strongroom login.',
+  },
+  STRONGROOM_TOKEN_FILE: {
+    detail: 'The server does not take the token in the file that STRONGROOM_TOKEN_FILE names.',
+    hint: 'It has expired, was revoked, or is of another server.',
+  },
+  profile: { detail: 'The session has ended.', hint: 'Run strongroom login.' },
+};
+
+/** The error as it is, or with what was not taken where the server only says that somebody has to sign in. */
+export async function withTokenSource(error: ServerError, io: Io): Promise<ServerError> {
+  if (error.detail !== undefined) return error;
+  const { tokenFrom } = await findConnection(io);
+  const said = refused[tokenFrom];
+  if (said === undefined) return error;
+  return new ServerError('unauthenticated', {
+    ...said,
+    cause: error,
+    ...(error.requestId === undefined ? {} : { requestId: error.requestId }),
+  });
 }
 
 /** Read anew for each call: it is renewed in place while a command runs. */

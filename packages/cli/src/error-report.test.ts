@@ -54,6 +54,14 @@ describe('exit codes', () => {
 });
 
 describe('what is said', () => {
+  it('names the line above where the API names its detail, and does not say the title twice', () => {
+    expect(report(new StrongroomError('key_clash', { detail: 'a clashes with A.' })).stderr).toBe(
+      'strongroom: the key clashes with another key: a clashes with A.\nhint: Keys are unique after case folding; the line above names the other key.\n',
+    );
+    const twice = new StrongroomError('reference_malformed', { detail: 'The reference is not valid: it has no key.' });
+    expect(report(twice).stderr).toMatch(/^strongroom: the reference is not valid: it has no key\.$/m);
+  });
+
   it('is title, detail, hint, then a line for each field', () => {
     const error = new ServerError('launch_refused', {
       detail: '1 of 2 references do not resolve.',
@@ -74,7 +82,7 @@ describe('what is said', () => {
   it('shows control characters of others, and obeys none', () => {
     const { stderr } = report(new ServerError('state_conflict', { detail: 'a\u001b[2Jb\r\nstrongroom: c\u202ed' }));
     expect(stderr).toBe(
-      'strongroom: the current state does not allow this: a\\u{1b}[2Jb\\u{d}\\u{a}strongroom: c\\u{202e}d\nhint: The detail says which state it is in.\n',
+      'strongroom: the current state does not allow this: a\\u{1b}[2Jb\\u{d}\\u{a}strongroom: c\\u{202e}d\nhint: The line above says which state it is in.\n',
     );
   });
 

@@ -32,7 +32,10 @@ export function reportError(error: unknown, output: Output): number {
 function reportStrongroomError(error: StrongroomError, output: Output): void {
   const { title } = errorTable[error.code];
   const fields = error.errors ?? [];
-  report(output, lowerFirst(title), error.detail, fields.length === 0 ? error.hint : hintForList(error.hint));
+  const said = lowerFirst(title);
+  // A detail may begin as the title does, for those who read it alone.
+  const detail = error.detail?.startsWith(`${title}: `) === true ? error.detail.slice(title.length + 2) : error.detail;
+  report(output, said, detail, hintHere(error.hint, fields.length > 0));
   for (const field of fields) output.error(`  ${visible(fieldLine(field))}`);
   if (error.retryAfterSeconds !== undefined) output.error(`try again in ${error.retryAfterSeconds} s`);
   if (output.isVerbose && error instanceof ServerError && error.requestId !== undefined) {
@@ -84,9 +87,11 @@ function reportFault(error: unknown, output: Output): void {
   for (const frame of (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))) output.error(frame);
 }
 
-/** Hints of the API speak of the member `errors[]`; here it is the lines that follow. */
-function hintForList(hint: string): string {
-  return hint
+/** Hints of the API speak of the members `errors[]` and `detail`; here these are the lines around the hint. */
+function hintHere(hint: string, hasFields: boolean): string {
+  const said = hint.replace(/\b([Tt])he detail (names|says)\b/, '$1he line above $2');
+  if (!hasFields) return said;
+  return said
     .replace(/^See errors\[\] for /, 'The lines below say ')
     .replace(/^errors\[\] names /, 'The lines below name ');
 }

@@ -54,6 +54,8 @@ export const exitCodeOfError: Readonly<Record<ErrorCode, number>> = {
   last_admin: exitCode.conflict,
   delivery_bound: exitCode.conflict,
   launch_expired: exitCode.conflict,
+  log_gone: exitCode.refused,
+  not_configured: exitCode.refused,
 
   reference_unresolved: exitCode.unresolved,
   launch_refused: exitCode.unresolved,

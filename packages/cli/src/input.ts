@@ -31,9 +31,20 @@ async function readFileWhole(io: Io, path: string, maxBytes: number): Promise<Bu
     return await readUpTo(file.createReadStream({ autoClose: false }), path, maxBytes);
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
-    throw new UsageError(`the file ${path} can't be read${code}`);
+    throw new UsageError(unreadableText(path, error));
   }
+}
+
+const unreadable: Readonly<Record<string, (path: string) => string>> = {
+  ENOENT: (path) => `there is no file ${path}`,
+  EISDIR: (path) => `${path} is a folder`,
+  EACCES: (path) => `the file ${path} may not be read`,
+};
+
+function unreadableText(path: string, error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const known = Object.hasOwn(unreadable, code) ? unreadable[code] : undefined;
+  return known === undefined ? `the file ${path} can't be read${code === '' ? '' : ` (${code})`}` : known(path);
 }
 
 function tooLong(what: string, maxBytes: number): UsageError {

@@ -1,3 +1,4 @@
+import { ServerError } from '@strongroom/sdk';
 import { Command } from 'commander';
 import { Cli } from './cli.ts';
 import { type CommandPart, commandParts, completionCommand } from './command-parts.ts';
@@ -89,6 +90,13 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
     await program.parseAsync([...args], { from: 'user' });
     return cli.exitCode;
   } catch (error) {
-    return reportError(error, cli.output);
+    return reportError(await withReason(error, io), cli.output);
   }
+}
+
+/** Whose token was not taken, loaded for that alone. */
+async function withReason(error: unknown, io: Io): Promise<unknown> {
+  if (!(error instanceof ServerError) || error.code !== 'unauthenticated') return error;
+  const { withTokenSource } = await import('./connection.ts');
+  return withTokenSource(error, io);
 }

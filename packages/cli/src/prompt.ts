@@ -24,22 +24,22 @@ export async function askNew(io: Io, what: string): Promise<string> {
   return first;
 }
 
-/** @throws Cancelled unless the answer is yes */
+/** @throws Cancelled unless the answer is yes; UsageError where nobody can be asked: what asks so takes `--yes` */
 export async function confirm(io: Io, question: string): Promise<void> {
+  requireTerminal(io, 'Add --yes.');
   const answer = await ask(io, `${question} [y/N] `);
   if (!/^y(?:es)?$/i.test(answer.trim())) throw new Cancelled('declined');
 }
 
-/** @throws Cancelled unless exactly `expected` is typed */
+/** @throws Cancelled unless exactly `expected` is typed; UsageError where nobody can be asked: what asks so takes `--yes` */
 export async function confirmByTyping(io: Io, question: string, expected: string): Promise<void> {
+  requireTerminal(io, 'Add --yes.');
   const answer = await ask(io, `${question}; type ${expected} to go on: `);
   if (answer !== expected) throw new Cancelled('declined');
 }
 
 async function askLine(io: Io, question: string, isHidden: boolean): Promise<string> {
-  if (!isInteractive(io)) {
-    throw new UsageError('there is no terminal to ask on', 'Give it as an option or on stdin; --help names them.');
-  }
+  requireTerminal(io, 'Give it as an option or on stdin; --help names them.');
   // readline edits and echoes on its output; a hidden line is edited in the dark.
   let isMuted = false;
   const output = new Writable({
@@ -61,4 +61,8 @@ async function askLine(io: Io, question: string, isHidden: boolean): Promise<str
     lines.close();
     if (isHidden) io.stderr.write('\n');
   }
+}
+
+function requireTerminal(io: Io, hint: string): void {
+  if (!isInteractive(io)) throw new UsageError('there is no terminal to ask on', hint);
 }

@@ -27,7 +27,7 @@ export function addValueOptions(command: Command): Command {
   return command
     .option('--value-file <file>', 'take the value from a file, byte for byte (- is stdin)')
     .option('--base64-file <file>', 'take the value from a file that holds it in base64')
-    .option('--field <name[=@file]>', 'one field of a value with several; asks for it without =@file', collect, [])
+    .option('--field <name[=@file]>', 'one field of a value with several; asks for it without =@file', collect)
     .option('--fields-file <file>', 'take all fields from a JSON object of texts (- is stdin)')
     .addOption(new Option('--value [value]').hideHelp())
     .addHelpText(

@@ -187,6 +187,18 @@ export const errorTable = {
     hint: 'Start a new launch; if you did not resolve this one before, tell your administrator.',
   },
   launch_expired: { status: 409, title: 'The launch has expired', retryable: false, hint: 'Start a new launch.' },
+  log_gone: {
+    status: 410,
+    title: 'The log is not there any more',
+    retryable: false,
+    hint: 'The run itself still says how it ended. Logs are kept for a time, and the oldest go first beyond a quota.',
+  },
+  not_configured: {
+    status: 404,
+    title: 'Nothing is configured there',
+    retryable: false,
+    hint: 'Configure it first; the detail says what.',
+  },
 
   // References, launch
   reference_unresolved: {

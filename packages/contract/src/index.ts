@@ -72,7 +72,7 @@ export {
 } from './surfaces/connection-types.ts';
 export * from './surfaces/storage-config.ts';
 export * from './surfaces/test-steps.ts';
-export { bundleRoutes, grantRoutes, memberRoutes, principalNamePattern } from './routes/access.ts';
+export { bundleRoutes, grantRoutes, memberRoutes, permissionWords, principalNamePattern } from './routes/access.ts';
 export { domainRoutes } from './routes/domains.ts';
 export {
   type ExplainLink,

@@ -1,5 +1,7 @@
 /** Verbs that the server needs for Secrets: it knows their names, so that it needs no list. */
 export const kubernetesServerVerbs = ['create', 'get', 'update', 'delete'] as const;
+/** Of these, what the layout `scope-objects` needs: its objects stay when their last key goes. */
+export const kubernetesScopeObjectVerbs = ['create', 'get', 'update'] as const;
 /** Verbs that a workload needs which reads Secrets by itself. */
 export const kubernetesRuntimeVerbs = ['get'] as const;
 
@@ -31,7 +33,7 @@ export interface KubernetesManifest {
 export function kubernetesRbac(options: KubernetesRbacOptions): readonly KubernetesManifest[] {
   const { secrets } = options;
   // Whoever creates an object can't be held to its name: the cluster decides before it knows it.
-  const named = kubernetesServerVerbs.filter((verb) => verb !== 'create');
+  const named = kubernetesScopeObjectVerbs.filter((verb) => verb !== 'create');
   const server: readonly Rule[] =
     secrets === undefined
       ? [{ verbs: kubernetesServerVerbs }]

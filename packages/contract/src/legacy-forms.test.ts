@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { legacyForms, lineOf, looksSecret } from './legacy-forms.ts';
+import { legacyForms, linesOf, looksSecret } from './legacy-forms.ts';
 
 describe('legacyForms', () => {
   it.each([
@@ -11,18 +11,36 @@ describe('legacyForms', () => {
     'dbutils . secrets . getBytes( "jobs" , r\'db.password\' )',
     'dbutils.secrets.get(\n    scope="jobs",\n    key="db.password",\n)',
     'dbutils.secrets.get(scope="jobs", \\\n  key="db.password")',
+    'dbutils.secrets.get(\n  scope="jobs",  # of Ann\'s (old\n  key="db.password",\n)',
+    'dbutils.secrets.get(\n  scope = "jobs", // all (of them)\n  key = "db.password"\n)',
   ])('reads %s', (text) => {
     expect(legacyForms(text)).toEqual([
       { kind: 'databricks-call', secret: { scope: 'jobs', key: 'db.password' }, at: 0, isWhole: true },
     ]);
   });
 
-  it.each(['scope, key', 'f"jobs", "a"', '"jobs"', '"jobs", "a", "b"', 'scope="a", scope="b"', '"a b", "c"', ''])(
-    'finds the call with %s, and does not guess',
-    (list) => {
-      expect(legacyForms(`x = dbutils.secrets.get(${list})`)).toEqual([
-        { kind: 'databricks-call', at: 4, isWhole: false },
-      ]);
+  it.each([
+    'scope, key',
+    'f"jobs", "a"',
+    '"jobs"',
+    '"jobs", "a", "b"',
+    'scope="a", scope="b"',
+    '"a b", "c"',
+    '',
+    'scope=os.environ.get("SCOPE"), key="a"',
+    'scope_of("jobs)"), "a"',
+    '"jobs", ".."',
+    '"jobs", "a"'.padEnd(1000),
+  ])('finds the call with %s, and does not guess', (list) => {
+    expect(legacyForms(`x = dbutils.secrets.get(${list})`)).toEqual([
+      { kind: 'databricks-call', at: 4, isWhole: false },
+    ]);
+  });
+
+  it.each(['get = dbutils.secrets.get', 'x = dbutils.secrets.get(', "x = dbutils.secrets.getBytes('a', '"])(
+    'finds %s, which is called elsewhere or not whole',
+    (text) => {
+      expect(legacyForms(text)).toMatchObject([{ kind: 'databricks-call', isWhole: false }]);
     },
   );
 
@@ -42,12 +60,16 @@ describe('legacyForms', () => {
     '{secrets/a/b}',
     '{{ jobs/a/b }}',
     'mydbutils.secrets.get("a","b")',
+    'dbutils.secrets.getter("a","b")',
+    '{{secrets/../db}}',
+    '{{secrets/jobs/..}}',
+    '${secrets...}',
   ])('leaves %s alone', (text) => {
     expect(legacyForms(text)).toEqual([]);
   });
 
   it('is linear, and finds nothing where nothing is', () => {
-    fc.assert(fc.property(fc.string(), (text) => legacyForms(text.replaceAll(/[{(]/g, '')).length === 0));
+    fc.assert(fc.property(fc.string(), (text) => legacyForms(text.replaceAll(/[{(]|dbutils/g, '')).length === 0));
     const started = performance.now();
     for (const part of ['dbutils.secrets.get(', 'dbutils   ', '{{secrets/a/', '{{ ', '${secrets.', ' '])
       legacyForms(part.repeat(50_000));
@@ -63,8 +85,19 @@ describe('looksSecret', () => {
   });
 });
 
-describe('lineOf', () => {
+describe('linesOf', () => {
   it('counts from 1', () => {
-    expect([0, 1, 2, 3, 4].map((at) => lineOf('a\nb\n', at))).toEqual([1, 1, 2, 2, 3]);
+    expect([0, 1, 2, 3, 4].map(linesOf('a\nb\n'))).toEqual([1, 1, 2, 2, 3]);
+    expect([0, 1].map(linesOf(''))).toEqual([1, 1]);
+  });
+
+  it('is quick for many places of a long text', () => {
+    const text = '${secrets.a}\n'.repeat(50_000);
+    const lineAt = linesOf(text);
+    const started = performance.now();
+    expect(legacyForms(text).map(({ at }) => lineAt(at))).toEqual(
+      Array.from({ length: 50_000 }, (_, index) => index + 1),
+    );
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 });

@@ -27,8 +27,13 @@ export interface DatabricksSecret {
 export const databricksNamePattern = '^[A-Za-z0-9@._-]{1,128}$';
 
 const template = /\{\{\s{0,8}secrets\/([A-Za-z0-9@._-]{1,128})\/([A-Za-z0-9@._-]{1,128})\s{0,8}\}\}/g;
-const call = /\bdbutils\s{0,80}\.\s{0,80}secrets\s{0,80}\.\s{0,80}get(?:Bytes)?\s{0,80}\(([^()]{0,800})\)/g;
+const call = /\bdbutils\s{0,80}\.\s{0,80}secrets\s{0,80}\.\s{0,80}get(?:Bytes)?\b/g;
 const argument = /^(?:(scope|key)\s*=\s*)?[rRuUbB]?(["'])([A-Za-z0-9@._-]{1,128})\2$/;
+/** No reference names dots alone. */
+const dots = /^\.{1,2}$/;
+/** What a list of arguments is looked for in, which keeps the pass linear. */
+const maxListLength = 1000;
+const maxDepth = 8;
 
 /** All of them, in the order in which they stand. */
 export function legacyForms(text: string): LegacyForm[] {
@@ -38,22 +43,44 @@ export function legacyForms(text: string): LegacyForm[] {
       ? [{ kind: 'placeholder', key: part.key, at: part.at, isWhole: parts.length === 1 }]
       : [],
   );
-  const templates = [...text.matchAll(template)].map(({ 0: whole, 1: scope = '', 2: key = '', index }): LegacyForm => ({
-    kind: 'databricks-template',
-    secret: { scope, key },
-    at: index,
-    isWhole: whole === text.trim(),
-  }));
-  const calls = [...text.matchAll(call)].map(({ 0: whole, 1: list = '', index }): LegacyForm => {
-    const secret = readArguments(list);
+  const templates = [...text.matchAll(template)].flatMap(
+    ({ 0: whole, 1: scope = '', 2: key = '', index }): LegacyForm[] =>
+      dots.test(scope) || dots.test(key)
+        ? []
+        : [{ kind: 'databricks-template', secret: { scope, key }, at: index, isWhole: whole === text.trim() }],
+  );
+  const calls = [...text.matchAll(call)].map(({ 0: name, index }): LegacyForm => {
+    const { list, length } = readList(text.slice(index + name.length, index + name.length + maxListLength));
+    const secret = list === undefined ? undefined : readArguments(list);
     return {
       kind: 'databricks-call',
       ...(secret === undefined ? {} : { secret }),
       at: index,
-      isWhole: whole === text.trim(),
+      isWhole: text.slice(index, index + name.length + length) === text.trim(),
     };
   });
   return [...placeholders, ...templates, ...calls].toSorted((one, other) => one.at - other.at);
+}
+
+/**
+ * What is between the parentheses that a text begins with, without comments, and where they end. A name that is not called here,
+ * and a list that doesn't end, has none.
+ */
+function readList(text: string): { readonly list?: string; readonly length: number } {
+  const [opening] = /^\s{0,80}\(/.exec(text) ?? [];
+  if (opening === undefined) return { length: 0 };
+  let list = '';
+  let depth = 1;
+  const piece = /(["'])(?:\\.|(?!\1)[^\\\n])*\1|(?:#|\/\/)[^\n]*|[^"'#/()]+|[\s\S]/gy;
+  piece.lastIndex = opening.length;
+  for (let found = piece.exec(text); found !== null && depth <= maxDepth; found = piece.exec(text)) {
+    const [part] = found;
+    if (part === '(') depth += 1;
+    if (part === ')') depth -= 1;
+    if (depth === 0) return { list, length: piece.lastIndex };
+    if (!/^(?:#|\/\/)/.test(part)) list += part;
+  }
+  return { length: opening.length };
 }
 
 /** By name in either order, or by position; `undefined` when one of them is no literal. */
@@ -75,7 +102,7 @@ function readArguments(list: string): DatabricksSecret | undefined {
     else found.key = literal;
   }
   const { scope, key } = found;
-  return scope === undefined || key === undefined ? undefined : { scope, key };
+  return scope === undefined || key === undefined || dots.test(scope) || dots.test(key) ? undefined : { scope, key };
 }
 
 const secretLooking = /pass(?:word|wd|phrase)?|token|secret|credential|(?:^|[^a-z])key|key$|private/i;
@@ -85,9 +112,17 @@ export function looksSecret(name: string): boolean {
   return secretLooking.test(name);
 }
 
-/** The line, from 1, in which a place of a text is. */
-export function lineOf(text: string, at: number): number {
-  let line = 1;
-  for (let next = text.indexOf('\n'); next !== -1 && next < at; next = text.indexOf('\n', next + 1)) line += 1;
-  return line;
+/** Says the line, from 1, in which a place of a text is; looks through the text once, however many are asked for. */
+export function linesOf(text: string): (at: number) => number {
+  const ends: number[] = [];
+  for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', end + 1)) ends.push(end);
+  return (at) => {
+    let [low, high] = [0, ends.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((ends[middle] ?? Infinity) < at) low = middle + 1;
+      else high = middle;
+    }
+    return low + 1;
+  };
 }

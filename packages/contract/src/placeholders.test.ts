@@ -33,13 +33,18 @@ describe('placeholders', () => {
     expect(fill('${secrets.a}', { a: '${secrets.b}', b: 'B' })).toBe('${secrets.b}');
   });
 
-  it.each(['${secrets.', '${secrets.}', '${secrets.a b}', `\${secrets.${'a'.repeat(254)}}`, '${secrets.ſ}'])(
-    'calls %s malformed',
-    (text) => {
-      expect(parseText(text).isMalformed).toBe(true);
-      expect(placeholderKeys(text)).toEqual([]);
-    },
-  );
+  it.each([
+    '${secrets.',
+    '${secrets.}',
+    '${secrets.a b}',
+    `\${secrets.${'a'.repeat(254)}}`,
+    '${secrets.ſ}',
+    '${secrets..}',
+    '${secrets...}',
+  ])('calls %s malformed', (text) => {
+    expect(parseText(text).isMalformed).toBe(true);
+    expect(placeholderKeys(text)).toEqual([]);
+  });
 
   it('changes no text without one, and is linear', () => {
     fc.assert(

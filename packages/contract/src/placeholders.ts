@@ -16,8 +16,8 @@ export type TextPart =
   | { readonly kind: 'variable'; readonly name: string };
 
 const opening = '${secrets.';
-/** Those of a legacy store in Kubernetes, which are more than a secret that is made here can have. */
-const validKey = /^[-._A-Za-z0-9]{1,253}$/;
+/** Those of a legacy store in Kubernetes, which are more than a secret that is made here can have; no reference names dots alone. */
+const validKey = /^(?!\.{1,2}$)[-._A-Za-z0-9]{1,253}$/;
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** `malformed`: a placeholder that is not closed or whose key no secret can have. */

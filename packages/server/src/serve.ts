@@ -76,7 +76,7 @@ export function greeting(
   if (server.signInLink !== null)
     lines.push(
       `  Sign in   ${server.signInLink.url}`,
-      `            as ${server.signInLink.userName}, once, until ${server.signInLink.expiresAt.toISOString().slice(11, 16)} UTC; every start makes a new link until then`,
+      `            as ${server.signInLink.userName}, once, until ${server.signInLink.expiresAt.toISOString().slice(11, 16)} UTC; until it is used, every start makes a new one`,
     );
   if (server.created === 'service-account')
     lines.push('  Sign in   with the token of the bootstrap file, as service-account:bootstrap');

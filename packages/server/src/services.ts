@@ -19,8 +19,10 @@ import { domainHandlers } from './domains/routes.ts';
 import { Domains } from './domains/service.ts';
 import type { HandlersOf } from './http/handler.ts';
 import { type Identities, openIdentities } from './identities/index.ts';
+import { LentImpact } from './impact/lent.ts';
 import { impactHandlers } from './impact/routes.ts';
 import { Impact } from './impact/service.ts';
+import { IntegrationAssignments } from './integrations/assignments.ts';
 import { ChoiceList, listIntegrations } from './integrations/choices.ts';
 import type { OpenEgress } from './integrations/connection.ts';
 import { IntegrationCredentials } from './integrations/credentials.ts';
@@ -250,6 +252,7 @@ export function createServices(parts: ServiceParts): Services {
           links: decisionLinks,
           askKey: keyQuestion(store, access, backends),
           explainUse: explainUse({ store, access, links: decisionLinks, runs, areReferencesEnabled }),
+          areReferencesEnabled,
         }),
       ),
       ...domainHandlers(domains),
@@ -265,6 +268,7 @@ export function createServices(parts: ServiceParts): Services {
         assets,
         domains,
         accounts: identities.accounts,
+        lent: new LentImpact({ store, access, clusters, runs }),
       }),
       ...clusterHandlers(
         new Clusters({
@@ -353,6 +357,7 @@ function createIntegrations(
   });
   const handlers = integrationHandlers({
     integrations: new Integrations({ ...shared, maxIntegrations: limits.integrationsPerScope }),
+    assignments: new IntegrationAssignments(store, access),
     tester: new IntegrationTester(shared),
     conformance: new IntegrationConformance(store, backends),
     index: keyIndex,

@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { SigningKey, encodePublicKeyText } from '@strongroom/crypto';
+import { afterAll, beforeEach } from 'vitest';
 import { archiveLease, type ArchivedSegment, type ArchiveParts, archiveRecords } from '../src/audit/archive.ts';
 import { Checkpointer } from '../src/audit/checkpoint.ts';
 import { publicKeyFile, publishPublicKey } from '../src/audit/public-key-file.ts';
@@ -6,6 +10,19 @@ import { verifyDataDirectory, type VerifyFilesOptions } from '../src/audit/verif
 import { dataFiles } from '../src/store/data-directory.ts';
 import { withLease } from '../src/store/leases.ts';
 import type { TestStore } from './stores.ts';
+
+/** Gives each test of a file a directory of its own for an archive, until all are done. */
+export function eachTestHasArchive(use: (directory: string) => void): void {
+  const directories: string[] = [];
+  beforeEach(() => {
+    const directory = mkdtempSync(join(tmpdir(), 'strongroom-archive-'));
+    directories.push(directory);
+    use(directory);
+  });
+  afterAll(() => {
+    for (const directory of directories) rmSync(directory, { recursive: true });
+  });
+}
 
 /** A log that is written and archived, and somebody who changes it. */
 export class ArchiveWorld {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
+import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'vitest';
 import type { TestServer } from './app.ts';
 import { testChild } from './programs.ts';
@@ -39,4 +40,26 @@ export async function runKilledPlaceholders(test: TestServer, kill: PlaceholderK
   });
   const signal = await new Promise((resolve) => child.on('close', (_code, name) => resolve(name)));
   expect({ signal, errors }).toEqual({ signal: 'SIGKILL', errors: '' });
+}
+
+interface StoredDocument {
+  readonly name: string;
+  readonly document: string;
+  /** Fields that the record says were replaced. */
+  readonly changes: number;
+}
+
+/** Configurations whose names begin so, as they are stored; also of a server that is stopped. */
+export function storedDocuments(test: TestServer, prefix: string): readonly StoredDocument[] {
+  const database = new DatabaseSync(join(test.dataDir, 'strongroom.db'), { readOnly: true });
+  try {
+    return database
+      .prepare(
+        `select name, document, (select count(*) from placeholder_changes where configuration_id = id) as changes
+         from configurations where substr(name, 1, length(?)) = ? order by name`,
+      )
+      .all(prefix, prefix) as unknown as StoredDocument[];
+  } finally {
+    database.close();
+  }
 }

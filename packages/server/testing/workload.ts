@@ -29,6 +29,17 @@ export async function receivePassword(
   return { value: await opened(jwe, privateKey), launch: id };
 }
 
+/** A delivery of one reference of `finance` to a workload. @returns the launch, whose values nobody opens */
+export async function launchWith(test: TestServer, token: string, reference: string): Promise<string> {
+  const { id } = await test.call<{ id: string }>('POST', '/v1/domains/finance/launches', {
+    token,
+    body: { references: [{ name: 'API', reference }] },
+  });
+  const { kty, crv, x } = generateKeyPairSync('x25519').publicKey.export({ format: 'jwk' });
+  await test.call('POST', `/v1/launches/${id}/resolve`, { token, body: { publicKey: { kty, crv, x } } });
+  return id;
+}
+
 async function opened(jwe: string, key: KeyObject): Promise<string> {
   const { plaintext } = await compactDecrypt(jwe, key);
   const { values } = JSON.parse(Buffer.from(plaintext).toString('utf8')) as { values: { valueBase64: string }[] };

@@ -218,10 +218,13 @@ describe('throttling', () => {
     expect(aws.requests.length).toBeGreaterThan(50);
   });
 
-  it('hands on the pause', async () => {
-    await using aws = await startScriptedAws(() => ({ status: 503, headers: { 'retry-after': '7' }, body: {} }));
+  it.each([
+    ['7', 7],
+    ['86400', 3600],
+  ])('hands on the pause, within reason: %s', async (header, retryAfterSeconds) => {
+    await using aws = await startScriptedAws(() => ({ status: 503, headers: { 'retry-after': header }, body: {} }));
     const error = await errorOf(async () => (await aws.open()).get('app/db', { signal: signal() }));
-    expect(error).toMatchObject({ code: 'backend_unavailable', retryAfterSeconds: 7 });
+    expect(error).toMatchObject({ code: 'backend_unavailable', retryAfterSeconds });
   });
 });
 

@@ -84,8 +84,11 @@ const problems: ReadonlyMap<string, BucketProblem> = new Map<string, BucketProbl
 /** One version of an object, in a bucket that keeps versions; `undefined` in any other. */
 export type ObjectVersion = string | undefined;
 
+/** The listing of one key, a small object, or an error: a parser takes long for what is much longer. */
+const maxAnswerBytes = 64 * 1024;
+
 /**
- * Objects of one S3-compatible bucket, over the egress guard. One request for each call: no retries, no redirects. Every method
+ * Small objects of one S3-compatible bucket, over the egress guard. One request for each call: no retries, no redirects. Every method
  * throws `BucketError` or `EgressError`, which hold nothing of requests and answers, or the reason of the signal.
  */
 export class Bucket {
@@ -104,7 +107,7 @@ export class Bucket {
       endpoint: endpoint.url,
       forcePathStyle: usesPathStyle,
       credentials: { accessKeyId: keys.accessKey, secretAccessKey: keys.secretKey },
-      requestHandler: createRequestHandler(egress, endpoint.rules, { streamsAnswers: true }),
+      requestHandler: createRequestHandler(egress, endpoint.rules, { streamsAnswers: true, maxAnswerBytes }),
       // Other stores don't know the newer checksums.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',

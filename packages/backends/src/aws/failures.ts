@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
+import { retryAfterSeconds } from '../retry-after.ts';
 import { VendorFailure } from '../vendor-failure.ts';
 
 interface Failure {
@@ -116,8 +117,13 @@ export function identityFailure(error: StrongroomError, hint: string): VendorFai
 export function awsFailure(error: unknown, about: string): StrongroomError {
   if (error instanceof StrongroomError) return error;
   if (!isFromAnswer(error)) return new StrongroomError('internal', { detail: `The SDK of AWS failed (${about}).` });
+  const { headers } = error.$response;
   const known = failures.get(errorName(error) ?? '');
-  return toError(known ?? byStatus(error.$response.statusCode), about, retryAfterOf(error.$response.headers));
+  return toError(
+    known ?? byStatus(error.$response.statusCode),
+    about,
+    retryAfterSeconds((name) => headers[name]),
+  );
 }
 
 /** Of one secret among many, by the name that the answer has for it. */
@@ -153,12 +159,7 @@ function notOurs(): Failure {
   return { code: 'backend_malformed', what: 'answered with something that is not its own' };
 }
 
-function retryAfterOf(headers: Readonly<Record<string, string>>): number | undefined {
-  const text = headers['retry-after'] ?? '';
-  return /^\d{1,4}$/.test(text) ? Number(text) : undefined;
-}
-
-function toError(failure: Failure, about: string, retryAfterSeconds?: number): VendorFailure {
+function toError(failure: Failure, about: string, pauseSeconds?: number): VendorFailure {
   const { code, what, hint } = failure;
   const isPassing = code === 'backend_throttled' || code === 'backend_unavailable';
   return new VendorFailure(
@@ -166,7 +167,7 @@ function toError(failure: Failure, about: string, retryAfterSeconds?: number): V
     {
       detail: `AWS ${what} (${about}).`,
       ...(hint === undefined ? {} : { hint }),
-      ...(retryAfterSeconds === undefined || !isPassing ? {} : { retryAfterSeconds }),
+      ...(pauseSeconds === undefined || !isPassing ? {} : { retryAfterSeconds: pauseSeconds }),
     },
     failure === unknownIdentity || failure === skewed,
   );

@@ -7,20 +7,22 @@ type SdkRequest = Parameters<SdkHandler['handle']>[0];
 type SdkOptions = Parameters<SdkHandler['handle']>[1];
 
 /** Twenty secrets of 64 KiB, each byte of which may be escaped, with room for what is around them. */
-const maxAnswerBytes = 12 * 1024 * 1024;
+const maxSecretsBytes = 12 * 1024 * 1024;
 /** What the guard sets itself. */
 const ofTheGuard: ReadonlySet<string> = new Set(['host', 'content-length', 'accept-encoding', 'connection', 'expect']);
 
 export interface HandlerOptions {
   /** The service answers with streams (S3), which the SDK reads itself. */
   readonly streamsAnswers?: boolean;
+  /** Of one answer; by default what Secrets Manager needs. */
+  readonly maxAnswerBytes?: number;
 }
 
 /** Sends the SDK's requests through the egress guard: its rules for addresses, its proxy, its caps, and no redirects. */
 export function createRequestHandler(
   egress: Egress,
   rules: AddressRules,
-  { streamsAnswers = false }: HandlerOptions = {},
+  { streamsAnswers = false, maxAnswerBytes = maxSecretsBytes }: HandlerOptions = {},
 ): SdkHandler {
   return {
     metadata: { handlerProtocol: 'http/1.1' },

@@ -115,6 +115,25 @@ describe.skipIf(!canServeTls)('Azure Key Vault, of which this is a double', () =
     expect(signIns).toEqual([`POST /${azureTenant}/oauth2/v2.0/token`]);
   });
 
+  it('signs in again once when Azure takes the token no more, and says so when it takes neither', async () => {
+    const { vault } = world;
+    const backend = world.open();
+    await backend.get('db', { signal: signal() });
+    vault.tokens.clear();
+    const before = vault.requests.length;
+    const isSignIn = (request: string) => request.startsWith('POST');
+    expect((await backend.get('db', { signal: signal() }))?.value.revealText()).toBe(canary);
+    expect(vault.requests.slice(before).filter(isSignIn)).toHaveLength(1);
+    const add = vault.tokens.add.bind(vault.tokens);
+    vault.tokens.clear();
+    vault.tokens.add = () => vault.tokens;
+    const then = vault.requests.length;
+    expect(await errorOf(() => backend.get('db', { signal: signal() }))).toMatchObject({ code: 'backend_denied' });
+    expect(vault.requests.slice(then).filter(isSignIn)).toHaveLength(1);
+    vault.tokens.add = add;
+    expect((await backend.getMany(['db', 'none'], { signal: signal() })).get('none')).toBeNull();
+  });
+
   it('says of signing in what is wrong with it', async () => {
     const wrong = world.open({ clientSecret: `${canary}-wrong` });
     expect(await errorOf(() => wrong.get('db', { signal: signal() }))).toMatchObject({ code: 'backend_denied' });
@@ -158,6 +177,10 @@ describe.skipIf(!canServeTls)('Azure Key Vault, of which this is a double', () =
   it('meets throttling with at most one retry for five calls, and hands on the pause', async () => {
     world.vault.script = ofSecrets({ ...failure(429, 'Throttled'), headers: { 'retry-after': '3' } });
     expect(await errorOf(() => world.open().get('db', { signal: signal() }))).toMatchObject({ retryAfterSeconds: 3 });
+    world.vault.script = ofSecrets({ ...failure(429, 'Throttled'), headers: { 'retry-after': '86400' } });
+    expect(await errorOf(() => world.open().get('db', { signal: signal() }))).toMatchObject({
+      retryAfterSeconds: 3600,
+    });
     world.vault.script = ofSecrets(failure(429, 'Throttled'));
     const backend = limited(world.open(), { backoffMs: 1 });
     const before = world.vault.requests.length;

@@ -21,11 +21,12 @@ import { untilAborted } from '../wrappers/deadline.ts';
 import { capabilities } from './capabilities.ts';
 import { checkAzure } from './check.ts';
 import { type Exchange, recorded } from './exchange.ts';
-import { malformed, vaultFailure } from './failures.ts';
+import { isTokenRefused, malformed, vaultFailure } from './failures.ts';
 import { latestVersion } from './latest-version.ts';
 
 export interface AzureBackendParts {
-  readonly client: SecretClient;
+  /** Each signs in by itself, and keeps its token until shortly before that expires. */
+  readonly createClient: () => SecretClient;
   readonly egress: Egress;
   /** As it was typed, without a final `/`. */
   readonly vaultUrl: string;
@@ -50,10 +51,12 @@ export class AzureBackend implements Backend {
   readonly type = 'azure';
   readonly capabilities = capabilities;
   readonly #parts: AzureBackendParts;
+  #client: SecretClient;
   #isClosed = false;
 
   constructor(parts: AzureBackendParts) {
     this.#parts = parts;
+    this.#client = parts.createClient();
   }
 
   async get(key: string, { signal, version }: GetOptions): Promise<Entry | null> {
@@ -173,14 +176,16 @@ export class AzureBackend implements Backend {
     });
   }
 
-  /** One request, `null` for answers that say that nothing is there. */
+  /** One request, a second one with another token when Azure did not take the first; `null` for answers that say that nothing is there. */
   async #send<Answer>(
     about: string,
     signal: AbortSignal,
     isAbsence: (exchange: Exchange) => boolean,
     run: (client: SecretClient, options: { abortSignal: AbortSignal }, exchange: Exchange) => Promise<Answer>,
+    isAgain = false,
   ): Promise<Answer | null> {
-    const { client, egress, vaultUrl, rules } = this.#parts;
+    const { egress, vaultUrl, rules } = this.#parts;
+    const client = this.#client;
     if (signal.aborted) throw new StrongroomError('deadline_exceeded', { detail: 'Azure: the call was given up.' });
     if (this.#isClosed) throw new StrongroomError('shutting_down', { detail: 'The connection to Azure is closed.' });
     egress.checkUrl(vaultUrl, { schemes: ['https'], ...rules });
@@ -191,8 +196,10 @@ export class AzureBackend implements Backend {
         if (!(error instanceof StrongroomError) && isAbsence(exchange)) return null;
         const isDisabled = exchange.status === 403 && exchange.codes?.includes('SecretDisabled') === true;
         if (isDisabled && !(error instanceof StrongroomError)) throw disabled();
-        throw vaultFailure(error, exchange, about);
+        if (isAgain || !isTokenRefused(error, exchange)) throw vaultFailure(error, exchange, about);
       }
+      if (this.#client === client) this.#client = this.#parts.createClient();
+      return this.#send(about, signal, isAbsence, run, true);
     });
   }
 }

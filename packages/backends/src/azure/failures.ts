@@ -52,8 +52,14 @@ export function vaultFailure(error: unknown, exchange: Exchange, about: string):
   const { status } = exchange;
   if (status === undefined) return new StrongroomError('internal', { detail: `The SDK of Azure failed (${about}).` });
   // Not an answer that the SDK handed on, but one that it did not go along with: a challenge for another domain.
-  if (status === 401 && !isRestError(error)) return toError(notItsOwn, 'its challenge is for another domain', exchange);
+  if (status === 401 && !isTokenRefused(error, exchange))
+    return toError(notItsOwn, 'its challenge is for another domain', exchange);
   return toError(failures[status] ?? byRange(status), about, exchange, status === 401);
+}
+
+/** The vault did not take the token that it was shown, before its time was over or for good. */
+export function isTokenRefused(error: unknown, { status }: Exchange): boolean {
+  return status === 401 && isRestError(error);
 }
 
 /** The error of signing in. @param isAmbient the identity is the server's own */

@@ -2,6 +2,7 @@ import { createHttpHeaders, type HttpClient, type PipelineRequest } from '@azure
 import { StrongroomError } from '@strongroom/contract/core';
 import { CryptoError } from '@strongroom/crypto';
 import type { AddressRules, Egress, EgressResponse } from '../egress/index.ts';
+import { retryAfterSeconds } from '../retry-after.ts';
 import { own } from '../vault/json.ts';
 import { record } from './exchange.ts';
 
@@ -30,7 +31,7 @@ export function createHttpClient(egress: Egress, origin: string, rules: AddressR
         const bodyAsText = textOf(answer);
         record({
           status: answer.status,
-          retryAfterSeconds: retryAfterOf(answer.header('retry-after')),
+          retryAfterSeconds: retryAfterSeconds((name) => answer.header(name)),
           codes: answer.status >= 400 ? codesOf(bodyAsText) : [],
           // The SDK keeps it to itself.
           nextLink: own(parsed(bodyAsText), 'nextLink'),
@@ -60,10 +61,6 @@ function textOf(answer: EgressResponse): string {
   } finally {
     answer.destroy();
   }
-}
-
-function retryAfterOf(text = ''): number | undefined {
-  return /^\d{1,4}$/.test(text) ? Number(text) : undefined;
 }
 
 /** Codes of an error, the inner ones too (https://learn.microsoft.com/azure/key-vault/general/rest-error-codes). */

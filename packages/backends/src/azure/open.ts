@@ -25,10 +25,11 @@ export function openAzure(
     throw new StrongroomError('validation_failed', {
       errors: [{ pointer: '/settings/vaultUrl', message: `is none of a vault (*${cloud.vaultSuffix})` }],
     });
-  const identity = createIdentity(settings.authentication, cloud, parts);
-  const client = new SecretClient(vaultUrl, identity, {
-    httpClient: createHttpClient(egress, origin, rules),
-    retryOptions: { maxRetries: 0 },
-  });
-  return new AzureBackend({ client, egress, vaultUrl, origin, rules });
+  const httpClient = createHttpClient(egress, origin, rules);
+  const createClient = () =>
+    new SecretClient(vaultUrl, createIdentity(settings.authentication, cloud, parts), {
+      httpClient,
+      retryOptions: { maxRetries: 0 },
+    });
+  return new AzureBackend({ createClient, egress, vaultUrl, origin, rules });
 }

@@ -16,7 +16,7 @@ export interface ConformanceContext {
   /** Where the suite may write, past the backend under test. Without it nothing is written anywhere. */
   readonly place?: ConformancePlace;
 
-  /** What stands before every key that the suite makes, such as `team/app/`; nothing by default. */
+  /** What stands before every key that the suite makes or asks for, such as `team/app/`; nothing by default. */
   readonly keyPrefix?: string;
 
   /** Kinds of key names that the backend takes. It may refuse the others, or have nothing there. Default: none but plain ones. */

@@ -130,7 +130,9 @@ export class Trial {
   async absentKey(backend: Backend): Promise<string> {
     if (this.context.place !== undefined) return this.key('absent');
     const [known = ''] = await this.knownKeys(backend, 1);
-    return `${known.slice(0, known.lastIndexOf('/') + 1)}${this.name}`;
+    const folder = known.slice(0, known.lastIndexOf('/') + 1);
+    const { keyPrefix = '' } = this.context;
+    return `${folder.startsWith(keyPrefix) ? folder : keyPrefix}${this.name}`;
   }
 
   /** Brings a trouble about until the check ends or the returned function is called. */

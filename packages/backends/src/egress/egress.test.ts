@@ -304,4 +304,39 @@ describe('a connection that was handed over', () => {
     expect(socket.errored).not.toBeNull();
     await egress.close();
   });
+
+  it('ends when more comes than may, however it comes, and gives nobody a byte of that', async () => {
+    await using server = await startRawServer((socket) => {
+      const piece = Buffer.alloc(64 * 1024, 'a');
+      const goOn = (): void => {
+        while (!socket.destroyed && socket.write(piece));
+      };
+      socket.on('drain', goOn);
+      goOn();
+    });
+    const egress = createEgress({ allow: [], allowLoopback: true });
+    const target = { host: '127.0.0.1', port: server.port };
+    for (const [options, limit] of [
+      [{ maxBytes: 200_000 }, 200_000],
+      [{}, 1024 * 1024],
+    ] as const) {
+      const socket = await egress.connectTcp({ ...target, ...options });
+      let bytes = 0;
+      socket.on('data', (piece: Buffer) => (bytes += piece.length));
+      if (!socket.closed) await new Promise((resolve) => socket.on('close', resolve));
+      expect(bytes).toBeLessThanOrEqual(limit);
+      expect([egress.isCutOff(socket), socket.errored]).toMatchObject([true, { code: 'backend_malformed' }]);
+      expect(String(socket.errored)).toContain(`127.0.0.1:${server.port} sent more than ${limit} bytes`);
+    }
+    await egress.close();
+  });
+
+  it('is cut off by nothing while what comes is within its limit', async () => {
+    await using server = await startRawServer((socket) => socket.end(Buffer.alloc(200_000, 'a')));
+    const egress = createEgress({ allow: [], allowLoopback: true });
+    const socket = await egress.connectTcp({ host: '127.0.0.1', port: server.port, maxBytes: 200_000 });
+    const pieces = (await socket.toArray()) as Buffer[];
+    expect([Buffer.concat(pieces).length, egress.isCutOff(socket)]).toEqual([200_000, false]);
+    await egress.close();
+  });
 });

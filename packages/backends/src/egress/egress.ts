@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { SecretValue } from '@strongroom/crypto';
+import { AnswerLimit } from './answer-limit.ts';
 import { type ConnectParts, openSocket, startTls, type TlsOptions } from './connect.ts';
 import { Deadline } from './deadline.ts';
 import { denied, EgressError } from './errors.ts';
@@ -82,6 +83,8 @@ export interface ConnectOptions extends AddressRules {
   readonly signal?: AbortSignal;
   /** Until the connection stands; 10,000 by default. */
   readonly deadlineMilliseconds?: number;
+  /** Of all that the other side sends, TLS's own bytes included; 1 MiB by default. More ends the connection. */
+  readonly maxBytes?: number;
 }
 
 export interface StartTlsOptions extends TlsOptions {
@@ -130,12 +133,15 @@ export interface Egress {
   connectTcp(options: ConnectOptions): Promise<Socket>;
   /** TLS over a connection of `connectTcp` (STARTTLS, RFC 3207, RFC 4511 §4.14); destroys it when it fails. */
   startTls(socket: Socket, options: StartTlsOptions): Promise<TLSSocket>;
+  /** Whether a connection of `connectTcp` or `startTls` ended because more came than its `maxBytes`. */
+  isCutOff(socket: Socket): boolean;
   /** Ends connections and everything under way. */
   close(): Promise<void>;
 }
 
 const defaultDeadlineMilliseconds = 10_000;
 const defaultMaxBytes = 4 * 1024 * 1024;
+const defaultConnectionBytes = 1024 * 1024;
 
 /** @throws AllowEntryError for an entry that can't be read; TypeError for a proxy that is none */
 export function createEgress(options: EgressOptions): Egress {
@@ -148,6 +154,7 @@ export function createEgress(options: EgressOptions): Egress {
   // One listener for each piece of work under way.
   setMaxListeners(0, shutdown.signal);
   const pools = new ConnectionPools(parts, shutdown.signal);
+  const limits = new WeakMap<Socket, AnswerLimit>();
 
   const check = (target: Target, rules: UseRules): Target => {
     policy.checkTarget(target, rules);
@@ -186,6 +193,14 @@ export function createEgress(options: EgressOptions): Egress {
     if (deadline.reason === undefined) pools.dispatch(place, request, collector);
     const { body } = request;
     return body === null ? collector.done : collector.done.finally(() => body.fill(0));
+  };
+  const secure = async (socket: Socket, target: Target, tls: TlsOptions, signal: AbortSignal): Promise<TLSSocket> => {
+    const secured = heard(await startTls(socket, target, tls, signal));
+    const limit = limits.get(socket);
+    if (limit === undefined) return secured;
+    limit.carry(secured);
+    limits.set(secured, limit);
+    return secured;
   };
 
   return {
@@ -227,16 +242,18 @@ export function createEgress(options: EgressOptions): Egress {
       const target = check(parseTarget(request.host, request.port), rules);
       using deadline = begin(target, request);
       const socket = heard(await openSocket(parts, target, rules, deadline.signal));
+      limits.set(socket, new AnswerLimit(socket, target.label, request.maxBytes ?? defaultConnectionBytes));
       if (request.tls === undefined) return socket;
       deadline.step = 'tls';
-      return heard(await startTls(socket, target, request.tls, deadline.signal));
+      return await secure(socket, target, request.tls, deadline.signal);
     },
     async startTls(socket, request) {
       const target = parseTarget(request.host, request.port);
       using deadline = begin(target, request);
       deadline.step = 'tls';
-      return heard(await startTls(socket, target, request, deadline.signal));
+      return await secure(socket, target, request, deadline.signal);
     },
+    isCutOff: (socket) => limits.get(socket)?.isExceeded === true,
     async close() {
       shutdown.abort(new EgressError('shutting_down', 'reachable', { detail: 'The server is stopping.' }));
       await pools.close();

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TLSSocket } from 'node:tls';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import { afterAll, describe, expect, it } from 'vitest';
 import { startRawServer } from '../../testing/servers.ts';
 import { createEgress } from './egress.ts';
@@ -124,6 +124,34 @@ describe.skipIf(!hasOpenssl)('TLS (certificates made by openssl)', () => {
     });
     expect(wrong.destroyed).toBe(true);
   });
+
+  it.each(['the first byte', 'later', 'a library'])(
+    'from %s on counts to what may come over a connection',
+    async (by) => {
+      await using server = await startTlsServer(named, (socket) => {
+        const piece = Buffer.alloc(64 * 1024, 'a');
+        const goOn = (): void => {
+          while (!socket.destroyed && socket.write(piece));
+        };
+        socket.on('drain', goOn);
+        goOn();
+      });
+      const target = { host: 'vault.example', port: server.port, maxBytes: 300_000 };
+      const tls = { ca: named.cert };
+      const outer = await egress.connectTcp({ ...target, ...(by === 'the first byte' ? { tls } : {}) });
+      let inner: Socket = outer;
+      if (by === 'later') inner = await egress.startTls(outer, { ...target, ...tls });
+      if (by === 'a library') inner = connectTls({ socket: outer, servername: target.host, ...tls });
+      inner.on('error', () => undefined);
+      let bytes = 0;
+      inner.on('data', (piece: Buffer) => (bytes += piece.length));
+      if (!inner.closed) await new Promise((resolve) => inner.on('close', resolve));
+      expect([outer.destroyed, egress.isCutOff(outer)]).toEqual([true, true]);
+      // Where somebody else reads, it is looked at from time to time.
+      expect(bytes).toBeLessThan(by === 'a library' ? 64 * 1024 * 1024 : 300_000);
+      if (by !== 'a library') expect([egress.isCutOff(inner), inner.errored]).toMatchObject([true, { step: 'answer' }]);
+    },
+  );
 });
 
 describe('TLS that never comes about', () => {

@@ -246,6 +246,12 @@ describe.skipIf(!canServeTls)('Google Secret Manager, of which this is a double'
     const throttled = failing(grpc.status.RESOURCE_EXHAUSTED);
     world.manager.script = () => ({ ...throttled, metadata: { 'grpc-status-details-bin': delay } });
     expect(await errorOf(() => world.open().get('db', { signal: signal() }))).toMatchObject({ retryAfterSeconds: 3 });
+    // 86,400 seconds as a varint.
+    const day = statusWith('google.rpc.RetryInfo', field(1, Buffer.from([0x08, 0x80, 0xa3, 0x05])));
+    world.manager.script = () => ({ ...throttled, metadata: { 'grpc-status-details-bin': day } });
+    expect(await errorOf(() => world.open().get('db', { signal: signal() }))).toMatchObject({
+      retryAfterSeconds: 3600,
+    });
     world.manager.script = () => throttled;
     const backend = limited(world.open(), { backoffMs: 1 });
     const before = world.manager.requests.length;

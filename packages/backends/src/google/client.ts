@@ -106,7 +106,9 @@ export class GoogleClient {
     const { egress, endpoint, ca } = this.#parts;
     const { host, port, rules } = endpoint;
     // What goes through is TLS, of which the tunnel knows nothing.
-    const connection = { host, port, ...rules, allowPlaintext: true };
+    // It lasts as long as the client; the library limits each message.
+    const lasting = { allowPlaintext: true, maxBytes: Number.POSITIVE_INFINITY };
+    const connection = { host, port, ...rules, ...lasting };
     const tunnel = await Tunnel.open((signal) => egress.connectTcp({ ...connection, signal }));
     return { tunnel, sdk: createSdk({ host, port, path: tunnel.path, ca }) };
   }

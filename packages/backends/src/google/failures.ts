@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
+import { withinReason } from '../retry-after.ts';
 import { VendorFailure } from '../vendor-failure.ts';
 import { own } from '../vault/json.ts';
 import type { Exchange } from './exchange.ts';
@@ -118,7 +119,7 @@ export function malformed(about: string): StrongroomError {
   return toError(notItsOwn, about);
 }
 
-/** Seconds of google.rpc.RetryInfo, rounded up. */
+/** Seconds of google.rpc.RetryInfo, rounded up, an hour at most. */
 function retryAfterOf(error: unknown): number | undefined {
   const details = own(error, 'statusDetails');
   for (const detail of Array.isArray(details) ? (details as unknown[]) : []) {
@@ -126,7 +127,7 @@ function retryAfterOf(error: unknown): number | undefined {
       typeof detail === 'object' && detail !== null ? Reflect.get(detail, 'retryDelay') : undefined;
     if (typeof delay !== 'object' || delay === null) continue;
     const seconds = Number(Reflect.get(delay, 'seconds') ?? 0) + Number(Reflect.get(delay, 'nanos') ?? 0) / 1e9;
-    if (seconds >= 0 && seconds < 10_000) return Math.ceil(seconds);
+    if (seconds >= 0) return withinReason(seconds);
   }
   return undefined;
 }

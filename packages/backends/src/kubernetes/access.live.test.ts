@@ -135,9 +135,17 @@ describe('the printed roles that name each Secret', () => {
       expect((await store.get('a.token.1.2', { signal }))?.value.revealText()).toBe('second');
       await store.delete('a.token.1.1', { signal, expect: { kind: 'any' } });
       expect((await store.list({ signal, limit: 10 })).items).toEqual([{ key: 'a.token.1.2' }]);
+      expect((await store.check({ signal })).filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
     }
     const made = new LiveSecrets(kubernetes, 'iomete');
     expect((await made.get('iomete-vault-credentials-finance'))?.data).toEqual({ 'a.token.1.2': encode('second') });
+  });
+
+  it('have no verb that the layout does not use', async () => {
+    const path = `/api/v1/namespaces/iomete/secrets/${scopeObjectName('iomete', 'secret-store', finance)}`;
+    expect((await kubernetes.request('GET', path, undefined, named.server.token)).status).toBe(200);
+    expect((await kubernetes.request('DELETE', path, undefined, named.server.token)).status).toBe(403);
+    expect((await kubernetes.request('PATCH', path, {}, named.server.token)).status).toBe(403);
   });
 
   it('lead to no other domain, and workloads to no credential', async () => {
@@ -146,6 +154,9 @@ describe('the printed roles that name each Secret', () => {
     await expect(other.get('a', { signal })).rejects.toMatchObject(denied);
     const reader = await open({ ...iomete, ...at, scope: finance }, named.runtime);
     expect((await reader.get('a.token.1.2', { signal }))?.value.revealText()).toBe('second');
+    const line = (await reader.check({ signal })).find(({ outcome }) => outcome === 'failed');
+    expect(line).toMatchObject({ step: 'write', code: 'backend_denied' });
+    expect(line?.message).toContain('iomete: create, update.');
     for (const settings of [
       { ...credentials, scope: finance },
       { ...iomete, scope: sales },

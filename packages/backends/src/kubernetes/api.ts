@@ -1,5 +1,6 @@
 import type { SecretValue } from '@strongroom/crypto';
 import type { EgressResponse, EgressStream, StreamLimits } from '../egress/index.ts';
+import { retryAfterSeconds } from '../retry-after.ts';
 
 export type ApiMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -50,10 +51,6 @@ export function answerOf(response: EgressResponse): ApiAnswer {
   return {
     status,
     body: isUnknownPath || response.byteLength === 0 ? undefined : response.json(),
-    retryAfterSeconds: retryAfterSeconds(response.header('retry-after')),
+    retryAfterSeconds: retryAfterSeconds((name) => response.header(name)),
   };
-}
-
-function retryAfterSeconds(header: string | undefined): number | undefined {
-  return header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) : undefined;
 }

@@ -3,7 +3,7 @@ import { EgressError } from '../egress/errors.ts';
 import { checkSteps, type CheckLine, type CheckStep } from '../backend.ts';
 import type { ApiConnection } from './api.ts';
 import type { Layout } from './layout.ts';
-import { type SecretApi, serverVerbs } from './secret-api.ts';
+import type { SecretApi } from './secret-api.ts';
 import { CredentialUnknown } from './statuses.ts';
 
 const steps: readonly CheckStep[] = ['address', 'reachable', 'tls', 'state', 'login', 'read', 'store', 'write'];
@@ -23,7 +23,7 @@ export async function checkStore(api: SecretApi, layout: Layout, signal: AbortSi
     say('read', 'Reading is allowed.');
     say('store', store);
     try {
-      say('write', await tryWriting(api, signal));
+      say('write', await tryWriting(api, layout, signal));
     } catch (error) {
       if (!(error instanceof StrongroomError)) throw error;
       fail('write', error);
@@ -64,9 +64,9 @@ function stepOf(error: StrongroomError): CheckStep {
   return error instanceof CredentialUnknown ? 'login' : 'read';
 }
 
-async function tryWriting(api: SecretApi, signal: AbortSignal): Promise<string> {
+async function tryWriting(api: SecretApi, { verbs, objectName }: Layout, signal: AbortSignal): Promise<string> {
   const answers: (readonly [string, boolean | null])[] = [];
-  for (const verb of serverVerbs) answers.push([verb, await api.isAllowed(verb, signal)]);
+  for (const verb of verbs) answers.push([verb, await api.isAllowed(verb, objectName, signal)]);
   const refused = answers.filter(([, isAllowed]) => isAllowed === false).map(([verb]) => verb);
   if (refused.length > 0)
     throw new StrongroomError('backend_denied', {

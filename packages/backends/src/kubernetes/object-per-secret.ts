@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import { StrongroomError } from '@strongroom/contract/core';
+import { kubernetesServerVerbs, StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
 import type {
   CallOptions,
@@ -63,6 +63,7 @@ interface Place {
 /** Each key a Secret with one key `value`, as OpenMetadata has them. The object's resourceVersion is the entry's version. */
 export class ObjectPerSecretLayout implements Layout {
   readonly capabilities = objectPerSecretCapabilities;
+  readonly verbs = kubernetesServerVerbs;
   readonly #parts: ObjectPerSecretParts;
 
   constructor(parts: ObjectPerSecretParts) {

@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/contract/core';
+import { kubernetesScopeObjectVerbs, StrongroomError } from '@strongroom/contract/core';
 import type {
   CallOptions,
   Capabilities,
@@ -56,6 +56,7 @@ export interface ScopeObjectParts {
  */
 export class ScopeObjectLayout implements Layout {
   readonly capabilities = scopeObjectCapabilities;
+  readonly verbs = kubernetesScopeObjectVerbs;
   readonly #parts: ScopeObjectParts;
 
   constructor(parts: ScopeObjectParts) {

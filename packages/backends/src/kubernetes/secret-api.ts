@@ -1,4 +1,4 @@
-import { kubernetesServerVerbs } from '@strongroom/contract/core';
+import type { kubernetesServerVerbs } from '@strongroom/contract/core';
 import { SecretValue } from '@strongroom/crypto';
 import { own } from '../vault/json.ts';
 import type { ApiAnswer, ApiConnection, ApiMethod } from './api.ts';
@@ -8,9 +8,7 @@ import { malformed, statusError } from './statuses.ts';
 /** `conflict`: another write came first, or the object came or went meanwhile. */
 export type WriteOutcome = { readonly written: SecretObject } | 'conflict';
 
-/** Verbs that the store needs. */
-export const serverVerbs = kubernetesServerVerbs;
-export type Verb = (typeof serverVerbs)[number];
+export type Verb = (typeof kubernetesServerVerbs)[number];
 
 /** The Secrets of one namespace, each by its name: that is all that the least role allows. */
 export class SecretApi {
@@ -66,13 +64,18 @@ export class SecretApi {
     return 'deleted';
   }
 
-  /** Whether the role allows it; `null` when the cluster doesn't say. Changes nothing. */
-  async isAllowed(verb: Verb, signal: AbortSignal): Promise<boolean | null> {
+  /**
+   * Whether the role allows it; `null` when the cluster doesn't say. Changes nothing.
+   *
+   * @param name of the Secret that it is about: a role may be held to names, but for `create`, which nobody can be held to
+   */
+  async isAllowed(verb: Verb, name: string | undefined, signal: AbortSignal): Promise<boolean | null> {
     const about = 'asking what is allowed';
+    const named = name === undefined || verb === 'create' ? {} : { name };
     const review = {
       apiVersion: 'authorization.k8s.io/v1',
       kind: 'SelfSubjectAccessReview',
-      spec: { resourceAttributes: { namespace: this.namespace, verb, resource: 'secrets' } },
+      spec: { resourceAttributes: { namespace: this.namespace, verb, resource: 'secrets', ...named } },
     };
     const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
     const answer = await this.#send('POST', path, review, signal);

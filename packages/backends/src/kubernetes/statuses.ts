@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
+import { withinReason } from '../retry-after.ts';
 import type { ApiAnswer } from './api.ts';
 import { own } from '../vault/json.ts';
 
@@ -12,8 +13,6 @@ interface Failure {
 
 /** The API server answered 401: the credential itself is not known, whatever it would be allowed. */
 export class CredentialUnknown extends StrongroomError {}
-
-const maxRetryAfterSeconds = 3600;
 
 /**
  * What a status means that is not the answer
@@ -70,7 +69,7 @@ export function statusError(answer: ApiAnswer, about: string): StrongroomError {
   return new Thrown(code, {
     detail: `Kubernetes ${what} (${about}).`,
     ...(hint === undefined ? {} : { hint }),
-    ...(seconds === undefined ? {} : { retryAfterSeconds: Math.min(seconds, maxRetryAfterSeconds) }),
+    ...(seconds === undefined ? {} : { retryAfterSeconds: withinReason(seconds) }),
   });
 }
 

@@ -94,8 +94,9 @@ describe('an answer that is not the value', () => {
     expect(vault.requests.filter(({ path }) => path === '/v1/secret/data/app')).toHaveLength(2);
   });
 
-  it('names the time to wait', async () => {
-    await using vault = await startScriptedVault(forData({ status: 429, headers: { 'retry-after': '7' }, body: {} }));
+  it('names the time to wait, by the server’s own clock', async () => {
+    const headers = { 'retry-after': 'Wed, 21 Oct 2015 07:28:07 GMT', date: 'Wed, 21 Oct 2015 07:28:00 GMT' };
+    await using vault = await startScriptedVault(forData({ status: 429, headers, body: {} }));
     const error = await errorOf(async () => (await vault.open()).get('db', { signal: signal() }));
     expect(error).toMatchObject({ code: 'backend_throttled', retryAfterSeconds: 7 });
   });

@@ -35,7 +35,6 @@ export interface VaultAnswer {
 /** One request, from the look-up of the name to the last byte. */
 const requestMilliseconds = 10_000;
 const maxUrlLength = 8000;
-const maxRetryAfterSeconds = 3600;
 
 /**
  * Sends requests to one Vault (https://developer.hashicorp.com/vault/api-docs) and reads what it answers, whatever the
@@ -135,13 +134,6 @@ function readJson(response: Pick<EgressResponse, 'status' | 'json'>): unknown {
     if (error instanceof StrongroomError) return undefined;
     throw error;
   }
-}
-
-/** Seconds that the server asks to wait. A date (RFC 9110 §10.2.3) is not read: Vault sends none. */
-export function retryAfterSeconds({ response }: VaultAnswer): number | undefined {
-  const header = response.header('retry-after');
-  if (header === undefined || !/^\d{1,6}$/.test(header)) return undefined;
-  return Math.min(Number(header), maxRetryAfterSeconds);
 }
 
 /** The server's own time, milliseconds, to the second; `undefined` where it doesn't say. */

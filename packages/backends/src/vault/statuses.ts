@@ -1,6 +1,7 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import type { ErrorCode } from '@strongroom/contract/errors';
-import { retryAfterSeconds, type VaultAnswer } from './connection.ts';
+import { retryAfterSeconds } from '../retry-after.ts';
+import type { VaultAnswer } from './connection.ts';
 
 interface Failure {
   readonly code: ErrorCode;
@@ -66,7 +67,7 @@ function rowOf(status: number): Failure {
 
 function toError(answer: VaultAnswer, { code, what, hint }: Failure, about: string): StrongroomError {
   const isPassing = code === 'backend_throttled' || code === 'backend_unavailable';
-  const seconds = isPassing ? retryAfterSeconds(answer) : undefined;
+  const seconds = isPassing ? retryAfterSeconds((name) => answer.response.header(name)) : undefined;
   return new StrongroomError(code, {
     detail: about === '' ? `Vault ${what}.` : `Vault ${what} (${about}).`,
     ...(hint === undefined ? {} : { hint }),

@@ -4,12 +4,15 @@ import { join } from 'node:path';
 import { type Client, createClient } from '@strongroom/sdk';
 import { startTestServer, type TestServer } from '@strongroom/server/testing/app.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { UsageError } from '../errors.ts';
 import { type Io, processIo } from '../io.ts';
+import { Output } from '../output/output.ts';
+import { scriptIo } from '../testing/script-io.ts';
 import { ApplyStopped, execute } from './execute.ts';
 import { objectKinds } from './kinds/index.ts';
 import { readManifests } from './manifest.ts';
-import { makePlan } from './plan.ts';
-import { doingOf, nameOf } from './print.ts';
+import { makePlan, type Step } from './plan.ts';
+import { doingOf, nameOf, plannedItem, printPlan } from './print.ts';
 
 let server: TestServer;
 let client: Client;
@@ -37,6 +40,15 @@ async function plan(text: string, options: { readonly prunes?: boolean; readonly
   const { prunes = false, domain } = options;
   return makePlan(client, objectKinds, manifests, { manager: 'these', prunes, domain });
 }
+
+/** What a plan may look at, and not touch. */
+const all = () => [
+  client.showDomain({ params: { domain: 'finance' } }),
+  client.listMembers({ params: { domain: 'finance' } }),
+  client.showBundle({ params: { domain: 'finance', bundle: 'changed' } }),
+  client.showDomainSecret({ params: { domain: 'finance', key: 'changed' } }),
+  client.showAssignments({ params: { key: 'apply-assigned' } }),
+];
 
 async function refusal(steps: Awaited<ReturnType<typeof plan>>): Promise<unknown> {
   const error = await execute(steps, () => undefined).then(
@@ -150,6 +162,14 @@ describe('an apply', () => {
     const integration = (more: string) =>
       `{kind: integration, domain: finance, name: fresh, type: AWS, ${more}, settings: {region: eu-west-1, prefix: fresh, authentication: {method: assume-role}}}`;
     await refused(integration('profile: nobodys'), 'validation_failed');
+    // What the caller may not see is not there for it, until its name is taken.
+    await client.createBundle({ params: { domain: 'finance' }, body: { name: 'anns', owner: 'user:ann' } });
+    const hidden = { name: 'hidden', command: ['true'], bundle: 'anns' };
+    await client.createSparkJob({ params: { domain: 'finance' }, body: hidden });
+    await expect(plan(`{kind: spark-job, domain: finance, ${JSON.stringify(hidden).slice(1)}`)).rejects.toMatchObject({
+      code: 'already_exists',
+      hint: expect.stringContaining('VIEW is missing') as string,
+    });
     // Here it may come of what is made before it: it is said, and tried again when that is done.
     const steps = await plan(
       '{kind: grant, domain: fresh, principal: "user:ann", permission: CREATE_BUNDLE}\n---\n{kind: domain, name: fresh}',
@@ -160,6 +180,131 @@ describe('an apply', () => {
     await expect(client.showDomain({ params: { domain: 'fresh' } })).rejects.toMatchObject({ code: 'not_found' });
     const events = await client.listAuditRecords({ query: { action: 'domain.create', limit: 50 } });
     expect(events.items.map(({ object }) => object?.name)).not.toContain('fresh');
+  });
+
+  it('tries what a bundle that is there is given, and says of a new one that its content waits', async () => {
+    const bundle = (name: string, more: string) => `{kind: bundle, domain: finance, name: ${name}, ${more}}`;
+    await execute(await plan(bundle('held', 'assets: [{key: one}]')), () => undefined);
+    const grant = (principal: string) =>
+      `grants: [{principal: 'user:${principal}', assetType: secret, permissions: [USE]}]`;
+    await expect(plan(bundle('held', grant('nobody')))).rejects.toMatchObject({ code: 'validation_failed' });
+    await expect(plan(bundle('held', 'assets: [{key: "ſ"}]'))).rejects.toMatchObject({ code: 'validation_failed' });
+    const added = await plan(bundle('held', `${grant('ann')}, assets: [{key: one}, {prefix: two-}]`));
+    expect(added.map((step) => plannedItem(step)['remark'])).toEqual([undefined]);
+    const fresh = await plan(bundle('fresh', grant('nobody')));
+    expect(fresh.map((step) => plannedItem(step)['remark'])).toEqual([
+      'what is granted on it and what is in it is checked when it is there',
+    ]);
+    // What is wrong whoever asks is said of a new one, too.
+    for (const wrong of [
+      'grants: [{principal: "user:ann", assetType: notebook, permissions: [USE]}]',
+      'grants: [{principal: "user:ann", assetType: constructor, permissions: [USE]}]',
+      'assets: [{key: one, prefix: two}]',
+      'assets: [{scope: global}]',
+    ])
+      await expect(plan(bundle('fresh', wrong))).rejects.toBeInstanceOf(UsageError);
+    const { items } = await client.listBundleAssets({ params: { domain: 'finance', bundle: 'held' } });
+    expect(items.map(({ key }) => key)).toEqual(['one']);
+    await client.deleteBundle({ params: { domain: 'finance', bundle: 'held' }, query: { force: true } });
+  });
+
+  it('tells what a change or a deletion would hit, and of a change that hits nothing nothing', async () => {
+    const { token } = await server.createUser('mia');
+    const mia = createClient({ url: server.url, token });
+    await client.createDomainSecret({ params: { domain: 'finance' }, body: { key: 'mias', value: 'x' } });
+    const member = (preset: string) => `{kind: member, domain: finance, principal: 'user:mia', preset: ${preset}}`;
+    const narrow = (more: string) => `{kind: bundle, domain: finance, name: narrow, owner: 'user:ann', ${more}}`;
+    const domain = '{kind: domain, name: finance}';
+    await execute(await plan(`${member('MEMBER')}\n---\n${narrow('')}`), () => undefined);
+    await mia.createSparkJob({
+      params: { domain: 'finance' },
+      body: { name: 'of-mia', command: ['true'], environment: [{ name: 'A', secret: 'secret://domain/managed/mias' }] },
+    });
+    const said = async (text: string, prunes = false): Promise<string[]> => {
+      const shown = scriptIo({ env: {}, cwd: folder });
+      printPlan(new Output(shown, {}), await plan(text, { prunes }));
+      return shown.stdout.text.match(/^ {4}.*hits .*$/gm) ?? [];
+    };
+    const hits = 'hits 1 configuration: spark-job/of-mia';
+    expect(await said(member('VIEWER'))).toEqual([`    ${hits}`]);
+    expect(await said(member('OWNER'))).toEqual([]);
+    expect(await said(narrow('assets: [{key: mias}]'))).toEqual([`    assets domain key mias: ${hits}`]);
+    expect(await said(narrow('assets: [{key: others}]'))).toEqual([]);
+    expect(await said(`${domain}\n---\n${narrow('')}`, true)).toEqual([`    ${hits}`]);
+    const [step] = await plan(member('VIEWER'));
+    expect(plannedItem(step as Step)).toMatchObject({ hits: [{ impact: { change: 'revoke', configurations: [{}] } }] });
+  });
+
+  it('knows what the server has against an integration that waits for its credentials', async () => {
+    const waiting = (more: string) =>
+      `{kind: integration, domain: finance, name: waiting, type: VAULT, ${more}settings: {address: 'http://127.0.0.1:8200', path: /v1/kv/data/app, authentication: {method: token}}}`;
+    const steps = await plan(waiting(''));
+    expect(steps.map(doingOf)).toEqual(['wait']);
+    expect(steps.map((step) => plannedItem(step)['remark'])).toEqual([
+      'it needs its credentials, which no manifest holds; make it once with: strongroom integration add waiting --file manifest.yaml --domain finance',
+    ]);
+    await expect(plan(waiting('bundle: nobodys, '))).rejects.toMatchObject({ code: 'validation_failed' });
+    await expect(plan(waiting('').replace('address', 'adress'))).rejects.toMatchObject({ code: 'validation_failed' });
+    await expect(plan(waiting('').replace('127.0.0.1', '169.254.169.254'))).rejects.toMatchObject({
+      code: 'egress_denied',
+    });
+    const held = waiting('');
+    await client.createDomainIntegration({
+      params: { domain: 'finance' },
+      body: {
+        name: 'waiting',
+        type: 'VAULT',
+        settings: { address: 'http://127.0.0.1:8200', path: '/v1/kv/data/app', authentication: { method: 'token' } },
+        credentials: { token: 'x' },
+      },
+    });
+    expect((await plan(held)).map(doingOf)).toEqual(['unchanged']);
+    await expect(plan(held.replace(':8200', ':8201'))).rejects.toMatchObject({ code: 'validation_failed' });
+    await client.deleteDomainIntegration({ params: { domain: 'finance', name: 'waiting' } });
+    const later = await plan(`${waiting('bundle: those, ')}\n---\n{kind: bundle, domain: finance, name: those}`);
+    expect(later.map(doingOf)).toEqual(['create', 'wait']);
+    expect(plannedItem(later[1] as Step)['remark']).toMatch(
+      /credentials.*; can be checked only when what comes before/,
+    );
+  });
+
+  it('knows what the server has against a change of what is there', async () => {
+    const refused = async (text: string, code: string) => expect(plan(text)).rejects.toMatchObject({ code });
+    await client.createDomainSecret({ params: { domain: 'finance' }, body: { key: 'changed', value: 'x' } });
+    await client.createGlobalSecret({ body: { key: 'apply-assigned', value: 'x' } });
+    await client.createBundle({ params: { domain: 'finance' }, body: { name: 'changed' } });
+    await client.addMember({ params: { domain: 'finance' }, body: { principal: 'user:ann', preset: 'VIEWER' } }).then(
+      () => undefined,
+      () => client.putMember({ params: { domain: 'finance', principal: 'user:ann' }, body: { preset: 'VIEWER' } }),
+    );
+    const before = await Promise.all(all());
+    const first = '{kind: domain, name: finance, description: Tried}\n---\n';
+    await refused('{kind: domain, name: finance, description: 3}', 'validation_failed');
+    await refused('{kind: domain, name: finance, store: kubernetes}', 'state_conflict');
+    await refused(`${first}{kind: member, domain: finance, principal: "user:ann", preset: KING}`, 'validation_failed');
+    await refused(`${first}{kind: bundle, domain: finance, name: changed, owner: "user:nobody"}`, 'validation_failed');
+    await refused('{kind: bundle, domain: finance, name: default, owner: "user:ann"}', 'state_conflict');
+    await refused(`${first}{kind: secret, domain: finance, key: changed, rotateEveryDays: -1}`, 'validation_failed');
+    await refused('{kind: secret, scope: global, key: apply-assigned, assignments: [nowhere]}', 'validation_failed');
+    // Domains that are made before are there when it is done.
+    const steps = await plan(
+      '{kind: secret, scope: global, key: apply-assigned, assignments: [apply-new]}\n---\n{kind: domain, name: apply-new}',
+    );
+    expect(steps.map(doingOf)).toEqual(['create', 'change']);
+    expect(plannedItem(steps[1] as Step)['remark']).toMatch(/^can be checked only when what comes before it is done/);
+    expect(await Promise.all(all())).toEqual(before);
+  });
+
+  it('says of a bundle that goes that it will be refused while secrets are named in it', async () => {
+    const bundle = (assets: string) => `{kind: bundle, domain: finance, name: going, assets: ${assets}}`;
+    const remarks = async () =>
+      (await plan('{kind: domain, name: finance}', { prunes: true }))
+        .filter((step) => nameOf(step) === 'bundle going in finance')
+        .map((step) => plannedItem(step)['remark']);
+    await execute(await plan(bundle('[{key: going}]')), () => undefined);
+    expect(await remarks()).toEqual([expect.stringContaining('it will be refused while secrets are named in it')]);
+    await execute(await plan(bundle('[]'), { prunes: true }), () => undefined);
+    expect(await remarks()).toEqual(['an apply made it, and no manifest has it any more']);
   });
 
   it('takes what it made from the domain that is named, and from no other', async () => {

@@ -1,4 +1,5 @@
 import { type Client, type StrongroomError, StrongroomError as SdkError } from '@strongroom/sdk';
+import { type Impact, isHit } from '../commands/impact.ts';
 import { UsageError } from '../errors.ts';
 import { changesBetween, type FieldChange } from './diff.ts';
 import type { Lists } from './lists.ts';
@@ -36,14 +37,34 @@ export type Planned =
       readonly changes: readonly FieldChange[];
       /** What the server had against it when it was tried: what it needs may be made before it. */
       readonly problem?: StrongroomError;
+      /** What could not be tried before it is there. */
+      readonly untried?: string;
+      readonly hits?: readonly Hit[];
       readonly apply: () => Promise<Applied>;
     }
   /** It can't be made without a value, which no manifest holds. */
-  | { readonly outcome: 'wait'; readonly reason: string; readonly changes: readonly FieldChange[] };
+  | {
+      readonly outcome: 'wait';
+      readonly reason: string;
+      readonly changes: readonly FieldChange[];
+      /** What the server has against it besides. */
+      readonly problem?: StrongroomError;
+    };
+
+/** What stops working by a change, as far as it is told. */
+export interface Hit {
+  /** The part of the object whose change it is; absent: there is one. */
+  readonly field?: string;
+  readonly impact: Impact;
+}
 
 /** What an earlier apply made and no manifest has any more. */
 export interface Prunable {
   readonly name: string;
+  /** What taking it away would hit; absent: that stands for itself. */
+  readonly impact?: () => Promise<Impact>;
+  /** What it would be refused for, which no step of this apply takes away. */
+  readonly obstacle?: () => Promise<string | undefined>;
   readonly remove: () => Promise<unknown>;
 }
 
@@ -79,6 +100,20 @@ export async function problemOf(tried: Promise<unknown>): Promise<{ readonly pro
     return {};
   } catch (error) {
     if (error instanceof SdkError && error.status < 500) return { problem: error };
+    throw error;
+  }
+}
+
+/**
+ * What a change would hit; nothing where it hits nothing.
+ * @throws what is no refusal of it: who may not make the change is told so when it is made
+ */
+export async function hitBy(read: () => Promise<Impact>, field?: string): Promise<readonly Hit[]> {
+  try {
+    const impact = await read();
+    return isHit(impact) ? [{ impact, ...(field === undefined ? {} : { field }) }] : [];
+  } catch (error) {
+    if (error instanceof SdkError && error.status < 500) return [];
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { isPlaceholderIn } from '@strongroom/contract/core';
 import { isRecord, UsageError } from '../errors.ts';
 import { readInput, utf8Text } from '../input.ts';
 import type { Io } from '../io.ts';
@@ -23,6 +24,8 @@ export interface Manifest {
   readonly body: Readonly<Record<string, unknown>>;
   /** As it is said in errors. */
   readonly where: string;
+  /** The file that it is in. */
+  readonly file: string;
 }
 
 /** How manifests of a kind say what they are about. */
@@ -90,9 +93,14 @@ function typedCredentials(part: unknown, place: string): [string, unknown][] {
   });
 }
 
+/** A text with placeholders says where its values are, and is shown as it was written. */
+function isValue(sent: unknown): boolean {
+  return sent !== undefined && !(typeof sent === 'string' && isPlaceholderIn(sent));
+}
+
 function refuseValues(body: Readonly<Record<string, unknown>>, kind: string, where: string): void {
   for (const [field, content] of [...Object.entries(body), ...typedCredentials(body['config'], 'config')])
-    if (isRecord(content) && ('set' in content || 'value' in content))
+    if (isRecord(content) && (isValue(content['set']) || isValue(content['value'])))
       throw new UsageError(
         `${where}: ${field} holds a value`,
         `A manifest holds references; give a value with --credential ${field}=FILE.`,
@@ -133,6 +141,7 @@ async function toManifest(
     managedBy,
     body: await withFiles(io, content, where, file),
     where,
+    file: file.path,
   };
 }
 

@@ -1,19 +1,43 @@
 import type { Client, StrongroomError } from '@strongroom/sdk';
 import { UsageError } from '../errors.ts';
-import type { ApplyContext, ObjectKind, Planned, Prunable, PrunedPlace } from './kind.ts';
+import {
+  type ApplyContext,
+  type Hit,
+  hitBy,
+  type ObjectKind,
+  type Planned,
+  type Prunable,
+  type PrunedPlace,
+} from './kind.ts';
 import { Lists } from './lists.ts';
 import { identityOf, type Manifest } from './manifest.ts';
 
+/** What becomes of the object of a manifest. */
+export interface ManifestStep {
+  readonly kind: ObjectKind;
+  readonly manifest: Manifest;
+  readonly planned: Planned;
+}
+
 /** One step of an apply, in the order that it is done in. */
 export type Step =
-  | { readonly kind: ObjectKind; readonly manifest: Manifest; readonly planned: Planned }
-  | { readonly kind: ObjectKind; readonly place: PrunedPlace; readonly pruned: Prunable };
+  | ManifestStep
+  | {
+      readonly kind: ObjectKind;
+      readonly place: PrunedPlace;
+      readonly pruned: Prunable;
+      /** What it is refused for, as things are. */
+      readonly obstacle: string | undefined;
+      readonly hits: readonly Hit[];
+    };
 
 export interface PlanOptions {
   readonly manager: string;
   readonly prunes: boolean;
   /** Where to prune although no manifest is there. */
   readonly domain: string | undefined;
+  /** Told of what ends the plan before its error is thrown, which names fields alone. */
+  readonly refused?: (step: ManifestStep) => void;
 }
 
 /** Objects that are looked at at once. */
@@ -27,13 +51,13 @@ export async function makePlan(
   client: Client,
   kinds: readonly ObjectKind[],
   manifests: readonly Manifest[],
-  { manager, prunes, domain }: PlanOptions,
+  { manager, prunes, domain, refused }: PlanOptions,
 ): Promise<readonly Step[]> {
   const context: ApplyContext = { client, manager, prunes, lists: new Lists(client) };
   const ordered = manifests
     .map((manifest) => ({ manifest, kind: kindOf(kinds, manifest) }))
     .toSorted((a, b) => a.kind.rank - b.kind.rank);
-  const steps: Step[] = [];
+  const steps: ManifestStep[] = [];
   for (let start = 0; start < ordered.length; start += lookedAt)
     steps.push(
       ...(await Promise.all(
@@ -44,7 +68,7 @@ export async function makePlan(
         })),
       )),
     );
-  refuseProblems(steps);
+  refuseProblems(steps, refused);
   if (!prunes) return steps;
   return [...steps, ...(await prunedSteps(context, kinds, manifests, domain))];
 }
@@ -56,19 +80,25 @@ function kindOf(kinds: readonly ObjectKind[], manifest: Manifest): ObjectKind {
 }
 
 /** What is refused now may be right when what comes before it is done. */
-function refuseProblems(steps: readonly Step[]): void {
+function refuseProblems(steps: readonly ManifestStep[], refused: PlanOptions['refused']): void {
   let isAfterAnother = false;
   for (const step of steps) {
-    if (!('planned' in step) || step.planned.outcome === 'unchanged') continue;
-    const problem = step.planned.outcome === 'wait' ? undefined : step.planned.problem;
-    if (problem !== undefined && (!isAfterAnother || isOwnFault(problem))) throw problem;
+    if (step.planned.outcome === 'unchanged') continue;
+    const { problem } = step.planned;
+    if (problem !== undefined && (!isAfterAnother || isOwnFault(problem))) {
+      refused?.(step);
+      throw problem;
+    }
     isAfterAnother = true;
   }
 }
 
-/** Whether it is about what the manifest itself says, which no step before it mends; but for a bundle that is still to be made. */
+/** What a manifest names that another one may make: its bundle, and domains that it is assigned to. */
+const madeBefore = /^\/(?:bundle$|domains\/)/;
+
+/** Whether it is about what the manifest itself says, which no step before it mends. */
 function isOwnFault({ code, errors = [] }: StrongroomError): boolean {
-  return code === 'validation_failed' && !errors.some(({ pointer }) => pointer === '/bundle');
+  return code === 'validation_failed' && !errors.some(({ pointer }) => madeBefore.test(pointer));
 }
 
 /** In the places that the manifests are about, and nowhere else. */
@@ -87,8 +117,10 @@ async function prunedSteps(
   for (const kind of kinds.toSorted((a, b) => b.rank - a.rank))
     for (const place of places.values())
       for (const pruned of (await kind.managed?.(context, place)) ?? [])
-        if (!wanted.has(foldedIdentity({ kind: kind.kind, ...place, name: pruned.name })))
-          steps.push({ kind, place, pruned });
+        if (!wanted.has(foldedIdentity({ kind: kind.kind, ...place, name: pruned.name }))) {
+          const hits = pruned.impact === undefined ? [] : await hitBy(pruned.impact);
+          steps.push({ kind, place, pruned, obstacle: await pruned.obstacle?.(), hits });
+        }
   return steps;
 }
 

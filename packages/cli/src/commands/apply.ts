@@ -3,8 +3,8 @@ import { ApplyStopped, execute } from '../apply/execute.ts';
 import type { ObjectKind } from '../apply/kind.ts';
 import { objectKinds } from '../apply/kinds/index.ts';
 import { type Manifest, readManifests } from '../apply/manifest.ts';
-import { makePlan, type Step } from '../apply/plan.ts';
-import { doingOf, doneItem, doneText, nameOf, placeItem, plannedItem, printPlan } from '../apply/print.ts';
+import { makePlan, type ManifestStep, type Step } from '../apply/plan.ts';
+import { countText, doingOf, doneItem, doneText, nameOf, placeItem, plannedItem, printPlan } from '../apply/print.ts';
 import type { Cli, Session } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { exitCode } from '../exit-codes.ts';
@@ -69,7 +69,9 @@ export async function applyManifests(
 ): Promise<number | undefined> {
   if (managedBy === '') throw new UsageError('--managed-by is empty');
   const client = await connect();
-  const steps = await makePlan(client, kinds, manifests, { manager: managedBy, prunes: prune === true, domain });
+  const refused = (step: ManifestStep): void => (manifests.length > 1 ? sayRefused(output, step) : undefined);
+  const prunes = prune === true;
+  const steps = await makePlan(client, kinds, manifests, { manager: managedBy, prunes, domain, refused });
   const isSomething = steps.some((step) => doingOf(step) !== 'unchanged');
   if (dryRun === true) {
     if (output.isJson) for (const step of steps) output.item(plannedItem(step), () => undefined);
@@ -80,7 +82,7 @@ export async function applyManifests(
   const stopListening = outliveReader(io.stdout);
   try {
     if (isSomething && !output.isJson) printPlan(output, steps);
-    await requireAssent({ io, steps, yes: yes === true });
+    await requireAssent({ io, steps, yes: yes === true, isShown: !output.isJson });
     return await carryOut(output, steps);
   } finally {
     stopListening();
@@ -114,18 +116,27 @@ async function requireAssent({
   io,
   steps,
   yes,
+  isShown,
 }: {
   readonly io: Session['io'];
   readonly steps: readonly Step[];
   readonly yes: boolean;
+  /** Whether the plan was printed; else the question says how much it is. */
+  readonly isShown: boolean;
 }): Promise<void> {
   const doing = new Set(steps.map(doingOf));
   doing.delete('unchanged');
   doing.delete('wait');
   if (yes || doing.size === 0) return;
-  if (isInteractive(io)) return confirm(io, 'apply this plan?');
+  if (isInteractive(io)) return confirm(io, isShown ? 'apply this plan?' : `apply this: ${countText(steps)}?`);
   if (doing.has('delete'))
     throw new UsageError('the plan deletes, and there is no terminal to ask on', 'Look at --dry-run; then add --yes.');
+}
+
+/** Of several manifests which one it is. */
+function sayRefused(output: Cli['output'], step: ManifestStep): void {
+  if (output.isJson) output.item({ plan: 'refused', ...placeItem(step) }, () => undefined);
+  output.note(`refused: ${nameOf(step)}, of ${step.manifest.file}`);
 }
 
 function sayStopped(output: Cli['output'], { step, rest }: ApplyStopped, count: number): void {

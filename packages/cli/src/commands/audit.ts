@@ -11,6 +11,7 @@ import { addVerifyCommand } from '../operator/audit-verify.ts';
 import { localTime } from '../output/text.ts';
 import { layTable } from '../output/table.ts';
 import { parseTime } from '../time.ts';
+import { AuditFollower } from './audit-follow.ts';
 
 type AuditRecord = ItemOf<'listAuditRecords'>;
 
@@ -78,10 +79,15 @@ function addTailCommand(audit: Command, cli: Cli): void {
         if (options.domain !== undefined && options.scope !== undefined)
           throw new UsageError('give one of --domain and --scope');
         const client = await session.connect();
-        const seen = new Set<string>();
-        print(session, await newest(client, options, options.limit, seen));
-        if (seen.size < options.limit) await noteArchived(session, client, options);
-        if (options.follow === true) await follow(session, client, options, seen);
+        const walked: AuditRecord[] = [];
+        for await (const record of recordsOf(client, options, options.limit)) {
+          const isEnough = options.follow !== true || AuditFollower.isBehind(record, walked);
+          if (walked.length >= options.limit && isEnough) break;
+          walked.push(record);
+        }
+        print(session, walked.slice(0, options.limit).toReversed());
+        if (walked.length < options.limit) await noteArchived(session, client, options);
+        if (options.follow === true) await follow(session, client, options, new AuditFollower(walked));
         return undefined;
       }),
     );
@@ -103,15 +109,17 @@ async function noteArchived(
 }
 
 const followMilliseconds = 1000;
-const followBatch = 200;
 
-async function follow(session: Session, client: Client, options: TailOptions, seen: Set<string>): Promise<void> {
+async function follow(session: Session, client: Client, options: TailOptions, follower: AuditFollower): Promise<void> {
   const stop = new AbortController();
   const unlisten = session.io.onSignal(() => stop.abort(new Cancelled('interrupted')));
   try {
     for (;;) {
       await pause(followMilliseconds, undefined, { signal: stop.signal });
-      print(session, await newest(client, options, followBatch, seen));
+      const from = follower.since(options.from);
+      const window: AuditRecord[] = [];
+      for await (const record of recordsOf(client, { ...options, ...(from && { from }) }, 200)) window.push(record);
+      print(session, follower.take(window));
     }
   } catch (error) {
     if (stop.signal.aborted) throw new Cancelled('interrupted');
@@ -121,22 +129,13 @@ async function follow(session: Session, client: Client, options: TailOptions, se
   }
 }
 
-/** The newest records that were not seen yet, oldest first. Chains of several writers interleave, so positions are no cursor. */
-async function newest(client: Client, options: TailOptions, limit: number, seen: Set<string>): Promise<AuditRecord[]> {
+/** Newest first. */
+function recordsOf(client: Client, options: TailOptions, atOnce: number): AsyncIterable<AuditRecord> {
   const { domain, scope } = options;
-  const query = { ...filters(options), limit: Math.min(limit, 200) };
-  const items =
-    domain === undefined
-      ? client.items('listAuditRecords', { query: { ...query, ...(scope === undefined ? {} : { scope }) } })
-      : client.items('listDomainAuditRecords', { params: { domain }, query });
-  const found: AuditRecord[] = [];
-  for await (const record of items) {
-    const position = `${record.chain}/${record.sequence}`;
-    if (found.length === limit || seen.has(position)) break;
-    seen.add(position);
-    found.push(record);
-  }
-  return found.toReversed();
+  const query = { ...filters(options), limit: Math.min(atOnce, 200) };
+  return domain === undefined
+    ? client.items('listAuditRecords', { query: { ...query, ...(scope === undefined ? {} : { scope }) } })
+    : client.items('listDomainAuditRecords', { params: { domain }, query });
 }
 
 function filters({ principal, action, outcome, from, to }: FilterOptions) {
@@ -172,7 +171,7 @@ function describe(record: AuditRecord): string {
     record.reference,
     record.version === undefined ? undefined : `version ${record.version}`,
     record.scope === undefined ? undefined : `in ${record.scope.name}`,
-    record.because === undefined ? undefined : `(${record.because.join(', ')})`,
+    record.because === undefined || record.because.length === 0 ? undefined : `(${record.because.join(', ')})`,
     record.unreadable === true ? 'UNREADABLE: strongroom audit verify' : undefined,
   ];
   return parts.filter((part) => part !== undefined).join(' ');
@@ -246,7 +245,9 @@ function addSegmentsCommand(audit: Command, cli: Cli): void {
     .action(
       cli.action(async ({ connect, output }) => {
         const client = await connect();
+        let isEmpty = true;
         for await (const item of client.items('listAuditSegments', { query: { limit: 200 } })) {
+          isEmpty = false;
           const { segment, records, from, to, sha256 } = item;
           output.item(item, () => {
             if (segment === undefined || from === undefined || to === undefined)
@@ -254,6 +255,7 @@ function addSegmentsCommand(audit: Command, cli: Cli): void {
             else output.line(`${segment}: ${localTime(from)} to ${localTime(to)}, ${records} records, ${sha256}`);
           });
         }
+        if (isEmpty) output.note('nothing went to the archive yet');
         return undefined;
       }),
     );

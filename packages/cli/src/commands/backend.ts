@@ -41,7 +41,12 @@ export function addBackendCommands(program: Command, cli: Cli): void {
           const shown = report.checks.filter(({ outcome }) => options.failed !== true || outcome === 'failed');
           if (shown.length > 0)
             output.table(
-              [{ title: 'CHECK' }, { title: 'OUTCOME' }, { title: 'MS' }, { title: 'REASON', canCut: true }],
+              [
+                { title: 'CHECK' },
+                { title: 'OUTCOME' },
+                { title: 'MS' },
+                { title: 'REASON', canWrap: true, isOptional: true },
+              ],
               shown.map(({ name: check, outcome, durationMilliseconds, reason }) => [
                 check,
                 outcome,

@@ -1,10 +1,11 @@
 import { assetPermissions, type AssetPermission, type AssetType } from '@strongroom/contract/roles';
 import type { Client } from '@strongroom/sdk';
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
-import { type Cli, group } from '../cli.ts';
+import { orAbsent } from '../apply/kind.ts';
+import { type Cli, group, type Session } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { UsageError } from '../errors.ts';
-import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
+import { addListOptions, type ListOptions, listUpTo, pageSize, wholeOf } from '../lists.ts';
 import { agreeToImpact, type AgreedOption, answerImpact, type Impact } from './impact.ts';
 import { localTime } from '../output/text.ts';
 
@@ -29,7 +30,8 @@ function addBundleLifeCommands(bundle: Command, cli: Cli): void {
       const input = { params: { domain: options.domain }, query };
       const items = await listUpTo(await connect(), output, 'listBundles', input, options.limit);
       output.answer({ items }, () =>
-        output.table(
+        output.list(
+          `no bundles in ${options.domain}`,
           [{ title: 'NAME' }, { title: 'OWNER' }, { title: 'CREATED' }, { title: 'DESCRIPTION', canCut: true }],
           items.map((each) => [each.name, each.owner ?? 'owners', localTime(each.createdAt), each.description]),
         ),
@@ -66,18 +68,26 @@ function addBundleLifeCommands(bundle: Command, cli: Cli): void {
       return undefined;
     }),
   );
-  describe(bundle.command('edit <name>').description('change the description or the owner')).action(
-    cli.action(async ({ connect, output }, name: string, { domain, ...body }: BundleOptions) => {
-      if (Object.keys(body).length === 0)
-        throw new UsageError('there is nothing to change', 'Add --description or --owner.');
-      const client = await connect();
-      const params = { domain, bundle: name };
-      const { revision } = await client.showBundle({ params });
-      const changed = await client.updateBundle({ params, body, ifMatch: revision });
-      output.answer(changed, () => output.line(`changed bundle ${changed.name}`));
-      return undefined;
-    }),
-  );
+  describe(bundle.command('edit <name>').description('change the description or the owner'))
+    .option('-y, --yes', "don't ask, although launches stand on what its owner has")
+    .action(
+      cli.action(async (session, name: string, { domain, yes, ...body }: BundleOptions & AgreedOption) => {
+        const { connect, output } = session;
+        if (Object.keys(body).length === 0)
+          throw new UsageError('there is nothing to change', 'Add --description or --owner.');
+        const client = await connect();
+        const params = { domain, bundle: name };
+        const { revision } = await client.showBundle({ params });
+        const { owner } = body;
+        if (owner !== undefined && yes !== true) {
+          const impact = await client.showBundleImpact({ params, query: { owner } });
+          await agreeToImpact(session, impact, `make ${owner} the owner of ${name}`, yes);
+        }
+        const changed = await client.updateBundle({ params, body, ifMatch: revision });
+        output.answer(changed, () => output.line(`changed bundle ${changed.name}`));
+        return undefined;
+      }),
+    );
   requireDomain(bundle.command('delete <name>').description('delete a bundle; its assets fall back to default'))
     .option('-y, --yes', "don't ask; still refused while it has assets")
     .option('--force', "don't ask, and delete it although it has assets")
@@ -107,12 +117,13 @@ function addBundleGrantCommands(bundle: Command, cli: Cli): void {
       const input = { params: { domain: options.domain, bundle: name }, query };
       const items = await listUpTo(await connect(), output, 'listBundleGrants', input, options.limit);
       output.answer({ items }, () =>
-        output.table(
+        output.list(
+          `nothing is granted on ${name}`,
           [
             { title: 'ID' },
             { title: 'PRINCIPAL' },
             { title: 'ON' },
-            { title: 'PERMISSIONS', canCut: true },
+            { title: 'PERMISSIONS', canWrap: true },
             { title: 'SINCE' },
           ],
           items.map((each) => [
@@ -134,16 +145,18 @@ function addBundleGrantCommands(bundle: Command, cli: Cli): void {
     .argument('<principal>', 'user:NAME, group:NAME, service-account:NAME or service-account:DOMAIN/NAME')
     .addArgument(new Argument('<asset-type>', 'on what').choices(assetTypes))
     .argument('<permissions...>', 'what to grant: USE, VIEW, RUN, …')
+    .option('-y, --yes', "don't ask, although launches stand on what earlier ones gave")
     .action(
       cli.action(
         async (
-          { connect, output },
+          session,
           name: string,
           principal: string,
           assetType: AssetType,
           permissions: AssetPermission[],
-          { domain }: DomainOption,
+          { domain, yes }: DomainOption & AgreedOption,
         ) => {
+          const { connect, output } = session;
           const known: readonly AssetPermission[] = assetPermissions[assetType];
           const unknown = permissions.filter((each) => !known.includes(each));
           if (unknown.length > 0) {
@@ -152,9 +165,10 @@ function addBundleGrantCommands(bundle: Command, cli: Cli): void {
               `They are ${known.join(', ')}.`,
             );
           }
-          const added = await (
-            await connect()
-          ).addBundleGrant({ params: { domain, bundle: name }, body: { principal, assetType, permissions } });
+          const client = await connect();
+          const grant = { principal, assetType, permissions };
+          if (yes !== true) await agreeToLess(session, client, { domain, bundle: name }, grant);
+          const added = await client.addBundleGrant({ params: { domain, bundle: name }, body: grant });
           output.answer(added, () =>
             output.line(
               `granted ${added.permissions.join(', ')} on ${added.assetType} of ${name} to ${added.principal} (${added.id})`,
@@ -180,29 +194,65 @@ function addBundleGrantCommands(bundle: Command, cli: Cli): void {
   requireDomain(
     bundle
       .command('impact <name> [grant]')
-      .description('show what deleting a bundle, taking a grant back or moving an asset would hit; changes nothing'),
+      .description(
+        'show what deleting a bundle or giving it away, taking a grant back or moving an asset would hit; changes nothing',
+      ),
   )
+    .option('--keep <permissions...>', 'of leaving these permissions of the grant')
+    .option('--owner <principal>', 'of giving the bundle to another owner')
     .option('--asset <id>', 'of taking this asset out of the bundle')
     .option('--to <other>', 'of moving the asset there')
     .action(
       cli.action(async ({ connect, output }, name: string, grant: string | undefined, options: ImpactOptions) => {
-        const { domain, asset, to } = options;
-        if ((grant !== undefined && asset !== undefined) || (to !== undefined && asset === undefined))
-          throw new UsageError('it is about a grant or an asset, and --to needs --asset');
+        const { domain, asset, to, keep, owner } = options;
+        if ([grant, asset, owner].filter((each) => each !== undefined).length > 1)
+          throw new UsageError('it is about a grant, an asset or the owner');
+        if ((to !== undefined && asset === undefined) || (keep !== undefined && grant === undefined))
+          throw new UsageError('--to needs --asset, and --keep a grant');
         const client = await connect();
         const params = { domain, bundle: name };
         if (asset !== undefined) answerImpact(output, await assetImpact(client, { ...params, asset }, to));
-        else if (grant !== undefined)
-          answerImpact(output, await client.showBundleGrantImpact({ params: { ...params, grant } }));
-        else answerImpact(output, await client.showBundleImpact({ params }));
+        else if (grant !== undefined) {
+          const query = keep === undefined ? {} : { permissions: keep.join(',') };
+          answerImpact(output, await client.showBundleGrantImpact({ params: { ...params, grant }, query }));
+        } else {
+          const query = owner === undefined ? {} : { owner };
+          answerImpact(output, await client.showBundleImpact({ params, query }));
+        }
         return undefined;
       }),
     );
 }
 
+/** Asked when the grant takes the place of one that gave more. */
+async function agreeToLess(
+  session: Session,
+  client: Client,
+  params: { readonly domain: string; readonly bundle: string },
+  grant: { readonly principal: string; readonly assetType: AssetType; readonly permissions: AssetPermission[] },
+): Promise<void> {
+  const { assetType, permissions } = grant;
+  const principal = grant.principal.toLowerCase();
+  const named = new Set([
+    principal,
+    principal.replace(/^service-account:(?=[^/]*$)/, `service-account:${params.domain}/`),
+  ]);
+  const held = await orAbsent(wholeOf(client.items('listBundleGrants', { params, query: { limit: 200 } })));
+  const before = held?.find((each) => named.has(each.principal) && each.assetType === assetType);
+  const lost = before?.permissions.filter((each) => !permissions.includes(each)) ?? [];
+  if (before === undefined || lost.length === 0) return;
+  const impact = await client.showBundleGrantImpact({
+    params: { ...params, grant: before.id },
+    query: { permissions: permissions.join(',') },
+  });
+  await agreeToImpact(session, impact, `take ${lost.join(', ')} on ${assetType} of ${params.bundle} away`, undefined);
+}
+
 interface ImpactOptions extends DomainOption {
   readonly asset?: string;
   readonly to?: string;
+  readonly keep?: readonly AssetPermission[];
+  readonly owner?: string;
 }
 
 function assetImpact(
@@ -245,7 +295,8 @@ function addBundleAssetCommands(bundle: Command, cli: Cli): void {
       const input = { params: { domain: options.domain, bundle: name }, query };
       const items = await listUpTo(await connect(), output, 'listBundleAssets', input, options.limit);
       output.answer({ items }, () =>
-        output.table(
+        output.list(
+          `nothing that you may see is named in ${name}`,
           [{ title: 'ID' }, { title: 'TYPE' }, { title: 'ASSET' }, { title: 'SCOPE' }],
           items.map((each) => [
             each.id,

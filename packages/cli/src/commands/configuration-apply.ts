@@ -5,7 +5,7 @@ import type { Cli } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { readInput, utf8Text } from '../input.ts';
 import type { Io } from '../io.ts';
-import { applyManifests, type ApplyOptions, defaultManager, withApplyOptions } from './apply.ts';
+import { applyManifests, type ApplyOptions, withApplyOptions } from './apply.ts';
 import type { ConfigurationNoun } from './configuration-noun.ts';
 
 interface FileOptions {
@@ -41,8 +41,11 @@ export function addApplyCommands(group: Command, cli: Cli, noun: ConfigurationNo
   ).action(
     cli.action(async ({ io, connect, output }, options: FileOptions) => {
       const client = await connect();
-      for (const { domain, body, managedBy = defaultManager } of await readConfigurations(io, options, own)) {
-        const created = await noun.create(client, domain, { ...body, managedBy });
+      for (const { domain, body, managedBy } of await readConfigurations(io, options, own)) {
+        const created = await noun.create(client, domain, {
+          ...body,
+          ...(managedBy === undefined ? {} : { managedBy }),
+        });
         output.item({ outcome: 'created', [noun.word]: created }, () =>
           output.line(`created ${noun.word} ${created.name} in ${created.domain}, revision ${created.revision}`),
         );
@@ -95,12 +98,14 @@ function kindsOf(known: ReadonlyMap<string, ConfigurationNoun>) {
 
 /** What is sent of credentials that are in files. */
 export async function readCredentials(io: Io, credential: readonly CredentialFile[]) {
-  const sent: Record<string, { readonly set: string }> = {};
+  const sent = new Map<string, { readonly set: string }>();
   for (const { field, path } of credential) {
+    if (sent.has(field)) throw new UsageError(`the credential ${field} is given twice`);
     const text = utf8Text(await readInput(io, path, maxCredentialBytes));
     if (text === undefined) throw new UsageError(`${path} is not UTF-8 text`);
     // An editor's newline at the end is no part of a credential.
-    sent[field] = { set: text.replace(/\r?\n$/, '') };
+    sent.set(field, { set: text.replace(/\r?\n$/, '') });
   }
-  return sent;
+  // Any name is one, for the server to refuse; `__proto__`, too.
+  return Object.fromEntries(sent);
 }

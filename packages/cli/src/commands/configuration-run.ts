@@ -3,7 +3,7 @@ import { type CallResult, type Client, type ErrorCode, StrongroomError } from '@
 import type { Command } from 'commander';
 import type { Cli, Session } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
-import { Cancelled, UsageError } from '../errors.ts';
+import { Cancelled } from '../errors.ts';
 import { exitCode, exitCodeOfError } from '../exit-codes.ts';
 import { addLimitOption, type ListOptions, listUpTo, pageSize } from '../lists.ts';
 import { bad, good } from '../output/output.ts';
@@ -77,7 +77,8 @@ function addStop(group: Command, cli: Cli, noun: LaunchNoun): void {
     cli.action(async ({ connect, output }, name: string, { domain }: DomainOption) => {
       const client = await connect();
       const { running } = await noun.show(client, domain, name);
-      if (running === undefined) throw new UsageError(`${word} ${name} is not running`);
+      if (running === undefined)
+        throw new StrongroomError('state_conflict', { detail: `The ${word} ${name} is not running.` });
       const stopped = await client.stopRun({ params: { domain, id: running.run } });
       output.answer(stopped, () => output.line(`stopping ${word} ${name}, run ${stopped.id}`));
       return undefined;
@@ -100,10 +101,11 @@ function addRunsCommand(group: Command, cli: Cli, { word, launch }: LaunchNoun):
           ? await listUpTo(client, output, 'listRuns', { params: { domain }, query }, limit)
           : [...(await launch.runs(client, output, { params: { domain, name }, query }, limit))];
       output.answer({ items }, () =>
-        output.table(
+        output.list(
+          name === undefined ? `no runs in ${domain}` : `no runs of ${name}`,
           [
             { title: 'RUN' },
-            { title: 'JOB' },
+            { title: 'CONFIGURATION' },
             { title: 'STATE' },
             { title: 'EXIT' },
             { title: 'CREATED' },
@@ -183,7 +185,7 @@ async function printLog(
 function printRun(output: Session['output'], run: Run): void {
   output.facts({
     run: run.id,
-    job: run.job.name,
+    configuration: run.job.name,
     state: run.state,
     'started by': run.startedBy,
     runner: run.runner,
@@ -212,7 +214,7 @@ function printVariables(output: Session['output'], run: Run): void {
   output.table(
     [
       { title: 'NAME' },
-      { title: 'REFERENCE', canCut: true },
+      { title: 'REFERENCE', canWrap: true },
       { title: 'SOURCE' },
       { title: 'VERSION' },
       { title: 'OUTCOME' },

@@ -22,7 +22,8 @@ export function addConfigurationCommands<One extends Shown>(
       const input = { params: { domain: options.domain }, query };
       const items = await noun.list(await connect(), output, input, options.limit);
       output.answer({ items }, () =>
-        output.table(
+        output.list(
+          `no ${word} in ${options.domain}`,
           [
             { title: 'NAME' },
             { title: 'REFERENCES' },
@@ -141,7 +142,7 @@ export function printFields(output: Output, rows: readonly (readonly string[])[]
   if (rows.length === 0) return;
   output.line();
   output.table(
-    [{ title: 'IN' }, { title: 'NAME' }, { title: 'VALUE', canCut: true }],
+    [{ title: 'IN' }, { title: 'NAME' }, { title: 'VALUE', canWrap: true }],
     rows.map((row) => [...row]),
   );
 }

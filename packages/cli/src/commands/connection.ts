@@ -2,7 +2,7 @@ import type { CallInput, CallResult } from '@strongroom/sdk';
 import type { Command } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
-import { UsageError } from '../errors.ts';
+import { isRecord, UsageError } from '../errors.ts';
 import { confirm } from '../prompt.ts';
 import {
   addConfigurationCommands,
@@ -144,15 +144,26 @@ function stateOf(value: unknown): CredentialFacts | undefined {
   return isState ? (state as CredentialFacts) : undefined;
 }
 
-/** What was shown, as it is sent again: fields of format password are left out, which keeps them. */
+/**
+ * What was shown, as it is sent again: fields of format password are left out, which keeps them. A part that shows nothing but such
+ * fields, none of them set, is not there at all.
+ */
 function keptConfig(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const kept = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(kept);
-    return typeof value === 'object' && value !== null ? keptConfig(value as Record<string, unknown>) : value;
+    return isRecord(value) ? keptConfig(value) : value;
   };
   return Object.fromEntries(
-    Object.entries(config).flatMap(([name, value]) => (stateOf(value) === undefined ? [[name, kept(value)]] : [])),
+    Object.entries(config).flatMap(([name, value]) =>
+      stateOf(value) !== undefined || isUnset(value) ? [] : [[name, kept(value)]],
+    ),
   );
+}
+
+function isUnset(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const members = Object.values(value);
+  return members.length > 0 && members.every((each) => stateOf(each)?.isSet === false || isUnset(each));
 }
 
 function printConnection(output: Cli['output'], found: CallResult<'showConnection'>): void {

@@ -50,17 +50,16 @@ export function addDomainCommands(program: Command, cli: Cli): void {
       const query = { limit: pageSize(options.limit), ...(options.search === undefined ? {} : { q: options.search }) };
       const items = await listUpTo(await connect(), output, 'listDomains', { query }, options.limit);
       output.answer({ items }, () => {
-        if (items.length === 0) output.note('you see no domain');
-        else
-          output.table(
-            [
-              { title: 'NAME' },
-              { title: 'DISPLAY NAME', canCut: true },
-              { title: 'CREATED' },
-              { title: 'DESCRIPTION', canCut: true },
-            ],
-            items.map((each) => [each.name, each.displayName, localTime(each.createdAt), each.description]),
-          );
+        output.list(
+          'you see no domain',
+          [
+            { title: 'NAME' },
+            { title: 'DISPLAY NAME', canCut: true },
+            { title: 'CREATED' },
+            { title: 'DESCRIPTION', canCut: true },
+          ],
+          items.map((each) => [each.name, each.displayName, localTime(each.createdAt), each.description]),
+        );
       });
       return undefined;
     }),
@@ -164,7 +163,8 @@ function addMemberCommands(domain: Command, cli: Cli): void {
       const input = { params: { domain: options.domain }, query };
       const items = await listUpTo(await connect(), output, 'listMembers', input, options.limit);
       output.answer({ items }, () =>
-        output.table(
+        output.list(
+          `no members in ${options.domain}`,
           [
             { title: 'PRINCIPAL' },
             { title: 'AS' },

@@ -55,7 +55,7 @@ export function addDriftCommands(program: Command, cli: Cli): void {
 
 function printItems(output: Cli['output'], items: readonly Item[]): void {
   output.table(
-    [{ title: 'JOB' }, { title: 'OUTCOME' }, { title: 'NEW RUN' }, { title: 'OLD' }, { title: '', canCut: true }],
+    [{ title: 'JOB' }, { title: 'OUTCOME' }, { title: 'NEW RUN' }, { title: 'OLD' }, { title: '', canWrap: true }],
     items.flatMap((item) => {
       const named = [item.job ?? item.launch ?? '-', item.outcome, item.run ?? '-'];
       if (item.old.length === 0) return [[...named, '-', item.problem?.detail ?? '']];

@@ -48,7 +48,7 @@ function printExplanation(output: Cli['output'], found: CallResult<'explain'>): 
       { title: 'LINK' },
       { title: 'NAME' },
       { title: 'OUTCOME' },
-      { title: 'DETAIL', canCut: true },
+      { title: 'DETAIL', canWrap: true },
     ],
     found.links.map(({ at, link, name, outcome, detail }) => [
       ...(hasPlaces ? [at?.field ?? ''] : []),

@@ -14,7 +14,8 @@ export function addGrantCommands(program: Command, cli: Cli): void {
       const input = { params: { domain: options.domain }, query };
       const items = await listUpTo(await connect(), output, 'listGrants', input, options.limit);
       output.answer({ items }, () =>
-        output.table(
+        output.list(
+          `no single permissions in ${options.domain}`,
           [
             { title: 'ID' },
             { title: 'PRINCIPAL' },

@@ -1,13 +1,23 @@
 import type { PlatformRole } from '@strongroom/contract/roles';
-import { type Client, StrongroomError } from '@strongroom/sdk';
+import type { Client } from '@strongroom/sdk';
 import type { Command } from 'commander';
 import { type Cli, group as groupOf } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
 import { localTime } from '../output/text.ts';
+import { roleOption } from '../role-option.ts';
 import { findNamed } from './identity-text.ts';
-import { agreeToEnd, agreeToImpact, type AgreedOption, answerImpact, impactIfThere } from './impact.ts';
-import { roleOption } from './user.ts';
+import {
+  agreeToEnd,
+  agreeToImpact,
+  type AgreedOption,
+  agreeToRoles,
+  answerImpact,
+  type EndOption,
+  endQuery,
+  impactIfThere,
+  withEndOptions,
+} from './impact.ts';
 
 interface GroupOptions {
   readonly displayName?: string;
@@ -41,11 +51,12 @@ export function addGroupCommands(program: Command, cli: Cli): void {
       const query = { limit: pageSize(options.limit), ...(options.search === undefined ? {} : { q: options.search }) };
       const items = await listUpTo(await connect(), output, 'listGroups', { query }, options.limit);
       output.answer({ items }, () =>
-        output.table(
+        output.list(
+          'no groups',
           [
             { title: 'NAME' },
             { title: 'DISPLAY NAME', canCut: true },
-            { title: 'ROLES', canCut: true },
+            { title: 'ROLES', canWrap: true },
             { title: 'CREATED' },
           ],
           items.map((each) => [each.name, each.displayName, each.roles.join(', ') || '-', localTime(each.createdAt)]),
@@ -69,7 +80,8 @@ export function addGroupCommands(program: Command, cli: Cli): void {
           created: localTime(found.createdAt),
         });
         output.line();
-        output.table(
+        output.list(
+          'no members',
           [{ title: 'MEMBER' }, { title: 'NAME', canCut: true }, { title: 'SINCE' }],
           members.map((each) => [`${each.kind}:${each.name}`, each.displayName, localTime(each.addedAt)]),
         );
@@ -79,6 +91,10 @@ export function addGroupCommands(program: Command, cli: Cli): void {
   );
   addGroupChangeCommands(group, cli);
   addImpactCommand(group, cli);
+}
+
+interface EditGroupOptions extends GroupOptions, AgreedOption {
+  readonly roles: boolean;
 }
 
 function addGroupChangeCommands(group: Command, cli: Cli): void {
@@ -112,9 +128,11 @@ function addGroupChangeCommands(group: Command, cli: Cli): void {
     .option('--display-name <text>', 'what people call it')
     .addOption(roleOption())
     .option('--no-roles', 'take all roles away')
+    .option('-y, --yes', "don't ask, although launches stand on a role that goes")
     .action(
-      cli.action(async ({ connect, output }, name: string, options: GroupOptions & { readonly roles: boolean }) => {
-        const { displayName, role } = options;
+      cli.action(async (session, name: string, options: EditGroupOptions) => {
+        const { connect, output } = session;
+        const { displayName, role, yes } = options;
         const roles = options.roles ? role : [];
         const body = {
           ...(displayName === undefined ? {} : { displayName }),
@@ -123,7 +141,9 @@ function addGroupChangeCommands(group: Command, cli: Cli): void {
         if (Object.keys(body).length === 0) throw new UsageError('there is nothing to change');
         const client = await connect();
         const { id, revision } = await findNamed(client, 'listGroups', name);
-        const changed = await client.updateGroup({ params: { group: id }, body, ifMatch: revision });
+        const params = { group: id };
+        await agreeToRoles(session, roles, (query) => client.showGroupImpact({ params, query }), `group ${name}`, yes);
+        const changed = await client.updateGroup({ params, body, ifMatch: revision });
         output.answer(changed, () => output.line(`changed group ${changed.name}`));
         return undefined;
       }),
@@ -146,30 +166,39 @@ function addGroupChangeCommands(group: Command, cli: Cli): void {
     );
 }
 
+interface GroupImpactOptions extends EndOption {
+  readonly change: 'delete' | 'revoke';
+}
+
 function addImpactCommand(group: Command, cli: Cli): void {
-  group
+  const impact = group
     .command('impact <name> [principal]')
-    .description('show what deleting a group, or removing a member, would hit; changes nothing')
-    .action(
-      cli.action(async ({ connect, output }, name: string, principal: string | undefined) => {
+    .description('show what deleting a group, taking its roles away or removing a member would hit; changes nothing');
+  withEndOptions(impact, ['delete', 'revoke']).action(
+    cli.action(
+      async ({ connect, output }, name: string, principal: string | undefined, options: GroupImpactOptions) => {
+        const query = endQuery(options.change, options.role);
+        if (principal !== undefined && options.change === 'revoke')
+          throw new UsageError('--change revoke is about the group itself');
         const client = await connect();
         const { id } = await findNamed(client, 'listGroups', name);
         answerImpact(
           output,
           principal === undefined
-            ? await client.showGroupImpact({ params: { group: id } })
+            ? await client.showGroupImpact({ params: { group: id }, query })
             : await client.showGroupMemberImpact({
                 params: { group: id, principal: await memberId(client, principal) },
               }),
         );
         return undefined;
-      }),
-    );
+      },
+    ),
+  );
 }
 
 async function memberId(client: Client, principal: string): Promise<string> {
-  const [kind, name = ''] = principal.split(':', 2);
+  const [kind = '', name = ''] = principal.split(/:(.*)/s);
   if (kind === 'user') return (await findNamed(client, 'listUsers', name)).id;
   if (kind === 'service-account') return (await findNamed(client, 'listServiceAccounts', name)).id;
-  throw new StrongroomError('validation_failed', { detail: 'A member is written user:NAME or service-account:NAME.' });
+  throw new UsageError('that is no member', 'A member is written user:NAME or service-account:NAME.');
 }

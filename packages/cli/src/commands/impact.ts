@@ -1,10 +1,13 @@
+import type { PlatformRole } from '@strongroom/contract/roles';
 import { type CallResult, StrongroomError } from '@strongroom/sdk';
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Cli, Session } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { isInteractive } from '../io.ts';
 import { count, localTime } from '../output/text.ts';
 import { confirm } from '../prompt.ts';
+import { roleOption } from '../role-option.ts';
+import type { Scope } from '../scope.ts';
 
 export type Impact = CallResult<'showDomainSecretImpact'>;
 
@@ -13,11 +16,56 @@ export interface AgreedOption {
 }
 
 export interface EndOption {
-  readonly change: 'delete' | 'disable';
+  readonly change: 'delete' | 'disable' | 'revoke';
+  readonly role?: readonly PlatformRole[];
 }
 
-export function endOption(): Option {
-  return new Option('--change <change>', 'what would be done').choices(['delete', 'disable']).default('delete');
+/** What would be done to somebody; `revoke` is of platform roles. */
+export function withEndOptions(command: Command, changes: readonly EndOption['change'][]): Command {
+  command.addOption(new Option('--change <change>', 'what would be done').choices([...changes]).default('delete'));
+  if (!changes.includes('revoke')) return command;
+  return command.addOption(roleOption('with --change revoke: a platform role that stays, may be repeated; else none'));
+}
+
+/** @throws UsageError for roles of somebody who goes */
+export function endQuery<const Change extends EndOption['change']>(change: Change, role: EndOption['role']) {
+  if (role === undefined) return { change };
+  if (change !== 'revoke') throw new UsageError('--role goes with --change revoke');
+  return { change, roles: role.join(',') };
+}
+
+/** Asked before somebody has these roles and no others; nothing where roles stay as they are. */
+export async function agreeToRoles(
+  session: Session,
+  roles: readonly PlatformRole[] | undefined,
+  read: (query: { readonly change: 'revoke'; readonly roles: string }) => Promise<Impact>,
+  whose: string,
+  yes: true | undefined,
+): Promise<void> {
+  if (roles === undefined || yes === true) return;
+  const impact = await read({ change: 'revoke', roles: roles.join(',') });
+  const change = roles.length === 0 ? `take all roles from ${whose}` : `leave ${whose} ${roles.join(', ')} alone`;
+  await agreeToImpact(session, impact, change, yes);
+}
+
+/** Domains that one question names at most, as the API has it. */
+const maxKeptDomains = 200;
+
+/** What an assignment of something of Global would hit, with the domains that go on using it. @throws UsageError for too many */
+export function keptDomains(domains: readonly string[]): { readonly domains: string } {
+  if (domains.length > maxKeptDomains)
+    throw new UsageError(`what it hits is told for ${maxKeptDomains} domains at most`, 'Add --yes to do it unseen.');
+  return { domains: domains.join(',') };
+}
+
+/** @throws UsageError where `--to` says what stays although nothing is taken away, or in another scope than the global one */
+export function requireGlobalRevoke(scope: Scope, change: string, to: readonly string[] | undefined): boolean {
+  if (change !== 'revoke') {
+    if (to !== undefined) throw new UsageError('--to goes with --change revoke');
+    return false;
+  }
+  if (scope.kind !== 'global') throw new UsageError('only what is in the global scope is assigned to domains');
+  return true;
 }
 
 /** Whether the change would be noticed by anybody. */
@@ -64,7 +112,7 @@ export function printImpact(output: Cli['output'], impact: Impact): void {
         { title: 'SURFACE' },
         { title: 'CONFIGURATION' },
         { title: 'RUNNING' },
-        { title: 'BECAUSE', canCut: true },
+        { title: 'BECAUSE', canWrap: true },
       ],
       configurations.flatMap((each) => {
         const named = [each.domain, each.surface, each.configuration, `${each.running}`];

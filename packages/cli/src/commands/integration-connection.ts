@@ -93,17 +93,24 @@ function hasSettings(options: ConnectionOptions): boolean {
   );
 }
 
+/** Which one of a file is meant. */
+export interface MeantIntegration {
+  readonly name?: string | undefined;
+  readonly domain?: string | undefined;
+}
+
 /**
  * The connection that a manifest and the options describe.
  * @param before settings that stay where the options say nothing
+ * @param meant which one of a manifest that holds more
  * @throws UsageError; it holds nothing that was read
  */
 export async function readConnection(
   io: Io,
   options: ConnectionOptions,
-  before?: Connection['settings'],
+  { before, ...meant }: { readonly before?: Connection['settings'] | undefined } & MeantIntegration = {},
 ): Promise<Connection & ManifestLabelling> {
-  const manifest = options.file === undefined ? undefined : await readManifest(io, options.file);
+  const manifest = options.file === undefined ? undefined : await readManifest(io, options.file, meant);
   const { settings: given, type = 'VAULT', profile: named, ...labelling } = manifest ?? {};
   const settings = await settingsOf(io, options, isRecord(given) ? given : (before ?? {}));
   const profile = options.profile ?? (typeof named === 'string' ? named : undefined);
@@ -112,10 +119,25 @@ export async function readConnection(
     ManifestLabelling;
 }
 
-async function readManifest(io: Io, file: string): Promise<Readonly<Record<string, unknown>>> {
+async function readManifest(
+  io: Io,
+  file: string,
+  { name, domain }: MeantIntegration,
+): Promise<Readonly<Record<string, unknown>>> {
   const documents = await readDocuments(io, file);
-  const [document] = documents;
-  if (documents.length !== 1 || !isRecord(document)) throw new UsageError(`${file} is not one object`);
+  const isMeant = (each: unknown): boolean =>
+    isRecord(each) &&
+    each['kind'] === 'integration' &&
+    (name === undefined || each['name'] === name) &&
+    (each['domain'] === undefined || each['domain'] === domain);
+  const meant = documents.length === 1 ? documents : documents.filter(isMeant);
+  const [document] = meant;
+  if (documents.length === 1 && !isRecord(document)) throw new UsageError(`${file} is not one object`);
+  if (meant.length !== 1 || !isRecord(document))
+    throw new UsageError(
+      `${file} holds ${meant.length} integrations${name === undefined ? '' : ` named ${name}`} in this place`,
+      'Say which one it is, by its name.',
+    );
   // What else an apply reads of it is said by options here.
   const { kind, domain: _domain, scope: _scope, assignments: _assignments, ...body } = document;
   if (kind !== 'integration') throw new UsageError(`${file} has no kind, or another one than integration`);
@@ -164,7 +186,7 @@ export async function readCredentials(
   const { authentication } = settings as { readonly authentication?: { readonly method?: string } };
   const needed = credentialOf[authentication?.method ?? ''];
   if (named.length === 0 && (!isNeeded || needed === undefined)) return {};
-  const credentials: Record<string, string> = {};
+  const credentials = new Map<string, string>();
   for (const each of named.length === 0 ? [`${needed}=@-`] : named) {
     const equals = each.indexOf('=');
     const name = equals === -1 ? each : each.slice(0, equals);
@@ -174,10 +196,12 @@ export async function readCredentials(
         `the credential ${name} is not taken from an argument: other users of this machine see it`,
         `Write --credential ${name}=@FILE, or --credential ${name} to be asked for it.`,
       );
+    if (credentials.has(name)) throw new UsageError(`the credential ${name} is given twice`);
     const isAsked = source === undefined || (source === '@-' && named.length === 0 && isInteractive(io));
-    credentials[name] = isAsked ? await askHidden(io, `${name}: `) : await readCredential(io, source.slice(1));
+    credentials.set(name, isAsked ? await askHidden(io, `${name}: `) : await readCredential(io, source.slice(1)));
   }
-  return { credentials };
+  // Any name is one, for the server to refuse; `__proto__`, too.
+  return { credentials: Object.fromEntries(credentials) };
 }
 
 async function readCredential(io: Io, file: string): Promise<string> {

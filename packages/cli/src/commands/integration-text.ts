@@ -46,7 +46,7 @@ export function indexText({ keys, isComplete, ageSeconds }: Index): string {
 /** A line for each step of a tried connection. */
 export function printTest(output: Output, { lines }: Tested): void {
   output.table(
-    [{ title: 'STEP' }, { title: 'OUTCOME' }, { title: 'MESSAGE', canCut: true }],
+    [{ title: 'STEP' }, { title: 'OUTCOME' }, { title: 'MESSAGE', canWrap: true, isOptional: true }],
     lines.map(({ step, outcome, message }) => [step, outcome, message]),
   );
 }

@@ -33,7 +33,10 @@ export function addIntegrationWriteCommands(integration: Command, cli: Cli): voi
   ).action(
     cli.action(async ({ io, connect, output }, given: string | undefined, options: WriteOptions) => {
       const scope = scopeOf(options);
-      const { name = given, ...connection } = await readConnection(io, options);
+      const { name = given, ...connection } = await readConnection(io, options, {
+        name: given,
+        domain: options.domain,
+      });
       if (name === undefined || (given !== undefined && name !== given))
         throw new UsageError('the integration has no name, or the manifest has another one');
       const client = await connect();
@@ -63,7 +66,11 @@ export function addIntegrationWriteCommands(integration: Command, cli: Cli): voi
         const client = await connect();
         const params = { ...scope.params, name };
         const before = await client[routeIn(scope, 'show', 'Integration')]({ params });
-        const { settings, profile } = await readConnection(io, options, before.settings);
+        const { settings, profile } = await readConnection(io, options, {
+          before: before.settings,
+          name,
+          domain: options.domain,
+        });
         if (namesConnection(options)) {
           const impact = await client[routeIn(scope, 'show', 'IntegrationImpact')]({
             params,
@@ -120,7 +127,11 @@ function addTestCommand(integration: Command, cli: Cli): void {
         name === undefined
           ? undefined
           : await client[routeIn(scope, 'show', 'Integration')]({ params: { ...scope.params, name } });
-      const { type, settings, profile } = await readConnection(io, options, saved?.settings);
+      const { type, settings, profile } = await readConnection(io, options, {
+        before: saved?.settings,
+        name,
+        domain: options.domain,
+      });
       const tested = await client[routeIn(scope, 'test', 'IntegrationForm')]({
         params: scope.params,
         body: {

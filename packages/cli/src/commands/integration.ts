@@ -9,11 +9,22 @@ import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.t
 import { collect } from '../values.ts';
 import { healthText, indexText, printIntegration } from './integration-text.ts';
 import { addIntegrationWriteCommands } from './integration-write.ts';
-import { answerImpact, printImpact } from './impact.ts';
+import {
+  agreeToImpact,
+  type AgreedOption,
+  answerImpact,
+  keptDomains,
+  printImpact,
+  requireGlobalRevoke,
+} from './impact.ts';
 import { brokenText, printUses } from './secret-text.ts';
 
 export function addIntegrationCommands(program: Command, cli: Cli): void {
-  const integration = group(program, 'integration', "connections to a team's own Vault; no command shows a credential");
+  const integration = group(
+    program,
+    'integration',
+    'connections to backends of a team: Vault, AWS, Google, Azure; no command shows a credential',
+  );
   addIntegrationWriteCommands(integration, cli);
   addViewCommands(integration, cli);
   addRefreshCommand(integration, cli);
@@ -36,24 +47,17 @@ function addViewCommands(integration: Command, cli: Cli): void {
         options.limit,
       );
       output.answer({ items }, () => {
-        if (items.length === 0) output.note(`no integrations in ${scope.title}`);
-        else
-          output.table(
-            [
-              { title: 'NAME' },
-              { title: 'TYPE' },
-              { title: 'USED BY' },
-              { title: 'KEYS' },
-              { title: 'HEALTH', canCut: true },
-            ],
-            items.map((each) => [
-              each.name,
-              each.type,
-              `${each.usedBy}`,
-              indexText(each.index),
-              healthText(each.health),
-            ]),
-          );
+        output.list(
+          `no integrations in ${scope.title}`,
+          [
+            { title: 'NAME' },
+            { title: 'TYPE' },
+            { title: 'USED BY' },
+            { title: 'KEYS' },
+            { title: 'HEALTH', canWrap: true },
+          ],
+          items.map((each) => [each.name, each.type, `${each.usedBy}`, indexText(each.index), healthText(each.health)]),
+        );
       });
       return undefined;
     }),
@@ -121,25 +125,34 @@ function addDeleteCommand(integration: Command, cli: Cli): void {
 }
 
 interface ImpactOptions extends ScopeOptions {
-  readonly change: 'delete' | 'edit';
+  readonly change: 'delete' | 'edit' | 'revoke';
+  readonly to?: readonly string[];
 }
 
 function addImpactCommand(integration: Command, cli: Cli): void {
   addScopeOptions(
     integration
       .command('impact <name>')
-      .description('show what changing or deleting an integration would hit: configurations, what runs, domains'),
+      .description(
+        'show what changing, deleting or taking back an integration would hit: configurations, what runs, domains',
+      ),
   )
-    .addOption(new Option('--change <change>', 'what would be done').choices(['delete', 'edit']).default('delete'))
+    .addOption(
+      new Option('--change <change>', 'what would be done').choices(['delete', 'edit', 'revoke']).default('delete'),
+    )
+    .option('--to <domain>', 'with --change revoke: a domain that goes on using it, may be repeated', collect)
     .action(
-      cli.action(async ({ connect, output }, name: string, options: ImpactOptions) => {
-        const scope = scopeOf(options);
-        const impact = await (
-          await connect()
-        )[routeIn(scope, 'show', 'IntegrationImpact')]({
-          params: { ...scope.params, name },
-          query: { change: options.change },
-        });
+      cli.action(async ({ connect, output }, name: string, { change, to, ...where }: ImpactOptions) => {
+        const scope = scopeOf(where);
+        const isRevoke = requireGlobalRevoke(scope, change, to);
+        const client = await connect();
+        const params = { ...scope.params, name };
+        const impact = isRevoke
+          ? await client.showIntegrationAssignmentsImpact({ params: { name }, query: keptDomains(to ?? []) })
+          : await client[routeIn(scope, 'show', 'IntegrationImpact')]({
+              params,
+              query: { change: change === 'edit' ? change : 'delete' },
+            });
         answerImpact(output, impact);
         return undefined;
       }),
@@ -159,13 +172,19 @@ function addAssignCommand(integration: Command, cli: Cli): void {
     .option('--to <domain>', 'exactly these domains, may be repeated', collect)
     .option('--all', 'every domain')
     .option('--none', 'no domain')
+    .option('-y, --yes', "don't ask, although launches of other domains stand on it")
     .action(
-      cli.action(async ({ connect, output }, name: string, { to, all, none }: AssignOptions) => {
+      cli.action(async (session, name: string, { to, all, none, yes }: AssignOptions & AgreedOption) => {
+        const { connect, output } = session;
         const ways = [to, all, none].filter((way) => way !== undefined).length;
         if (ways > 1) throw new UsageError('give one of --to, --all and --none');
         const client = await connect();
         const params = { name };
         const body = all === true ? { all: true } : { domains: [...(to ?? [])] };
+        if (ways > 0 && all !== true && yes !== true) {
+          const impact = await client.showIntegrationAssignmentsImpact({ params, query: keptDomains(to ?? []) });
+          await agreeToImpact(session, impact, `leave ${name} to ${to?.join(', ') ?? 'no domain'} alone`, yes);
+        }
         const assigned =
           ways === 0
             ? await client.showIntegrationAssignments({ params })

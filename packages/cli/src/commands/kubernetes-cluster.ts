@@ -8,6 +8,7 @@ import type { Io } from '../io.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize, wholeOf } from '../lists.ts';
 import { count, localTime } from '../output/text.ts';
 import { confirm } from '../prompt.ts';
+import { type AgreedOption, agreeToEnd, answerImpact } from './impact.ts';
 
 type Cluster = CallResult<'showCluster'>;
 type Access = CallInput<'createCluster'>['body']['access'];
@@ -125,12 +126,11 @@ function addViewCommands(cluster: Command, cli: Cli): void {
       const query = { limit: pageSize(limit), ...(search === undefined ? {} : { q: search }) };
       const items = await listUpTo(await connect(), output, 'listClusters', { query }, limit);
       output.answer({ items }, () => {
-        if (items.length === 0) output.note('no cluster is registered');
-        else
-          output.table(
-            [{ title: 'NAME' }, { title: 'GIVEN' }, { title: 'AUDIENCE', canCut: true }, { title: 'UID' }],
-            items.map((each) => [each.name, count(each.targets, 'namespace'), each.audience, each.uid]),
-          );
+        output.list(
+          'no cluster is registered',
+          [{ title: 'NAME' }, { title: 'GIVEN' }, { title: 'AUDIENCE', canWrap: true }, { title: 'UID' }],
+          items.map((each) => [each.name, count(each.targets, 'namespace'), each.audience, each.uid]),
+        );
       });
       return undefined;
     }),
@@ -176,7 +176,12 @@ function addTestCommand(cluster: Command, cli: Cli): void {
         const tested = await (await connect()).testCluster({ params: { cluster: name } });
         output.answer(tested, () =>
           output.table(
-            [{ title: 'STEP' }, { title: 'OUTCOME' }, { title: 'CODE' }, { title: 'MESSAGE', canCut: true }],
+            [
+              { title: 'STEP' },
+              { title: 'OUTCOME' },
+              { title: 'CODE' },
+              { title: 'MESSAGE', canWrap: true, isOptional: true },
+            ],
             tested.lines.map(({ step, outcome, code, message }) => [step, outcome, code ?? '', message]),
           ),
         );
@@ -212,12 +217,11 @@ function addTargetCommands(target: Command, cli: Cli): void {
       const input = { params: { cluster }, query };
       const items = await listUpTo(await connect(), output, 'listClusterTargets', input, limit);
       output.answer({ items }, () => {
-        if (items.length === 0) output.note(`no namespace of ${cluster} belongs to a domain`);
-        else
-          output.table(
-            [{ title: 'NAMESPACE' }, { title: 'DOMAIN' }, { title: 'SINCE' }, { title: 'BY', canCut: true }],
-            items.map((each) => [each.namespace, each.domain, localTime(each.createdAt), each.createdBy]),
-          );
+        output.list(
+          `no namespace of ${cluster} belongs to a domain`,
+          [{ title: 'NAMESPACE' }, { title: 'DOMAIN' }, { title: 'SINCE' }, { title: 'BY', canCut: true }],
+          items.map((each) => [each.namespace, each.domain, localTime(each.createdAt), each.createdBy]),
+        );
       });
       return undefined;
     }),
@@ -238,14 +242,27 @@ function addTargetCommands(target: Command, cli: Cli): void {
       }),
     );
   target
+    .command('impact <kubernetes-cluster> <namespace>')
+    .description('show what taking a namespace from its domain would hit: what would run there')
+    .action(
+      cli.action(async ({ connect, output }, cluster: string, namespace: string) => {
+        const client = await connect();
+        answerImpact(output, await client.showClusterTargetImpact({ params: { cluster, namespace } }));
+        return undefined;
+      }),
+    );
+  target
     .command('take <kubernetes-cluster> <namespace>')
     .description('take a namespace from its domain; what runs there goes on')
     .option('-y, --yes', "don't ask")
     .action(
-      cli.action(async (session, cluster: string, namespace: string, { yes }: { readonly yes?: true }) => {
-        const { io, connect, output } = session;
-        if (yes !== true) await confirm(io, `take ${cluster}/${namespace} from its domain?`);
-        await (await connect()).deleteClusterTarget({ params: { cluster, namespace } });
+      cli.action(async (session, cluster: string, namespace: string, { yes }: AgreedOption) => {
+        const { connect, output } = session;
+        const client = await connect();
+        const params = { cluster, namespace };
+        const change = `take ${cluster}/${namespace} from its domain`;
+        await agreeToEnd(session, () => client.showClusterTargetImpact({ params }), change, yes);
+        await client.deleteClusterTarget({ params });
         output.answer({ cluster, namespace, deleted: true }, () =>
           output.line(`${cluster}/${namespace} belongs to no domain`),
         );
@@ -264,12 +281,11 @@ export function addTargetsOfDomain(domain: Command, cli: Cli): void {
         const client = await connect();
         const items = await wholeOf(client.items('listDomainTargets', { params: { domain: name } }));
         output.answer({ items }, () => {
-          if (items.length === 0) output.note(`no namespace belongs to ${name}`);
-          else
-            output.table(
-              [{ title: 'CLUSTER' }, { title: 'NAMESPACE' }, { title: 'AUDIENCE', canCut: true }],
-              items.map(({ cluster, namespace, audience }) => [cluster, namespace, audience]),
-            );
+          output.list(
+            `no namespace belongs to ${name}`,
+            [{ title: 'CLUSTER' }, { title: 'NAMESPACE' }, { title: 'AUDIENCE', canWrap: true }],
+            items.map(({ cluster, namespace, audience }) => [cluster, namespace, audience]),
+          );
         });
         return undefined;
       }),

@@ -26,14 +26,8 @@ export function addNoticeCommands(program: Command, cli: Cli): void {
         const found = await client[routeIn(scope, 'show', 'NoticeSettings')]({ params: scope.params });
         output.answer(found, () => printSettings(output, found));
       } catch (error) {
-        if (!(error instanceof StrongroomError && error.code === 'not_found')) throw error;
-        // Of a domain that is not there, nothing is known.
-        if (scope.kind === 'domain') await client.showDomain({ params: scope.params });
-        output.answer(null, () => undefined);
-        throw new StrongroomError('not_found', {
-          detail: `Nobody is told of expiries and rotations in ${scope.title}, or it is not yours to see.`,
-          hint: `strongroom notice set ${scope.flags} says who is.`,
-        });
+        if (error instanceof StrongroomError && error.code === 'not_configured') output.answer(null, () => undefined);
+        throw error;
       }
       return undefined;
     }),
@@ -60,7 +54,7 @@ export function addNoticeCommands(program: Command, cli: Cli): void {
       const tested = await (await connect())[routeIn(scope, 'test', 'NoticeSettings')]({ params: scope.params });
       output.answer(tested, () =>
         output.table(
-          [{ title: 'TO' }, { title: 'OUTCOME' }, { title: 'MESSAGE', canCut: true }],
+          [{ title: 'TO' }, { title: 'OUTCOME' }, { title: 'MESSAGE', canWrap: true, isOptional: true }],
           tested.steps.map(({ name, outcome, message }) => [name, outcome, message ?? '']),
         ),
       );
@@ -165,7 +159,7 @@ function printNotices(output: Cli['output'], notices: readonly Notice[]): void {
       { title: 'TO' },
       { title: 'STATE' },
       { title: 'TRIED' },
-      { title: 'PROBLEM', canCut: true },
+      { title: 'PROBLEM', canWrap: true, isOptional: true },
     ],
     notices.flatMap(({ key, kind, dueAt, deliveries }) =>
       deliveries.map(({ channel, to, state, attempts, problem }) => [

@@ -34,6 +34,9 @@ export async function scanFiles(
   const findings = items.reduce((sum, each) => sum + each.findings.length, 0);
   const told = `${count(findings, 'finding')} in ${count(files, 'file')}`;
   if (options.check === true && findings > 0) throw new CheckFailed(told);
+  const unseen = skipped.filter(({ reason }) => reason === 'unreadable' || reason === 'too-large');
+  if (options.check === true && unseen.length > 0)
+    throw new CheckFailed(`${told}, and ${unseen.length} left out that may hold some`);
   output.note(told);
   return undefined;
 }
@@ -86,6 +89,26 @@ async function scopesOf({ databricksScope = [] }: FileOptions): Promise<Databric
   return scopes;
 }
 
+const reasons: Readonly<Record<NonNullable<FileFinding['stays']>, string>> = {
+  'inside-text': 'It is part of a longer text; placeholders there go on working. Give the secret a field of its own.',
+  'part-of-value':
+    'strongroom run takes a reference as a whole value alone. Give the secret a variable of its own, and put the text together in the program.',
+  'other-place': 'No reference is resolved here. Use an environment variable or a manifest.',
+  'text-only': 'The field takes a text and no reference; a placeholder there goes on working.',
+  'in-code': 'It is code. Have the value in an environment variable and read that.',
+  'scope-not-mapped': 'Say with --databricks-scope where the secrets of this scope are.',
+  'needs-server':
+    'Only the server makes secrets: migrate the configuration with --create-secrets, or create one and refer to it.',
+  notation:
+    'The way in which it is written is left alone. Write it on one line, as NAME: TEXT or NAME=TEXT, then migrate.',
+  encoding: 'The file is not UTF-8, and is only read. Save it as UTF-8, then migrate.',
+};
+
+function noteReasons(output: Output, items: DirectoryOutcome<FileFinding>['items']): void {
+  const named = new Set(items.flatMap(({ findings }) => findings.flatMap(({ stays }) => (stays ? [stays] : []))));
+  for (const reason of named) output.note(`${reason}: ${reasons[reason]}`);
+}
+
 function printFindings(output: Output, { items }: DirectoryOutcome<FileFinding>): void {
   output.table(
     [
@@ -93,7 +116,7 @@ function printFindings(output: Output, { items }: DirectoryOutcome<FileFinding>)
       { title: 'NAME' },
       { title: 'FOUND' },
       { title: 'OUTCOME' },
-      { title: 'BECOMES', canCut: true },
+      { title: 'BECOMES', canWrap: true },
     ],
     items.flatMap(({ file, findings, outcome, problem }) =>
       findings.map(({ line, name = '-', kind, names, becomes = '-', stays }) => [
@@ -105,11 +128,12 @@ function printFindings(output: Output, { items }: DirectoryOutcome<FileFinding>)
       ]),
     ),
   );
+  noteReasons(output, items);
 }
 
 function printUndone(output: Output, { items }: DirectoryOutcome<UndoneEdit>): void {
   output.table(
-    [{ title: 'FILE' }, { title: 'REFERENCE' }, { title: 'OUTCOME', canCut: true }],
+    [{ title: 'FILE' }, { title: 'REFERENCE' }, { title: 'OUTCOME', canWrap: true }],
     items.flatMap(({ file, findings, outcome, problem }) =>
       problem === undefined
         ? findings.map(({ reference, stays }) => [file, reference, stays === undefined ? outcome : `stays (${stays})`])

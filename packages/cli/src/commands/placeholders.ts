@@ -57,7 +57,7 @@ export function addPlaceholderCommands(program: Command, cli: Cli): void {
 function addScanCommand(placeholders: Command, cli: Cli): void {
   const command = placeholders.command('scan [directory]').description('say what there is; changes nothing');
   withDatabricks(placesOf(command))
-    .option('--check', 'exit with 7 when there is anything')
+    .option('--check', 'exit with 7 when there is anything, or a file could not be read')
     .addHelpText(
       'after',
       `\nA plain secret is named by its field, and never shown. Placeholders go on working whether they are replaced or not.\n${directoryHelp}`,
@@ -103,9 +103,11 @@ function addMigrateCommand(placeholders: Command, cli: Cli): void {
           requireNoWrite(options);
           const { connect, output } = session;
           const body = { ...bodyOf(options), ...given({ dryRun, createSecrets }) };
-          const done = await migrate(await connect(), placeOf(options), body);
-          output.answer(done, () => printMigrated(output, done));
-          return told(output, done, 'migrated');
+          const { page, ...rest } = await migrate(await connect(), placeOf(options), body);
+          output.answer(page, () => printMigrated(output, page));
+          const code = told(output, page, 'migrated');
+          if ('error' in rest) throw rest.error;
+          return code;
         },
       ),
     );
@@ -122,9 +124,11 @@ function addUndoCommand(placeholders: Command, cli: Cli): void {
       const { connect, output } = session;
       const { configuration, dryRun } = options;
       const body = given({ configurations: configuration && [...configuration], dryRun });
-      const done = await undo(await connect(), placeOf(options), body);
-      output.answer(done, () => printUndone(output, done));
-      return told(output, done, 'put back');
+      const { page, ...rest } = await undo(await connect(), placeOf(options), body);
+      output.answer(page, () => printUndone(output, page));
+      const code = told(output, page, 'put back');
+      if ('error' in rest) throw rest.error;
+      return code;
     }),
   );
 }
@@ -200,20 +204,32 @@ interface Page<Item> {
   readonly nextCursor?: string;
 }
 
-/** All pages as one answer. */
-async function allPages<Item>(
-  ask: (query: { readonly limit: number; readonly cursor?: string }) => Promise<Page<Item>>,
-): Promise<Page<Item>> {
+type AskPage<Item> = (query: { readonly limit: number; readonly cursor?: string }) => Promise<Page<Item>>;
+
+/** All pages as one answer. What ends it after the first is in it, beside what was done until then; there is a next page then. */
+async function pagesUntil<Item>(ask: AskPage<Item>): Promise<{ readonly page: Page<Item>; readonly error?: unknown }> {
   const items: Item[] = [];
   let configurations = 0;
   let cursor: string | undefined;
   do {
-    const page = await ask({ limit: pageSize, ...(cursor === undefined ? {} : { cursor }) });
-    items.push(...page.items);
-    configurations += page.configurations;
-    cursor = page.nextCursor;
+    try {
+      const page = await ask({ limit: pageSize, ...(cursor === undefined ? {} : { cursor }) });
+      items.push(...page.items);
+      configurations += page.configurations;
+      cursor = page.nextCursor;
+    } catch (error) {
+      if (cursor === undefined) throw error;
+      return { page: { items, configurations, nextCursor: cursor }, error };
+    }
   } while (cursor !== undefined);
-  return { items, configurations };
+  return { page: { items, configurations } };
+}
+
+/** All pages or none: a part of it may be taken for the whole. */
+async function allPages<Item>(ask: AskPage<Item>): Promise<Page<Item>> {
+  const { page, ...rest } = await pagesUntil(ask);
+  if ('error' in rest) throw rest.error;
+  return page;
 }
 
 function scan(client: Client, place: Place, body: ScanBody): Promise<Scan> {
@@ -224,20 +240,16 @@ function scan(client: Client, place: Place, body: ScanBody): Promise<Scan> {
   );
 }
 
-function migrate(
-  client: Client,
-  place: Place,
-  body: NonNullable<CallInput<'migratePlaceholders'>['body']>,
-): Promise<Migrated> {
-  return allPages((query) =>
+function migrate(client: Client, place: Place, body: NonNullable<CallInput<'migratePlaceholders'>['body']>) {
+  return pagesUntil<Migrated['items'][number]>((query) =>
     place === 'platform'
       ? client.migratePlatformPlaceholders({ body, query })
       : client.migratePlaceholders({ params: place, body, query }),
   );
 }
 
-function undo(client: Client, place: Place, body: NonNullable<CallInput<'undoPlaceholders'>['body']>): Promise<Undone> {
-  return allPages((query) =>
+function undo(client: Client, place: Place, body: NonNullable<CallInput<'undoPlaceholders'>['body']>) {
+  return pagesUntil<Undone['items'][number]>((query) =>
     place === 'platform'
       ? client.undoPlatformPlaceholders({ body, query })
       : client.undoPlaceholders({ params: place, body, query }),
@@ -245,20 +257,34 @@ function undo(client: Client, place: Place, body: NonNullable<CallInput<'undoPla
 }
 
 /** Says how many; the exit code of the first that failed. */
-function told(output: Output, { items, configurations }: Migrated | Undone, done: string): number {
+function told(output: Output, { items, configurations, nextCursor }: Migrated | Undone, done: string): number {
   const by = (wanted: string) => items.filter(({ outcome }) => outcome === wanted).length;
   const changed = by('changed') + by('would-change');
   const would = by('would-change') > 0 ? 'would be ' : '';
   output.note(`${changed} of ${count(configurations, 'configuration')} ${would}${done}, ${by('failed')} failed`);
-  for (const { surface, configuration, managedBy, outcome } of items)
-    if (managedBy !== undefined && outcome === 'changed')
-      output.note(`${surface}/${configuration} is managed by ${managedBy}; change it there, too`);
+  if (nextCursor !== undefined)
+    output.note('it ended early: this is what it told until then, and some of the next ones may be done; run it again');
+  noteManagers(output, items);
   const code = items.find(({ problem }) => problem !== undefined)?.problem?.code;
   if (code === undefined) return exitCode.done;
   return Object.hasOwn(exitCodeOfError, code) ? exitCodeOfError[code as ErrorCode] : exitCode.fault;
 }
 
-const columns = [{ title: 'CONFIGURATION' }, { title: 'FIELD' }, { title: 'OUTCOME' }, { title: '', canCut: true }];
+const maxManagedNotes = 10;
+
+/** What is applied from elsewhere gets its placeholders back: one by one, or how many of each where that are more than anybody reads. */
+function noteManagers(output: Output, items: (Migrated | Undone)['items']): void {
+  const managed = items.flatMap(({ surface, configuration, managedBy, outcome }) =>
+    managedBy === undefined || outcome !== 'changed' ? [] : [{ name: `${surface}/${configuration}`, managedBy }],
+  );
+  for (const [managedBy, each] of Map.groupBy(managed, (one) => one.managedBy)) {
+    if (each.length > maxManagedNotes)
+      output.note(`${count(each.length, 'configuration')} are managed by ${managedBy}; change them there, too`);
+    else for (const { name } of each) output.note(`${name} is managed by ${managedBy}; change it there, too`);
+  }
+}
+
+const columns = [{ title: 'CONFIGURATION' }, { title: 'FIELD' }, { title: 'OUTCOME' }, { title: '', canWrap: true }];
 
 function printMigrated(output: Output, { items }: Migrated): void {
   printRewritten(output, items, (each, outcome) => [
@@ -276,7 +302,7 @@ function printUndone(output: Output, { items }: Undone): void {
   ]);
 }
 
-function printRewritten<Field>(
+function printRewritten<Field extends { readonly stays?: string; readonly message?: string }>(
   output: Output,
   items: readonly (Omit<Migrated['items'][number], 'fields'> & { readonly fields: readonly Field[] })[],
   row: (field: Field, outcome: string) => string[],
@@ -291,6 +317,10 @@ function printRewritten<Field>(
         : [[named, '-', outcome, `${problem.code}: ${reasons.trim()}`]];
     }),
   );
+  noteReasons(
+    output,
+    items.flatMap(({ fields }) => fields),
+  );
 }
 
 function printScan(output: Output, { items }: Scan): void {
@@ -300,7 +330,7 @@ function printScan(output: Output, { items }: Scan): void {
       { title: 'FIELD' },
       { title: 'LINE' },
       { title: 'FOUND' },
-      { title: 'BECOMES', canCut: true },
+      { title: 'BECOMES', canWrap: true },
     ],
     items.flatMap(({ surface, configuration, findings }) =>
       findings.map((each) => [
@@ -312,6 +342,19 @@ function printScan(output: Output, { items }: Scan): void {
       ]),
     ),
   );
+  noteReasons(
+    output,
+    items.flatMap(({ findings }) => findings),
+  );
+}
+
+/** Why something stays, once for each reason. */
+function noteReasons(
+  output: Output,
+  fields: readonly { readonly stays?: string | undefined; readonly message?: string | undefined }[],
+): void {
+  const reasons = new Map(fields.flatMap(({ stays, message }) => (stays && message ? [[stays, message]] : [])));
+  for (const [reason, message] of reasons) output.note(`${reason}: ${message}`);
 }
 
 function foundText({ kind, names }: Pick<Finding, 'kind' | 'names'>): string {

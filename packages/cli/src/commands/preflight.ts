@@ -69,15 +69,16 @@ function said(output: Cli['output'], name: string, verb: string, found: Found): 
 }
 
 function printPreflight(output: Cli['output'], found: Found): void {
-  output.table(
+  output.list(
+    'it refers to no secret',
     [
       { title: 'NAME' },
-      { title: 'REFERENCE', canCut: true },
+      { title: 'REFERENCE', canWrap: true },
       { title: 'SOURCE' },
       { title: 'VERSION' },
       { title: 'OUTCOME' },
-      { title: 'CAUSE', canCut: true },
-      { title: 'CAN BE FIXED BY', canCut: true },
+      { title: 'CAUSE', canWrap: true, isOptional: true },
+      { title: 'CAN BE FIXED BY', canWrap: true, isOptional: true },
     ],
     found.references.map((each) => [
       each.name,

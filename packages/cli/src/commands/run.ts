@@ -10,8 +10,8 @@ import { collectVariables, type Variables } from '../run/variables.ts';
 import { collect } from '../values.ts';
 
 interface RunOptions extends DomainOption {
-  readonly envFile: readonly string[];
-  readonly env: readonly string[];
+  readonly envFile?: readonly string[];
+  readonly env?: readonly string[];
   readonly redact: boolean;
 }
 
@@ -20,8 +20,8 @@ export function addRunCommand(program: Command, cli: Cli): void {
     program.command('run').description('run a command; references in its environment become values, in it alone'),
   )
     .argument('<command...>', 'the command and its arguments, after --')
-    .option('--env-file <file>', 'take variables from a file, may be repeated', collect, [])
-    .option('--env <name=reference>', 'one more variable, may be repeated', collect, [])
+    .option('--env-file <file>', 'take variables from a file, may be repeated', collect)
+    .option('--env <name=reference>', 'one more variable, may be repeated', collect)
     .option('--no-redact', "pass the command's output on as it is, with values in it")
     .addHelpText(
       'after',
@@ -29,11 +29,16 @@ export function addRunCommand(program: Command, cli: Cli): void {
 A variable whose whole value is a reference, like PGPASSWORD=secret://domain/managed/db-password, gets
 the value it stands for: all of them or none. When one does not resolve, nothing is started and the
 exit code is 6; otherwise it is the command's own, 128 + n when a signal n ended it.
-Needs RESOLVE in the domain: strongroom grant add service-account:DOMAIN/NAME RESOLVE --domain DOMAIN.`,
+Needs USE of each secret, which a member has, and RESOLVE in the domain:
+  strongroom domain member add service-account:DOMAIN/NAME --domain DOMAIN
+  strongroom grant add service-account:DOMAIN/NAME RESOLVE --domain DOMAIN`,
     )
     .action(
       cli.action(async (session, command: string[], options: RunOptions) => {
-        const variables = await collectVariables(session.io, { files: options.envFile, single: options.env });
+        const variables = await collectVariables(session.io, {
+          files: options.envFile ?? [],
+          single: options.env ?? [],
+        });
         return run(session, command, variables, options);
       }),
     );
@@ -45,7 +50,7 @@ async function run(
   variables: Variables,
   { domain, redact }: RunOptions,
 ): Promise<number> {
-  if (program === undefined)
+  if (program === undefined || program === '')
     throw new UsageError('there is no command', 'Write it after --: strongroom run -d finance -- ./report');
   const { io, output } = session;
   const names = Object.keys(variables.references);

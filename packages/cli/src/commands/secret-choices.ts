@@ -34,7 +34,8 @@ export function addChoicesCommand(secret: Command, cli: Cli): void {
             : client.listDomainChoices({ params: { domain }, query });
         });
         output.answer({ items, sources }, () =>
-          output.table(
+          output.list(
+            'nothing to choose from',
             [{ title: 'REFERENCE' }, { title: 'SOURCE' }, { title: 'TYPE' }],
             items.map(({ reference, source, sourceType }) => [reference, source, sourceType]),
           ),

@@ -66,7 +66,8 @@ function printFindings(output: Output, items: readonly Found[]): void {
 }
 
 function aboutText({ use, cause, sharedWith, secret }: Found): string {
-  if (use !== undefined) return `, ${cause ?? ''}: ${use.surface} ${use.configuration} uses it as ${use.name}`;
+  if (use !== undefined)
+    return `, ${cause ?? ''}: ${use.surface} ${use.configuration ?? '(not yours)'} uses it as ${use.name}`;
   if (sharedWith !== undefined) return `, the same value as ${sharedWith.join(', ')}`;
   return secret === undefined || secret.owner === '' ? '' : `, owner ${secret.owner}`;
 }

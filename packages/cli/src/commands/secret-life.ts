@@ -5,7 +5,8 @@ import { isInteractive } from '../io.ts';
 import { localTime } from '../output/text.ts';
 import { confirm, confirmByTyping } from '../prompt.ts';
 import { addScopeOptions, routeIn, type Scope, scopeOf, type ScopeOptions } from '../scope.ts';
-import { answerImpact, impactText, isHit, printImpact } from './impact.ts';
+import { collect } from '../values.ts';
+import { answerImpact, impactText, isHit, keptDomains, printImpact, requireGlobalRevoke } from './impact.ts';
 import { brokenText } from './secret-text.ts';
 
 export function addSecretLifeCommands(secret: Command, cli: Cli): void {
@@ -97,25 +98,34 @@ async function agreeToDelete(session: Session, scope: Scope, key: string): Promi
 }
 
 interface ImpactOptions extends ScopeOptions {
-  readonly change: 'delete' | 'rotate';
+  readonly change: 'delete' | 'rotate' | 'revoke';
+  readonly to?: readonly string[];
 }
 
 function addImpactCommand(secret: Command, cli: Cli): void {
   addScopeOptions(
     secret
       .command('impact <key>')
-      .description('show what deleting or rotating a secret would hit: configurations, what runs, domains'),
+      .description(
+        'show what deleting, rotating or taking back a secret would hit: configurations, what runs, domains',
+      ),
   )
-    .addOption(new Option('--change <change>', 'what would be done').choices(['delete', 'rotate']).default('delete'))
+    .addOption(
+      new Option('--change <change>', 'what would be done').choices(['delete', 'rotate', 'revoke']).default('delete'),
+    )
+    .option('--to <domain>', 'with --change revoke: a domain that goes on using it, may be repeated', collect)
     .action(
-      cli.action(async ({ connect, output }, key: string, options: ImpactOptions) => {
-        const scope = scopeOf(options);
-        const impact = await (
-          await connect()
-        )[routeIn(scope, 'show', 'SecretImpact')]({
-          params: { ...scope.params, key },
-          query: { change: options.change },
-        });
+      cli.action(async ({ connect, output }, key: string, { change, to, ...where }: ImpactOptions) => {
+        const scope = scopeOf(where);
+        const isRevoke = requireGlobalRevoke(scope, change, to);
+        const client = await connect();
+        const params = { ...scope.params, key };
+        const impact = isRevoke
+          ? await client.showAssignmentsImpact({ params: { key }, query: keptDomains(to ?? []) })
+          : await client[routeIn(scope, 'show', 'SecretImpact')]({
+              params,
+              query: { change: change === 'rotate' ? change : 'delete' },
+            });
         answerImpact(output, impact);
         return undefined;
       }),

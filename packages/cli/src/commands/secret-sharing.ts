@@ -4,6 +4,7 @@ import { UsageError } from '../errors.ts';
 import { addLimitOption, type ListOptions, listUpTo, pageSize } from '../lists.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
 import { collect } from '../values.ts';
+import { agreeToImpact, type AgreedOption, keptDomains } from './impact.ts';
 import { brokenText, printUses } from './secret-text.ts';
 
 export function addSecretSharingCommands(secret: Command, cli: Cli): void {
@@ -16,8 +17,9 @@ export function addSecretSharingCommands(secret: Command, cli: Cli): void {
       const input = { params: { ...scope.params, key }, query: { limit: pageSize(limit) } };
       const items = await listUpTo(await connect(), output, routeIn(scope, 'list', 'SecretAccess'), input, limit);
       output.answer({ items }, () =>
-        output.table(
-          [{ title: 'PRINCIPAL' }, { title: 'MAY' }, { title: 'BECAUSE', canCut: true }],
+        output.list(
+          'nobody you may see may use or manage it',
+          [{ title: 'PRINCIPAL' }, { title: 'MAY' }, { title: 'BECAUSE', canWrap: true }],
           items.map((item) => [item.principal, item.action, item.because.join('; ')]),
         ),
       );
@@ -38,9 +40,11 @@ function addAssignCommand(secret: Command, cli: Cli): void {
     .description('show or set which domains may use a global secret')
     .option('--to <domain>', 'exactly these domains, may be repeated', collect)
     .option('--all', 'every domain')
+    .option('-y, --yes', "don't ask, although launches of other domains stand on it")
     .action(
-      cli.action(async ({ connect, output }, key: string, options: AssignOptions) => {
-        const { to, all } = options;
+      cli.action(async (session, key: string, options: AssignOptions & AgreedOption) => {
+        const { connect, output } = session;
+        const { to, all, yes } = options;
         const ways = [to, all].filter((way) => way !== undefined).length;
         if (ways > 1) throw new UsageError('give one of --to and --all');
         const client = await connect();
@@ -49,6 +53,10 @@ function addAssignCommand(secret: Command, cli: Cli): void {
           const assigned = await client.showAssignments({ params });
           output.answer(assigned, () => output.line(assignedTo(assigned)));
           return undefined;
+        }
+        if (to !== undefined && yes !== true) {
+          const impact = await client.showAssignmentsImpact({ params, query: keptDomains(to) });
+          await agreeToImpact(session, impact, `leave ${key} to ${to.join(', ')} alone`, yes);
         }
         const body = all === true ? { all: true } : { all: false, domains: [...(to ?? [])] };
         const assigned = await client.putAssignments({ params, body });

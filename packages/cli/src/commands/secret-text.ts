@@ -66,12 +66,12 @@ export function printSecrets(output: Output, secrets: readonly ListedSecret[]): 
       { title: 'KEY' },
       { title: 'SOURCE' },
       { title: 'TYPE' },
-      { title: 'FOLDER', canCut: true },
+      { title: 'FOLDER', canCut: true, isOptional: true },
       { title: 'VERSION' },
       { title: 'USED BY' },
       { title: 'ROTATED' },
       { title: 'STATE' },
-      { title: 'DESCRIPTION', canCut: true },
+      { title: 'DESCRIPTION', canCut: true, isOptional: true },
     ],
     secrets.map((secret) => {
       const source =
@@ -100,9 +100,9 @@ export function printUses(output: Output, uses: readonly UseRow[]): void {
       { title: 'SURFACE' },
       { title: 'CONFIGURATION' },
       { title: 'NAME' },
-      { title: 'FIELD', canCut: true },
+      { title: 'FIELD', canWrap: true },
       { title: 'KIND' },
-      { title: 'AUTHORISED BY', canCut: true },
+      { title: 'AUTHORISED BY', canCut: true, isOptional: true },
     ],
     uses.map((use) => [
       use.domain,

@@ -67,7 +67,8 @@ export function addSecretViewCommands(secret: Command, cli: Cli): void {
       const client = await connect();
       const items = await wholeOf(client.items(routeIn(scope, 'list', 'Folders'), { params: scope.params }));
       output.answer({ items }, () =>
-        output.table(
+        output.list(
+          `no folders in ${scope.title}`,
           [{ title: 'FOLDER' }, { title: 'SECRETS' }],
           items.map((each) => [each.folder === '' ? '-' : each.folder, `${each.secrets}`]),
         ),
@@ -250,7 +251,7 @@ function printDrift(
       { title: 'LAUNCH' },
       { title: 'STATE' },
       { title: 'NAME' },
-      { title: 'REFERENCE', canCut: true },
+      { title: 'REFERENCE', canWrap: true },
       { title: 'HAS' },
       { title: 'CURRENT' },
       { title: 'SINCE' },

@@ -7,6 +7,7 @@ import { parseCount } from '../lists.ts';
 import { count } from '../output/text.ts';
 import { addScopeOptions, routeIn, scopeOf, type ScopeOptions } from '../scope.ts';
 import { agreeToImpact } from './impact.ts';
+import { parseTime } from '../time.ts';
 import { addValueOptions, collect, readValue, type ValueOptions } from '../values.ts';
 
 export function addSecretWriteCommands(secret: Command, cli: Cli): void {
@@ -39,7 +40,7 @@ function addMetadataOptions(command: Command): Command {
     .option('--folder <folder>', 'the folder to show it in')
     .option('--tag <tag>', 'a tag, may be repeated; all tags at once', collect)
     .option('--owner <who>', 'who answers for it')
-    .option('--expires-at <time>', 'when it expires, as 2027-01-31 or RFC 3339; none: never', parseTime)
+    .option('--expires-at <time>', 'when it expires, as 2027-01-31 or RFC 3339; none: never', parseExpiry)
     .option('--rotate-every <days>', 'how often it is to be rotated; none: never', parseDays)
     .option(
       '--destination <url>',
@@ -61,11 +62,8 @@ function metadataBody(options: MetadataOptions) {
   };
 }
 
-function parseTime(text: string): string | null {
-  if (text === 'none') return null;
-  const time = /^\d{4}-\d{2}-\d{2}(?:$|T)/.test(text) ? new Date(text) : new Date(Number.NaN);
-  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError('Write 2027-01-31, or RFC 3339, or none.');
-  return time.toISOString();
+function parseExpiry(text: string): string | null {
+  return text === 'none' ? null : parseTime(text);
 }
 
 function parseDays(text: string): number | null {
@@ -215,7 +213,7 @@ function addImportCommand(secret: Command, cli: Cli): void {
         });
         output.answer(result, () => {
           output.table(
-            [{ title: 'KEY' }, { title: 'OUTCOME' }, { title: 'REASON', canCut: true }],
+            [{ title: 'KEY' }, { title: 'OUTCOME' }, { title: 'REASON', canWrap: true, isOptional: true }],
             result.items.map((item) => [item.key, item.outcome, item.reason ?? '']),
           );
           if (result.isDryRun) output.note('nothing was changed: this was a dry run');

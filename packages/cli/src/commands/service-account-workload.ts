@@ -3,8 +3,8 @@ import { InvalidArgumentError } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { localTime } from '../output/text.ts';
-import { confirm } from '../prompt.ts';
 import { findNamed } from './identity-text.ts';
+import { agreeToEnd } from './impact.ts';
 
 interface Subject {
   readonly cluster: string;
@@ -70,12 +70,14 @@ export function addWorkloadCommands(account: Command, cli: Cli): void {
     .option('-y, --yes', "don't ask")
     .action(
       cli.action(async (session, name: string, bound: string, options: DomainOption & { readonly yes?: true }) => {
-        const { io, connect, output } = session;
+        const { connect, output } = session;
         const { domain, yes } = options;
         const client = await connect();
         const { id } = await findNamed(client, 'listDomainServiceAccounts', name, { domain });
-        if (yes !== true) await confirm(io, `end that ${bound} acts as ${domain}/${name}?`);
-        await client.unbindWorkload({ params: { domain, serviceAccount: id, workload: bound } });
+        const params = { domain, serviceAccount: id, workload: bound };
+        const read = () => client.showWorkloadImpact({ params });
+        await agreeToEnd(session, read, `end that ${bound} acts as ${domain}/${name}`, yes);
+        await client.unbindWorkload({ params });
         output.answer({ id: bound, deleted: true }, () => output.line(`${bound} acts as ${domain}/${name} no more`));
         return undefined;
       }),

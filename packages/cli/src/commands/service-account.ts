@@ -5,18 +5,20 @@ import { type Cli, group } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize, parseCount, wholeOf } from '../lists.ts';
 import { localTime } from '../output/text.ts';
+import { roleOption } from '../role-option.ts';
 import { findNamed } from './identity-text.ts';
 import {
   agreeToEnd,
   agreeToImpact,
   type AgreedOption,
   answerImpact,
+  agreeToRoles,
   type EndOption,
-  endOption,
+  endQuery,
   type Impact,
+  withEndOptions,
 } from './impact.ts';
 import { addWorkloadCommands } from './service-account-workload.ts';
-import { roleOption } from './user.ts';
 
 type ServiceAccount = ItemOf<'listServiceAccounts'>;
 
@@ -48,8 +50,7 @@ export function addServiceAccountCommands(program: Command, cli: Cli): void {
           options: WhereOptions & { readonly displayName?: string; readonly role?: PlatformRole[] },
         ) => {
           const { domain, displayName, role } = options;
-          if (domain !== undefined && role !== undefined)
-            throw new UsageError('a service account of a domain has no platform role');
+          if (domain !== undefined && role !== undefined) throw noRolesInDomain();
           const client = await connect();
           const body = { name, ...(displayName === undefined ? {} : { displayName }) };
           const created =
@@ -73,11 +74,12 @@ export function addServiceAccountCommands(program: Command, cli: Cli): void {
           ? await listUpTo(client, output, 'listServiceAccounts', { query }, limit)
           : await listUpTo(client, output, 'listDomainServiceAccounts', { params: { domain }, query }, limit);
       output.answer({ items }, () =>
-        output.table(
+        output.list(
+          'no service accounts',
           [
             { title: 'NAME' },
             { title: 'DISPLAY NAME', canCut: true },
-            { title: 'ROLES', canCut: true },
+            { title: 'ROLES', canWrap: true },
             { title: 'STATE' },
             { title: 'CREATED' },
           ],
@@ -115,7 +117,49 @@ export function addServiceAccountCommands(program: Command, cli: Cli): void {
   addWorkloadCommands(account, cli);
 }
 
+interface EditAccountOptions extends WhereOptions, AgreedOption {
+  readonly displayName?: string;
+  readonly role?: PlatformRole[];
+  readonly roles: boolean;
+}
+
+function addEditCommand(account: Command, cli: Cli): void {
+  addWhereOption(
+    account.command('edit <name>').description('change display name or roles; what it may do changes at once'),
+  )
+    .option('--display-name <text>', 'what people call it')
+    .addOption(roleOption())
+    .option('--no-roles', 'take all roles away')
+    .option('-y, --yes', "don't ask, although launches stand on a role that goes")
+    .action(
+      cli.action(async (session, name: string, options: EditAccountOptions) => {
+        const { connect, output } = session;
+        const { domain, displayName, role, yes } = options;
+        const roles = options.roles ? role : [];
+        if (domain !== undefined && roles !== undefined) throw noRolesInDomain();
+        if (displayName === undefined && roles === undefined) throw new UsageError('there is nothing to change');
+        const client = await connect();
+        const { id: serviceAccount, revision: ifMatch } = await findAccount(client, name, options);
+        const body = displayName === undefined ? {} : { displayName };
+        const params = { serviceAccount };
+        const read: Parameters<typeof agreeToRoles>[2] = (query) => client.showServiceAccountImpact({ params, query });
+        await agreeToRoles(session, roles, read, `service account ${name}`, yes);
+        const changed =
+          domain === undefined
+            ? await client.updateServiceAccount({
+                params,
+                body: { ...body, ...(roles === undefined ? {} : { roles }) },
+                ifMatch,
+              })
+            : await client.updateDomainServiceAccount({ params: { domain, serviceAccount }, body, ifMatch });
+        output.answer(changed, () => output.line(`changed service account ${fullName(changed)}`));
+        return undefined;
+      }),
+    );
+}
+
 function addAccountChangeCommands(account: Command, cli: Cli): void {
+  addEditCommand(account, cli);
   for (const [verb, isDisabled] of [
     ['disable', true],
     ['enable', false],
@@ -129,7 +173,7 @@ function addAccountChangeCommands(account: Command, cli: Cli): void {
         const client = await session.connect();
         const { id, revision } = await findAccount(client, name, options);
         if (isDisabled && options.yes !== true) {
-          const impact = await accountImpact(client, id, options, 'disable');
+          const impact = await accountImpact(client, id, options, { change: 'disable' });
           await agreeToImpact(session, impact, `disable service account ${name}`, options.yes);
         }
         const body = { isDisabled };
@@ -154,7 +198,7 @@ function addAccountChangeCommands(account: Command, cli: Cli): void {
         const client = await session.connect();
         const found = await findAccount(client, name, options);
         const { domain, yes } = options;
-        const read = () => accountImpact(client, found.id, options, 'delete');
+        const read = () => accountImpact(client, found.id, options, { change: 'delete' });
         await agreeToEnd(session, read, `delete service account ${fullName(found)}`, yes);
         await (domain === undefined
           ? client.deleteServiceAccount({ params: { serviceAccount: found.id }, ifMatch: found.revision })
@@ -170,31 +214,47 @@ function addAccountChangeCommands(account: Command, cli: Cli): void {
     );
 }
 
+interface CredentialOptions {
+  readonly token?: string;
+  readonly workload?: string;
+}
+
 function addImpactCommand(account: Command, cli: Cli): void {
-  addWhereOption(
-    account
-      .command('impact <name>')
-      .description(
-        'show what disabling or deleting a service account, or revoking a token, would hit; changes nothing',
-      ),
+  withEndOptions(
+    addWhereOption(
+      account
+        .command('impact <name>')
+        .description(
+          'show what disabling or deleting a service account, taking roles away or revoking a token would hit; changes nothing',
+        ),
+    ),
+    ['delete', 'disable', 'revoke'],
   )
-    .addOption(endOption())
-    .addOption(new Option('--token <id>', 'what revoking this token would hit').conflicts('change'))
+    .addOption(new Option('--token <id>', 'what revoking this token would hit').conflicts(['change', 'role']))
+    .addOption(
+      new Option('--workload <id>', 'what ending that these pods act as it would hit').conflicts([
+        'change',
+        'role',
+        'token',
+      ]),
+    )
     .action(
-      cli.action(
-        async ({ connect, output }, name: string, options: WhereOptions & EndOption & { readonly token?: string }) => {
-          const client = await connect();
-          const { id } = await findAccount(client, name, options);
-          const { token, change } = options;
-          answerImpact(
-            output,
-            token === undefined
-              ? await accountImpact(client, id, options, change)
-              : await tokenImpact(client, id, token, options),
-          );
-          return undefined;
-        },
-      ),
+      cli.action(async ({ connect, output }, name: string, options: WhereOptions & EndOption & CredentialOptions) => {
+        const { domain, token, workload, change, role } = options;
+        if (workload !== undefined && domain === undefined)
+          throw new UsageError('only pods of a domain act as an account', 'Add --domain NAME.');
+        const query = endQuery(change, role);
+        const client = await connect();
+        const { id } = await findAccount(client, name, options);
+        const impact =
+          workload !== undefined && domain !== undefined
+            ? await client.showWorkloadImpact({ params: { domain, serviceAccount: id, workload } })
+            : token === undefined
+              ? await accountImpact(client, id, options, query)
+              : await tokenImpact(client, id, token, options);
+        answerImpact(output, impact);
+        return undefined;
+      }),
     );
 }
 
@@ -202,12 +262,16 @@ function accountImpact(
   client: Client,
   serviceAccount: string,
   { domain }: WhereOptions,
-  change: 'delete' | 'disable',
+  query: ReturnType<typeof endQuery>,
 ): Promise<Impact> {
-  const query = { change };
-  return domain === undefined
-    ? client.showServiceAccountImpact({ params: { serviceAccount }, query })
-    : client.showDomainServiceAccountImpact({ params: { domain, serviceAccount }, query });
+  if (domain === undefined) return client.showServiceAccountImpact({ params: { serviceAccount }, query });
+  const { change } = query;
+  if (change === 'revoke') throw noRolesInDomain();
+  return client.showDomainServiceAccountImpact({ params: { domain, serviceAccount }, query: { change } });
+}
+
+function noRolesInDomain(): UsageError {
+  return new UsageError('a service account of a domain has no platform role');
 }
 
 function tokenImpact(client: Client, serviceAccount: string, token: string, { domain }: WhereOptions): Promise<Impact> {
@@ -260,7 +324,8 @@ function addTokenCommands(account: Command, cli: Cli): void {
           : client.items('listDomainTokens', { params: { domain, serviceAccount: id } }),
       );
       output.answer({ items }, () =>
-        output.table(
+        output.list(
+          `no tokens of ${name}`,
           [
             { title: 'ID' },
             { title: 'TOKEN' },

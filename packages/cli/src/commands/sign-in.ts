@@ -94,7 +94,7 @@ interface NewSession {
 }
 
 async function byLink(io: Io, options: LoginOptions): Promise<NewSession> {
-  const given = typeof options.link === 'string' ? options.link : await readHidden(io, 'sign-in link or code');
+  const given = typeof options.link === 'string' ? options.link : await readOne(io, 'sign-in link or code', ask);
   const { origin, token } = parseLink(given.trim());
   const url = await serverUrl(io, options, origin);
   const answer = await clientFor({ url, token: undefined }).signInWithLink({ body: { token, transport: 'bearer' } });
@@ -103,7 +103,7 @@ async function byLink(io: Io, options: LoginOptions): Promise<NewSession> {
 
 async function byPassword(io: Io, name: string, options: LoginOptions): Promise<NewSession> {
   const url = await serverUrl(io, options, undefined);
-  const password = await readHidden(io, `password of ${name}`);
+  const password = await readOne(io, `password of ${name}`, askHidden);
   const answer = await clientFor({ url, token: undefined }).signInWithPassword({
     body: { name, password, transport: 'bearer' },
   });
@@ -128,10 +128,13 @@ function parseLink(text: string): { readonly origin: string | undefined; readonl
   return { origin, token };
 }
 
-/** From a prompt, or one line of stdin; the newline of that line belongs to nothing. */
-async function readHidden(io: Io, what: string): Promise<string> {
+/**
+ * From a prompt, or one line of stdin; the newline of that line belongs to nothing.
+ * @param prompt a link is seen where it is pasted: it works once, and a part of one would not be noticed
+ */
+async function readOne(io: Io, what: string, prompt: typeof ask): Promise<string> {
   if (isInteractive(io)) {
-    const typed = await (what.startsWith('sign-in') ? ask(io, `${what}: `) : askHidden(io, `${what}: `));
+    const typed = await prompt(io, `${what}: `);
     if (typed === '') throw new UsageError(`no ${what} was given`);
     return typed;
   }
@@ -171,7 +174,7 @@ function printMe({ output }: Session, me: CallResult<'showMe'>, where: string): 
   if (me.domains.length === 0) return;
   output.line();
   output.table(
-    [{ title: 'DOMAIN' }, { title: 'AS' }, { title: 'PERMISSIONS', canCut: true }],
+    [{ title: 'DOMAIN' }, { title: 'AS' }, { title: 'PERMISSIONS', canWrap: true, isOptional: true }],
     me.domains.map((domain) => [domain.name, domain.presets.join(', ') || '-', domain.permissions.join(', ')]),
   );
   if (me.hasMoreDomains) output.note('there are more domains: strongroom domain list');

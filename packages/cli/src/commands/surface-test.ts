@@ -6,7 +6,7 @@ import { exitCode } from '../exit-codes.ts';
 export function printSurfaceTest(output: Cli['output'], tested: CallResult<'testEmail'>): number | undefined {
   output.answer(tested, () =>
     output.table(
-      [{ title: 'STEP' }, { title: 'OUTCOME' }, { title: 'CAUSE' }, { title: 'MESSAGE', canCut: true }],
+      [{ title: 'STEP' }, { title: 'OUTCOME' }, { title: 'CAUSE' }, { title: 'MESSAGE', canWrap: true }],
       tested.steps.map(({ name, outcome, cause, message }) => [name, outcome, cause ?? '', message ?? '']),
     ),
   );

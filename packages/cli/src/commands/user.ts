@@ -1,6 +1,6 @@
-import { platformRoles, type PlatformRole } from '@strongroom/contract/roles';
+import type { PlatformRole } from '@strongroom/contract/roles';
 import type { CallResult } from '@strongroom/sdk';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
 import { type Cli, group, type Session } from '../cli.ts';
 import { findConnection } from '../connection.ts';
 import { UsageError } from '../errors.ts';
@@ -9,8 +9,18 @@ import { type Io, isInteractive } from '../io.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
 import { localTime } from '../output/text.ts';
 import { askNew } from '../prompt.ts';
+import { roleOption } from '../role-option.ts';
 import { findNamed } from './identity-text.ts';
-import { agreeToEnd, agreeToImpact, type AgreedOption, answerImpact, type EndOption, endOption } from './impact.ts';
+import {
+  agreeToEnd,
+  agreeToImpact,
+  type AgreedOption,
+  agreeToRoles,
+  answerImpact,
+  type EndOption,
+  endQuery,
+  withEndOptions,
+} from './impact.ts';
 
 interface UserOptions {
   readonly displayName?: string;
@@ -18,17 +28,6 @@ interface UserOptions {
   readonly role?: PlatformRole[];
   readonly password?: true;
   readonly link?: true;
-}
-
-export function roleOption(): Option {
-  const words = platformRoles.join(', ');
-  return new Option('--role <role>', `a platform role, may be repeated; all at once (${words})`).argParser(collectRole);
-}
-
-function collectRole(text: string, previous: readonly PlatformRole[] = []): PlatformRole[] {
-  const role = platformRoles.find((each) => each === text.toUpperCase());
-  if (role === undefined) throw new InvalidArgumentError(`It is one of ${platformRoles.join(', ')}.`);
-  return [...previous, role];
 }
 
 export function addUserCommands(program: Command, cli: Cli): void {
@@ -67,11 +66,12 @@ export function addUserCommands(program: Command, cli: Cli): void {
       const query = { limit: pageSize(options.limit), ...(options.search === undefined ? {} : { q: options.search }) };
       const items = await listUpTo(await connect(), output, 'listUsers', { query }, options.limit);
       output.answer({ items }, () =>
-        output.table(
+        output.list(
+          'no users',
           [
             { title: 'NAME' },
             { title: 'DISPLAY NAME', canCut: true },
-            { title: 'ROLES', canCut: true },
+            { title: 'ROLES', canWrap: true },
             { title: 'STATE' },
             { title: 'CREATED' },
           ],
@@ -126,9 +126,11 @@ function addUserChangeCommands(user: Command, cli: Cli): void {
     .option('--email <address>', 'the mail address; none: no address')
     .addOption(roleOption())
     .option('--no-roles', 'take all roles away')
+    .option('-y, --yes', "don't ask, although launches stand on a role that goes")
     .action(
-      cli.action(async ({ connect, output }, name: string, options: EditUserOptions) => {
-        const { displayName, email, role } = options;
+      cli.action(async (session, name: string, options: EditUserOptions & AgreedOption) => {
+        const { connect, output } = session;
+        const { displayName, email, role, yes } = options;
         const roles = options.roles ? role : [];
         const body = {
           ...(displayName === undefined ? {} : { displayName }),
@@ -138,7 +140,9 @@ function addUserChangeCommands(user: Command, cli: Cli): void {
         if (Object.keys(body).length === 0) throw new UsageError('there is nothing to change');
         const client = await connect();
         const { id, revision } = await findNamed(client, 'listUsers', name);
-        const changed = await client.updateUser({ params: { user: id }, body, ifMatch: revision });
+        const params = { user: id };
+        await agreeToRoles(session, roles, (query) => client.showUserImpact({ params, query }), `user ${name}`, yes);
+        const changed = await client.updateUser({ params, body, ifMatch: revision });
         output.answer(changed, () => output.line(`changed user ${changed.name}`));
         return undefined;
       }),
@@ -182,18 +186,18 @@ function addUserChangeCommands(user: Command, cli: Cli): void {
         return undefined;
       }),
     );
-  user
+  const impact = user
     .command('impact <name>')
-    .description('show what disabling or deleting a user would hit; changes nothing')
-    .addOption(endOption())
-    .action(
-      cli.action(async ({ connect, output }, name: string, query: EndOption) => {
-        const client = await connect();
-        const { id } = await findNamed(client, 'listUsers', name);
-        answerImpact(output, await client.showUserImpact({ params: { user: id }, query }));
-        return undefined;
-      }),
-    );
+    .description('show what disabling or deleting a user, or taking roles away, would hit; changes nothing');
+  withEndOptions(impact, ['delete', 'disable', 'revoke']).action(
+    cli.action(async ({ connect, output }, name: string, { change, role }: EndOption) => {
+      const query = endQuery(change, role);
+      const client = await connect();
+      const { id } = await findNamed(client, 'listUsers', name);
+      answerImpact(output, await client.showUserImpact({ params: { user: id }, query }));
+      return undefined;
+    }),
+  );
   user
     .command('link <name>')
     .description('print a one-time sign-in link, valid for ten minutes')

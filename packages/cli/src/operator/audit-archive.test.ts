@@ -91,7 +91,7 @@ describe('audit archive', () => {
 
     const alone = await runProgram('audit', 'verify');
     expect(alone).toMatchObject({ code: 0, out: expect.stringContaining(`its mark ${segments[0]!.digest}`) });
-    const whole = await run('audit', 'verify', '--archive', 'archive', '--with-keys');
+    const whole = await runProgram('audit', 'verify', '--archive', 'archive', '--with-keys');
     expect(whole).toMatchObject({ code: 0, out: expect.stringMatching(/audit-1-000001: .*: read\n/) });
     // What the settings name is read by itself.
     const named = { STRONGROOM_AUDIT_ARCHIVE_DIR: 'archive' };

@@ -14,9 +14,9 @@ interface VerifyOptions extends ConfigOptions {
   readonly file?: string;
   readonly anchor?: string;
   readonly publicKey?: string;
-  readonly outsideAnchor: readonly string[];
+  readonly outsideAnchor?: readonly string[];
   /** `false`: --no-archive. */
-  readonly archive: readonly string[] | false;
+  readonly archive?: readonly string[] | false;
   readonly archiveOnly?: true;
   readonly withKeys?: true;
 }
@@ -31,12 +31,11 @@ export function addVerifyCommand(audit: Command, cli: Cli): void {
     .option('--file <export>', 'an export in JSON Lines, in place of a data directory')
     .option('--anchor <file>', 'with --file: the anchor file, or a copy')
     .option('--public-key <file>', 'trusted public keys; audit.pub of the data directory when left out')
-    .option('--outside-anchor <file>', 'anchor lines that were kept elsewhere, may be repeated', collect, [])
+    .option('--outside-anchor <file>', 'anchor lines that were kept elsewhere, may be repeated', collect)
     .option(
       '--archive <folder>',
       'archived segments, read with the rest; may be repeated. When left out: the folder of the settings, if they name one',
       collect,
-      [],
     )
     .option('--no-archive', 'from the marks of archived segments on, without reading them')
     .option('--archive-only', 'with --archive: the segments by themselves; with a --public-key that you trust')
@@ -61,8 +60,8 @@ export function addVerifyCommand(audit: Command, cli: Cli): void {
 
 async function verify(session: Session, options: VerifyOptions): Promise<VerifyReport> {
   const { io } = session;
-  const { file, anchor, publicKey, outsideAnchor, dataDir } = options;
-  const archive = options.archive === false ? [] : options.archive;
+  const { file, anchor, publicKey, outsideAnchor = [], dataDir } = options;
+  const archive = options.archive === false || options.archive === undefined ? [] : options.archive;
   const path = (text: string): string => resolve(io.cwd, text);
   const publicKeyText = publicKey === undefined ? undefined : utf8Text(await readInput(io, publicKey, maxKeyFileBytes));
   const kept = { outsideAnchors: outsideAnchor.map(path), archives: archive.map(path) };
@@ -147,7 +146,7 @@ function printReport({ output }: Session, report: VerifyReport): void {
     output.line(`restored from a backup: ${localTime(restore.at)}, epoch ${restore.epoch}, chain ${restore.chain}`);
     for (const lost of restore.lost) output.line(`  lost by it: ${lost.why}`);
   }
-  if (report.ok) output.line(good('nothing was changed'));
+  if (report.ok) output.line(good('the record is whole: nothing in it was changed, cut or left out'));
 }
 
 function printArchived({ output }: Pick<Session, 'output'>, { archived, archivedCount }: VerifyReport): void {

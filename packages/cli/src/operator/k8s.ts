@@ -3,14 +3,15 @@ import type { Command } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { addKubernetesClusterCommands } from '../commands/kubernetes-cluster.ts';
 import { UsageError } from '../errors.ts';
+import { collect } from '../values.ts';
 
 interface RbacOptions {
   readonly namespace: string;
   readonly secretsNamespace?: string;
   readonly name: string;
   readonly scopeObjects?: string;
-  readonly domain: readonly string[];
-  readonly runner: readonly string[];
+  readonly domain?: readonly string[];
+  readonly runner?: readonly string[];
 }
 
 /** DNS labels; what is put behind the name has to fit into 63 characters. */
@@ -28,22 +29,21 @@ export function addK8sCommands(program: Command, cli: Cli): void {
     .option('--secrets-namespace <namespace>', 'where the Secrets are, when that is another one')
     .option('--name <name>', 'what the names of the accounts begin with', 'strongroom')
     .option('--scope-objects <name>', 'layout scope-objects: kubernetes.name; the roles then name each Secret')
-    .option('--domain <domain>', 'a domain whose Secrets are named, too; repeatable', collect, [])
+    .option('--domain <domain>', 'a domain whose Secrets are named, too; repeatable', collect)
     .option(
       '--runner <namespace>',
       'a namespace where the Kubernetes runner runs jobs: the roles for that in place of the store’s; repeatable',
       collect,
-      [],
     )
     .addHelpText(
       'after',
-      '\nThe server may create, get, update and delete Secrets of that one namespace, workloads may get them; nobody\nmay list them. With --scope-objects the roles are held to the Secrets of Global, Admin and the domains that are\nnamed, what integrations sign in with included, and workloads may get those of the domains alone. Leave the runtime’s part out where no workload reads Secrets by itself.\n\n  strongroom k8s rbac --namespace strongroom --secrets-namespace strongroom-secrets | kubectl apply -f -\n  strongroom k8s rbac --namespace iomete --scope-objects iomete --domain finance | kubectl apply -f -\n  strongroom k8s rbac --namespace strongroom --runner jobs --runner reports | kubectl apply -f -',
+      '\nThe server may create, get, update and delete Secrets of that one namespace, workloads may get them; nobody\nmay list them. With --scope-objects the roles are held to the Secrets of Global, Admin and the domains that are\nnamed, what integrations sign in with included, without delete, and workloads may get those of the domains alone. Leave the runtime’s part out where no workload reads Secrets by itself.\n\n  strongroom k8s rbac --namespace strongroom --secrets-namespace strongroom-secrets | kubectl apply -f -\n  strongroom k8s rbac --namespace iomete --scope-objects iomete --domain finance | kubectl apply -f -\n  strongroom k8s rbac --namespace strongroom --runner jobs --runner reports | kubectl apply -f -',
     )
     .action(
       cli.action(
         async (
           { io, output },
-          { namespace, secretsNamespace = namespace, name, scopeObjects, domain, runner }: RbacOptions,
+          { namespace, secretsNamespace = namespace, name, scopeObjects, domain = [], runner = [] }: RbacOptions,
         ) => {
           const names = Object.entries({ namespace, 'secrets-namespace': secretsNamespace, name });
           for (const [option, value] of [...names, ...runner.map((each) => ['runner', each] as const)])
@@ -67,10 +67,6 @@ export function addK8sCommands(program: Command, cli: Cli): void {
       ),
     );
   addKubernetesClusterCommands(k8s, cli);
-}
-
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
 }
 
 /** All objects of the scopes for the server; for workloads those that have secrets of the domains. */

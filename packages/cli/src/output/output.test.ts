@@ -28,6 +28,41 @@ describe('layTable', () => {
     expect(line).toContain(key);
   });
 
+  it('wraps what may not be lost, after cutting what may', () => {
+    const wide = [{ title: 'KEY' }, { title: 'ABOUT', canCut: true }, { title: 'REASON', canWrap: true }];
+    const reason = 'It needs USE on secret://domain/managed/db-password, which nobody gave';
+    expect(layTable(wide, [['k', 'a long description', reason]], 50)).toEqual([
+      'KEY  ABOUT     REASON',
+      'k    a long …  It needs USE on',
+      '               secret://domain/managed/',
+      '               db-password, which nobody gave',
+    ]);
+    expect(layTable(wide, [['k', '', reason]])).toEqual(['KEY  ABOUT  REASON', `k           ${reason}`]);
+  });
+
+  it('loses nothing of what it wraps, in lines within the width', () => {
+    const cell = fc.string({ unit: fc.constantFrom('a', 'b', ' ', '/', '日', 'e\u0301'), maxLength: 90 });
+    fc.assert(
+      fc.property(cell, fc.integer({ min: 24, max: 60 }), (text, width) => {
+        const [, ...lines] = layTable([{ title: 'KEY' }, { title: 'REASON', canWrap: true }], [['k', text]], width);
+        for (const line of lines) expect(columnsOf(line)).toBeLessThanOrEqual(width);
+        const seen = lines.map((line) => line.slice(5)).join('');
+        expect(seen.replaceAll(' ', '')).toBe(text.replaceAll(' ', ''));
+      }),
+    );
+  });
+
+  it('leaves out a column that no row needs', () => {
+    const optional = [{ title: 'KEY' }, { title: 'CAUSE', isOptional: true }, { title: 'VERSION' }];
+    expect(layTable(optional, [['k', '', '1.1']])).toEqual(['KEY  VERSION', 'k    1.1']);
+    expect(
+      layTable(optional, [
+        ['k', '', '1.1'],
+        ['l', 'gone', ''],
+      ]),
+    ).toEqual(['KEY  CAUSE  VERSION', 'k           1.1', 'l    gone']);
+  });
+
   it('counts what a terminal shows', () => {
     expect(columnsOf('日本')).toBe(4);
     expect(columnsOf('e\u0301')).toBe(1);

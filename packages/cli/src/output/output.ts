@@ -76,6 +76,12 @@ export class Output {
     for (const line of lines) this.line(line);
   }
 
+  /** What a list has, as a table; a note where it has nothing. @param none `no groups` */
+  list(none: string, columns: readonly Column[], rows: readonly (readonly string[])[]): void {
+    if (rows.length === 0) this.note(none);
+    else this.table(columns, rows);
+  }
+
   /** `name  value` lines; what is undefined is left out. */
   facts(facts: Readonly<Record<string, string | undefined>>): void {
     const present = Object.entries(facts).flatMap(([name, value]): [string, string][] =>

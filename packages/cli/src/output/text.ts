@@ -39,6 +39,33 @@ export function cutTo(text: string, width: number): string {
   return `${cut}…`;
 }
 
+/** A text in lines of a width: it ends them at blanks, else behind what parts a name, else anywhere. */
+export function wrapTo(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  let rest = text;
+  while (columnsOf(rest) > width) {
+    const fit = fitting(rest, width);
+    const blank = rest.slice(0, fit.length + 1).lastIndexOf(' ');
+    const part = /^.*[/#,:;=](?!\/)/su.exec(fit)?.[0].length ?? 0;
+    const end = blank > 0 ? blank : part > 0 ? part : fit.length;
+    lines.push(rest.slice(0, end).trimEnd());
+    rest = rest.slice(end).trimStart();
+  }
+  return [...lines, rest];
+}
+
+/** As many characters of a text as fit, one at least. */
+function fitting(text: string, width: number): string {
+  let end = 0;
+  let columns = 0;
+  for (const character of text) {
+    columns += columnsOfCharacter(character);
+    if (columns > width && end > 0) break;
+    end += character.length;
+  }
+  return text.slice(0, end);
+}
+
 export function padTo(text: string, width: number): string {
   return text + ' '.repeat(Math.max(0, width - columnsOf(text)));
 }

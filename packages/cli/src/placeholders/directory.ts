@@ -8,6 +8,8 @@ export interface TextFile {
   /** Relative to the directory, with `/`. */
   readonly file: string;
   readonly text: string;
+  /** The text is all of the file, byte for byte; one in another encoding is read, and never written. */
+  readonly isUtf8: boolean;
 }
 
 /** A file that is left out, and why. */
@@ -53,7 +55,7 @@ export async function* textFilesOf(directory: string, met: Met, folder = ''): As
       continue;
     }
     const read = await readTextOf(join(directory, file));
-    if ('text' in read) yield { file, text: read.text };
+    if ('text' in read) yield { file, ...read };
     else skip({ file, reason: read.reason });
   }
 }
@@ -69,9 +71,7 @@ async function entriesOf(directory: string, folder: string, skip: (skipped: Skip
   }
 }
 
-async function readTextOf(
-  path: string,
-): Promise<{ readonly text: string } | { readonly reason: SkippedFile['reason'] }> {
+async function readTextOf(path: string): Promise<Omit<TextFile, 'file'> | { readonly reason: SkippedFile['reason'] }> {
   let bytes: Buffer;
   try {
     await using handle = await open(path, 'r');
@@ -82,7 +82,17 @@ async function readTextOf(
     return { reason: 'unreadable' };
   }
   const text = bytes.includes(0) ? undefined : utf8Text(bytes);
-  return text === undefined ? { reason: 'binary' } : { text };
+  if (text !== undefined) return { text, isUtf8: true };
+  const other = otherText(bytes);
+  return other === undefined ? { reason: 'binary' } : { text: other, isUtf8: false };
+}
+
+/** UTF-16 as Windows writes it, or an encoding of one byte for each character, as properties of Java have it. */
+function otherText(bytes: Buffer): string | undefined {
+  const mark = bytes.subarray(0, 2).toString('latin1');
+  if (mark === '\u00ff\u00fe') return new TextDecoder('utf-16le').decode(bytes);
+  if (mark === '\u00fe\u00ff') return new TextDecoder('utf-16be').decode(bytes);
+  return bytes.includes(0) ? undefined : bytes.toString('latin1');
 }
 
 /** ` (EACCES)`; empty for what is no error of the system. */

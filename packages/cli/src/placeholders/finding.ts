@@ -14,12 +14,14 @@ export interface FileFinding {
   /** Why it is left as it is. */
   readonly stays?:
     | 'inside-text'
+    | 'part-of-value'
     | 'other-place'
     | 'text-only'
     | 'in-code'
     | 'scope-not-mapped'
     | 'needs-server'
-    | 'unreadable';
+    | 'notation'
+    | 'encoding';
 }
 
 /** A piece of a file that is replaced by another one; neither is a secret. */

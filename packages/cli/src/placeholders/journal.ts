@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isRecord, UsageError } from '../errors.ts';
 import { codeOf, journalName } from './directory.ts';
 import type { Edit } from './finding.ts';
-import { writeAtomically } from './replace-file.ts';
+import { NotReplaced, writeAtomically } from './replace-file.ts';
 
 type Edits = readonly Edit[];
 
@@ -16,10 +16,17 @@ export class Journal {
   readonly #files: Map<string, Edits>;
   /** Of files that are being written: what was in them before. */
   readonly #unsure: Map<string, Edits>;
+  /** What the record says on the disk, as far as this run knows; `undefined`: it is not there. */
+  #text: string | undefined;
   #isWritten = true;
 
-  private constructor(path: string, files: Map<string, Edits>, unsure: Map<string, Edits>) {
+  private constructor(
+    path: string,
+    text?: string,
+    { files, unsure }: Content = { files: new Map(), unsure: new Map() },
+  ) {
     this.#path = path;
+    this.#text = text;
     this.#files = files;
     this.#unsure = unsure;
   }
@@ -27,16 +34,11 @@ export class Journal {
   /** @throws UsageError for a journal that is not one of ours */
   static async open(directory: string): Promise<Journal> {
     const path = join(directory, journalName);
-    let text: string;
-    try {
-      text = await readFile(path, 'utf8');
-    } catch (error) {
-      if (codeOf(error) === ' (ENOENT)') return new Journal(path, new Map(), new Map());
-      throw new UsageError(`${path} can't be read${codeOf(error)}`);
-    }
+    const text = await readIfThere(path);
+    if (text === undefined) return new Journal(path);
     const content = parse(text);
     if (content === undefined) throw new UsageError(`${path} is no record of what was done here`);
-    return new Journal(path, content.files, content.unsure);
+    return new Journal(path, text, content);
   }
 
   /** Files that something was put into, as far as is known. */
@@ -53,7 +55,7 @@ export class Journal {
     return countIn(text, longer) > countIn(text, shorter) ? longer : shorter;
   }
 
-  /** Before a file is written: both what is in it and what will be. */
+  /** Before a file is written: both what is in it and what will be. @throws NotReplaced when another run is at work here */
   async begin(file: string, before: Edits, after: Edits): Promise<void> {
     this.#files.set(file, after);
     this.#unsure.set(file, before);
@@ -67,24 +69,44 @@ export class Journal {
     this.#isWritten = false;
   }
 
-  /** Writes what is known by now. */
+  /** Writes what is known by now; the record of another run stays as that has it. */
   async end(): Promise<void> {
-    if (!this.#isWritten) await this.#write();
+    if (!this.#isWritten && (await readIfThere(this.#path)) === this.#text) await this.#write();
   }
 
   /** Away with it when nothing is left in it. */
   async #write(): Promise<void> {
+    if ((await readIfThere(this.#path)) !== this.#text)
+      throw new NotReplaced('another run is at work in this directory, or was meanwhile');
     this.#isWritten = true;
     const files = this.files.map((file) => [file, this.#files.get(file)] as const);
     if (files.length > 0) {
       const unsure = this.#unsure.size === 0 ? {} : { unsure: Object.fromEntries(this.#unsure) };
       const content = { version: 1, files: Object.fromEntries(files), ...unsure };
-      await writeAtomically(this.#path, `${JSON.stringify(content, undefined, 2)}\n`);
+      const text = `${JSON.stringify(content, undefined, 2)}\n`;
+      await writeAtomically(this.#path, text);
+      this.#text = text;
       return;
     }
+    this.#text = undefined;
     await unlink(this.#path).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });
+  }
+}
+
+interface Content {
+  readonly files: Map<string, Edits>;
+  readonly unsure: Map<string, Edits>;
+}
+
+/** @throws UsageError for what is there and can't be read */
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === ' (ENOENT)') return undefined;
+    throw new UsageError(`${path} can't be read${codeOf(error)}`);
   }
 }
 
@@ -92,7 +114,7 @@ function countIn(text: string, edits: Edits): number {
   return locate(text, edits).filter(({ at }) => at !== undefined).length;
 }
 
-function parse(text: string): { readonly files: Map<string, Edits>; readonly unsure: Map<string, Edits> } | undefined {
+function parse(text: string): Content | undefined {
   let content: unknown;
   try {
     content = JSON.parse(text);

@@ -21,8 +21,8 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { journalName } from './directory.ts';
-import { locate } from './journal.ts';
-import { replaceFile } from './replace-file.ts';
+import { Journal, locate } from './journal.ts';
+import { NotReplaced, replaceFile } from './replace-file.ts';
 import { migrateDirectory, undoDirectory } from './rewrite-directory.ts';
 import { readTextFile, withEdits } from './text-file.ts';
 
@@ -138,6 +138,44 @@ config:
   });
 });
 
+describe('other files in YAML or JSON', () => {
+  it('are read wherever a secret is written, each with its line of the file', async () => {
+    const text = `spark_conf:
+  spark.password: {{secrets/jobs/db}}
+  # {{secrets/jobs/comment}}
+  "\${secrets.a}": x
+  spark.url: "one\\ntwo {{secrets/jobs/url}}"
+  spark.c: {{secrets/other/c}}
+`;
+    expect(await tell('cluster.yaml', text)).toEqual([
+      '2 - databricks-template jobs/db secret://domain/managed/jobs-db other-place',
+      '4 - placeholder a secret://global/managed/a other-place',
+      '5 spark.url databricks-template jobs/url secret://domain/managed/jobs-url other-place',
+      '6 - databricks-template other/c - other-place',
+    ]);
+    const manifestOf = (value: string) => `kind: notebook\nenvironment:\n  - name: A\n    value: ${value}\n`;
+    for (const value of ['>-\n      ${secrets.a}', '&x ${secrets.a}']) {
+      const found = await tell('n.yaml', manifestOf(value));
+      expect(found.map((line) => line.split(' ').at(-1))).toEqual(['notation']);
+    }
+  });
+
+  it('are notebooks, whose calls go over several lines of a cell', async () => {
+    const lines = [
+      'x = dbutils.secrets.get(\n',
+      '    scope="jobs",\n',
+      '    key="db")\n',
+      'y = "{{secrets/jobs/y}}"\n',
+    ];
+    const cells = [{ source: lines }, { source: "a = 1\nb = dbutils.secrets.get('jobs', 'b')" }];
+    expect(await tell('old.ipynb', JSON.stringify({ cells }, undefined, 1))).toEqual([
+      '5 source databricks-call jobs/db secret://domain/managed/jobs-db in-code',
+      '8 source databricks-template jobs/y secret://domain/managed/jobs-y other-place',
+      '12 source databricks-call jobs/b secret://domain/managed/jobs-b in-code',
+    ]);
+  });
+});
+
 describe('files of names and values', () => {
   const env = `# \${secrets.comment}
 export A=\${secrets.a}
@@ -154,7 +192,7 @@ not a line \${secrets.d}
       'changes',
       'changes',
       'changes',
-      'inside-text',
+      'part-of-value',
       'needs-server',
       'other-place',
     ]);
@@ -167,6 +205,50 @@ not a line \${secrets.d}
     });
     expect(after).toContain('# why');
     expect(after.split('\r')).toHaveLength(2);
+  });
+
+  it('for `run` are changed only where that reads a reference and nothing else', async () => {
+    const text = `CONF="
+A=\${secrets.a}
+"
+MY KEY='
+B=\${secrets.b}
+'
+C: \${secrets.c}
+D=\`\${secrets.d}\`
+`;
+    expect((await tell('.env', text)).map((line) => line.split(' '))).toEqual([
+      ['2', 'CONF', 'placeholder', 'a', 'secret://global/managed/a', 'part-of-value'],
+      ['5', '-', 'placeholder', 'b', 'secret://global/managed/b', 'other-place'],
+      ['7', '-', 'placeholder', 'c', 'secret://global/managed/c', 'other-place'],
+      ['8', 'D', 'placeholder', 'd', 'secret://global/managed/d', 'changes'],
+    ]);
+    expect(await rewritten('.env', text)).toBe(text.replace('${secrets.d}', 'secret://global/managed/d'));
+    // To the parser the second line is the value of the first.
+    expect((await tell('.env', 'A= \nB=${secrets.b}\n')).map((line) => line.split(' ').at(-1))).toEqual(['notation']);
+  });
+
+  it('of Spark and Java are told of, blanks between name and value as well', async () => {
+    const spark = `spark.master   local\nspark.hadoop.fs.s3a.secret.key\t${typed}\nspark.a  {{secrets/jobs/a}}\nproxy_pass x\n`;
+    expect(await tell('spark-defaults.conf', spark)).toEqual([
+      '2 spark.hadoop.fs.s3a.secret.key plain-secret - - needs-server',
+      '3 spark.a databricks-template jobs/a secret://domain/managed/jobs-a other-place',
+    ]);
+    expect(await tell('a.properties', `password ${typed}\n`)).toEqual(['1 password plain-secret - - needs-server']);
+  });
+
+  it('are read in a time that grows with them', async () => {
+    const blanks = ' '.repeat(100_000);
+    const started = performance.now();
+    for (const text of [
+      `A=token${blanks}y`,
+      `token${blanks}y`,
+      `A="token"${blanks}x`,
+      `export${blanks}token`,
+      `spark.token${blanks}`,
+    ])
+      for (const name of ['.env', 'a.conf', 'a.properties']) await readTextFile(name, text, scopes);
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 
   it('of others are told of', async () => {
@@ -192,6 +274,8 @@ not a line \${secrets.d}
       '$',
       '{{secrets/jobs/x}}',
       'é',
+      '`',
+      'B C=',
     );
     await fc.assert(
       fc.asyncProperty(fc.array(piece, { maxLength: 30 }), async (pieces) => {
@@ -210,8 +294,12 @@ not a line \${secrets.d}
           after: edit.before,
         }));
         expect(withEdits(after, found)).toBe(text);
+        const values = Object.values(parseEnv(after));
+        expect(values.filter((value) => value?.includes('secret:') && !/^secret:\/\/[^\s"'`]+$/.test(value))).toEqual(
+          [],
+        );
       }),
-      { numRuns: 200 },
+      { numRuns: 300 },
     );
   });
 });
@@ -336,7 +424,6 @@ describe('a directory', () => {
 
   it('names what it leaves out', async () => {
     put('binary', Buffer.from([0, 1, 2]));
-    put('latin', Buffer.from([0xe9]));
     put('huge.env', 'A='.padEnd(5 * 1024 * 1024, 'x'));
     put('real.env', 'A=${secrets.a}');
     symlinkSync('real.env', join(folder, 'link.env'));
@@ -346,13 +433,49 @@ describe('a directory', () => {
     expect(skipped.map(({ file, reason }) => `${file} ${reason}`)).toEqual([
       'binary binary',
       'huge.env too-large',
-      'latin binary',
       'link.env link',
     ]);
     expect([looked, items.length]).toEqual([1, 1]);
     await expect(migrateDirectory(join(folder, 'absent'), scopes, false)).rejects.toThrow('ENOENT');
     put(journalName, '{"files":{"a":[{}]}}');
     await expect(undoDirectory(folder, false)).rejects.toThrow('no record');
+  });
+
+  it('is left by a run that finds another one at work, which keeps what undo needs', async () => {
+    put('a.env', 'A=${secrets.a}\n');
+    put('b.env', 'B=${secrets.b}\n');
+    const [one, other] = [await Journal.open(folder), await Journal.open(folder)];
+    const edits = [{ at: 2, before: '${secrets.a}', after: 'secret://global/managed/a' }];
+    await one.begin('a.env', [], edits);
+    await expect(other.begin('b.env', [], edits)).rejects.toBeInstanceOf(NotReplaced);
+    other.know('b.env', []);
+    await other.end();
+    one.know('a.env', edits);
+    await one.end();
+    expect((await Journal.open(folder)).files).toEqual(['a.env']);
+    await migrateDirectory(folder, scopes, true);
+    await undoDirectory(folder, true);
+    expect([get('a.env'), get('b.env'), files()]).toEqual(['A=${secrets.a}\n', 'B=${secrets.b}\n', ['a.env', 'b.env']]);
+  });
+
+  it('has files in other encodings read, and never written', async () => {
+    const text = '# é\nA=${secrets.a}\n';
+    put('latin.env', Buffer.from(text, 'latin1'));
+    put('windows.env', Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, 'utf16le')]));
+    put('mac.env', Buffer.concat([Buffer.from([0xfe, 0xff]), Buffer.from(text, 'utf16le').swap16()]));
+    const { skipped, items } = await migrateDirectory(folder, scopes, true);
+    expect(skipped).toEqual([]);
+    expect(items.map(({ file, outcome, findings }) => [file, outcome, findings[0]?.line, findings[0]?.stays])).toEqual(
+      ['latin.env', 'mac.env', 'windows.env'].map((file) => [file, 'unchanged', 2, 'encoding']),
+    );
+    expect(files()).toEqual(['latin.env', 'mac.env', 'windows.env']);
+    // What was migrated as UTF-8 and is something else by now is not touched by undo.
+    put('latin.env', text);
+    await migrateDirectory(folder, scopes, true);
+    const now = Buffer.from(get('latin.env'), 'latin1');
+    put('latin.env', now);
+    expect(outcomes(await undoDirectory(folder, true))).toEqual(['latin.env failed']);
+    expect(readFileSync(join(folder, 'latin.env'))).toEqual(now);
   });
 
   it('has no file replaced that changed meanwhile or has another name', async () => {

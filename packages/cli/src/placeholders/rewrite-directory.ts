@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { codeOf, type Met, type SkippedFile, textFilesOf } from './directory.ts';
-import type { DatabricksScopes, Edit, FileFinding } from './finding.ts';
+import type { DatabricksScopes, Edit, FileFinding, FileReading } from './finding.ts';
 import { isBack, Journal, locate } from './journal.ts';
 import { NotReplaced, removeAbandoned, replaceFile } from './replace-file.ts';
 import { readTextFile, withEdits } from './text-file.ts';
@@ -42,9 +42,10 @@ export async function migrateDirectory(
   const items: FileOutcome<FileFinding>[] = [];
   const { met, skipped, partials } = notesOf();
   let files = 0;
-  for await (const { file, text } of textFilesOf(directory, met)) {
+  for await (const { file, text, isUtf8 } of textFilesOf(directory, met)) {
     files += 1;
-    const { findings, edits } = await readTextFile(basename(file), text, scopes);
+    const read = await readTextFile(basename(file), text, scopes);
+    const { findings, edits } = isUtf8 ? read : asReadOnly(read);
     if (findings.length === 0) continue;
     if (edits.length === 0 || journal === undefined) {
       items.push({ file, outcome: edits.length === 0 ? 'unchanged' : 'would-change', findings });
@@ -67,6 +68,11 @@ export async function migrateDirectory(
   if (isWritten) for (const path of partials) await removeAbandoned(path);
   await journal?.end();
   return { items, files, skipped };
+}
+
+/** Of a file that would not be the same again when it is written. */
+function asReadOnly({ findings }: FileReading): FileReading {
+  return { findings: findings.map((each) => ({ ...each, stays: each.stays ?? 'encoding' })), edits: [] };
 }
 
 /** What a walk through a directory meets. */
@@ -104,8 +110,8 @@ export async function undoDirectory(directory: string, isWritten: boolean): Prom
   const items: FileOutcome<UndoneEdit>[] = [];
   const { met, skipped, partials } = notesOf();
   const seen = new Set<string>();
-  for await (const { file, text } of textFilesOf(directory, met)) {
-    const edits = journal.editsIn(file, text);
+  for await (const { file, text, isUtf8 } of textFilesOf(directory, met)) {
+    const edits = isUtf8 ? journal.editsIn(file, text) : undefined;
     if (edits === undefined) continue;
     seen.add(file);
     if (isBack(text, edits)) {

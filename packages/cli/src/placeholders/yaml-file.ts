@@ -2,9 +2,10 @@ import {
   type ConfigSchema,
   connectionTypes,
   type FormName,
+  hasPlaceholder,
   launchableSurfaces,
   legacyForms,
-  lineOf,
+  linesOf,
   looksSecret,
   unresolvedConfigReason,
   unresolvedFields,
@@ -37,35 +38,109 @@ const credentials: Readonly<Record<string, RegExp>> = {
 /**
  * Reads YAML or JSON. In manifests, `value: ${secrets.key}` of a variable, a property or a credential becomes `secret: REFERENCE`;
  * all around it, comments and quotes included, stays as it is.
+ * @param isNotebook whether lines of code are the items of a list: a call may go over several
  * @returns `undefined` for what is neither
  */
-export async function readYaml(text: string, scopes: DatabricksScopes): Promise<FileReading | undefined> {
+export async function readYaml(
+  text: string,
+  scopes: DatabricksScopes,
+  isNotebook = false,
+): Promise<FileReading | undefined> {
   const yaml = await import('yaml');
-  const documents = yaml.parseAllDocuments(text, { prettyErrors: false, uniqueKeys: false, version: '1.2' });
+  const lines = new yaml.LineCounter();
+  const documents = yaml.parseAllDocuments(text, {
+    prettyErrors: false,
+    uniqueKeys: false,
+    version: '1.2',
+    lineCounter: lines,
+  });
   if ('empty' in documents) return { findings: [], edits: [] };
   const findings: FileFinding[] = [];
   const edits: Edit[] = [];
+  const scalars: [start: number, end: number][] = [];
   for (const document of documents) {
     if (document.errors.length > 0) return undefined;
+    const file: YamlFile = { yaml, text, document, lineAt: (at) => lines.linePos(at).line, scopes };
     yaml.visit(document, {
       Scalar(place, node, path) {
-        if (place === 'key' || typeof node.value !== 'string') return;
-        const found = readScalar(yaml, text, document, node, path, scopes);
+        if (node.range) scalars.push([node.range[0], node.range[1]]);
+        if (typeof node.value !== 'string') return;
+        const found = place === 'key' ? readKey(file, node) : readScalar(file, node, path);
         findings.push(...found.findings);
         edits.push(...found.edits);
       },
+      Seq(_place, node, path) {
+        const pair = path.at(-1);
+        if (!isNotebook || !yaml.isPair(pair) || keyOf(yaml, pair) !== 'source') return undefined;
+        const source = node.items.flatMap((each) =>
+          yaml.isScalar(each) && typeof each.value === 'string' ? [each] : [],
+        );
+        if (source.length < node.items.length) return undefined;
+        if (node.range) scalars.push([node.range[0], node.range[1]]);
+        findings.push(...readSource(file, source));
+        return yaml.visit.SKIP;
+      },
     });
   }
-  return { findings, edits };
+  findings.push(...unquotedTemplates(text, scalars, scopes, (at) => lines.linePos(at).line));
+  return { findings: findings.toSorted((one, other) => one.line - other.line), edits };
+}
+
+interface YamlFile {
+  readonly yaml: Yaml;
+  readonly text: string;
+  readonly document: Document;
+  readonly lineAt: (at: number) => number;
+  readonly scopes: DatabricksScopes;
+}
+
+/** A name takes no reference. */
+function readKey({ lineAt, scopes }: YamlFile, node: Scalar): FileReading {
+  const line = lineAt(node.range?.[0] ?? 0);
+  const forms = legacyForms(String(node.value));
+  return { findings: forms.map((form) => findingOf(form, { line }, scopes, 'other-place')), edits: [] };
+}
+
+/** The code of a cell, whose lines are items of a list. */
+function readSource({ lineAt, scopes }: YamlFile, source: readonly Scalar[]): FileFinding[] {
+  const starts: number[] = [];
+  let code = '';
+  for (const each of source) {
+    starts.push(code.length);
+    code += String(each.value);
+  }
+  return legacyForms(code).map((form) => {
+    const item = source[starts.findLastIndex((start) => start <= form.at)];
+    return findingOf(form, { name: 'source', line: lineAt(item?.range?.[0] ?? 0) }, scopes, 'other-place');
+  });
+}
+
+/** What is looked at of a line to tell a comment. */
+const maxLineLength = 4096;
+
+/** `x: {{secrets/SCOPE/KEY}}` without quotes is a map in a map, and no text of the file. */
+function unquotedTemplates(
+  text: string,
+  scalars: readonly (readonly [start: number, end: number])[],
+  scopes: DatabricksScopes,
+  lineAt: (at: number) => number,
+): FileFinding[] {
+  // Both in their order.
+  let next = 0;
+  return legacyForms(text).flatMap((form) => {
+    if (form.kind !== 'databricks-template') return [];
+    while ((scalars[next]?.[1] ?? Infinity) <= form.at) next += 1;
+    const isText = (scalars[next]?.[0] ?? Infinity) <= form.at;
+    const line = text.slice(Math.max(text.lastIndexOf('\n', form.at) + 1, form.at - maxLineLength), form.at);
+    if (isText || /(?:^|\s)#/.test(line)) return [];
+    return [findingOf(form, { line: lineAt(form.at) }, scopes, 'other-place')];
+  });
 }
 
 function readScalar(
-  yaml: Yaml,
-  text: string,
-  document: Document,
+  { yaml, text, document, lineAt, scopes }: YamlFile,
   node: Scalar,
   path: readonly (Document | Node | Pair)[],
-  scopes: DatabricksScopes,
 ): FileReading {
   const value = String(node.value);
   const pair = path.findLast((each) => yaml.isPair(each));
@@ -74,15 +149,18 @@ function readScalar(
   // `{name: PGPASSWORD, value: …}` is called by its name.
   const own = key === 'value' && item !== undefined ? item.get('name') : undefined;
   const name = typeof own === 'string' ? own : key;
-  const [start = 0] = node.range ?? [];
+  const [start = 0, end = start] = node.range ?? [];
   const isBlock = node.type === 'BLOCK_LITERAL' || node.type === 'BLOCK_FOLDED';
+  const firstLine = lineAt(start);
+  const lineIn = linesOf(value);
   const place = (at: number) => ({
-    line: lineOf(text, start) + (isBlock ? lineOf(value, at) : lineOf(value, at) - 1),
+    // A line break that is written as an escape is none of the file.
+    line: isBlock ? firstLine + lineIn(at) : Math.min(firstLine + lineIn(at) - 1, lineAt(end)),
     ...(name === undefined ? {} : { name }),
   });
   const forms = legacyForms(value);
   if (forms.length === 0) {
-    const isSecret = name !== undefined && looksSecret(name) && mayBePlainSecret(name, value);
+    const isSecret = name !== undefined && !hasPlaceholder(name) && looksSecret(name) && mayBePlainSecret(name, value);
     return { findings: isSecret ? [{ ...place(0), kind: 'plain-secret', stays: 'needs-server' }] : [], edits: [] };
   }
   const standing = placeInManifest(yaml, document, path, node);
@@ -97,7 +175,7 @@ function readScalar(
         ? editOf(yaml, text, pair, node, after)
         : undefined;
     if (edit !== undefined) edits.push(edit);
-    findings.push(finding.stays === undefined && edit === undefined ? { ...finding, stays: 'unreadable' } : finding);
+    findings.push(finding.stays === undefined && edit === undefined ? { ...finding, stays: 'notation' } : finding);
   }
   return { findings, edits };
 }

@@ -46,7 +46,8 @@ export async function collectVariables(
 }
 
 async function readEnvFile(io: Io, file: string): Promise<ReadonlyMap<string, string>> {
-  const text = utf8Text(await readInput(io, file, maxFileBytes));
+  // Programs of Windows begin a file with a mark that is none of its text.
+  const text = utf8Text(await readInput(io, file, maxFileBytes))?.replace(/^\ufeff/, '');
   if (text === undefined) throw new UsageError(`${file} is not UTF-8 text`);
   const parsed = new Map<string, string>();
   for (const [name, value] of Object.entries(parseEnv(text))) {
@@ -54,7 +55,22 @@ async function readEnvFile(io: Io, file: string): Promise<ReadonlyMap<string, st
     if (value !== undefined) parsed.set(name, value);
   }
   requireAssignments(text, parsed, file);
+  await refusePlaceholders(parsed, file);
   return parsed;
+}
+
+/** Nothing resolves a placeholder here: its text would reach a program as a credential. */
+async function refusePlaceholders(variables: ReadonlyMap<string, string>, file: string): Promise<void> {
+  const suspects = [...variables].filter(([, value]) => value.includes('${secrets.'));
+  if (suspects.length === 0) return;
+  const { isPlaceholderIn } = await import('@strongroom/contract/core');
+  const held = suspects.filter(([, value]) => isPlaceholderIn(value));
+  if (held.length === 0) return;
+  throw new StrongroomError('reference_malformed', {
+    detail: `A variable of ${file} has a placeholder, which only configurations take. Nothing was started.`,
+    hint: 'Put a reference in its place; strongroom placeholders migrate does that in a directory of files.',
+    errors: held.map(([name]) => ({ pointer: name, message: 'a placeholder is not resolved here' })),
+  });
 }
 
 /** The parser passes over lines without `=`. One that belongs to no value would be a variable that is missing without a word. */

@@ -16,7 +16,7 @@ export const PrincipalName = Type.String({
 });
 
 const assetTypes = Object.keys(assetPermissions) as AssetType[];
-const permissionWords = [...new Set<AssetPermission>(Object.values(assetPermissions).flat())];
+export const permissionWords = [...new Set<AssetPermission>(Object.values(assetPermissions).flat())];
 const AssetTypeName = Type.Enum(assetTypes);
 
 const listQuery = Closed(pageQuery);
@@ -56,7 +56,9 @@ const Bundle = Closed({
   id: Id,
   name: Label,
   description: Type.String(),
-  owner: Type.Union([Type.String(), Type.Null()], { description: 'null for `default`: the owners of the domain' }),
+  owner: Type.Union([Type.String(), Type.Null()], {
+    description: 'null, of `default` and where the owner was deleted: the owners of the domain',
+  }),
   isDefault: Type.Boolean(),
   managedBy: ManagedBy,
   revision: Type.Integer({ description: 'The ETag' }),
@@ -129,7 +131,7 @@ export const memberRoutes = [
     body: Closed({ principal: PrincipalName, preset: Type.Enum([...presets]), managedBy: ManagedBy }),
     status: 201,
     response: Member,
-    errors: ['already_exists', 'version_conflict'],
+    errors: ['already_exists', 'limit_exceeded', 'version_conflict'],
     idempotent: true,
   }),
   route({
@@ -140,10 +142,11 @@ export const memberRoutes = [
     tag: 'access',
     access: manage,
     params: memberParams,
+    query: dryRunQuery,
     body: Closed({ preset: Type.Enum([...presets]) }),
     status: 200,
     response: Member,
-    errors: ['version_conflict'],
+    errors: ['limit_exceeded', 'version_conflict'],
   }),
   route({
     id: 'deleteMember',
@@ -193,7 +196,7 @@ export const grantRoutes = [
     }),
     status: 201,
     response: Grant,
-    errors: ['already_exists', 'version_conflict'],
+    errors: ['already_exists', 'limit_exceeded', 'version_conflict'],
     idempotent: true,
   }),
   route({
@@ -242,7 +245,7 @@ export const bundleRoutes = [
     }),
     status: 201,
     response: Bundle,
-    errors: ['already_exists', 'version_conflict'],
+    errors: ['already_exists', 'limit_exceeded', 'version_conflict'],
     idempotent: true,
   }),
   route({
@@ -264,6 +267,7 @@ export const bundleRoutes = [
     tag: 'access',
     access: view,
     params: bundleParams,
+    query: dryRunQuery,
     body: Closed({ description: Type.Optional(FreeText), owner: Type.Optional(PrincipalName) }),
     status: 200,
     response: Bundle,
@@ -304,6 +308,7 @@ export const bundleRoutes = [
     tag: 'access',
     access: view,
     params: bundleParams,
+    query: dryRunQuery,
     body: Closed({
       principal: PrincipalName,
       assetType: AssetTypeName,
@@ -311,7 +316,7 @@ export const bundleRoutes = [
     }),
     status: 201,
     response: BundleGrant,
-    errors: ['version_conflict'],
+    errors: ['limit_exceeded', 'version_conflict'],
     idempotent: true,
   }),
   route({
@@ -329,7 +334,8 @@ export const bundleRoutes = [
     id: 'listBundleAssets',
     method: 'GET',
     path: '/v1/domains/{domain}/bundles/{bundle}/assets',
-    summary: 'List the assets named in a bundle; `default` has the secrets that no bundle names, besides',
+    summary:
+      'List the assets named in a bundle, those that the caller may see or, of its own bundle, all; `default` has the secrets that no bundle names, besides',
     tag: 'access',
     access: view,
     params: bundleParams,
@@ -347,6 +353,7 @@ export const bundleRoutes = [
     tag: 'access',
     access: view,
     params: bundleParams,
+    query: dryRunQuery,
     body: AssetToAdd,
     status: 201,
     response: BundleAsset,

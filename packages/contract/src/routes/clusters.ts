@@ -36,13 +36,17 @@ const AccessInput = Type.Union(
   },
 );
 
+const shownSecret = Type.Optional(
+  Type.String({ description: 'Reference, canonical; absent where the caller may not see the admin scope' }),
+);
+
 const Access = Type.Union([
-  Closed({ kind: Type.Literal('kubeconfig'), secret: Type.String({ description: 'Reference, canonical' }) }),
+  Closed({ kind: Type.Literal('kubeconfig'), secret: shownSecret }),
   Closed({
     kind: Type.Literal('token'),
     address: Type.String(),
     caCertificate: Type.Optional(Type.String()),
-    secret: Type.String({ description: 'Reference, canonical' }),
+    secret: shownSecret,
   }),
   Closed({ kind: Type.Literal('in-cluster') }),
 ]);
@@ -97,7 +101,7 @@ const TestResult = Closed({
 });
 
 const onCluster = Closed({ cluster: Label });
-const onNamespace = Closed({ cluster: Label, namespace: Namespace });
+export const onNamespace = Closed({ cluster: Label, namespace: Namespace });
 const view = { kind: 'platform', action: 'cluster.view' } as const;
 const manage = { kind: 'platform', action: 'cluster.manage' } as const;
 const shared = { tag: 'clusters', feature: 'secretsV2' } as const;

@@ -78,6 +78,7 @@ export const domainRoutes = [
     tag: 'domains',
     access: { kind: 'scope', action: 'domain.manage' },
     params: domainParams,
+    query: dryRunQuery,
     body: Closed({
       displayName: Type.Optional(DisplayName),
       description: Type.Optional(FreeText),

@@ -1,100 +1,18 @@
 import { type TProperties, Type } from 'typebox';
-import { Id, IntegrationName, Label, SecretKey, Time } from '../names.ts';
-import { presets } from '../roles.ts';
+import { labelPattern } from '../name-patterns.ts';
+import { Id, IntegrationName, Label, SecretKey } from '../names.ts';
+import { platformRoles, presets } from '../roles.ts';
 import { Closed, route } from '../route.ts';
-import { AssetToAdd, PrincipalName } from './access.ts';
+import { AssetToAdd, permissionWords, PrincipalName, principalNamePattern } from './access.ts';
+import { onNamespace } from './clusters.ts';
+import { Impact } from './impact-schemas.ts';
+import { onProfile } from './profiles.ts';
 
-const HitField = Closed({
-  pointer: Type.String({ description: 'RFC 6901 pointer of the field' }),
-  name: Type.String({ description: 'The variable or property' }),
-  reference: Type.String(),
-  kind: Type.Enum(['reference', 'placeholder']),
-});
-
-const HitConfiguration = Closed({
-  domain: Type.String({ description: 'admin: a configuration of the platform' }),
-  surface: Type.String(),
-  configuration: Type.String(),
-  suspended: Type.Boolean(),
-  fields: Type.Array(HitField),
-  via: Type.Optional(
-    Type.Array(Type.String(), {
-      description: 'What it uses that is hit, SURFACE/NAME, where that is why it is hit itself',
-    }),
-  ),
-  losses: Type.Optional(
-    Type.Array(Closed({ principal: Type.String(), permission: Type.String(), on: Type.String() }), {
-      description: 'Of a change of access: who loses what that it needs',
-    }),
-  ),
-  running: Type.Integer({ description: 'Launches of it that have not ended' }),
-});
-
-const HitWorkload = Closed({
-  launch: Id,
-  kind: Type.Enum(['run', 'workload']),
-  state: Type.Enum(['running', 'unknown'], { description: 'unknown: its lease lapsed' }),
-  domain: Type.String(),
-  surface: Type.Optional(Type.String()),
-  configuration: Type.Optional(Type.String()),
-  subject: Type.String(),
-  names: Type.Array(Type.String(), { description: 'The variables that hold it' }),
-  startedAt: Time,
-});
-
-const HitPlatform = Closed({
-  kind: Type.Enum(['cluster', 'notices']),
-  name: Type.String({ description: 'Of the cluster; of the scope whose notices they are' }),
-  pointer: Type.String(),
-  reference: Type.String(),
-});
-
-const Count = Type.Integer({ minimum: 0 });
-
-const HitLauncher = Closed({
-  principal: Type.String(),
-  domain: Type.String(),
-  launches: Type.Integer({ minimum: 1, description: 'In the last 30 days, of no configuration' }),
-  lastAt: Time,
-});
-
-/** What a change would hit: what the caller may see by name, of the rest how many. */
-const Impact = Closed({
-  change: Type.Enum(['delete', 'rotate', 'edit', 'revoke', 'disable', 'remove', 'move']),
-  effect: Type.Enum(['launches-fail', 'launches-may-fail', 'workloads-outdated'], {
-    description:
-      'launches-fail: the next launch of what is named fails. launches-may-fail: it does unless the change leads to the same keys. workloads-outdated: what runs keeps the old value until it is started anew',
-  }),
-  configurations: Type.Array(HitConfiguration),
-  workloads: Type.Array(HitWorkload, { description: 'Running, with what they got; they keep it' }),
-  platform: Type.Array(HitPlatform, { description: 'What else holds a reference' }),
-  launchers: Type.Optional(
-    Type.Array(HitLauncher, { description: 'Of a change of access: who gets values itself, and would get none' }),
-  ),
-  recipients: Type.Optional(
-    Type.Array(Closed({ scope: Type.String(), address: Type.String() }), {
-      description: 'Of a user: notices that go to its mail address, and go on doing so',
-    }),
-  ),
-  contents: Type.Optional(
-    Closed(
-      { secrets: Count, integrations: Count, serviceAccounts: Count },
-      { description: 'Of a domain: what else goes with it' },
-    ),
-  ),
-  refusal: Type.Optional(
-    Closed(
-      { code: Type.String(), detail: Type.String() },
-      { description: 'The change would be refused as things are, even if forced' },
-    ),
-  ),
-  domains: Type.Array(Closed({ domain: Type.String(), configurations: Count, workloads: Count })),
-  hidden: Closed(
-    { configurations: Count, workloads: Count, platform: Count, launchers: Count },
-    { description: 'How many more there are that the caller may not see' },
-  ),
-  isComplete: Type.Boolean({ description: 'false: there is more than one answer tells' }),
-});
+/** Several of these words, joined with commas; empty: none of them. */
+function Words(words: readonly string[], description: string) {
+  const one = `(?:${words.join('|')})`;
+  return Type.String({ pattern: `^(?:${one}(?:,${one}){0,${words.length - 1}})?$`, description });
+}
 
 const manage = { kind: 'scope', action: 'access.manage' } as const;
 const view = { kind: 'scope', action: 'access.view' } as const;
@@ -136,6 +54,47 @@ function impactRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
   ] as const;
 }
 
+const domainWord = labelPattern.slice(1, -1);
+const severalLabels = `^(?:${domainWord}(?:,${domainWord}){0,199})?$`;
+/** Domains that would go on using it. */
+const keptDomains = Closed({
+  domains: Type.Optional(
+    Type.String({
+      pattern: severalLabels,
+      description: 'Which would go on using it, joined with commas, 200 at most; absent: none',
+    }),
+  ),
+});
+
+/** What takes something of Global from domains. */
+const assignmentRoutes = [
+  route({
+    id: 'showAssignmentsImpact',
+    method: 'GET',
+    path: '/v1/global/secrets/{key}/assignments/impact',
+    summary: 'What assigning a Global secret to these domains alone would hit in the others that may use it now',
+    tag: 'impact',
+    access: { kind: 'scope', action: 'secret.manage' },
+    params: Closed({ key: SecretKey }),
+    query: keptDomains,
+    status: 200,
+    response: Impact,
+  }),
+  route({
+    id: 'showIntegrationAssignmentsImpact',
+    method: 'GET',
+    path: '/v1/global/integrations/{name}/assignments/impact',
+    summary: 'What assigning a Global integration to these domains alone would hit in the others that may use it now',
+    tag: 'impact',
+    access: { kind: 'asset', action: 'integration.update', parameter: 'name' },
+    feature: 'secretsV2',
+    params: Closed({ name: IntegrationName }),
+    query: keptDomains,
+    status: 200,
+    response: Impact,
+  }),
+] as const;
+
 /** What takes access away, and is asked before it does. */
 const revocationRoutes = [
   route({
@@ -167,11 +126,16 @@ const revocationRoutes = [
     id: 'showBundleGrantImpact',
     method: 'GET',
     path: '/v1/domains/{domain}/bundles/{bundle}/grants/{grant}/impact',
-    summary: 'What taking a grant on a bundle back would hit',
+    summary: 'What taking a grant on a bundle back, or putting a lesser one in its place, would hit',
     tag: 'impact',
     // As with taking it back: the bundle’s owner may ask, too, and the service decides with the bundle at hand.
     access: view,
     params: Closed({ domain: Label, bundle: Label, grant: Id }),
+    query: Closed({
+      permissions: Type.Optional(
+        Words(permissionWords, 'In place of those it has, joined with commas; absent: none, it is taken back'),
+      ),
+    }),
     status: 200,
     response: Impact,
   }),
@@ -183,10 +147,16 @@ const bundleImpactRoutes = [
     id: 'showBundleImpact',
     method: 'GET',
     path: '/v1/domains/{domain}/bundles/{bundle}/impact',
-    summary: 'What deleting a bundle would hit: its grants end, its assets fall back to `default`. The bundle’s owner',
+    summary:
+      'What deleting a bundle would hit: its grants end, its assets fall back to `default`; or giving it another owner. The bundle’s owner',
     tag: 'impact',
     access: view,
     params: Closed({ domain: Label, bundle: Label }),
+    query: Closed({
+      owner: Type.Optional(
+        Type.String({ pattern: principalNamePattern, description: 'In place of its owner; absent: it is deleted' }),
+      ),
+    }),
     status: 200,
     response: Impact,
   }),
@@ -228,6 +198,13 @@ const bundleImpactRoutes = [
 ] as const;
 
 const end = Closed({ change: Type.Optional(Type.Enum(['delete', 'disable'], { default: 'delete' })) });
+const keptRoles = Type.Optional(
+  Words(platformRoles, 'With `revoke`: its own roles in place of those it has, joined with commas; absent: none'),
+);
+const endOrRevoke = Closed({
+  change: Type.Optional(Type.Enum(['delete', 'disable', 'revoke'], { default: 'delete' })),
+  roles: keptRoles,
+});
 
 /** What ends or weakens somebody: told with the refusal that the last administrator would meet. */
 const identityRoutes = [
@@ -235,11 +212,11 @@ const identityRoutes = [
     id: 'showUserImpact',
     method: 'GET',
     path: '/v1/users/{user}/impact',
-    summary: 'What deleting or disabling a user would hit',
+    summary: 'What deleting or disabling a user, or taking platform roles away, would hit',
     tag: 'impact',
     access: manageIdentities,
     params: Closed({ user: Id }),
-    query: end,
+    query: endOrRevoke,
     status: 200,
     response: Impact,
   }),
@@ -247,10 +224,11 @@ const identityRoutes = [
     id: 'showGroupImpact',
     method: 'GET',
     path: '/v1/groups/{group}/impact',
-    summary: 'What deleting a group would hit: what its members have by it alone',
+    summary: 'What deleting a group, or taking its platform roles away, would hit: what its members have by it alone',
     tag: 'impact',
     access: manageIdentities,
     params: Closed({ group: Id }),
+    query: Closed({ change: Type.Optional(Type.Enum(['delete', 'revoke'], { default: 'delete' })), roles: keptRoles }),
     status: 200,
     response: Impact,
   }),
@@ -269,11 +247,11 @@ const identityRoutes = [
     id: 'showServiceAccountImpact',
     method: 'GET',
     path: '/v1/service-accounts/{serviceAccount}/impact',
-    summary: 'What deleting or disabling a service account would hit',
+    summary: 'What deleting or disabling a service account, or taking platform roles away, would hit',
     tag: 'impact',
     access: manageIdentities,
     params: Closed({ serviceAccount: Id }),
-    query: end,
+    query: endOrRevoke,
     status: 200,
     response: Impact,
   }),
@@ -311,13 +289,69 @@ const identityRoutes = [
     status: 200,
     response: Impact,
   }),
+  route({
+    id: 'showWorkloadImpact',
+    method: 'GET',
+    path: '/v1/domains/{domain}/service-accounts/{serviceAccount}/workloads/{workload}/impact',
+    summary: 'What ending that pods act as an account would hit; nothing while the account has another way to sign in',
+    tag: 'impact',
+    access: manage,
+    params: Closed({ domain: Label, serviceAccount: Id, workload: Id }),
+    status: 200,
+    response: Impact,
+  }),
+] as const;
+
+/** What the platform lends to domains. */
+const lentRoutes = [
+  route({
+    id: 'showClusterTargetImpact',
+    method: 'GET',
+    path: '/v1/clusters/{cluster}/targets/{namespace}/impact',
+    summary: 'What taking a namespace from its domain would hit: what would run there',
+    tag: 'impact',
+    access: { kind: 'platform', action: 'cluster.manage' },
+    feature: 'secretsV2',
+    params: onNamespace,
+    status: 200,
+    response: Impact,
+  }),
+  route({
+    id: 'showProfileImpact',
+    method: 'GET',
+    path: '/v1/profiles/{profile}/impact',
+    summary: 'What changing or deleting a profile, or lending it to fewer, would hit: all that its integrations hold',
+    tag: 'impact',
+    access: { kind: 'platform', action: 'profile.manage' },
+    feature: 'secretsV2',
+    params: onProfile,
+    query: Closed({
+      change: Type.Optional(
+        Type.Enum(['delete', 'edit', 'revoke'], {
+          default: 'delete',
+          description: 'edit: of its settings or of a prefix. revoke: it is lent to `domains` alone',
+        }),
+      ),
+      domains: Type.Optional(
+        Type.String({
+          pattern: severalLabels,
+          description:
+            'With `revoke`: domains that it stays lent to, `global` or `admin`, joined with commas, 200 at most; absent: none',
+        }),
+      ),
+    }),
+    status: 200,
+    response: Impact,
+  }),
 ] as const;
 
 export const impactRoutes = [
   ...impactRoutesUnder('Admin', '/v1/admin', {}),
   ...impactRoutesUnder('Global', '/v1/global', {}),
   ...impactRoutesUnder('Domain', '/v1/domains/{domain}', { domain: Label }),
+  ...assignmentRoutes,
   ...revocationRoutes,
   ...bundleImpactRoutes,
   ...identityRoutes,
+  ...lentRoutes,
 ] as const;

@@ -93,6 +93,7 @@ function integrationRoutesUnder<
       access: asset('integration.update'),
       feature,
       params: onName,
+      query: dryRunQuery,
       body: bodies.update,
       status: 200,
       response: Integration,
@@ -212,6 +213,7 @@ export const integrationAssignmentRoutes = [
     access: { kind: 'asset', action: 'integration.update', parameter: 'name' },
     feature: 'secretsV2',
     params: OnGlobal,
+    query: dryRunQuery,
     body: Closed({
       all: Type.Optional(Type.Boolean()),
       domains: Type.Optional(Type.Array(Label, { maxItems: 1000, uniqueItems: true })),

@@ -50,9 +50,9 @@ export const InventoryItem = Closed(
       }),
     ),
     cause: Type.Optional(
-      Type.Enum(['deleted', 'absent', 'source-gone', 'not-listed'], {
+      Type.Enum(['deleted', 'absent', 'not-assigned', 'source-gone', 'not-listed'], {
         description:
-          'Of used-but-missing. deleted: it can be restored; absent: there is no such secret; source-gone: its integration was deleted; not-listed: its integration has no such key, as last listed or asked',
+          'Of used-but-missing. deleted: it can be restored; absent: there is no such secret, or none of the domain; not-assigned: it is in Global, assigned to other domains, told to who knows all of Global; source-gone: its integration was deleted; not-listed: its integration has no such key, as last listed or asked',
       }),
     ),
     use: Type.Optional(Use),

@@ -94,7 +94,7 @@ function noticeRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       ...shared,
       status: 200,
       response: NoticeSettings,
-      errors: ['not_found'],
+      errors: ['not_configured'],
     }),
     route({
       id: `put${kind}NoticeSettings`,
@@ -131,7 +131,7 @@ function noticeRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       ...shared,
       status: 204,
       ifMatch: true,
-      errors: ['not_found', 'revision_mismatch'],
+      errors: ['not_configured', 'revision_mismatch'],
     }),
     route({
       id: `test${kind}NoticeSettings`,
@@ -141,7 +141,7 @@ function noticeRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       ...shared,
       status: 200,
       response: SurfaceTest,
-      errors: ['not_found', 'audit_unavailable'],
+      errors: ['not_configured', 'audit_unavailable'],
       rateLimitPerMinute: 30,
     }),
     route({

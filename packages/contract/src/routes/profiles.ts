@@ -117,7 +117,7 @@ const Profile = Closed(
   { description: 'An identity of the server itself, lent to integrations of named domains' },
 );
 
-const onProfile = Closed({ profile: Label });
+export const onProfile = Closed({ profile: Label });
 const view = { kind: 'platform', action: 'profile.view' } as const;
 const manage = { kind: 'platform', action: 'profile.manage' } as const;
 const shared = { tag: 'profiles', feature: 'secretsV2' } as const;

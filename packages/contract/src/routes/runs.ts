@@ -158,7 +158,7 @@ export const runRoutes = [
     query: Closed({ follow: Type.Optional(Type.Boolean()) }),
     status: 200,
     raw: { mediaType: 'text/plain; charset=utf-8', description: 'stdout and stderr as they came, values masked' },
-    errors: ['not_found', 'state_conflict'],
+    errors: ['not_found', 'state_conflict', 'log_gone'],
   }),
   route({
     id: 'stopRun',

@@ -136,13 +136,13 @@ export const SecretVersion = Closed({
 
 export const Use = Closed({
   surface: Type.String(),
-  configuration: Type.String(),
+  configuration: Type.Optional(Type.String({ description: 'Absent where the caller may not see it' })),
   domain: Type.String(),
   pointer: Type.String({ description: 'RFC 6901 pointer of the field' }),
   name: Type.String({ description: 'The variable or property' }),
   reference: Type.String(),
   kind: Type.Enum(['reference', 'placeholder']),
-  authorisedBy: Type.String(),
+  authorisedBy: Type.Optional(Type.String({ description: 'Absent like `configuration`' })),
 });
 
 /** What a change broke, in its answer. */

@@ -1,5 +1,6 @@
 import { Type, type TObject, type TProperties } from 'typebox';
 import { Folder, IntegrationName, Label, SecretKey, Tag, Time } from '../names.ts';
+import { dryRunQuery } from './configuration-routes.ts';
 import { ChoiceSource } from './integration-schemas.ts';
 import { InventoryItem, inventoryFindings, inventoryQuery } from './inventory-schemas.ts';
 import { Closed, Page, pageQuery, route, wholePageQuery } from '../route.ts';
@@ -113,6 +114,7 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       access: manage,
       feature,
       params: onKey,
+      query: dryRunQuery,
       body: Closed({ ...editable }),
       status: 200,
       response: SecretMetadata,
@@ -357,6 +359,7 @@ export const assignmentRoutes = [
     tag: 'secrets',
     access: { kind: 'scope', action: 'secret.manage' },
     params: GlobalKey,
+    query: dryRunQuery,
     body: Closed({
       all: Type.Optional(Type.Boolean()),
       domains: Type.Optional(Type.Array(Label, { maxItems: 1000, uniqueItems: true })),

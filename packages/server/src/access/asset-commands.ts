@@ -2,9 +2,7 @@ import { StrongroomError, type AssetType } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
 import { bundleObject, requireBundle, type BundleChange } from './bundle-commands.ts';
 import { accessEvent, requireDomain, type DomainChange } from './command-parts.ts';
-
-/** Selectors of one domain: more than this is a sign of one selector per secret, where a prefix belongs. */
-const maxSelectorsPerDomain = 5000;
+import { requireRoom } from './limits.ts';
 
 export interface SelectorRecord {
   readonly id: string;
@@ -20,21 +18,14 @@ export interface AddSelectorArgs extends BundleChange {
   readonly selectorScope: 'domain' | 'global';
   readonly selector: string;
   readonly isPrefix: boolean;
+  /** Selectors of the domain. */
+  readonly max: number;
 }
 
 /** @throws StrongroomError `not_found`, `already_exists`, `limit_exceeded` */
 async function addSelector(context: CommandContext, args: AddSelectorArgs): Promise<SelectorRecord> {
   const bundle = await requireBundle(context, args);
-  const { count } = await context.db
-    .selectFrom('bundle_assets')
-    .select((column) => column.fn.countAll<number>().as('count'))
-    .where('scope_id', '=', bundle.scope_id)
-    .executeTakeFirstOrThrow();
-  if (count >= maxSelectorsPerDomain) {
-    throw new StrongroomError('limit_exceeded', {
-      detail: `The bundles of a domain name at most ${maxSelectorsPerDomain} keys and prefixes.`,
-    });
-  }
+  await requireRoom(context, 'bundle_assets', bundle.scope_id, args.max);
   const inserted = await context.db
     .insertInto('bundle_assets')
     .values({
@@ -167,7 +158,7 @@ async function findIntegration(context: CommandContext, args: MoveConfigurationA
   return row === undefined ? undefined : { ...row, type: 'integration' };
 }
 
-function selectorExists(bundle: string): StrongroomError {
+export function selectorExists(bundle: string): StrongroomError {
   return new StrongroomError('already_exists', { detail: `Bundle ${bundle} names this already.` });
 }
 

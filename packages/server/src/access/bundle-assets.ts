@@ -1,17 +1,20 @@
-import { foldKey, StrongroomError, type AssetType } from '@strongroom/contract';
+import { assetPermissions, foldKey, StrongroomError, type AssetType } from '@strongroom/contract';
 import { actorOf } from '../identities/actor.ts';
 import type { Keys } from '../keys/keys.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { ownsBundle } from './authority.ts';
+import { selectorExists } from './asset-commands.ts';
 import type { BundleRecord } from './bundle-commands.ts';
 import { bundleAssetView, type BundleAssetView } from './bundle-views.ts';
 import { findBundle } from './bundles.ts';
-import { isDomainOwner } from './decide.ts';
+import { isDomainOwner, sees } from './decide.ts';
 import { defaultBundleIdOf } from './default-bundle.ts';
+import { accessLimits, type AccessLimits, requireRoom } from './limits.ts';
 import type { AssetRecord } from './list-queries.ts';
 import { readPage, type PageOf, type PageRequest } from './pages.ts';
 import type { Selector } from './selectors.ts';
+import { isAssetType } from './snapshot.ts';
 import type { AccessService } from './service.ts';
 import type { AccessSnapshot, Caller, Decision, ScopeRef } from './types.ts';
 
@@ -32,14 +35,21 @@ export class BundleAssets {
   readonly #store: Store;
   readonly #access: AccessService;
   readonly #keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
+  readonly #limits: AccessLimits;
 
-  constructor(store: Store, access: AccessService, keys: Pick<Keys, 'sealCursor' | 'openCursor'>) {
+  constructor(
+    store: Store,
+    access: AccessService,
+    keys: Pick<Keys, 'sealCursor' | 'openCursor'>,
+    limits: AccessLimits = accessLimits,
+  ) {
     this.#store = store;
     this.#access = access;
     this.#keys = keys;
+    this.#limits = limits;
   }
 
-  /** @throws StrongroomError `not_found`, `cursor_invalid` */
+  /** Those that the caller may see; its owner sees them all. @throws StrongroomError `not_found`, `cursor_invalid` */
   async list(
     caller: Caller,
     scope: ScopeRef,
@@ -47,8 +57,9 @@ export class BundleAssets {
     request: PageRequest,
   ): Promise<PageOf<BundleAssetView>> {
     const bundle = await findBundle(this.#store, scope, bundleName);
+    const types = typesSeen(caller.snapshot, scope, bundle.id);
     return readPage(this.#keys, caller, ['bundle-assets', bundle.id], request, {
-      read: (args) => this.#store.query('access.listBundleAssets', { ...args, bundleId: bundle.id }),
+      read: (args) => this.#store.query('access.listBundleAssets', { ...args, bundleId: bundle.id, types }),
       positionOf: ({ type, name, id }) => [type, name, id],
       toItem: (asset) => bundleAssetView(caller.snapshot, scope, bundle.id, asset),
     });
@@ -70,13 +81,38 @@ export class BundleAssets {
       if (!('selector' in placed)) return this.#moveConfiguration(current, scope, placed, bundle);
       const record = await this.#store.execute(
         'access.addSelector',
-        { ...change(caller, scope), bundleId: bundle.id, id, ...placed },
+        { ...change(caller, scope), bundleId: bundle.id, id, ...placed, max: this.#limits.bundle_assets },
         {
           expectAuthorisationRevision: current.snapshot.revision,
           ...(idempotency === undefined ? {} : { idempotency }),
         },
       );
       return bundleAssetView(current.snapshot, scope, bundle.id, { ...record, type: 'secret', name: record.selector });
+    });
+  }
+
+  /** What {@link add} would make, with nothing written; the id of new secrets is nobody's. @throws as `add` */
+  async preview(caller: Caller, scope: ScopeRef, bundleName: string, input: AssetInput): Promise<BundleAssetView> {
+    const subject = readInput(input);
+    return this.#access.decided(caller, async (current) => {
+      const bundle = await findBundle(this.#store, scope, bundleName);
+      const placed = await this.#requireMayPlace(current, scope, bundle, subject);
+      const view = (record: AssetRecord) => bundleAssetView(current.snapshot, scope, bundle.id, record);
+      if (!('selector' in placed))
+        return view({ ...placed, name: input.name ?? '', selectorScope: null, isPrefix: false });
+      const { selectorScope, selector, isPrefix } = placed;
+      const held = await this.#store.db
+        .selectFrom('bundle_assets')
+        .select('id')
+        .where('bundle_id', '=', bundle.id)
+        .where('asset_type', '=', 'secret')
+        .where('selector_scope', '=', selectorScope)
+        .where('selector', '=', selector)
+        .where('is_prefix', '=', isPrefix ? 1 : 0)
+        .executeTakeFirst();
+      if (held !== undefined) throw selectorExists(bundle.name);
+      await requireRoom(this.#store, 'bundle_assets', scope.id, this.#limits.bundle_assets);
+      return view({ id: newId('asset'), type: 'secret', name: selector, selectorScope, isPrefix });
     });
   }
 
@@ -138,7 +174,7 @@ export class BundleAssets {
     assetId: string,
   ): Promise<{ readonly bundle: BundleRecord; readonly asset: AssetRecord }> {
     const bundle = await findBundle(this.#store, scope, bundleName);
-    const asset = await this.#assetOf(bundle, assetId);
+    const asset = await this.#assetOf(bundle, assetId, typesSeen(caller.snapshot, scope, bundle.id));
     await this.#requireOwned(caller, scope, ownsBundle(caller.snapshot, scope, bundle.id));
     return { bundle, asset };
   }
@@ -166,15 +202,16 @@ export class BundleAssets {
   ): Promise<SelectorInput | PlacedConfiguration> {
     if ('name' in subject) return this.#configuration(caller, scope, subject);
     await this.#requireOwned(caller, scope, ownsBundle(caller.snapshot, scope, bundle.id));
-    const { selectors } = await this.#store.query('access.selectors', { scopeId: scope.id });
+    const selectors = await this.#store.query('access.selectors', { scopeId: scope.id });
     await this.#requireOwned(caller, scope, mayPlace(caller.snapshot, scope, subject, selectors));
     return subject;
   }
 
-  async #assetOf(bundle: BundleRecord, id: string): Promise<AssetRecord> {
+  async #assetOf(bundle: BundleRecord, id: string, types: readonly AssetType[]): Promise<AssetRecord> {
     const [asset] = await this.#store.query('access.listBundleAssets', {
       bundleId: bundle.id,
       id,
+      types,
       q: null,
       after: null,
       limit: 1,
@@ -237,6 +274,15 @@ export interface PlacedConfiguration {
 }
 
 export type SelectorInput = Omit<Selector, 'bundleId'>;
+
+/** The types of a bundle's assets that somebody may see: all for its owner, else those that it may do something with or list. */
+function typesSeen(snapshot: AccessSnapshot, scope: ScopeRef, bundleId: string): readonly AssetType[] {
+  const types = Object.keys(assetPermissions).filter(isAssetType);
+  if (ownsBundle(snapshot, scope, bundleId).allow) return types;
+  return types.filter((type) =>
+    sees(snapshot, { kind: 'asset', asset: { type, id: '', name: '', scope, bundleIds: [bundleId] } }),
+  );
+}
 
 /** @throws StrongroomError `validation_failed` unless it is a secret with a key or a prefix, or something else with a name */
 function readInput(input: AssetInput): SelectorInput | { readonly type: AssetType; readonly name: string } {

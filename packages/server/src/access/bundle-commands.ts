@@ -9,6 +9,7 @@ import {
   type Added,
   type DomainChange,
 } from './command-parts.ts';
+import { requireRoom } from './limits.ts';
 import type { NamedPrincipal } from './principal-names.ts';
 
 export interface BundleRecord {
@@ -33,16 +34,19 @@ export interface CreateBundleArgs extends DomainChange {
   readonly description: string;
   readonly owner: NamedPrincipal;
   readonly managedBy?: string;
+  /** Bundles of the domain. */
+  readonly max: number;
 }
 
 export function bundleExists(name: string): StrongroomError {
   return new StrongroomError('already_exists', { detail: `There is a bundle ${name} in this domain.` });
 }
 
-/** @throws StrongroomError `not_found`, `already_exists` */
+/** @throws StrongroomError `not_found`, `already_exists`, `limit_exceeded` */
 async function createBundle(context: CommandContext, args: CreateBundleArgs): Promise<BundleRecord> {
   await requireDomain(context, args.scope.id);
   await requireLive(context, args.owner);
+  await requireRoom(context, 'bundles', args.scope.id, args.max);
   const inserted = await context.db
     .insertInto('bundles')
     .values({
@@ -89,10 +93,7 @@ async function updateBundle(context: CommandContext, args: UpdateBundleArgs): Pr
   const bundle = await requireBundle(context, args);
   requireRevision(bundle, args.expectedRevision);
   if (args.owner !== undefined) {
-    if (bundle.is_default === 1)
-      throw new StrongroomError('state_conflict', {
-        detail: 'The default bundle belongs to the owners of the domain.',
-      });
+    requireOwnable({ isDefault: bundle.is_default === 1 });
     await requireLive(context, args.owner);
   }
   await context.db
@@ -170,6 +171,12 @@ async function deleteBundle(context: CommandContext, args: DeleteBundleArgs): Pr
 }
 
 /** @throws StrongroomError `state_conflict` for `default` */
+export function requireOwnable({ isDefault }: { readonly isDefault: boolean }): void {
+  if (isDefault)
+    throw new StrongroomError('state_conflict', { detail: 'The default bundle belongs to the owners of the domain.' });
+}
+
+/** @throws StrongroomError `state_conflict` for `default` */
 export function requireOther({ isDefault }: { readonly isDefault: boolean }): void {
   if (isDefault) throw new StrongroomError('state_conflict', { detail: 'The default bundle stays with its domain.' });
 }
@@ -186,12 +193,22 @@ export interface PutBundleGrantArgs extends BundleChange {
   readonly principal: NamedPrincipal;
   readonly assetType: AssetType;
   readonly permissions: readonly AssetPermission[];
+  /** Grants on the bundles of the domain. */
+  readonly max: number;
 }
 
-/** Takes the place of what the principal had on this asset type. @throws StrongroomError `not_found` */
+/** Takes the place of what the principal had on this asset type. @throws StrongroomError `not_found`, `limit_exceeded` */
 async function putBundleGrant(context: CommandContext, args: PutBundleGrantArgs): Promise<BundleGrantRecord> {
   const bundle = await requireBundle(context, args);
   await requireLive(context, args.principal);
+  const held = await context.db
+    .selectFrom('bundle_grants')
+    .select('id')
+    .where('bundle_id', '=', bundle.id)
+    .where('principal_id', '=', args.principal.id)
+    .where('asset_type', '=', args.assetType)
+    .executeTakeFirst();
+  if (held === undefined) await requireRoom(context, 'bundle_grants', bundle.scope_id, args.max);
   const values = {
     permissions: JSON.stringify(args.permissions),
     created_at: context.now,
@@ -266,7 +283,8 @@ export function bundleObject(bundle: { readonly id: string; readonly name: strin
   return { type: 'bundle', id: bundle.id, name: bundle.name };
 }
 
-function requireRevision(bundle: Tables['bundles'], expected: number | undefined): void {
+/** @throws StrongroomError `revision_mismatch` */
+export function requireRevision(bundle: Pick<BundleRecord, 'revision'>, expected: number | undefined): void {
   if (expected !== undefined && bundle.revision !== expected) throw new StrongroomError('revision_mismatch');
 }
 

@@ -5,10 +5,11 @@ import { newId } from '../store/ids.ts';
 import { requireSameAsMade } from '../store/replayed.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { mayHandOutOnBundle, ownsBundle } from './authority.ts';
-import { bundleExists, type BundleRecord } from './bundle-commands.ts';
+import { bundleExists, type BundleRecord, requireOwnable, requireRevision } from './bundle-commands.ts';
 import { bundleGrantView, bundleView, type BundleGrantView, type BundleView } from './bundle-views.ts';
 import { decide } from './decide.ts';
 import { defaultBundleIdOf } from './default-bundle.ts';
+import { accessLimits, type AccessLimits, requireRoom } from './limits.ts';
 import { readPage, type PageOf, type PageRequest } from './pages.ts';
 import { findPrincipal, requireNamedPrincipal, type NamedPrincipal } from './principal-names.ts';
 import type { AccessService } from './service.ts';
@@ -48,11 +49,18 @@ export class Bundles {
   readonly #store: Store;
   readonly #access: AccessService;
   readonly #keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
+  readonly #limits: AccessLimits;
 
-  constructor(store: Store, access: AccessService, keys: Pick<Keys, 'sealCursor' | 'openCursor'>) {
+  constructor(
+    store: Store,
+    access: AccessService,
+    keys: Pick<Keys, 'sealCursor' | 'openCursor'>,
+    limits: AccessLimits = accessLimits,
+  ) {
     this.#store = store;
     this.#access = access;
     this.#keys = keys;
+    this.#limits = limits;
   }
 
   /** @throws StrongroomError `cursor_invalid` */
@@ -64,7 +72,7 @@ export class Bundles {
     });
   }
 
-  /** @throws StrongroomError `already_exists`, `permission_missing`, `validation_failed` for an unknown owner */
+  /** @throws StrongroomError `already_exists`, `permission_missing`, `limit_exceeded`, `validation_failed` for an unknown owner */
   async create(caller: Caller, scope: ScopeRef, input: NewBundle, idempotency?: IdempotencyKey): Promise<BundleView> {
     const id = newId('bundle');
     const { name, description = '', managedBy } = input;
@@ -73,7 +81,15 @@ export class Bundles {
       const owner = await this.#ownerOf(current, scope, input);
       return this.#store.execute(
         'access.createBundle',
-        { ...change(caller, scope), id, name, description, owner, ...(managedBy && { managedBy }) },
+        {
+          ...change(caller, scope),
+          id,
+          name,
+          description,
+          owner,
+          max: this.#limits.bundles,
+          ...(managedBy && { managedBy }),
+        },
         {
           expectAuthorisationRevision: current.snapshot.revision,
           ...(idempotency === undefined ? {} : { idempotency }),
@@ -94,6 +110,7 @@ export class Bundles {
       const owner = await this.#ownerOf(current, scope, input);
       const bundles = await this.#store.query('surfaces.bundles', { scopeId: scope.id });
       if (bundles.some((each) => each.name === name)) throw bundleExists(name);
+      await requireRoom(this.#store, 'bundles', scope.id, this.#limits.bundles);
       const now = Date.now();
       return bundleView(current.snapshot, scope, {
         id: newId('bundle'),
@@ -128,9 +145,7 @@ export class Bundles {
     expectedRevision?: number,
   ): Promise<BundleView> {
     await this.#access.decided(caller, async (current) => {
-      const bundle = await this.requireOwned(current, scope, name);
-      const owner =
-        changes.owner === undefined ? undefined : await this.#requireInvitable(current, scope, changes.owner, '/owner');
+      const { bundle, owner } = await this.#requireMayUpdate(current, scope, name, changes);
       await this.#store.execute(
         'access.updateBundle',
         {
@@ -144,6 +159,34 @@ export class Bundles {
       );
     });
     return this.#access.decided(caller, async (current) => this.get(current, scope, name));
+  }
+
+  /** What {@link update} would make of it, with nothing written. @throws as `update` */
+  async previewUpdate(
+    caller: Caller,
+    scope: ScopeRef,
+    name: string,
+    changes: BundleChanges,
+    expectedRevision?: number,
+  ): Promise<BundleView> {
+    return this.#access.decided(caller, async (current) => {
+      const { bundle, owner } = await this.#requireMayUpdate(current, scope, name, changes);
+      requireRevision(bundle, expectedRevision);
+      if (owner !== undefined) requireOwnable(bundle);
+      return bundleView(current.snapshot, scope, {
+        ...bundle,
+        description: changes.description ?? bundle.description,
+        owner: owner ?? bundle.owner,
+        revision: bundle.revision + 1,
+        updatedAt: Date.now(),
+      });
+    });
+  }
+
+  async #requireMayUpdate(current: Caller, scope: ScopeRef, name: string, { owner }: BundleChanges) {
+    const bundle = await this.requireOwned(current, scope, name);
+    if (owner === undefined) return { bundle };
+    return { bundle, owner: await this.#requireInvitable(current, scope, owner, '/owner') };
   }
 
   /** @throws StrongroomError `not_found`, `permission_missing`, `revision_mismatch`, `state_conflict`, `in_use` */
@@ -180,7 +223,8 @@ export class Bundles {
 
   /**
    * In place of what the principal had on this asset type.
-   * @throws StrongroomError `not_found`, `permission_missing`, `validation_failed` for permissions the asset type hasn't
+   * @throws StrongroomError `not_found`, `permission_missing`, `limit_exceeded`, `validation_failed` for permissions the asset
+   * type hasn't
    */
   async putGrant(
     caller: Caller,
@@ -189,28 +233,55 @@ export class Bundles {
     input: NewBundleGrant,
     idempotency?: IdempotencyKey,
   ): Promise<BundleGrantView> {
-    const { assetType } = input;
-    const permissions = requirePermissions(assetType, input.permissions);
     const id = newId('grant');
     return this.#access.decided(caller, async (current) => {
       const { snapshot } = current;
-      const bundle = await findBundle(this.#store, scope, name);
-      await this.#requireAllowed(
-        current,
-        scope,
-        mayHandOutOnBundle(snapshot, scope, bundle.id, assetType, permissions),
-      );
-      const principal = await this.#requireInvitable(current, scope, input.principal, '/principal');
-      const replaced = await this.#grantOf(bundle, { principalId: principal.id, assetType });
-      const taken = replaced?.permissions ?? [];
-      await this.#requireAllowed(current, scope, mayHandOutOnBundle(snapshot, scope, bundle.id, assetType, taken));
+      const { bundle, principal, permissions } = await this.#requireMayGrant(current, scope, name, input);
       const record = await this.#store.execute(
         'access.putBundleGrant',
-        { ...change(caller, scope), bundleId: bundle.id, id, principal, assetType, permissions },
+        {
+          ...change(caller, scope),
+          bundleId: bundle.id,
+          id,
+          principal,
+          assetType: input.assetType,
+          permissions,
+          max: this.#limits.bundle_grants,
+        },
         { expectAuthorisationRevision: snapshot.revision, ...(idempotency === undefined ? {} : { idempotency }) },
       );
       return bundleGrantView(snapshot, scope, bundle.id, record);
     });
+  }
+
+  /** What {@link putGrant} would make, with nothing written; the id of a new one is nobody's. @throws as `putGrant` */
+  async previewGrant(caller: Caller, scope: ScopeRef, name: string, input: NewBundleGrant): Promise<BundleGrantView> {
+    return this.#access.decided(caller, async (current) => {
+      const { bundle, principal, permissions, replaced } = await this.#requireMayGrant(current, scope, name, input);
+      if (replaced === undefined) await requireRoom(this.#store, 'bundle_grants', scope.id, this.#limits.bundle_grants);
+      return bundleGrantView(current.snapshot, scope, bundle.id, {
+        id: replaced?.id ?? newId('grant'),
+        principal,
+        assetType: input.assetType,
+        permissions,
+        createdAt: Date.now(),
+        createdBy: caller.name,
+      });
+    });
+  }
+
+  async #requireMayGrant(current: Caller, scope: ScopeRef, name: string, input: NewBundleGrant) {
+    const { assetType } = input;
+    const permissions = requirePermissions(assetType, input.permissions);
+    const bundle = await findBundle(this.#store, scope, name);
+    const mayHandOut = (words: readonly AssetPermission[]) =>
+      this.#requireAllowed(current, scope, mayHandOutOnBundle(current.snapshot, scope, bundle.id, assetType, words));
+    await mayHandOut(permissions);
+    const principal = await this.#requireInvitable(current, scope, input.principal, '/principal');
+    const replaced = await this.#grantOf(bundle, { principalId: principal.id, assetType });
+    // What takes the place of more takes that away.
+    await mayHandOut(replaced?.permissions ?? []);
+    return { bundle, principal, permissions, replaced };
   }
 
   /** @throws StrongroomError `not_found`, `permission_missing` */
@@ -245,10 +316,12 @@ export class Bundles {
   async #grantOf(
     bundle: BundleRecord,
     which: { readonly id: string } | { readonly principalId: string; readonly assetType: AssetType },
-  ): Promise<{ readonly assetType: AssetType; readonly permissions: readonly AssetPermission[] } | undefined> {
+  ): Promise<
+    { readonly id: string; readonly assetType: AssetType; readonly permissions: readonly AssetPermission[] } | undefined
+  > {
     const query = this.#store.db
       .selectFrom('bundle_grants')
-      .select(['asset_type', 'permissions'])
+      .select(['id', 'asset_type', 'permissions'])
       .where('bundle_id', '=', bundle.id);
     const row = await (
       'id' in which
@@ -257,7 +330,7 @@ export class Bundles {
     ).executeTakeFirst();
     return row === undefined
       ? undefined
-      : { assetType: row.asset_type, permissions: JSON.parse(row.permissions) as AssetPermission[] };
+      : { id: row.id, assetType: row.asset_type, permissions: JSON.parse(row.permissions) as AssetPermission[] };
   }
 
   async #requireAllowed(caller: Caller, scope: ScopeRef, decision: Decision): Promise<void> {

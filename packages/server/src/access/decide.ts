@@ -138,6 +138,19 @@ export function sees(snapshot: AccessSnapshot, resource: Resource): boolean {
   return (assetActions.get(asset.type) ?? []).some((action) => decide(snapshot, action, resource).allow);
 }
 
+const rolesOverGlobal = [
+  'PLATFORM_ADMIN',
+  'SECRETS_ADMIN',
+  'DOMAIN_MANAGER',
+  'READ_ONLY_ADMIN',
+  'AUDITOR',
+] as const satisfies readonly PlatformRole[];
+
+/** Whether the principal knows every Global secret, whichever domains it is assigned to, and every domain's use of it. */
+export function seesAllOfGlobal(snapshot: AccessSnapshot): boolean {
+  return rolesOverGlobal.some((role) => snapshot.roles.has(role));
+}
+
 const assetActions: ReadonlyMap<string, readonly Action[]> = Map.groupBy(
   Object.keys(actionTable)
     .filter(isAction)

@@ -1,6 +1,6 @@
 import type { Action, ExplainLink, ExplainOutcome } from '@strongroom/contract';
 import type { Store } from '../store/store.ts';
-import { refusalText } from './refusal.ts';
+import { allowanceText, refusalText } from './refusal.ts';
 import type { AssetRef, Caller, Decision, Resource } from './types.ts';
 import type { WhoMay } from './who-may.ts';
 
@@ -37,6 +37,13 @@ export function link(
   return { link: kind, name, outcome, because: [...because], detail, fixableBy: [...fixableBy] };
 }
 
+/** Whether references work on this installation. */
+export function featureLink(isEnabled: boolean): LinkView {
+  if (isEnabled) return link('feature', 'secretsV2', 'allow', ['enabled'], 'References work on this installation');
+  const detail = 'References are turned off on this installation';
+  return link('feature', 'secretsV2', 'deny', ['feature-disabled'], detail, ['role:PLATFORM_ADMIN']);
+}
+
 /** Links that are decisions, each with who can change one that denies. */
 export class DecisionLinks {
   readonly #store: Pick<Store, 'db'>;
@@ -48,7 +55,7 @@ export class DecisionLinks {
   }
 
   async of(caller: Caller, kind: ExplainLink, name: string, decision: Decision, resource: Resource): Promise<LinkView> {
-    if (decision.allow) return link(kind, name, 'allow', decision.because, 'Allowed');
+    if (decision.allow) return link(kind, name, 'allow', decision.because, allowanceText(decision));
     const fixableBy = await this.#whoMay.fixers(caller, resource, decision);
     return link(kind, name, 'deny', decision.because, refusalText(decision, resource), fixableBy);
   }

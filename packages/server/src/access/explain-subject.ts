@@ -8,6 +8,7 @@ import {
   platformSurfaceActions,
   platformSurfaces,
   reservedSourceName,
+  shortActions,
   StrongroomError,
   type Action,
   type AssetType,
@@ -59,8 +60,10 @@ export function readActions(word: string, subject: Subject): readonly [Action, .
     : isAction(word) && fits(word, subject)
       ? word
       : undefined;
-  if (action === undefined)
-    throw invalid('/action', 'This action does not fit what is asked about; see the guide to permissions.');
+  if (action === undefined) {
+    const fitting = shortActions.filter((each) => shortMeaning[each](subject) !== undefined);
+    throw invalid('/action', `This action does not fit what is asked about. What does: ${fitting.join(', ')}.`);
+  }
   return word === 'resolve' && subject.kind === 'reference' ? [action, useOf(subject)] : [action];
 }
 

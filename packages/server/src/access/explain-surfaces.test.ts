@@ -1,11 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { actionTable, type DomainSurface, routes } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { codeOf, startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
+import { type Answer, codeOf, startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
+import { connectionForm, integrationForm } from '../../testing/bodies.ts';
 import { freshName } from '../../testing/samples.ts';
 import {
   domainSurfaces,
   platformSamples,
   platformSurfaces,
+  storageSample,
   surfacePath,
   surfaceSamples,
 } from '../../testing/surface-samples.ts';
@@ -74,7 +77,12 @@ it.each(domainSurfaces)(
       ]);
       expectFixable(denied);
       expect(denied.links.find(({ link }) => link === 'permission')?.fixableBy).toContain(olga.name);
-      expect(await explain({ ...question, principal: olga.name })).toMatchObject({ verdict: 'allow' });
+      const allowed = await explain({ ...question, principal: olga.name });
+      expect(allowed.verdict).toBe('allow');
+      const said = (kind: string) => allowed.links.filter(({ link }) => link === kind);
+      expect(said('permission')[0]?.detail).toBe('As OWNER of the domain, on the default bundle');
+      // As receipts, drift and lists write it.
+      for (const { name: version } of said('version')) expect(version).toBe('version 1.1');
     }
   },
 );
@@ -168,6 +176,12 @@ describe('a configuration that is used', () => {
       fixableBy: expect.arrayContaining([olga.name]),
       at: { field: 'PGPASSWORD' },
     });
+    const mark = await test.createUser('mark', { domains: { finance: 'MEMBER' } });
+    const left = await saved('spark-job', mark);
+    await test.call('DELETE', `${base}/members/${mark.name}`);
+    expect(denying(await ask(left.asset, 'run'))).toMatchObject([
+      { link: 'authoriser', name: mark.name, because: ['no-standing'], fixableBy: expect.arrayContaining([olga.name]) },
+    ]);
   });
 
   it('names a storage configuration that is gone, a runner that is not there, and the feature flag', async () => {
@@ -191,6 +205,9 @@ describe('a configuration that is used', () => {
       const after = await ask(asset, 'run', olga.token);
       expect(denying(after).map(({ link }) => link)).toEqual(['state', 'feature', 'storage', 'runner']);
       expectFixable(after);
+      const reference = 'secret://domain/managed/db-password';
+      const alone = await explain({ action: 'use', domain: 'finance', reference, principal: olga.name });
+      expect(denying(alone)).toMatchObject([{ link: 'feature', fixableBy: ['role:PLATFORM_ADMIN'] }]);
     } finally {
       await test.call('PATCH', '/v1/settings', { body: { features: { secretsV2: { enabled: true } } } });
     }
@@ -243,3 +260,142 @@ describe('a configuration that is used', () => {
     expect(links[2]).toMatchObject({ outcome: 'unknown', because: ['not-listed'] });
   });
 });
+
+describe('USE of what a configuration refers to', () => {
+  const bundle = 'vaulted';
+  const placeholder = '${secrets.narrow-key}';
+  /** Where each kind takes a text. */
+  const withText: Readonly<Record<DomainSurface, object>> = {
+    'spark-job': { command: ['true'], environment: [{ name: 'A', value: placeholder }] },
+    'compute-cluster': { sparkConfig: [{ name: 'spark.a', value: placeholder }] },
+    notebook: { environment: [{ name: 'A', value: placeholder }] },
+    'storage-config': { ...storageSample(), accessKey: { set: placeholder } },
+    connection: { ...connectionForm, config: { ...connectionForm.config, password: { set: placeholder } } },
+  };
+  const references = {
+    secret: 'secret://domain/managed/narrow-key',
+    'key of an integration': 'secret://domain/narrow-vault/app/db#password',
+    placeholder: null,
+  } as const;
+  const refusedAs = (what: string) =>
+    what === 'key of an integration'
+      ? { save: 'reference_unresolved', outcome: 'source-unknown', fixers: 2 }
+      : { save: 'permission_missing', outcome: 'use-missing', fixers: 1 };
+  let ann: TestUser;
+
+  beforeAll(async () => {
+    ann = await test.createUser('ann', { domains: { finance: 'MEMBER' } });
+    await test.call('POST', `${base}/bundles`, { body: { name: bundle } });
+    await test.call('POST', `${base}/integrations`, { body: { name: 'narrow-vault', ...integrationForm, bundle } });
+    for (const [place, scope] of [
+      [base, 'domain'],
+      ['/v1/global', 'global'],
+    ] as const) {
+      await test.call('POST', `${place}/secrets`, { body: { key: 'narrow-key', value: `value of ${scope}` } });
+      const body = { type: 'secret', prefix: 'narrow-', scope };
+      await test.call('POST', `${base}/bundles/${bundle}/assets`, { body });
+    }
+  });
+
+  const asked = (path: string, token: string, body?: object): Promise<Answer> =>
+    test.request('POST', path, { token, ...(body === undefined ? {} : { body }) });
+  const outcomeOf = async (path: string, token: string) => {
+    const { references: found } = (await asked(`${path}/preflight`, token)).body as PreflightAnswer;
+    return found.map(({ outcome }) => outcome);
+  };
+  const endOf = async (path: string, token: string): Promise<RunAnswer> => {
+    const { id } = (await asked(`${path}/runs`, token)).body as { id: string };
+    for (;;) {
+      const run = await test.call<RunAnswer>('GET', `${base}/runs/${id}`);
+      if (run.state !== 'queued' && run.state !== 'running') return run;
+      await delay(5);
+    }
+  };
+
+  it.each(
+    domainSurfaces.flatMap((type) =>
+      Object.entries(references).map(([what, reference]) => ({ type, what, reference })),
+    ),
+  )('of a $type is checked at save, at its test and at its launch, and ends with the grant: $what', async (each) => {
+    const { type, what, reference } = each;
+    const [all, name] = [surfacePath(type), freshName()];
+    const form = reference === null ? withText[type] : surfaceSamples[type](reference);
+    const { save, outcome, fixers } = refusedAs(what);
+    const tested = routes.some(({ path }) => path === `${surfacePath(type, '{domain}')}/test`);
+    const unresolved = { ok: false, steps: [{ outcome: 'failed', cause: 'unresolved' }] };
+    expect(codeOf(await asked(all, ann.token, { name, ...form }))).toBe(save);
+    if (tested) expect((await asked(`${all}/test`, ann.token, form)).body).toMatchObject(unresolved);
+
+    const assetType = what === 'key of an integration' ? 'integration' : 'secret';
+    const body = { principal: ann.name, assetType, permissions: ['USE'] };
+    const grant = await test.call<{ id: string }>('POST', `${base}/bundles/${bundle}/grants`, { body });
+    await test.call('POST', all, { token: ann.token, body: { name, ...form } });
+    expect(await outcomeOf(`${all}/${name}`, ann.token)).not.toContain(outcome);
+    await test.call('DELETE', `${base}/bundles/${bundle}/grants/${grant.id}`);
+
+    // Also for who has USE: it is on the authority of who put it there.
+    for (const token of [ann.token, test.adminToken])
+      expect(await outcomeOf(`${all}/${name}`, token)).toEqual([outcome]);
+    if (tested) expect((await asked(`${all}/${name}/test`, ann.token, form)).body).toMatchObject(unresolved);
+    if (launchables.some((launchable) => launchable.type === type)) {
+      const { state, variables } = await endOf(`${all}/${name}`, test.adminToken);
+      expect([state, variables]).toMatchObject(['failed', [{ outcome }]]);
+      for (const { fixableBy } of variables) expect(fixableBy).toHaveLength(fixers);
+    }
+  });
+});
+
+it('a Global secret that is assigned to other domains alone is like one that is not there, whoever asks in whichever way', async () => {
+  await test.createDomain('sales');
+  const keys = { there: 'of-others-1', deleted: 'of-others-2', absent: 'of-others-3' };
+  for (const key of [keys.there, keys.deleted]) {
+    await test.call('POST', '/v1/global/secrets', { body: { key, value: 'a value' } });
+    await test.call('PUT', `/v1/global/secrets/${key}/assignments`, { body: { domains: ['sales'] } });
+  }
+  await test.call('DELETE', `/v1/global/secrets/${keys.deleted}`);
+  const viewer = await test.createUser('vivian', { domains: { finance: 'VIEWER' } });
+  const told = async (key: string): Promise<string> => {
+    const body = { name: key, command: ['true'], environment: [{ name: 'A', value: `\${secrets.${key}}` }] };
+    const answers: unknown[] = [await test.call('POST', surfacePath('spark-job'), { body, token: olga.token })];
+    const reference = `secret://global/managed/${key}`;
+    for (const { token } of [olga, viewer, nina])
+      for (const asked of [
+        { action: 'use', reference },
+        { action: 'run', asset: `spark-job/${key}` },
+      ])
+        answers.push(await test.call('POST', '/v1/explain', { token, body: { domain: 'finance', ...asked } }));
+    answers.push(await test.call('POST', `${surfacePath('spark-job')}/${key}/preflight`, { token: olga.token }));
+    const { id } = await test.call<{ id: string }>('POST', `${surfacePath('spark-job')}/${key}/runs`);
+    for (let state = 'queued'; state === 'queued' || state === 'running'; await delay(5))
+      ({ state } = await test.call<RunAnswer>('GET', `${base}/runs/${id}`));
+    for (const path of [`runs/${id}`, 'inventory?finding=used-but-missing', 'audit?limit=200']) {
+      const answer = await test.call<{ items?: object[] }>('GET', `${base}/${path}`, { token: olga.token });
+      answers.push(answer.items?.filter((item) => JSON.stringify(item).includes(key)) ?? answer);
+    }
+    const changing =
+      /"(?:chain|sequence|at|hash|id|requestId|launch|[a-z]+At|took|[a-z]*[mM]illiseconds)":(?:"(?:[a-z]+_)?[^"]*"|\d+)/g;
+    return JSON.stringify(answers)
+      .replaceAll(key, 'KEY')
+      .replaceAll(changing, '')
+      .replaceAll(/sec_\w+/g, '<id>');
+  };
+  const absent = await told(keys.absent);
+  expect(absent).not.toContain('<id>');
+  expect(await told(keys.there)).toBe(absent);
+  expect(await told(keys.deleted)).toBe(absent);
+  const question = { action: 'use', domain: 'finance', reference: `secret://global/managed/${keys.there}` };
+  const { links } = await explain({ ...question, principal: olga.name });
+  expect(links.find(({ link }) => link === 'assignment')).toMatchObject({ because: ['not-assigned'] });
+  const { items } = await test.call<{ items: { key: string; cause: string }[] }>('GET', `${base}/inventory?limit=200`);
+  const causes = items.flatMap(({ key, cause }) => (key.startsWith('of-others') ? [`${key} ${cause}`] : []));
+  expect(causes.toSorted()).toEqual([`${keys.there} not-assigned`, `${keys.deleted} deleted`, `${keys.absent} absent`]);
+});
+
+interface PreflightAnswer {
+  readonly references: readonly { readonly outcome: string }[];
+}
+
+interface RunAnswer {
+  readonly state: string;
+  readonly variables: readonly { readonly outcome: string; readonly fixableBy?: readonly string[] }[];
+}

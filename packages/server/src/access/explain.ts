@@ -7,13 +7,15 @@ import {
   type Action,
   type ActionRow,
   type ExplainOutcome,
+  isAction,
 } from '@strongroom/contract';
 import { actorOf } from '../identities/actor.ts';
 import type { AskKey } from '../integrations/key-question.ts';
 import { findUsedIntegration } from '../integrations/use-asset.ts';
+import type { MaybePromise } from '../store/maybe-promise.ts';
 import type { Store } from '../store/store.ts';
-import { decide, sees } from './decide.ts';
-import { type DecisionLinks, link, type LinkView } from './explain-links.ts';
+import { decide, sees, seesAllOfGlobal } from './decide.ts';
+import { type DecisionLinks, featureLink, link, type LinkView } from './explain-links.ts';
 import { readActions, readSubject, type Subject } from './explain-subject.ts';
 import { findPrincipal, parsePrincipalLabel } from './principal-names.ts';
 import type { AccessService } from './service.ts';
@@ -44,6 +46,8 @@ interface ExplainParts {
   readonly links: DecisionLinks;
   readonly askKey: AskKey;
   readonly explainUse: ExplainUse;
+  /** Read each time: it can be turned off while the server runs. */
+  readonly areReferencesEnabled: () => MaybePromise<boolean>;
 }
 
 /** Of a configuration what its use comes to, beyond the permission to use it. Nothing for what is no use of one. */
@@ -87,13 +91,15 @@ export class Explain {
   readonly #links: DecisionLinks;
   readonly #askKey: AskKey;
   readonly #explainUse: ExplainUse;
+  readonly #areReferencesEnabled: ExplainParts['areReferencesEnabled'];
 
-  constructor({ store, access, links, askKey, explainUse }: ExplainParts) {
+  constructor({ store, access, links, askKey, explainUse, areReferencesEnabled }: ExplainParts) {
     this.#store = store;
     this.#access = access;
     this.#links = links;
     this.#askKey = askKey;
     this.#explainUse = explainUse;
+    this.#areReferencesEnabled = areReferencesEnabled;
   }
 
   /**
@@ -209,6 +215,8 @@ export class Explain {
       const use = { caller, place, user: snapshot, surface: subject.type, asset: found.asset, action, actions };
       return [...links, ...(await this.#explainUse(use))];
     }
+    // While it is on it goes without saying.
+    if (subject.kind === 'reference' && !(await this.#areReferencesEnabled())) links.push(featureLink(false));
     const isDenied = links.some(({ outcome }) => outcome === 'deny');
     links.push(...(await this.#sourceLinks(caller, place, subject, isDenied ? null : found.asset)));
     return links;
@@ -227,26 +235,61 @@ export class Explain {
       subject.kind === 'reference'
         ? await this.#secret(place, subject)
         : await this.#access.configurationAsset(place, subject.type, subject.name);
-    if (asset === null || !sees(caller.snapshot, { kind: 'asset', asset: { ...asset, isAssigned: true } })) {
-      const absent = link('catalogue', subject.text, 'deny', ['not-found'], 'Not found, or not yours');
+    if (asset === null || !this.#knows(caller, asset)) {
+      const fixableBy = await this.#makers(caller, place, subject);
+      const absent = link('catalogue', subject.text, 'deny', ['not-found'], 'Not found, or not yours', fixableBy);
       return { links: [absent], asset: null };
     }
     const links = [link('catalogue', subject.text, 'allow', ['found'], 'It is in the catalogue')];
     return { links: [...links, ...(await this.#links.assignment(caller, place.name, asset))], asset };
   }
 
+  /** Of Global what is assigned to other domains alone is not there, but for those who know all of it. */
+  #knows({ snapshot }: Caller, asset: AssetRef): boolean {
+    const isAssigned = asset.isAssigned !== false || seesAllOfGlobal(snapshot);
+    return sees(snapshot, { kind: 'asset', asset: { ...asset, isAssigned } });
+  }
+
+  /** Of what is absent or hidden, which are alike: who could make it, and who could let the caller see it. */
+  async #makers(
+    caller: Caller,
+    place: ScopeRef,
+    subject: Extract<Subject, { kind: 'reference' | 'configuration' }>,
+  ): Promise<readonly string[]> {
+    if (subject.kind === 'reference' && subject.reference.scope === 'global') return ['role:SECRETS_ADMIN'];
+    // Nothing of the platform's own is ever there for a domain, nor the other way round.
+    if (subject.kind === 'reference' && subject.reference.scope !== place.kind) return [];
+    const here = { kind: 'scope', scope: place } as const;
+    const make = makingOf(subject);
+    const makers = make === null ? [] : await this.#links.holders(caller, make, here);
+    const granters = place.kind === 'domain' ? await this.#links.holders(caller, 'access.manage', here) : [];
+    // Roles come after the names.
+    const isRole = (who: string): boolean => who.startsWith('role:');
+    const all = [...new Set([...makers, ...granters])];
+    return [...all.filter((who) => !isRole(who)), ...all.filter(isRole)];
+  }
+
   /** The link of an integration. Which keys are there only its backend knows, which is a link of its own. */
   async #integration(
     caller: Caller,
     place: ScopeRef,
-    { reference }: Extract<Subject, { kind: 'reference' }>,
+    subject: Extract<Subject, { kind: 'reference' }>,
   ): Promise<{ readonly links: LinkView[]; readonly asset: AssetRef | null }> {
-    const { scope, source } = reference;
+    const { scope, source } = subject.reference;
     const found = await findUsedIntegration(this.#store, place, scope, source);
     // Of what the caller may not see not even the name is confirmed.
     if (found === null || !sees(caller.snapshot, { kind: 'asset', asset: found.asset }))
       return {
-        links: [link('integration', source, 'deny', ['not-configured'], 'Not found, or not yours')],
+        links: [
+          link(
+            'integration',
+            source,
+            'deny',
+            ['not-configured'],
+            'Not found, or not yours',
+            await this.#makers(caller, place, subject),
+          ),
+        ],
         asset: null,
       };
     const { row, asset } = found;
@@ -307,6 +350,14 @@ export class Explain {
     const { outcome, because, detail } = await this.#askKey(caller, place, asset, reference);
     return [link('backend', source.type, outcome, because, detail)];
   }
+}
+
+/** The action that makes one. */
+function makingOf(subject: Extract<Subject, { kind: 'reference' | 'configuration' }>): Action | null {
+  if (subject.kind === 'reference')
+    return subject.reference.source === reservedSourceName ? 'secret.manage' : 'integration.create';
+  const making = `${subject.type}.create`;
+  return isAction(making) ? making : null;
 }
 
 function principalLink(label: string, snapshot: AccessSnapshot): LinkView {

@@ -138,7 +138,7 @@ async function listBundles(
   const { rows } = await sql<BundleRow>`
     select bundles.id, bundles.name, bundles.description, bundles.is_default, bundles.managed_by, bundles.revision, bundles.created_at, bundles.updated_at,
       bundles.owner_id, owner.kind as owner_kind, owner.name as owner_name, owner.display_name as owner_display_name, home.name as owner_domain
-    from bundles left join principals as owner on owner.id = bundles.owner_id left join scopes as home on home.id = owner.scope_id
+    from bundles left join principals as owner on owner.id = bundles.owner_id and owner.deleted_at is null left join scopes as home on home.id = owner.scope_id
     where bundles.scope_id = ${args.scopeId} and ${named} and ${nameContains(sql`bundles.name`, args.q)} and ${isAfter([sql`bundles.name`], args.after)}
     order by bundles.name limit ${args.limit}`.execute(db);
   return rows.map((row) => ({
@@ -175,11 +175,12 @@ export interface AssetRecord {
   readonly isPrefix: boolean;
 }
 
-/** Assets named in a bundle, ordered by type, name, id; `id` asks for one. */
+/** Assets of these types named in a bundle, ordered by type, name, id; `id` asks for one. */
 async function listBundleAssets(
   { db }: QueryContext,
-  args: ListArgs & { readonly bundleId: string; readonly id?: string },
+  args: ListArgs & { readonly bundleId: string; readonly types: readonly AssetType[]; readonly id?: string },
 ): Promise<readonly AssetRecord[]> {
+  if (args.types.length === 0) return [];
   const order = [sql`type`, sql`name`, sql`id`];
   const named = args.id === undefined ? always : sql`id = ${args.id}`;
   const { rows } = await sql<{
@@ -196,7 +197,7 @@ async function listBundleAssets(
       union all
       select id, 'integration', name, '', 0 from integrations where bundle_id = ${args.bundleId}
     ) as assets
-    where ${named} and ${nameContains(sql`name`, args.q)} and ${isAfter(order, args.after)}
+    where type in (${sql.join(args.types)}) and ${named} and ${nameContains(sql`name`, args.q)} and ${isAfter(order, args.after)}
     order by ${sql.join(order)} limit ${args.limit}`.execute(db);
   return rows.map((row) => ({
     id: row.id,

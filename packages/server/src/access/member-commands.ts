@@ -8,6 +8,7 @@ import {
   type Added,
   type DomainChange,
 } from './command-parts.ts';
+import { requireRoom } from './limits.ts';
 import type { NamedPrincipal } from './principal-names.ts';
 
 export interface MemberRecord extends Added {
@@ -23,9 +24,11 @@ export interface PutMemberArgs extends DomainChange {
   readonly mode: 'add' | 'set';
   /** Of a new member; that of one that is there stays. */
   readonly managedBy?: string;
+  /** Members of the domain. */
+  readonly max: number;
 }
 
-/** @throws StrongroomError `not_found`, `already_exists` */
+/** @throws StrongroomError `not_found`, `already_exists`, `limit_exceeded` */
 async function putMember(context: CommandContext, args: PutMemberArgs): Promise<MemberRecord> {
   await requireDomain(context, args.scope.id);
   await requireLive(context, args.principal);
@@ -38,6 +41,7 @@ async function putMember(context: CommandContext, args: PutMemberArgs): Promise<
   if (existing !== undefined && args.mode === 'add') {
     throw alreadyMember(args.principal, existing.preset);
   }
+  if (existing === undefined) await requireRoom(context, 'members', args.scope.id, args.max);
   const row = {
     scope_id: args.scope.id,
     principal_id: args.principal.id,
@@ -98,6 +102,8 @@ export interface AddGrantArgs extends DomainChange {
   /** Needed for RESOLVE to people: a user, or a group, which may have some. */
   readonly isAcknowledged: boolean;
   readonly managedBy?: string;
+  /** Grants of the domain. */
+  readonly max: number;
 }
 
 export function alreadyMember({ label }: NamedPrincipal, preset: Preset): StrongroomError {
@@ -126,11 +132,15 @@ export function requireAcknowledged(
   });
 }
 
-/** @throws StrongroomError `not_found`, `already_exists`, `validation_failed` for RESOLVE to people without acknowledgement */
+/**
+ * @throws StrongroomError `not_found`, `already_exists`, `limit_exceeded`, `validation_failed` for RESOLVE to people without
+ * acknowledgement
+ */
 async function addGrant(context: CommandContext, args: AddGrantArgs): Promise<GrantRecord> {
   await requireDomain(context, args.scope.id);
   await requireLive(context, args.principal);
   const toPeople = requireAcknowledged(args.permission, args.principal, args.isAcknowledged);
+  await requireRoom(context, 'grants', args.scope.id, args.max);
   const inserted = await context.db
     .insertInto('grants')
     .values({

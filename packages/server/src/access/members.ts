@@ -5,6 +5,7 @@ import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { mayHandOutPermission, mayHandOutPreset } from './authority.ts';
 import { decide } from './decide.ts';
+import { accessLimits, type AccessLimits, requireRoom } from './limits.ts';
 import {
   alreadyGranted,
   alreadyMember,
@@ -50,6 +51,8 @@ export interface NewGrant {
   readonly managedBy?: string;
 }
 
+type PutMember = Pick<PutMemberArgs, 'preset' | 'mode' | 'managedBy'>;
+
 const resolveWarning =
   'RESOLVE lets people receive the values of the secrets they may use. What somebody received cannot be taken back; rotate the secrets when they leave.';
 
@@ -61,11 +64,18 @@ export class Members {
   readonly #store: Store;
   readonly #access: AccessService;
   readonly #keys: Pick<Keys, 'sealCursor' | 'openCursor'>;
+  readonly #limits: AccessLimits;
 
-  constructor(store: Store, access: AccessService, keys: Pick<Keys, 'sealCursor' | 'openCursor'>) {
+  constructor(
+    store: Store,
+    access: AccessService,
+    keys: Pick<Keys, 'sealCursor' | 'openCursor'>,
+    limits: AccessLimits = accessLimits,
+  ) {
     this.#store = store;
     this.#access = access;
     this.#keys = keys;
+    this.#limits = limits;
   }
 
   /** @throws StrongroomError `cursor_invalid` */
@@ -77,7 +87,7 @@ export class Members {
     });
   }
 
-  /** @throws StrongroomError `already_exists`, `permission_missing`, `validation_failed` for an unknown principal */
+  /** @throws StrongroomError `already_exists`, `permission_missing`, `limit_exceeded`, `validation_failed` for an unknown principal */
   async add(
     caller: Caller,
     scope: ScopeRef,
@@ -102,13 +112,29 @@ export class Members {
     { principal: name, preset, managedBy }: { principal: string; preset: Preset; managedBy?: string },
   ): Promise<MemberView> {
     const principal = await requireNamedPrincipal(this.#store.db, scope, name, '/principal');
+    return this.#preview(caller, scope, principal, { preset, mode: 'add', ...(managedBy && { managedBy }) });
+  }
+
+  /** What {@link put} would make, with nothing written. @throws as `put` */
+  async previewPut(caller: Caller, scope: ScopeRef, name: string, preset: Preset): Promise<MemberView> {
+    const principal = await requireNamedPrincipal(this.#store.db, scope, name, 'principal');
+    return this.#preview(caller, scope, principal, { preset, mode: 'set' });
+  }
+
+  async #preview(caller: Caller, scope: ScopeRef, principal: NamedPrincipal, put: PutMember): Promise<MemberView> {
+    const { preset, mode, managedBy } = put;
     return this.#access.decided(caller, async (current) => {
-      const { snapshot } = current;
-      const existing = await this.#presetOf(scope, principal);
-      await this.#requireHandOut(current, scope, mayHandOutPreset(snapshot, scope, preset));
-      if (existing !== null) throw alreadyMember(principal, existing);
-      const record = { principal, preset, managedBy: managedBy ?? null, createdAt: Date.now(), createdBy: caller.name };
-      return memberView(snapshot, scope, record);
+      const existing = await this.#memberOf(scope, principal);
+      await this.#requireMayPut(current, scope, preset, existing?.preset);
+      if (existing !== undefined && mode === 'add') throw alreadyMember(principal, existing.preset);
+      if (existing === undefined) await requireRoom(this.#store, 'members', scope.id, this.#limits.members);
+      return memberView(current.snapshot, scope, {
+        principal,
+        preset,
+        managedBy: existing === undefined ? (managedBy ?? null) : existing.managed_by,
+        createdAt: Date.now(),
+        createdBy: caller.name,
+      });
     });
   }
 
@@ -116,23 +142,16 @@ export class Members {
     caller: Caller,
     scope: ScopeRef,
     principal: NamedPrincipal,
-    put: Pick<PutMemberArgs, 'preset' | 'mode' | 'managedBy'>,
+    put: PutMember,
     idempotency?: IdempotencyKey,
   ): Promise<MemberView> {
-    const { preset } = put;
     return this.#access.decided(caller, async (current) => {
-      const existing = await this.#presetOf(scope, principal);
       const { snapshot } = current;
-      await this.#requireHandOut(
-        current,
-        scope,
-        mayHandOutPreset(snapshot, scope, preset),
-        // Replacing a stronger preset takes it away.
-        ...(existing === null ? [] : [mayHandOutPreset(snapshot, scope, existing)]),
-      );
+      const existing = await this.#memberOf(scope, principal);
+      await this.#requireMayPut(current, scope, put.preset, existing?.preset);
       const record = await this.#store.execute(
         'access.putMember',
-        { ...change(caller, scope), principal, ...put },
+        { ...change(caller, scope), principal, ...put, max: this.#limits.members },
         { expectAuthorisationRevision: snapshot.revision, ...(idempotency === undefined ? {} : { idempotency }) },
       );
       return memberView(snapshot, scope, record);
@@ -144,9 +163,9 @@ export class Members {
     const principal = await findPrincipal(this.#store.db, scope, name);
     if (principal === null) throw new StrongroomError('not_found');
     await this.#access.decided(caller, async (current) => {
-      const existing = await this.#presetOf(scope, principal);
-      if (existing === null) throw new StrongroomError('not_found');
-      await this.#requireHandOut(current, scope, mayHandOutPreset(current.snapshot, scope, existing));
+      const existing = await this.#memberOf(scope, principal);
+      if (existing === undefined) throw new StrongroomError('not_found');
+      await this.#requireHandOut(current, scope, mayHandOutPreset(current.snapshot, scope, existing.preset));
       await this.#store.execute(
         'access.deleteMember',
         { ...change(caller, scope), principal },
@@ -164,7 +183,7 @@ export class Members {
     });
   }
 
-  /** @throws StrongroomError `already_exists`, `permission_missing`, `validation_failed` */
+  /** @throws StrongroomError `already_exists`, `permission_missing`, `limit_exceeded`, `validation_failed` */
   async addGrant(caller: Caller, scope: ScopeRef, input: NewGrant, idempotency?: IdempotencyKey): Promise<GrantView> {
     const { permission, acknowledge, managedBy } = input;
     const principal = await requireNamedPrincipal(this.#store.db, scope, input.principal, '/principal');
@@ -179,6 +198,7 @@ export class Members {
           principal,
           permission,
           isAcknowledged: acknowledge === true,
+          max: this.#limits.grants,
           ...(managedBy === undefined ? {} : { managedBy }),
         },
         {
@@ -205,6 +225,7 @@ export class Members {
         .where('permission', '=', permission)
         .executeTakeFirst();
       if (held !== undefined) throw alreadyGranted(principal, permission);
+      await requireRoom(this.#store, 'grants', scope.id, this.#limits.grants);
       return grantView(current.snapshot, scope, {
         id: newId('grant'),
         principal,
@@ -243,14 +264,23 @@ export class Members {
     if (refused !== undefined) await this.#access.refuse(caller, 'access.manage', resource, refused);
   }
 
-  async #presetOf(scope: ScopeRef, principal: NamedPrincipal): Promise<Preset | null> {
-    const row = await this.#store.db
+  /** Replacing a stronger preset takes it away. */
+  #requireMayPut(current: Caller, scope: ScopeRef, preset: Preset, existing: Preset | undefined): Promise<void> {
+    const presets = existing === undefined ? [preset] : [preset, existing];
+    return this.#requireHandOut(
+      current,
+      scope,
+      ...presets.map((each) => mayHandOutPreset(current.snapshot, scope, each)),
+    );
+  }
+
+  #memberOf(scope: ScopeRef, principal: NamedPrincipal) {
+    return this.#store.db
       .selectFrom('members')
-      .select('preset')
+      .select(['preset', 'managed_by'])
       .where('scope_id', '=', scope.id)
       .where('principal_id', '=', principal.id)
       .executeTakeFirst();
-    return row?.preset ?? null;
   }
 }
 

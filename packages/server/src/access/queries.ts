@@ -67,31 +67,20 @@ async function snapshot(
   return result.rows.map((row) => ({ ...row, number: row.number }));
 }
 
-interface SelectorRow {
-  readonly bundle_id: string | null;
-  readonly selector_scope: 'domain' | 'global' | null;
-  readonly selector: string | null;
-  readonly is_prefix: number | null;
-  readonly revision: number;
-}
-
-/** A domain's selectors of secrets and the revision they were read at, in one statement. */
-async function selectors(
-  { db }: QueryContext,
-  args: { readonly scopeId: string },
-): Promise<{ readonly revision: number; readonly selectors: readonly Selector[] }> {
-  const { rows } = await sql<SelectorRow>`
-    select installation.authorisation_revision as revision, held.bundle_id, held.selector_scope, held.selector, held.is_prefix
-    from installation left join bundle_assets as held on held.scope_id = ${args.scopeId} and held.asset_type = 'secret'
-  `.execute(db);
-  return {
-    revision: rows[0]?.revision ?? 0,
-    selectors: rows.flatMap(({ bundle_id, selector_scope, selector, is_prefix }) =>
-      bundle_id === null || selector_scope === null || selector === null
-        ? []
-        : [{ bundleId: bundle_id, selectorScope: selector_scope, selector, isPrefix: Number(is_prefix) !== 0 }],
-    ),
-  };
+/** A domain's selectors of secrets. */
+async function selectors({ db }: QueryContext, args: { readonly scopeId: string }): Promise<readonly Selector[]> {
+  const rows = await db
+    .selectFrom('bundle_assets')
+    .select(['bundle_id', 'selector_scope', 'selector', 'is_prefix'])
+    .where('scope_id', '=', args.scopeId)
+    .where('asset_type', '=', 'secret')
+    .execute();
+  return rows.map(({ bundle_id, selector_scope, selector, is_prefix }) => ({
+    bundleId: bundle_id,
+    selectorScope: selector_scope,
+    selector,
+    isPrefix: is_prefix !== 0,
+  }));
 }
 
 export const accessQueries = {

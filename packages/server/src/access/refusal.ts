@@ -21,6 +21,35 @@ export function refusalText(decision: Decision, resource: Resource): string {
   return 'Nobody may do this here';
 }
 
+/** What a person reads of an allowance: by what somebody has it. Names of others never occur. */
+export function allowanceText({ because }: Decision): string {
+  const [first = '', bundle] = because;
+  const at = first.indexOf(':');
+  const [kind, word] = at < 0 ? [first, ''] : [first.slice(0, at), first.slice(at + 1)];
+  const holder = bundle === 'bundle:default' ? 'the default bundle' : 'the bundle';
+  const where = bundle === undefined ? '' : `, on ${holder}`;
+  switch (kind) {
+    case 'role':
+      return `By the role ${word}${where}`;
+    case 'preset':
+      return `As ${word} of the domain${where}`;
+    case 'permission':
+      return `By the permission ${word}`;
+    case 'grant':
+      return `By a grant of ${word} on ${holder}`;
+    case 'bundle-owner':
+      return `As owner of ${holder}`;
+    case 'standing':
+      return 'By what it has in the domain';
+    case 'everyone':
+      return 'Everybody may';
+    case 'assigned':
+      return 'It is assigned to this domain';
+    default:
+      return 'Allowed';
+  }
+}
+
 function placeName(resource: Extract<Resource, { kind: 'scope' }>): string {
   return resource.scope.kind === 'domain' ? `domain ${resource.scope.name}` : `the ${resource.scope.kind} scope`;
 }

@@ -124,6 +124,7 @@ describe('over HTTP', () => {
     ['a grant', 'olga', `${base}/grants`, { principal: 'user:zed', permission: 'CREATE_BUNDLE' }],
     ['a bundle', 'olga', `${base}/bundles`, { name: 'tried', owner: 'user:zed', managedBy: 'apply' }],
     ['a bundle of the caller', 'olga', `${base}/bundles`, { name: 'tried-own' }],
+    ['secrets in a bundle', 'olga', `${base}/bundles/default/assets`, { type: 'secret', prefix: 'Tried-' }],
   ])('tries %s as it would make it, and writes nothing', async (_what, name, url, body) => {
     const lasting = (answer: Awaited<ReturnType<typeof send>>) => {
       const {
@@ -144,6 +145,67 @@ describe('over HTTP', () => {
     const refused = await send(name, 'POST', `${url}?dryRun=true`, body);
     expect(refused.json()).toMatchObject({ status: 409, code: 'already_exists' });
     expect([403, 404]).toContain((await send('vic', 'POST', `${url}?dryRun=true`, body)).statusCode);
+  });
+
+  it.each([
+    ['what a domain is called', 'PATCH', base, { displayName: 'Tried', description: 'x' }, { displayName: 3 }],
+    ['a preset', 'PUT', `${base}/members/user%3Aann`, { preset: 'VIEWER' }, { preset: 'KING' }],
+    [
+      'a bundle',
+      'PATCH',
+      `${base}/bundles/trying-changes`,
+      { description: 'x', owner: 'user:ann' },
+      { owner: 'user:nobody' },
+    ],
+  ] as const)(
+    'tries a change of %s as it would make it, and writes nothing',
+    async (_what, method, url, body, wrong) => {
+      await send('olga', 'POST', `${base}/bundles`, { name: 'trying-changes' });
+      const lasting = (answer: Awaited<ReturnType<typeof send>>) => {
+        const {
+          createdAt: _made,
+          updatedAt: _changed,
+          actions: _actions,
+          ...rest
+        } = answer.json<Record<string, unknown>>();
+        return { status: answer.statusCode, ...rest };
+      };
+      const shown = async () => (await send('olga', 'GET', url.replace(/\/user.*/, ''))).json<object>();
+      const before = await shown();
+      const tried = lasting(await send('olga', method, `${url}?dryRun=true`, body));
+      expect(tried.status).toBe(200);
+      expect((await send('olga', method, `${url}?dryRun=true`, wrong)).statusCode).toBe(422);
+      expect([403, 404]).toContain((await send('vic', method, `${url}?dryRun=true`, body)).statusCode);
+      if (method === 'PATCH') {
+        const stale = await send('olga', method, `${url}?dryRun=true`, body, { 'if-match': '"99"' });
+        expect(stale.json()).toMatchObject({ code: 'revision_mismatch' });
+      }
+      expect(await shown()).toEqual(before);
+      expect(lasting(await send('olga', method, url, body))).toEqual(tried);
+    },
+  );
+
+  it('tries what replaces a grant on a bundle, and what moves a configuration, and changes neither', async () => {
+    const [granted, moved] = ['trying-grants', 'trying-assets'];
+    for (const name of [granted, moved]) await send('olga', 'POST', `${base}/bundles`, { name });
+    const url = `${base}/bundles/${granted}/grants`;
+    const grant = (permissions: string[]) => ({ principal: 'user:ann', assetType: 'spark-job', permissions });
+    const made = (await send('olga', 'POST', url, grant(['VIEW', 'RUN']))).json<{ id: string }>();
+    const tried = await send('olga', 'POST', `${url}?dryRun=true`, grant(['VIEW']));
+    expect([tried.statusCode, tried.json()]).toMatchObject([201, { id: made.id, permissions: ['VIEW'] }]);
+    expect((await send('olga', 'GET', url)).json()).toMatchObject({ items: [{ permissions: ['VIEW', 'RUN'] }] });
+    const wrong = await send('olga', 'POST', `${url}?dryRun=true`, grant(['CONSUME']));
+    expect(wrong.json()).toMatchObject({ code: 'validation_failed', errors: [{ pointer: '/permissions/0' }] });
+    const id = await world.addJob(world.finance, 'tried-job');
+    const asset = await send('olga', 'POST', `${base}/bundles/${moved}/assets?dryRun=true`, {
+      type: 'spark-job',
+      name: 'tried-job',
+    });
+    expect([asset.statusCode, asset.json()]).toMatchObject([201, { id, type: 'spark-job', name: 'tried-job' }]);
+    expect((await send('olga', 'GET', `${base}/bundles/${moved}/assets`)).json()).toMatchObject({ items: [] });
+    expect((await send('olga', 'POST', `${base}/bundles/nowhere/grants?dryRun=true`, grant(['VIEW']))).statusCode).toBe(
+      404,
+    );
   });
 
   it.each<[string, string, object]>([

@@ -14,8 +14,11 @@ export function memberHandlers(members: Members): HandlersOf<typeof memberRoutes
           ? await members.preview(caller, scope, body)
           : await members.add(caller, scope, body, idempotency),
     }),
-    putMember: async ({ caller, scope, params, body }) => ({
-      body: await members.put(caller, scope, params.principal, body.preset),
+    putMember: async ({ caller, scope, params, query, body }) => ({
+      body:
+        query.dryRun === true
+          ? await members.previewPut(caller, scope, params.principal, body.preset)
+          : await members.put(caller, scope, params.principal, body.preset),
     }),
     deleteMember: async ({ caller, scope, params }) => {
       await members.delete(caller, scope, params.principal);
@@ -52,7 +55,9 @@ export function bundleHandlers(bundles: Bundles, assets: BundleAssets): Handlers
       const bundle = await bundles.get(caller, scope, params.bundle);
       return { body: bundle, etag: bundle.revision };
     },
-    updateBundle: async ({ caller, scope, params, body, ifMatch }) => {
+    updateBundle: async ({ caller, scope, params, query, body, ifMatch }) => {
+      if (query.dryRun === true)
+        return { body: await bundles.previewUpdate(caller, scope, params.bundle, body, ifMatch) };
       const bundle = await bundles.update(caller, scope, params.bundle, body, ifMatch);
       return { body: bundle, etag: bundle.revision };
     },
@@ -69,8 +74,11 @@ export function bundleHandlers(bundles: Bundles, assets: BundleAssets): Handlers
     listBundleGrants: async ({ caller, scope, params, query }) => ({
       body: await bundles.listGrants(caller, scope, params.bundle, query),
     }),
-    addBundleGrant: async ({ caller, scope, params, body, idempotency }) => ({
-      body: await bundles.putGrant(caller, scope, params.bundle, body, idempotency),
+    addBundleGrant: async ({ caller, scope, params, query, body, idempotency }) => ({
+      body:
+        query.dryRun === true
+          ? await bundles.previewGrant(caller, scope, params.bundle, body)
+          : await bundles.putGrant(caller, scope, params.bundle, body, idempotency),
     }),
     deleteBundleGrant: async ({ caller, scope, params }) => {
       await bundles.deleteGrant(caller, scope, params.bundle, params.grant);
@@ -79,8 +87,11 @@ export function bundleHandlers(bundles: Bundles, assets: BundleAssets): Handlers
     listBundleAssets: async ({ caller, scope, params, query }) => ({
       body: await assets.list(caller, scope, params.bundle, query),
     }),
-    addBundleAsset: async ({ caller, scope, params, body, idempotency }) => ({
-      body: await assets.add(caller, scope, params.bundle, body, idempotency),
+    addBundleAsset: async ({ caller, scope, params, query, body, idempotency }) => ({
+      body:
+        query.dryRun === true
+          ? await assets.preview(caller, scope, params.bundle, body)
+          : await assets.add(caller, scope, params.bundle, body, idempotency),
     }),
     moveBundleAsset: async ({ caller, scope, params, body }) => ({
       body: await assets.move(caller, scope, params.bundle, params.asset, body.bundle),

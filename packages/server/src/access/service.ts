@@ -84,8 +84,7 @@ export function createAccess(store: Store): AccessService {
   async function readSelectors(scopeId: string): Promise<SelectorIndex | null> {
     const revision = await store.authorisationRevision();
     return selectorIndexes.get(scopeId, revision, async () => {
-      const read = await store.query('access.selectors', { scopeId });
-      return { revision, ...createSelectorIndex(read.selectors) };
+      return { revision, ...createSelectorIndex(await store.query('access.selectors', { scopeId })) };
     });
   }
 

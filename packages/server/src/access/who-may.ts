@@ -36,7 +36,7 @@ export class WhoMay {
 
   /**
    * Everybody named in the domain or by a platform role who may do the first thing, then the next; groups count as one. A
-   * caller without `identity.list` gets those with rows in the domain only: others it may not list.
+   * caller without `identity.list` gets those with rows in the domain and itself only: others it may not list.
    *
    * @param after {@link positionOf} the last one of the page before
    */
@@ -81,7 +81,8 @@ export class WhoMay {
         if (snapshot === null) return null;
         const standsHere = snapshot.domains.has(scope.id);
         const decision = decide(snapshot, action, resource);
-        return decision.allow && (standsHere || listsEverybody) ? { action, principal, decision, standsHere } : null;
+        const isTold = standsHere || listsEverybody || principal.id === caller.id;
+        return decision.allow && isTold ? { action, principal, decision, standsHere } : null;
       }),
     );
     return entitled.filter((each) => each !== null);

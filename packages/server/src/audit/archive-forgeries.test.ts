@@ -1,21 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { sql } from 'kysely';
-import { afterAll, beforeEach, expect, it } from 'vitest';
-import { ArchiveWorld } from '../../testing/archive-world.ts';
+import { expect, it } from 'vitest';
+import { ArchiveWorld, eachTestHasArchive } from '../../testing/archive-world.ts';
 import { describeEachStore } from '../../testing/stores.ts';
 import { segmentFiles } from './segment-file.ts';
 
-const directories: string[] = [];
 let archive: string;
-beforeEach(() => {
-  archive = mkdtempSync(join(tmpdir(), 'strongroom-archive-'));
-  directories.push(archive);
-});
-afterAll(() => {
-  for (const directory of directories) rmSync(directory, { recursive: true });
+eachTestHasArchive((directory) => {
+  archive = directory;
 });
 
 describeEachStore('an audit log that somebody changed', (openStore) => {

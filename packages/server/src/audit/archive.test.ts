@@ -1,25 +1,19 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { StrongroomError } from '@strongroom/contract';
 import { SigningKey } from '@strongroom/crypto';
-import { afterAll, beforeEach, expect, it } from 'vitest';
-import { ArchiveWorld } from '../../testing/archive-world.ts';
+import { expect, it } from 'vitest';
+import { ArchiveWorld, eachTestHasArchive } from '../../testing/archive-world.ts';
 import { describeEachStore } from '../../testing/stores.ts';
 import { archiveLease, archiveRecords } from './archive.ts';
 import { exportJsonLines } from './export.ts';
 import { segmentFiles } from './segment-file.ts';
 import { verifyArchive, verifyExport } from './verify-files.ts';
 
-const directories: string[] = [];
 let archive: string;
-beforeEach(() => {
-  archive = mkdtempSync(join(tmpdir(), 'strongroom-archive-'));
-  directories.push(archive);
-});
-afterAll(() => {
-  for (const directory of directories) rmSync(directory, { recursive: true });
+eachTestHasArchive((directory) => {
+  archive = directory;
 });
 
 describeEachStore('the archive of the audit log', (openStore) => {

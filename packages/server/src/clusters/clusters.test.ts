@@ -4,6 +4,7 @@ import { type Answer, codeOf, startTestServer, type TestServer } from '../../tes
 import { Canaries } from '../../testing/canaries.ts';
 import { type LoopbackCluster, openLoopbackCluster } from '../../testing/loopback-cluster.ts';
 import { freshName } from '../../testing/samples.ts';
+import type { ImpactView } from '../impact/gather.ts';
 
 let test: TestServer;
 let cluster: LoopbackCluster;
@@ -238,6 +239,49 @@ describe('a namespace of a cluster', () => {
       ({ nextCursor: cursor } = page);
     }
     expect(found).toEqual(['jobs', 'more'].flatMap((namespace) => names.map((name) => `${namespace} ${name}`)));
+  });
+
+  it('says what would run there before it is taken, and what keeps it from being taken', async () => {
+    const domain = freshName();
+    await test.createDomain(domain);
+    const { name } = await registered();
+    for (const namespace of ['jobs', 'more'])
+      await test.call('PUT', `/v1/clusters/${name}/targets/${namespace}`, { body: { domain } });
+    const job = { command: ['true'], image: 'job:1' };
+    const kubernetes = (options: object) => ({ ...job, runner: 'kubernetes', kubernetes: options });
+    const jobs = {
+      there: kubernetes({ namespace: 'jobs' }),
+      'in-the-other': kubernetes({ cluster: name, namespace: 'more' }),
+      'in-none': kubernetes({}),
+      'in-no-cluster': { ...job, runner: 'process', kubernetes: { namespace: 'jobs' } },
+    };
+    for (const [each, body] of Object.entries(jobs))
+      await test.call('POST', `/v1/domains/${domain}/spark-jobs`, { body: { name: each, ...body } });
+    const hits = async (namespace: string) =>
+      test.call<ImpactView>('GET', `/v1/clusters/${name}/targets/${namespace}/impact`);
+    const named = async (namespace: string) =>
+      (await hits(namespace)).configurations.map(({ configuration }) => configuration);
+    expect(await hits('jobs')).toMatchObject({
+      change: 'revoke',
+      effect: 'launches-fail',
+      configurations: [{ domain, surface: 'spark-job', configuration: 'there' }],
+    });
+    expect(await named('more')).toEqual(['in-the-other']);
+    expect((await test.request('GET', `/v1/clusters/${name}/targets/nowhere/impact`)).status).toBe(404);
+    const account = await test.call<{ id: string }>('POST', `/v1/domains/${domain}/service-accounts`, {
+      body: { name: 'etl' },
+    });
+    const workload = { cluster: name, namespace: 'more', serviceAccount: 'job', uid: randomUUID() };
+    await test.call('POST', `/v1/domains/${domain}/service-accounts/${account.id}/workloads`, { body: workload });
+    const { refusal } = await hits('more');
+    const refused = await test.request('DELETE', `/v1/clusters/${name}/targets/more`);
+    expect([refused.status, refusal]).toEqual([
+      409,
+      { code: 'in_use', detail: (refused.body as { detail: string }).detail },
+    ]);
+    await test.call('DELETE', `/v1/clusters/${name}/targets/jobs`);
+    // What names none means the one that is left.
+    expect(await named('more')).toEqual(['in-none', 'in-the-other']);
   });
 
   it('goes with its domain', async () => {

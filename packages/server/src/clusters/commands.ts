@@ -136,10 +136,18 @@ async function putTarget(context: CommandContext, args: TargetArgs): Promise<voi
     .execute();
 }
 
-/** @throws StrongroomError `not_found`; `in_use` while pods there act as somebody, or runs have something there */
+/** @throws StrongroomError `in_use` while pods there act as somebody, or runs have something there */
+export async function requireTargetFree(
+  reads: Pick<CommandContext, 'db'>,
+  { clusterId, namespace }: Pick<TargetArgs, 'clusterId' | 'namespace'>,
+): Promise<void> {
+  await requireNoWorkloads(reads, { cluster_id: clusterId, namespace });
+  await requireNoRuns(reads, { clusterId, namespace });
+}
+
+/** @throws StrongroomError `not_found`, `in_use` */
 async function deleteTarget(context: CommandContext, args: Pick<TargetArgs, 'clusterId' | 'namespace'>): Promise<void> {
-  await requireNoWorkloads(context, { cluster_id: args.clusterId, namespace: args.namespace });
-  await requireNoRuns(context, args);
+  await requireTargetFree(context, args);
   const removed = await context.db
     .deleteFrom('cluster_targets')
     .where('cluster_id', '=', args.clusterId)

@@ -1,5 +1,6 @@
 import { type clusterRoutes, type ResponseOf, StrongroomError } from '@strongroom/contract';
 import type { ApiConnection } from '@strongroom/backends/kubernetes';
+import { decide } from '../access/decide.ts';
 import { type PageOf, type PageRequest, readPage, wholeList } from '../access/pages.ts';
 import { actionsOn } from '../access/refusal.ts';
 import type { AccessService } from '../access/service.ts';
@@ -288,7 +289,7 @@ function clusterView(caller: Caller, row: ListedCluster): ClusterView {
     id: row.id,
     name: row.name,
     description: row.description,
-    access: storedAccess(row.access),
+    access: shownAccess(caller, row),
     uid: row.uid,
     issuer: row.issuer,
     audience: row.audience,
@@ -300,6 +301,15 @@ function clusterView(caller: Caller, row: ListedCluster): ClusterView {
     updatedBy: row.updated_by,
     actions: actionsOn(caller.snapshot, ['cluster.manage'], { kind: 'platform' }),
   };
+}
+
+/** Without what is of the admin scope, for who may not see that. */
+function shownAccess({ snapshot }: Caller, row: ListedCluster): ClusterView['access'] {
+  const stored = storedAccess(row.access);
+  if (stored.kind === 'in-cluster' || decide(snapshot, 'secret.list', { kind: 'scope', scope: adminScope }).allow)
+    return stored;
+  const { secret: _secret, ...rest } = stored;
+  return rest;
 }
 
 function targetView({ cluster, namespace, domain, createdAt, createdBy }: ListedTarget): TargetView {

@@ -1,3 +1,4 @@
+import { rootCertificates } from 'node:tls';
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { ConfigurationError, loadConfiguration, type LoadedConfiguration } from './load.ts';
@@ -51,6 +52,22 @@ describe('loadConfiguration', () => {
       limits: { valueBytes: 1_048_576, runLogRetentionDays: 30, launchRetentionDays: 90 },
     });
     expect(secrets.databaseUrl).toBeUndefined();
+  });
+
+  it('takes an authority of Vault that can be read, and no other', () => {
+    const variables = {
+      STRONGROOM_VAULT_ADDRESS: 'https://vault.example.com:8200',
+      STRONGROOM_VAULT_PATH: '/v1/secret/data/managed',
+      STRONGROOM_VAULT_CREDENTIAL_FILE: '/srv/token',
+      STRONGROOM_VAULT_CA_FILE: 'ca.pem',
+    };
+    const damaged = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+    const [good = ''] = rootCertificates;
+    expect(load(variables, { '/srv/ca.pem': good }).settings.managed.vault?.caCertificate).toBe(good);
+    for (const bad of [damaged, `${good}\n${damaged}`, 'token', ''])
+      expect(problemsOf(variables, { '/srv/ca.pem': bad })).toEqual([
+        'vault.caFile: the file ca.pem is not made of certificates in PEM that can be read',
+      ]);
   });
 
   it('removes audit records into an archive only', () => {

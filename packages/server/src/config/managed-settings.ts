@@ -5,6 +5,7 @@ import {
   StrongroomError,
   type VaultAuthentication,
 } from '@strongroom/contract';
+import { isAuthority } from '../authorities.ts';
 import { hasPrefix, legacyKubernetes, type LegacyToken, readLegacyStore } from './legacy-store.ts';
 import type { Configuration } from './schema.ts';
 import type { BuildContext } from './settings.ts';
@@ -70,6 +71,8 @@ export function buildVaultAccess(
   let caCertificate: string | undefined;
   try {
     caCertificate = caFile === undefined ? undefined : readFile(resolvePath(caFile)).toString('utf8');
+    if (caCertificate !== undefined && !isAuthority(caCertificate))
+      problems.push(`${name}.caFile: the file ${caFile} is not made of certificates in PEM that can be read`);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
     problems.push(`${name}.caFile: the file ${String(caFile)} cannot be read${code}`);

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { StrongroomError } from '@strongroom/contract';
+import { accessLimits } from '../access/limits.ts';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { Settings } from '../config/settings.ts';
 import { principalLabel, systemActor } from '../identities/actor.ts';
@@ -115,6 +116,7 @@ async function accountOf({ store, services }: DemoParts, scope: ScopeRef): Promi
     principal: { id, kind: 'service-account', label, displayName: demoAccount.displayName },
     preset: 'MAINTAINER',
     mode: 'set',
+    max: accessLimits.members,
   });
   const snapshot = await services.access.snapshot(id);
   if (snapshot === null) throw new StrongroomError('not_found', { detail: 'The service account of the demo is gone.' });

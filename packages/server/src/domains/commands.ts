@@ -265,7 +265,8 @@ async function removeServiceAccounts(context: CommandContext, scopeId: string): 
     .execute();
 }
 
-function requireRevision(scope: Tables['scopes'], expected: number | undefined): void {
+/** @throws StrongroomError `revision_mismatch` */
+export function requireRevision(scope: Pick<DomainRecord, 'revision'>, expected: number | undefined): void {
   if (expected !== undefined && scope.revision !== expected) throw new StrongroomError('revision_mismatch');
 }
 

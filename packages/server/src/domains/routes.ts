@@ -15,7 +15,8 @@ export function domainHandlers(domains: Domains): HandlersOf<typeof domainRoutes
       const domain = await domains.get(caller, scope);
       return { body: domain, etag: domain.revision };
     },
-    updateDomain: async ({ caller, scope, body, ifMatch }) => {
+    updateDomain: async ({ caller, scope, query, body, ifMatch }) => {
+      if (query.dryRun === true) return { body: await domains.previewUpdate(caller, scope, body, ifMatch) };
       const domain = await domains.update(caller, scope, body, ifMatch);
       return { body: domain, etag: domain.revision };
     },

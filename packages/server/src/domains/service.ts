@@ -8,9 +8,11 @@ import type { ManagedSettings } from '../config/managed-settings.ts';
 import { actorOf } from '../identities/actor.ts';
 import type { Keys } from '../keys/keys.ts';
 import { requireConfigured } from '../managed-stores/choice.ts';
+import { requireChoosable } from '../managed-stores/commands.ts';
+import { sourceTypeOf } from '../managed-stores/store-names.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
-import { domainRecord, type DomainRecord, requireFreeName } from './commands.ts';
+import { domainRecord, type DomainRecord, requireFreeName, requireRevision } from './commands.ts';
 
 export interface DomainView {
   readonly id: string;
@@ -144,6 +146,10 @@ export class Domains {
 
   /** @throws StrongroomError `not_found` */
   async get(caller: Caller, scope: ScopeRef): Promise<DomainView> {
+    return domainView(caller.snapshot, await this.#record(scope));
+  }
+
+  async #record(scope: ScopeRef): Promise<DomainRecord> {
     const row = await this.#store.db
       .selectFrom('scopes')
       .innerJoin('sources', 'sources.scope_id', 'scopes.id')
@@ -154,7 +160,7 @@ export class Domains {
       .where('scopes.deleted_at', 'is', null)
       .executeTakeFirst();
     if (row === undefined) throw new StrongroomError('not_found');
-    return domainView(caller.snapshot, domainRecord(row));
+    return domainRecord(row);
   }
 
   /** @throws StrongroomError `not_found`, `permission_missing`, `revision_mismatch` */
@@ -173,6 +179,30 @@ export class Domains {
         { expectAuthorisationRevision: current.snapshot.revision },
       );
       return domainView(current.snapshot, record);
+    });
+  }
+
+  /** What {@link update} would make of it, with nothing written. @throws as `update`; `state_conflict` */
+  async previewUpdate(
+    caller: Caller,
+    scope: ScopeRef,
+    { displayName, description, store }: DomainText,
+    expectedRevision?: number,
+  ): Promise<DomainView> {
+    if (store !== undefined) requireConfigured(store, this.#managed, '/store');
+    return this.#access.decided(caller, async (current) => {
+      await this.#access.require(current, 'domain.manage', { kind: 'scope', scope });
+      const record = await this.#record(scope);
+      requireRevision(record, expectedRevision);
+      if (store !== undefined) await requireChoosable(this.#store, scope.id, sourceTypeOf(store));
+      return domainView(current.snapshot, {
+        ...record,
+        displayName: displayName ?? record.displayName,
+        description: description ?? record.description,
+        store: store ?? record.store,
+        revision: record.revision + 1,
+        updatedAt: Date.now(),
+      });
     });
   }
 

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { errorTable, isErrorCode, type RouteDeclaration, StrongroomError } from '@strongroom/contract';
 import * as fc from 'fast-check';
 import type { FastifyRequest, InjectOptions, LightMyRequestResponse } from 'fastify';
@@ -579,5 +581,29 @@ describe('fuzz', () => {
       ),
       { numRuns: 600 },
     );
+  });
+});
+
+describe('the one 404', () => {
+  /** Where a reason is read: on the server's own machine, or in the record of a run. */
+  const spoken = new Set([
+    'demo/demo.ts',
+    'identities/bootstrap-commands.ts',
+    'identities/bootstrap.ts',
+    'managed-stores/adopt.ts',
+    'managed-stores/legacy-table/sqlite-table.ts',
+    'managed-stores/legacy-table/table.ts',
+    'runs/run-launcher.ts',
+  ]);
+
+  it('is given no reasons, which nobody would ever read', () => {
+    const source = join(import.meta.dirname, '..');
+    const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
+      (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'),
+    );
+    const withReasons = files.filter((name) =>
+      /StrongroomError\('not_found', \{\s*(?:detail|hint|errors)\b/.test(readFileSync(join(source, name), 'utf8')),
+    );
+    expect(new Set(withReasons)).toEqual(spoken);
   });
 });

@@ -175,19 +175,19 @@ describe('text', () => {
     const before = await rowCounts(world.test);
     const marker = '@@here@@';
     const cases = withBody.flatMap((route) =>
-      textPlaces(route).flatMap(({ where, name, documentWith }) => {
+      textPlaces(route).flatMap(({ where, name, documentWith }, place) => {
         const text = JSON.stringify(documentWith(marker));
         const mayHoldNul = name === 'value' || name === '*';
+        const nul = { about: `${where} NUL`, route, options: { rawBody: text.replace(marker, 'a\\u0000b') } };
+        const inPlace = mayHoldNul ? [] : [nul];
+        // What reads bodies knows of no other difference between places.
+        if (place > 0) return inPlace;
+        const surrogate = text.replace(marker, 'a\\ud800');
+        const notUtf8 = Buffer.from(text.replace(marker, 'a\u00ff'), 'latin1');
         return [
-          { about: `${where} lone surrogate`, route, options: { rawBody: text.replace(marker, 'a\\ud800') } },
-          ...(mayHoldNul
-            ? []
-            : [{ about: `${where} NUL`, route, options: { rawBody: text.replace(marker, 'a\\u0000b') } }]),
-          {
-            about: `${where} not UTF-8`,
-            route,
-            options: { rawBody: Buffer.from(text.replace(marker, 'a\u00ff'), 'latin1') },
-          },
+          ...inPlace,
+          { about: `${where} lone surrogate`, route, options: { rawBody: surrogate } },
+          { about: `${where} not UTF-8`, route, options: { rawBody: notUtf8 } },
         ];
       }),
     );
@@ -255,23 +255,34 @@ describe('names', () => {
 
   it('outside the grammar are refused wherever a name goes, and nothing is stored', async () => {
     const before = await rowCounts(world.test);
+    // All of them where a grammar is met first; three, by turns, in each other place that has it.
+    const met = new Map<string, number>();
+    const some = (grammar: string, outside: readonly string[]): readonly string[] => {
+      const times = met.get(grammar) ?? 0;
+      met.set(grammar, times + 1);
+      const turn = (times * 3) % outside.length;
+      return times === 0 ? outside : [...outside, ...outside].slice(turn, turn + 3);
+    };
     const inBodies = withBody.flatMap((route) =>
       textPlaces(route).flatMap(({ where, schema, documentWith }) =>
-        foreign
-          .filter((text) => schema.pattern !== undefined && !new RegExp(schema.pattern, 'u').test(text))
-          .map((text) => ({ about: `${where} ${JSON.stringify(text)}`, route, options: { body: documentWith(text) } })),
+        some(
+          String(schema.pattern),
+          foreign.filter((text) => schema.pattern !== undefined && !new RegExp(schema.pattern, 'u').test(text)),
+        ).map((text) => ({ about: `${where} ${JSON.stringify(text)}`, route, options: { body: documentWith(text) } })),
       ),
     );
     expect(inBodies.length).toBeGreaterThan(500);
     expect(await strays(inBodies, statusIn(422))).toEqual([]);
     const inPaths = allRoutes.flatMap((route) =>
       parametersOf(route).flatMap((parameter) =>
-        foreign.map((text) => ({
-          about: `{${parameter}} ${JSON.stringify(text)}`,
-          route,
-          path: pathTo(route, world.finance, world.platform, { [parameter]: text }),
-          options: route.body === undefined ? {} : { body: bodyFor(route) },
-        })),
+        some(`{${parameter}} ${JSON.stringify(plainSchema(route.params ?? {}).properties?.[parameter])}`, foreign).map(
+          (text) => ({
+            about: `{${parameter}} ${JSON.stringify(text)}`,
+            route,
+            path: pathTo(route, world.finance, world.platform, { [parameter]: text }),
+            options: route.body === undefined ? {} : { body: bodyFor(route) },
+          }),
+        ),
       ),
     );
     expect(inPaths.length).toBeGreaterThan(1_000);
@@ -294,10 +305,14 @@ describe('names', () => {
   it('that objects have by themselves are names like others', async () => {
     const words = ['__proto__', 'constructor'];
     const cases = withBody.flatMap((route) =>
-      textPlaces(route).flatMap(({ where, documentWith }) =>
-        words.map((word) => ({ about: `${where} ${word}`, route, options: { body: documentWith(word) } })),
+      textPlaces(route).flatMap(({ where, schema: { pattern = '' }, documentWith }) =>
+        words
+          // What is outside a place's grammar is refused like other such texts.
+          .filter((word) => new RegExp(pattern, 'u').test(word))
+          .map((word) => ({ about: `${where} ${word}`, route, options: { body: documentWith(word) } })),
       ),
     );
+    expect(cases.length).toBeGreaterThan(1_000);
     // What a route makes of the word is its matter; none stumbles over it.
     expect(await strays(cases, ({ status }) => status < 500)).toEqual([]);
     const paths = allRoutes

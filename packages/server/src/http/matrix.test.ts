@@ -1,10 +1,10 @@
-import { actionTable, type RouteDeclaration } from '@strongroom/contract';
+import { actionTable, assetPermissions, type AssetType, type RouteDeclaration } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mayActAs, mayHandOutOnBundle, ownsBundle } from '../access/authority.ts';
 import type { AccessSnapshot, Decision, Resource, ScopeRef } from '../access/types.ts';
 import { decide, isDomainOwner, sees } from '../access/decide.ts';
-import type { RequestOptions } from '../../testing/app.ts';
-import { bodyFor, integrationForm } from '../../testing/bodies.ts';
+import type { RequestOptions, TestUser } from '../../testing/app.ts';
+import { bodyFor, connectionForm, integrationForm, storageForm } from '../../testing/bodies.ts';
 import { allRoutes } from '../../testing/conformance.ts';
 import { type MatrixCaller, type MatrixWorld, openMatrixWorld } from '../../testing/matrix-world.ts';
 import { absentTarget, parametersOf, pathTo, withQuery } from '../../testing/route-paths.ts';
@@ -70,7 +70,10 @@ async function expectedRefusal(route: RouteDeclaration, { principalId }: MatrixC
  */
 async function refusalBeyond(route: RouteDeclaration, caller: MatrixCaller): Promise<0 | 403 | 404> {
   const impact = impactDecisions[route.id];
-  if (impact !== undefined) return (await impact(caller)).allow ? 0 : 403;
+  if (impact !== undefined) {
+    const { allow, because } = await impact(caller);
+    return allow ? 0 : because[0] === 'not-seen' ? 404 : 403;
+  }
   const { principalId } = caller;
   if (!route.path.includes('/runs/{id}')) return 0;
   const { access } = world.test.server.services;
@@ -109,9 +112,17 @@ async function bundleIdOf(name: string): Promise<string> {
 const ofBundle = async ({ principalId }: MatrixCaller): Promise<Decision> =>
   ownsBundle(await snapshotOf(principalId), await finance(), await bundleIdOf(world.finance.bundle));
 
+const ofAccount = async ({ principalId }: MatrixCaller): Promise<Decision> =>
+  mayActAs(await snapshotOf(principalId), await finance(), await snapshotOf(world.finance.serviceAccount));
+
 const impactDecisions: Readonly<Record<string, (caller: MatrixCaller) => Promise<Decision>>> = {
   showBundleImpact: ofBundle,
-  showBundleAssetImpact: ofBundle,
+  showBundleAssetImpact: async (caller) => {
+    const decision = await ofBundle(caller);
+    const here = { kind: 'scope', scope: await finance() } as const;
+    const lists = decide(await snapshotOf(caller.principalId), 'secret.list', here).allow;
+    return decision.allow || lists ? decision : { allow: false, because: ['not-seen'] };
+  },
   // What it asks about is in no bundle: only owners of the domain place that.
   showBundleAdditionImpact: async ({ principalId }) => ({
     allow: isDomainOwner(await snapshotOf(principalId), (await finance()).id),
@@ -129,8 +140,8 @@ const impactDecisions: Readonly<Record<string, (caller: MatrixCaller) => Promise
     allow: isDomainOwner(await snapshotOf(principalId), (await finance()).id),
     because: [],
   }),
-  showDomainServiceAccountImpact: async ({ principalId }) =>
-    mayActAs(await snapshotOf(principalId), await finance(), await snapshotOf(world.finance.serviceAccount)),
+  showDomainServiceAccountImpact: ofAccount,
+  showWorkloadImpact: ofAccount,
 };
 
 describe('who is not signed in', () => {
@@ -409,6 +420,142 @@ describe('the Global scope', () => {
       );
       expect(answers).toEqual([403]);
     }
+  });
+});
+
+describe('what is in a bundle on which somebody has nothing, or in Admin, or assigned to other domains', () => {
+  const inFinance = '/v1/domains/finance';
+  const key = { scope: 'domain', source: 'managed', key: 'db-password' };
+  const fields = {
+    environment: [
+      { name: 'A', secret: key },
+      { name: 'B', secret: 'secret://global/managed/global-key' },
+      { name: 'C', value: '${secrets.of-nobody}' },
+    ],
+  };
+  /** One of each type of asset: a new one does not compile without. */
+  const kinds: Readonly<Record<Exclude<AssetType, 'secret'>, object>> = {
+    integration: integrationForm,
+    'spark-job': { ...fields, command: ['true'] },
+    'compute-cluster': fields,
+    notebook: fields,
+    'storage-config': { ...storageForm('unseen'), accessKey: { secret: key } },
+    connection: connectionForm,
+  };
+  /** Who lists secrets may see this one. */
+  const quietKey = 'unlisted-secret';
+  let shut: TestUser;
+
+  beforeAll(async () => {
+    const { call } = world.test;
+    shut = await world.test.createUser('shut', { grants: { finance: ['CREATE_NOTEBOOK'] } });
+    await call('POST', `${inFinance}/bundles`, { body: { name: 'quiet' } });
+    await call('POST', `${inFinance}/bundles/quiet/assets`, { body: { type: 'secret', key: quietKey } });
+    await call('POST', `${inFinance}/secrets`, { body: { key: quietKey, value: 'a value' } });
+    for (const [type, form] of Object.entries(kinds))
+      await call('POST', `${inFinance}/${type}s`, { body: { ...form, name: `unseen-${type}`, bundle: 'quiet' } });
+    for (const scope of ['admin', 'global']) {
+      const name = `unseen-${scope}`;
+      const form = { key: name, value: name, folder: `${name}-folder`, tags: [`${name}-tag`] };
+      await call('POST', `/v1/${scope}/secrets`, { body: form });
+      await call('POST', `/v1/${scope}/integrations`, { body: { name: `${name}-vault`, ...integrationForm } });
+    }
+    for (const name of ['secrets/unseen-global', 'integrations/unseen-global-vault'])
+      await call('PUT', `/v1/global/${name}/assignments`, { body: { domains: ['sales'] } });
+    await call('POST', `${inFinance}/spark-jobs/unseen-spark-job/runs`);
+  });
+
+  const unseenIn = async (route: RouteDeclaration, token: string, others: Readonly<Record<string, string>> = {}) => {
+    const path = pathTo(route, world.finance, world.platform, others);
+    const page = Object.hasOwn(route.query?.properties ?? {}, 'limit') ? 'limit=200' : '';
+    const { text } = await world.test.request(route.method, withQuery(path, page), { token });
+    return [...text.matchAll(/(?:unseen|unlisted)-[a-z-]+|admin-key|cluster-token/g)].map(([found]) => found);
+  };
+
+  const isOfAdmin = (found: string): boolean => /admin|cluster-token/.test(found);
+
+  it('is named by no route that reads, and by no refusal to delete what it uses', async () => {
+    const routes = guarded.filter(({ method, id }) => method === 'GET' || id === 'deleteDomainSecret');
+    const named = new Set<string>();
+    const ask = async (route: RouteDeclaration, name: string, token: string, others = {}) => {
+      for (const found of await unseenIn(route, token, others))
+        if ((found !== quietKey || name === 'shut') && (isOfAdmin(found) || name !== 'domainManager'))
+          named.add(`${route.id} ${name}: ${found}`);
+    };
+    // Owner of every domain, and a stranger to Admin.
+    const names = ['nobody', 'lister', 'workload', 'maintainer', 'domainManager'];
+    const callers = names.map((name) => [name, world.caller(name).token]);
+    await Promise.all(
+      routes.flatMap((route) =>
+        [...callers, ['shut', shut.token]].flatMap(([name = '', token = '']) => [
+          ask(route, name, token),
+          ...(parametersOf(route).includes('bundle') ? [ask(route, name, token, { bundle: 'quiet' })] : []),
+        ]),
+      ),
+    );
+    expect([...named].toSorted()).toEqual([]);
+    const assets = routes.find(({ id }) => id === 'listBundleAssets');
+    if (assets === undefined) throw new Error('The route is gone');
+    const inQuiet = [quietKey, ...Object.keys(kinds).map((type) => `unseen-${type}`)];
+    const owner = world.caller('platformAdmin').token;
+    expect((await unseenIn(assets, owner, { bundle: 'quiet' })).toSorted()).toEqual(inQuiet.toSorted());
+  });
+
+  it('is opened by each permission granted there as far as that goes, and no further', async () => {
+    const ofAssets = inDomains.flatMap((route) =>
+      route.access.kind === 'asset' ? [{ ...route, access: route.access }] : [],
+    );
+    const statuses = async (type: AssetType) =>
+      Promise.all(
+        ofAssets
+          .filter(({ access }) => actionTable[access.action].type === type)
+          .map(async (route) => {
+            const path = pathTo(route, world.finance, world.platform, { [route.access.parameter]: `unseen-${type}` });
+            const options = { token: shut.token, ...bodiesOf(route)[0] };
+            const { status } = await world.test.request(route.method, withQuery(path, 'undeclared=1'), options);
+            return { permission: actionTable[route.access.action].permission, is: `${route.id} ${status}` };
+          }),
+      );
+    const wrong: string[] = [];
+    const opened = new Set<string>();
+    for (const type of Object.keys(kinds) as (keyof typeof kinds)[]) {
+      wrong.push(...(await statuses(type)).flatMap(({ is }) => (is.endsWith(' 404') ? [] : [is])));
+      for (const granted of assetPermissions[type]) {
+        const body = { principal: shut.name, assetType: type, permissions: [granted] };
+        const { id } = await world.test.call<{ id: string }>('POST', `${inFinance}/bundles/quiet/grants`, { body });
+        for (const { permission, is } of await statuses(type)) {
+          if (permission === granted) opened.add(`${type} ${permission}`);
+          if (!is.endsWith(permission === granted ? ' 422' : ' 403')) wrong.push(`${is} with ${granted}`);
+        }
+        await world.test.call('DELETE', `${inFinance}/bundles/quiet/grants/${id}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+    // The one is of references, not of routes; who connects to a cluster does so without the server.
+    const all = Object.keys(kinds).flatMap((type) =>
+      assetPermissions[type as AssetType].map((each) => `${type} ${each}`),
+    );
+    expect(all.filter((each) => !opened.has(each))).toEqual(['integration USE', 'compute-cluster CONSUME']);
+  });
+
+  it('is not told by its key: what is there, and what is not, answer alike', async () => {
+    const calls = inDomains
+      .filter(({ method, path }) => method === 'GET' && path.includes('/secrets/{key}'))
+      .flatMap((route) =>
+        [quietKey, absentTarget(route, 'key')].map((key) => ({
+          about: `${route.id} ${key}`,
+          method: route.method,
+          path: pathTo(route, world.finance, world.platform, { key }),
+          options: { token: shut.token },
+        })),
+      );
+    const answers = await Promise.all(
+      Map.groupBy(calls, ({ about }) => about.split(' ')[0] ?? '')
+        .values()
+        .map((pair) => oneAnswer(world.test, pair)),
+    );
+    expect(answers.length).toBeGreaterThan(4);
+    for (const each of answers) expect(each).toHaveLength(1);
   });
 });
 

@@ -37,4 +37,76 @@ describe('schemas, which are compiled at their first use', () => {
     expect(compile('body', { type: 'string', 'x-note': 'for people' })('text')).toEqual({ value: 'text' });
     expect(() => compile('body', { type: 'string', maxLenght: 3 })('text')).toThrow('maxLenght');
   });
+
+  it('say by an example what fits, where they have one', () => {
+    const compile = createValidatorCompiler();
+    const text = { type: 'string', pattern: '^/v1/.+/data/' };
+    const validate = compile('body', {
+      anyOf: [
+        { type: 'object', properties: { 'a/b %': { ...text, examples: ['/v1/secret/data/production'] }, plain: text } },
+      ],
+    });
+    expect(validate({ 'a/b %': 'secret', plain: 'secret' })).toMatchObject({
+      error: {
+        errors: [
+          { pointer: '/a~1b %', message: 'must have a form like /v1/secret/data/production' },
+          { pointer: '/plain', message: 'must match pattern "^/v1/.+/data/"' },
+        ],
+      },
+    });
+  });
+
+  it('say of a union what is wrong with the kind that was meant', () => {
+    const compile = createValidatorCompiler();
+    const method = (name: string, needs: string) => ({
+      type: 'object',
+      additionalProperties: false,
+      required: ['method', needs],
+      properties: { method: { const: name }, [needs]: { type: 'string' } },
+    });
+    const kind = (name: string, field: object, methods: readonly object[]) => ({
+      type: 'object',
+      additionalProperties: false,
+      required: ['type', 'field', 'sign'],
+      properties: { type: { const: name }, field, sign: { anyOf: methods } },
+    });
+    const validate = compile('body', {
+      type: 'object',
+      required: ['items'],
+      properties: {
+        items: {
+          type: 'array',
+          items: {
+            anyOf: [
+              kind('A', { type: 'string', pattern: '^a' }, [method('token', 'role'), method('key', 'id')]),
+              kind('B', { type: 'integer' }, [method('role', 'arn'), method('token', 'path')]),
+            ],
+          },
+        },
+      },
+    });
+    const errorsOf = (...items: readonly unknown[]) => {
+      const answer = validate({ items });
+      return 'error' in answer
+        ? (answer.error.errors ?? []).map(({ pointer, message }) => `${pointer} ${message}`)
+        : [];
+    };
+    const sign = { method: 'token', role: 'r' };
+    expect(
+      errorsOf({ type: 'A', field: 'a', sign }, { type: 'B', field: 1, sign: { method: 'role', arn: '' } }),
+    ).toEqual([]);
+    expect(errorsOf({ type: 'A', field: 'b', sign })).toEqual(['/items/0/field must match pattern "^a"']);
+    expect(errorsOf({ type: 'A', field: 'a', sign: { method: 'key' } })).toEqual(['/items/0/sign/id is required']);
+    expect(errorsOf({ type: 'C', field: 'a', sign })).toEqual(['/items/0/type must be "A", or must be "B"']);
+    expect(errorsOf({ type: 'A', field: 'a', sign: { method: 'none' } })).toEqual([
+      '/items/0/sign/method must be "token", or must be "key"',
+    ]);
+    expect(errorsOf({ type: 'A', field: 'b', sign }, { type: 'B', field: '1', sign: { method: 'token' } })).toEqual([
+      '/items/0/field must match pattern "^a"',
+      '/items/1/field must be integer',
+      '/items/1/sign/path is required',
+    ]);
+    // Without a kind nobody knows which was meant.
+    expect(errorsOf({ field: 'a', sign })).toContain('/items/0/type is required');
+  });
 });

@@ -9,6 +9,7 @@ import {
 import { Ajv, type AnySchema, type ErrorObject, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 import { escapePointer } from './json-body.ts';
+import { errorsOfMeantBranches } from './meant-branches.ts';
 
 /** What Fastify expects of a compiled validator: the value to use, or the error to answer. */
 export type Validator = (data: unknown) => { value: unknown } | { error: StrongroomError };
@@ -48,7 +49,7 @@ export function createValidatorCompiler(): (part: Part, schema: AnySchema) => Va
           // What a schema says of a text is no help to who wrote a placeholder there.
           errors: [
             ...misplaced,
-            ...fieldErrors(part, validateAll.errors ?? validate.errors ?? []).filter(
+            ...fieldErrors(part, schema, errorsOfMeantBranches(validateAll.errors ?? validate.errors ?? [])).filter(
               ({ pointer }) => !misplaced.some((each) => each.pointer === pointer),
             ),
           ].slice(0, maxFieldErrors),
@@ -160,14 +161,14 @@ function queryCoercion(schema: AnySchema): (query: unknown) => void {
   };
 }
 
-function fieldErrors(part: Part, errors: readonly ErrorObject[]): FieldError[] {
+function fieldErrors(part: Part, schema: AnySchema, errors: readonly ErrorObject[]): FieldError[] {
   const byPointer = new Map<string, Set<string>>();
   for (const error of errors) {
     // Says only that one of the branches failed; their own errors say which.
     if (error.keyword === 'anyOf' || error.keyword === 'oneOf' || error.keyword === 'if') continue;
     const pointer = pointerOf(part, error);
     const messages = byPointer.get(pointer) ?? new Set();
-    messages.add(messageOf(error));
+    messages.add(messageOf(error, schema));
     byPointer.set(pointer, messages);
     if (byPointer.size === maxFieldErrors) break;
   }
@@ -183,8 +184,13 @@ function pointerOf(part: Part, error: ErrorObject): string {
 }
 
 /** Ajv's messages speak of the schema; they hold nothing of the data. */
-function messageOf(error: ErrorObject): string {
+function messageOf(error: ErrorObject, schema: AnySchema): string {
   switch (error.keyword) {
+    case 'pattern': {
+      // A grammar is read by few; an example of what fits it is read by all.
+      const [example] = examplesAt(schema, error.schemaPath);
+      return typeof example === 'string' ? `must have a form like ${example}` : (error.message ?? 'is not valid');
+    }
     case 'required':
       return 'is required';
     case 'additionalProperties':
@@ -196,6 +202,18 @@ function messageOf(error: ErrorObject): string {
     default:
       return error.message ?? 'is not valid';
   }
+}
+
+/** Of the part of a schema that a keyword is in. @param path of the keyword: `#/properties/name/pattern`, as a fragment (RFC 6901 §6) */
+function examplesAt(schema: AnySchema, path: string): readonly unknown[] {
+  let node: unknown = schema;
+  for (const step of path.split('/').slice(1, -1)) {
+    const name = decodeURIComponent(step).replaceAll('~1', '/').replaceAll('~0', '~');
+    if (Array.isArray(node)) node = node[Number(name)];
+    else if (isRecord(node) && Object.hasOwn(node, name)) node = node[name];
+    else return [];
+  }
+  return isRecord(node) && Array.isArray(node['examples']) ? node['examples'] : [];
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

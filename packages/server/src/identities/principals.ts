@@ -220,10 +220,11 @@ export async function isAdmin(context: CommandContext, row: Tables['principals']
   return group !== undefined;
 }
 
-/** Who is left out of account: somebody, a group, or, with both, the one's place in the other. */
+/** Who is left out of account: somebody, a group, with both the one's place in the other, or the roles of its own that somebody has. */
 export interface Gone {
   readonly principalId?: string;
   readonly groupId?: string;
+  readonly rolesOf?: string;
 }
 
 /**
@@ -235,7 +236,7 @@ export interface Gone {
  */
 export async function requireAnAdmin(
   context: Pick<CommandContext, 'db'>,
-  { principalId, groupId }: Gone = {},
+  { principalId, groupId, rolesOf }: Gone = {},
 ): Promise<void> {
   let admins = context.db
     .selectFrom('principals')
@@ -257,7 +258,10 @@ export async function requireAnAdmin(
             ? member('group.id', '!=', groupId)
             : member.or([member('group.id', '!=', groupId), member('principals.id', '!=', principalId)]),
         );
-      return where.or([where('principals.roles', 'like', holdsAdmin), where.exists(byGroup)]);
+      if (rolesOf !== undefined) byGroup = byGroup.where('group.id', '!=', rolesOf);
+      const own = where('principals.roles', 'like', holdsAdmin);
+      const isOwn = rolesOf === undefined ? own : own.and('principals.id', '!=', rolesOf);
+      return where.or([isOwn, where.exists(byGroup)]);
     })
     .limit(1);
   if (principalId !== undefined && groupId === undefined) admins = admins.where('principals.id', '!=', principalId);

@@ -1,4 +1,4 @@
-import { type Preset, StrongroomError } from '@strongroom/contract';
+import { type AssetPermission, type PlatformRole, type Preset, StrongroomError } from '@strongroom/contract';
 import { defaultBundleIdOf } from '../access/default-bundle.ts';
 import { findPrincipal } from '../access/principal-names.ts';
 import type { SnapshotRow } from '../access/queries.ts';
@@ -38,7 +38,7 @@ const nothing = { second: '', third: '' };
 interface Removed {
   readonly principalId: string;
   readonly row: Pick<SnapshotRow, 'tag' | 'scope' | 'first' | 'second' | 'third'>;
-  readonly becomes?: string | undefined;
+  readonly becomes?: Partial<Pick<SnapshotRow, 'first' | 'third'>> | undefined;
 }
 
 /**
@@ -62,7 +62,7 @@ export async function withoutMember(
   return withoutRow(store, domain, {
     principalId: row.principal_id,
     row: { tag: 'member', scope: domain.id, first: row.preset, ...nothing },
-    becomes: preset,
+    becomes: preset && { first: preset },
   });
 }
 
@@ -81,12 +81,13 @@ export async function withoutGrant(store: Store, domain: ScopeRef, id: string): 
   });
 }
 
-/** @throws StrongroomError `not_found` */
+/** @param kept the permissions that it would have in place of its own. @throws StrongroomError `not_found` */
 export async function withoutBundleGrant(
   store: Store,
   domain: ScopeRef,
   bundleId: string,
   id: string,
+  kept: readonly AssetPermission[] = [],
 ): Promise<Alteration> {
   const row = await store.db
     .selectFrom('bundle_grants')
@@ -99,7 +100,43 @@ export async function withoutBundleGrant(
   return withoutRow(store, domain, {
     principalId,
     row: { tag: 'bundle-grant', scope: domain.id, first: bundleId, second, third },
+    becomes: { third: JSON.stringify(kept) },
   });
+}
+
+/** A bundle gets another owner; one that there is not owns nothing. */
+export async function withOwner(
+  store: Store,
+  domain: ScopeRef,
+  { id: bundleId, owner }: { readonly id: string; readonly owner: { readonly id: string } | null },
+  label: string,
+): Promise<Alteration> {
+  const next = await findPrincipal(store.db, domain, label);
+  const row = { tag: 'owned-bundle', scope: domain.id, first: bundleId, ...nothing } as const;
+  const alteration = await withoutRow(store, domain, { principalId: owner?.id ?? '', row });
+  return {
+    ...alteration,
+    after: async (principalId, rows) =>
+      rows.some(({ tag, first }) => tag === 'actor' && first === next?.id)
+        ? buildSnapshot(principalId, [...rows, { ...row, number: 0 }])
+        : alteration.after(principalId, rows),
+  };
+}
+
+/** A user, a service account or a group has these platform roles of its own, and no others. */
+export async function withRoles(store: Store, id: string, roles: readonly PlatformRole[]): Promise<Alteration> {
+  const members = await membersOf(store, id);
+  const third = JSON.stringify(roles);
+  return {
+    scopeId: null,
+    principalIds: [id, ...members.slice(0, maxActors)],
+    isComplete: members.length <= maxActors,
+    after: async (principalId, rows) =>
+      buildSnapshot(
+        principalId,
+        rows.map((row) => (row.tag === 'actor' && row.first === id ? { ...row, third } : row)),
+      ),
+  };
 }
 
 async function withoutRow(store: Store, domain: ScopeRef, removed: Removed): Promise<Alteration> {
@@ -124,7 +161,7 @@ function without(rows: readonly SnapshotRow[], { row, becomes }: Removed): reado
   );
   return rows.flatMap((each, index) => {
     if (index !== at) return [each];
-    return becomes === undefined ? [] : [{ ...each, first: becomes }];
+    return becomes === undefined ? [] : [{ ...each, ...becomes }];
   });
 }
 

@@ -226,7 +226,7 @@ function workloadView(row: HeldRow, names: string[], now: number): ImpactView['w
     domain: row.domain,
     ...(row.surface === null ? {} : { surface: row.surface }),
     ...(row.configuration === null ? {} : { configuration: row.configuration }),
-    subject: row.subject_name === null ? 'deleted' : `${row.subject_kind}:${row.subject_name}`,
+    subject: row.subject ?? 'deleted',
     names,
     startedAt: timeText(row.created_at),
   };

@@ -1,6 +1,7 @@
 import { formatReference, parseReference } from '@strongroom/contract/core';
 import { type Kysely, sql } from 'kysely';
 import type { Access, AccessSnapshot } from '../access/types.ts';
+import { labelColumn } from '../identities/label-column.ts';
 import { adminScopeId } from '../store/ids.ts';
 import type { Tables } from '../store/tables.ts';
 
@@ -55,7 +56,7 @@ interface Database {
 }
 
 const authoriser = (column: 'notice_settings.authorised_by' | 'clusters.authorised_by') =>
-  sql<string>`coalesce(principals.kind || ':' || principals.name, ${sql.ref(column)})`.as('authoriser');
+  sql<string>`coalesce(${labelColumn}, ${sql.ref(column)})`.as('authoriser');
 
 async function noticeHolders(db: Kysely<Tables>, wanted: Wanted): Promise<Holder[]> {
   let query = db

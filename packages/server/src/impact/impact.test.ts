@@ -48,6 +48,56 @@ afterAll(async () => {
   await cluster.close();
 });
 
+describe('what is assigned to domains', () => {
+  const domains = ['finance', 'sales'] as const;
+  const jobsWith = async (reference: string): Promise<Record<(typeof domains)[number], string>> => {
+    const names = { finance: freshName(), sales: freshName() };
+    for (const domain of domains)
+      await test.call('POST', surfacePath('spark-job', domain), {
+        body: { name: names[domain], ...surfaceSamples['spark-job'](reference) },
+      });
+    return names;
+  };
+  const namedBy = async (path: string): Promise<string[]> => {
+    const { change, configurations } = await impactOf(path);
+    expect(change).toBe('revoke');
+    return configurations.map(({ configuration }) => configuration).toSorted();
+  };
+
+  it('is a secret of Global: what loses it is named, and what has not got it or keeps it is not', async () => {
+    const key = freshName();
+    await put('/v1/global', key);
+    const jobs = await jobsWith(`secret://global/managed/${key}`);
+    const mail = { ...platformSamples.email(`secret://global/managed/${key}`) };
+    await test.call('PUT', '/v1/platform/email', { body: mail });
+    const path = `/v1/global/secrets/${key}/assignments`;
+    expect(await namedBy(`${path}/impact?domains=finance`)).toEqual([jobs.sales]);
+    expect(await namedBy(`${path}/impact?domains=finance,sales`)).toEqual([]);
+    expect(await namedBy(`${path}/impact`)).toEqual([jobs.finance, jobs.sales].toSorted());
+    await test.call('PUT', path, { body: { domains: ['finance'] } });
+    expect(await namedBy(`${path}/impact?domains=sales`)).toEqual([jobs.finance]);
+    expect(await namedBy(`${path}/impact?domains=finance,nowhere`)).toEqual([]);
+    for (const query of ['domains=,', 'domains=Finance', 'domains=finance,'])
+      expect((await test.request('GET', `${path}/impact?${query}`)).status).toBe(422);
+    expect((await test.request('GET', `${path}/impact`, { token: olga.token })).status).toBe(403);
+    await test.call('DELETE', '/v1/platform/email');
+  });
+
+  it('is an integration of Global', async () => {
+    const name = freshName();
+    await test.call('POST', '/v1/global/integrations', { body: { name, ...integrationForm } });
+    const path = `/v1/global/integrations/${name}/assignments`;
+    await test.call('PUT', path, { body: { all: true } });
+    const jobs = await jobsWith(`secret://global/${name}/app/db#password`);
+    expect(await namedBy(`${path}/impact?domains=sales`)).toEqual([jobs.finance]);
+    expect(await namedBy(`${path}/impact`)).toEqual([jobs.finance, jobs.sales].toSorted());
+    await test.call('PUT', path, { body: { domains: ['finance'] } });
+    expect(await namedBy(`${path}/impact`)).toEqual([jobs.finance]);
+    await test.call('PUT', path, { body: { domains: [] } });
+    expect(await namedBy(`${path}/impact`)).toEqual([]);
+  });
+});
+
 describe('a secret', () => {
   it.each(domainSurfaces)('is found in a %s, with the field', async (type) => {
     const [name, key] = [freshName(), freshName()];
@@ -255,6 +305,77 @@ describe('what refers to a secret', () => {
       expect(configurations.length + platform.length).toBe(fields);
     },
   );
+});
+
+it('a domain is told with all it holds, to its owners', async () => {
+  const domain = freshName();
+  await test.createDomain(domain);
+  const path = `/v1/domains/${domain}`;
+  await put(path, 'db-password');
+  await test.createServiceAccount(domain, 'etl');
+  await test.call('POST', `${path}/integrations`, { body: { name: 'vault', ...integrationForm } });
+  const name = freshName();
+  const job = {
+    name,
+    command: ['sleep', '60'],
+    environment: [{ name: 'TOKEN', secret: 'secret://domain/managed/db-password' }],
+  };
+  await test.call('POST', `${path}/spark-jobs`, { body: job });
+  expect(await impactOf(`${path}/impact`)).toMatchObject({
+    change: 'delete',
+    configurations: [{ configuration: name, domain }],
+    contents: { secrets: 1, integrations: 1, serviceAccounts: 1 },
+  });
+  const { id } = await test.call<{ id: string }>('POST', `${path}/spark-jobs/${name}/runs`);
+  const { refusal } = await impactOf(`${path}/impact`);
+  expect(refusal).toMatchObject({ code: 'state_conflict' });
+  expect(refusal?.detail).toContain('runs of this domain are going on');
+  await test.call('POST', `${path}/runs/${id}/stop`);
+  const manager = await test.createUser(freshName(), { grants: { [domain]: ['MANAGE_ACCESS'] } });
+  expect((await test.request('GET', `${path}/impact`, { token: manager.token })).status).toBe(403);
+  expect((await test.request('GET', `${path}/impact`, { token: ann.token })).status).toBe(404);
+});
+
+describe('what a change broke', () => {
+  interface Broken {
+    readonly brokenUses: readonly { readonly domain: string }[];
+    readonly isComplete: boolean;
+  }
+  const many = 250;
+  const jobIn = (domain: string, key: string, fields: number): Promise<unknown> =>
+    test.call('POST', `/v1/domains/${domain}/spark-jobs`, {
+      body: {
+        name: freshName(),
+        command: ['true'],
+        environment: Array.from({ length: fields }, (_, index) => ({
+          name: `V${index}`,
+          secret: { scope: 'global', source: 'managed', key },
+        })),
+      },
+    });
+
+  it('is named however many fields before it are not broken, and says so where there is more', async () => {
+    await put('/v1/global', 'wide');
+    await jobIn('finance', 'wide', many);
+    await jobIn('sales', 'wide', 1);
+    const path = '/v1/global/secrets/wide';
+    const assign = (domain: string): Promise<Broken> =>
+      test.call('PUT', `${path}/assignments`, { body: { domains: [domain] } });
+    expect(await assign('finance')).toMatchObject({ brokenUses: [{ domain: 'sales' }], isComplete: true });
+    const lost = await assign('sales');
+    expect([lost.brokenUses.length, lost.isComplete]).toEqual([200, false]);
+    expect(new Set(lost.brokenUses.map(({ domain }) => domain))).toEqual(new Set(['finance']));
+    await test.call('PUT', `${path}/assignments`, { body: { all: true } });
+    // Whoever knows of one domain alone is told of its uses, and of all of them.
+    expect(await test.call('GET', path, { token: ann.token })).toMatchObject({ usedBy: many });
+    const deleted = await test.call<Broken>('DELETE', `${path}?force=true`);
+    expect([deleted.brokenUses.length, deleted.isComplete]).toEqual([200, false]);
+    const { items } = await test.call<{ items: readonly { readonly detail?: unknown }[] }>(
+      'GET',
+      '/v1/audit?action=secret.manage&limit=1',
+    );
+    expect(items[0]?.detail).toMatchObject({ uses: many + 1 });
+  });
 });
 
 it('no value is in any answer, log or file of the server', async () => {

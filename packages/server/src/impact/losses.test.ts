@@ -107,6 +107,85 @@ describe('taking access away', () => {
   });
 });
 
+describe('taking less than all', () => {
+  it('platform roles: what stands on them alone, of a user, a group or a service account', async () => {
+    const person = await test.createUser(freshName(), { roles: ['DOMAIN_MANAGER', 'AUDITOR'] });
+    const job = await putJob(person.token);
+    const path = `/v1/users/${person.id}/impact?change=revoke`;
+    const impact = await impactOf(`${path}&roles=AUDITOR`);
+    expect(impact).toMatchObject({
+      change: 'revoke',
+      effect: 'launches-fail',
+      configurations: [{ configuration: job, losses: [{ principal: person.name, permission: 'USE' }] }],
+    });
+    expect(impact).not.toHaveProperty('refusal');
+    expect(named(await impactOf(path))).toEqual([job]);
+    expect(named(await impactOf(`${path}&roles=`))).toEqual([job]);
+    expect(named(await impactOf(`${path}&roles=DOMAIN_MANAGER`))).toEqual([]);
+    // PLATFORM_ADMIN includes it.
+    expect(named(await impactOf(`${path}&roles=PLATFORM_ADMIN`))).toEqual([]);
+    await test.call('PATCH', `/v1/users/${person.id}`, { body: { roles: ['AUDITOR'] } });
+    expect(await failing([job])).toEqual([job]);
+    const group = await test.call<{ id: string }>('POST', '/v1/groups', {
+      body: { name: freshName(), roles: ['DOMAIN_MANAGER'] },
+    });
+    await test.call('PUT', `/v1/groups/${group.id}/members/${person.id}`);
+    expect(await failing([job])).toEqual([]);
+    expect(named(await impactOf(`/v1/groups/${group.id}/impact?change=revoke`))).toEqual([job]);
+    expect(named(await impactOf(`${path}&roles=`))).toEqual([]);
+    const account = await test.call<{ id: string }>('POST', '/v1/service-accounts', {
+      body: { name: freshName(), roles: ['DOMAIN_MANAGER'] },
+    });
+    const issued = await test.call<{ token: string }>('POST', `/v1/service-accounts/${account.id}/tokens`, {
+      body: {},
+    });
+    const theirs = await putJob(issued.token);
+    expect(named(await impactOf(`/v1/service-accounts/${account.id}/impact?change=revoke`))).toEqual([theirs]);
+    for (const query of ['roles=AUDITOR', 'change=revoke&roles=auditor', 'change=revoke&roles=AUDITOR,', 'change=edit'])
+      for (const of of [`users/${person.id}`, `groups/${group.id}`, `service-accounts/${account.id}`])
+        expect((await test.request('GET', `/v1/${of}/impact?${query}`)).status).toBe(422);
+    expect((await test.request('GET', `/v1/users/${group.id}/impact?change=revoke`)).status).toBe(404);
+  });
+
+  it('permissions of a grant on a bundle, and owning one', async () => {
+    const [person, other, bundle, key] = [
+      await test.createUser(freshName(), { grants: { finance: ['CREATE_SPARK_JOB', 'LIST_SECRETS'] } }),
+      await test.createUser(freshName()),
+      freshName(),
+      freshName(),
+    ];
+    await put(base, key);
+    const path = `${base}/bundles/${bundle}`;
+    await test.call('POST', `${base}/bundles`, { body: { name: bundle, owner: person.name } });
+    await test.call('POST', `${path}/assets`, { body: { type: 'secret', key } });
+    const owned = await putJob(person.token, key);
+    expect(await impactOf(`${path}/impact?owner=${other.name}`, olga.token)).toMatchObject({
+      change: 'revoke',
+      configurations: [{ configuration: owned, losses: [{ principal: person.name, permission: 'USE' }] }],
+    });
+    expect(named(await impactOf(`${path}/impact?owner=user:nobody`))).toEqual([owned]);
+    expect(named(await impactOf(`${path}/impact?owner=${person.name}`))).toEqual([]);
+    expect((await impactOf(`${base}/bundles/default/impact?owner=${other.name}`)).refusal).toMatchObject({
+      code: 'state_conflict',
+    });
+    await test.call('PATCH', path, { body: { owner: other.name } });
+    expect(await failing([owned])).toEqual([owned]);
+    const job = await putJob(olga.token);
+    await test.call('POST', `${path}/assets`, { body: { type: 'spark-job', name: job } });
+    const permissions = ['VIEW', 'UPDATE', 'RUN'];
+    const grant = await test.call<{ id: string }>('POST', `${path}/grants`, {
+      body: { principal: person.name, assetType: 'spark-job', permissions },
+    });
+    await test.call('POST', `${base}/spark-jobs/${job}/runs`, { token: person.token });
+    const kept = (words: string): Promise<ImpactView> =>
+      impactOf(`${path}/grants/${grant.id}/impact?permissions=${words}`, other.token);
+    expect(named(await kept('VIEW,UPDATE'))).toEqual([job]);
+    expect(named(await kept(''))).toEqual([job]);
+    expect(named(await kept('RUN'))).toEqual([]);
+    expect((await test.request('GET', `${path}/grants/${grant.id}/impact?permissions=RUN,NOTHING`)).status).toBe(422);
+  });
+});
+
 /** Of spark jobs of `finance`, those that can't be launched. */
 const failing = async (names: readonly string[]): Promise<string[]> => {
   const answers = await Promise.all(
@@ -181,7 +260,7 @@ describe('what ends somebody', () => {
     expect(refused.status).toBe(409);
     const { code, detail } = refused.body as { code: string; detail?: string; title: string };
     expect(code).toBe('last_admin');
-    for (const change of ['delete', 'disable'])
+    for (const change of ['delete', 'disable', 'revoke', 'revoke&roles=DOMAIN_MANAGER'])
       expect((await impactOf(`${path}/impact?change=${change}`)).refusal).toMatchObject({
         code,
         ...(detail && { detail }),
@@ -193,6 +272,7 @@ describe('what ends somebody', () => {
     });
     await test.call('PUT', `/v1/groups/${group.id}/members/${boss.id}`);
     expect(await impactOf(`${path}/impact`)).not.toHaveProperty('refusal');
+    expect(await impactOf(`${path}/impact?change=revoke`)).not.toHaveProperty('refusal');
     expect(await impactOf(`/v1/groups/${group.id}/impact`)).not.toHaveProperty('refusal');
     const link = await test.call<{ token: string }>('POST', `/v1/users/${boss.id}/sign-in-link`, { body: {} });
     const session = await test.call<{ token: string }>('POST', '/v1/auth/link', {
@@ -202,6 +282,10 @@ describe('what ends somebody', () => {
     await test.call('PATCH', path, { token: session.token, body: { roles: [] } });
     for (const last of [`groups/${group.id}`, `groups/${group.id}/members/${boss.id}`, `users/${boss.id}`])
       expect((await impactOf(`/v1/${last}/impact`, session.token)).refusal).toMatchObject({ code: 'last_admin' });
+    const revoked = (last: string): Promise<ImpactView> => impactOf(`/v1/${last}/impact?change=revoke`, session.token);
+    expect((await revoked(`groups/${group.id}`)).refusal).toMatchObject({ code: 'last_admin' });
+    // It has the role by the group, not of its own.
+    expect(await revoked(`users/${boss.id}`)).not.toHaveProperty('refusal');
     await test.call('PATCH', path, { token: session.token, body: { roles: ['PLATFORM_ADMIN'] } });
     expect(await impactOf(`/v1/groups/${group.id}/impact`)).not.toHaveProperty('refusal');
   });
@@ -216,7 +300,7 @@ describe('what ends somebody', () => {
     const body = { references: [{ name: 'PGPASSWORD', reference: 'secret://domain/managed/db-password' }] };
     await test.call('POST', `${base}/launches`, { token, body });
     const path = `${base}/service-accounts/${account.id}`;
-    const launchers = [{ principal: `service-account:${name}`, domain: 'finance', launches: 1 }];
+    const launchers = [{ principal: account.name, domain: 'finance', launches: 1 }];
     const impact = await impactOf(`${path}/impact?change=disable`, olga.token);
     expect(impact).toMatchObject({ change: 'disable', launchers });
     expect(named(impact)).toEqual([saved, started].toSorted());
@@ -319,76 +403,5 @@ describe('bundles', () => {
       { configuration: job, losses: [{ principal: person.name, permission: 'RUN', on: `spark-job/${job}` }] },
     ]);
     expect((await test.request('GET', `${base}/bundles/${bundle}/assets/impact?type=secret`)).status).toBe(422);
-  });
-});
-
-it('a domain is told with all it holds, to its owners', async () => {
-  const domain = freshName();
-  await test.createDomain(domain);
-  const path = `/v1/domains/${domain}`;
-  await put(path, 'db-password');
-  await test.createServiceAccount(domain, 'etl');
-  await test.call('POST', `${path}/integrations`, { body: { name: 'vault', ...integrationForm } });
-  const name = freshName();
-  const job = {
-    name,
-    command: ['sleep', '60'],
-    environment: [{ name: 'TOKEN', secret: 'secret://domain/managed/db-password' }],
-  };
-  await test.call('POST', `${path}/spark-jobs`, { body: job });
-  expect(await impactOf(`${path}/impact`)).toMatchObject({
-    change: 'delete',
-    configurations: [{ configuration: name, domain }],
-    contents: { secrets: 1, integrations: 1, serviceAccounts: 1 },
-  });
-  const { id } = await test.call<{ id: string }>('POST', `${path}/spark-jobs/${name}/runs`);
-  const { refusal } = await impactOf(`${path}/impact`);
-  expect(refusal).toMatchObject({ code: 'state_conflict' });
-  expect(refusal?.detail).toContain('runs of this domain are going on');
-  await test.call('POST', `${path}/runs/${id}/stop`);
-  const manager = await test.createUser(freshName(), { grants: { [domain]: ['MANAGE_ACCESS'] } });
-  expect((await test.request('GET', `${path}/impact`, { token: manager.token })).status).toBe(403);
-  expect((await test.request('GET', `${path}/impact`, { token: ann.token })).status).toBe(404);
-});
-
-describe('what a change broke', () => {
-  interface Broken {
-    readonly brokenUses: readonly { readonly domain: string }[];
-    readonly isComplete: boolean;
-  }
-  const many = 250;
-  const jobIn = (domain: string, key: string, fields: number): Promise<unknown> =>
-    test.call('POST', `/v1/domains/${domain}/spark-jobs`, {
-      body: {
-        name: freshName(),
-        command: ['true'],
-        environment: Array.from({ length: fields }, (_, index) => ({
-          name: `V${index}`,
-          secret: { scope: 'global', source: 'managed', key },
-        })),
-      },
-    });
-
-  it('is named however many fields before it are not broken, and says so where there is more', async () => {
-    await put('/v1/global', 'wide');
-    await jobIn('finance', 'wide', many);
-    await jobIn('sales', 'wide', 1);
-    const path = '/v1/global/secrets/wide';
-    const assign = (domain: string): Promise<Broken> =>
-      test.call('PUT', `${path}/assignments`, { body: { domains: [domain] } });
-    expect(await assign('finance')).toMatchObject({ brokenUses: [{ domain: 'sales' }], isComplete: true });
-    const lost = await assign('sales');
-    expect([lost.brokenUses.length, lost.isComplete]).toEqual([200, false]);
-    expect(new Set(lost.brokenUses.map(({ domain }) => domain))).toEqual(new Set(['finance']));
-    await test.call('PUT', `${path}/assignments`, { body: { all: true } });
-    // Whoever knows of one domain alone is told of its uses, and of all of them.
-    expect(await test.call('GET', path, { token: ann.token })).toMatchObject({ usedBy: many });
-    const deleted = await test.call<Broken>('DELETE', `${path}?force=true`);
-    expect([deleted.brokenUses.length, deleted.isComplete]).toEqual([200, false]);
-    const { items } = await test.call<{ items: readonly { readonly detail?: unknown }[] }>(
-      'GET',
-      '/v1/audit?action=secret.manage&limit=1',
-    );
-    expect(items[0]?.detail).toMatchObject({ uses: many + 1 });
   });
 });

@@ -4,6 +4,7 @@ import { createSelectorIndex } from '../access/selectors.ts';
 import type { AccessService } from '../access/service.ts';
 import { buildSnapshot } from '../access/snapshot.ts';
 import type { Access, AccessSnapshot, AssetRef, ScopeRef } from '../access/types.ts';
+import { labelColumn } from '../identities/label-column.ts';
 import { decideUse, findTarget } from '../launches/targets.ts';
 import type { Store } from '../store/store.ts';
 import { resourceOf, surfaceOf } from '../surfaces/registry.ts';
@@ -104,14 +105,14 @@ async function changesOf(
   const changes = new Map<string, Change>();
   const labels = await store.db
     .selectFrom('principals')
-    .select(['id', 'kind', 'name'])
+    .select(['id', labelColumn.as('label')])
     .where('id', 'in', looked.length === 0 ? [''] : looked)
     .execute();
-  for (const { id, kind, name } of labels) {
+  for (const { id, label } of labels) {
     const rows = await store.query('access.snapshot', { principalId: id });
     const before = buildSnapshot(id, rows);
     const after = await alteration.after(id, rows);
-    if (before !== null && after !== null) changes.set(id, { label: `${kind}:${name}`, before, after });
+    if (label !== null && before !== null && after !== null) changes.set(id, { label, before, after });
   }
   return { changes, isComplete: looked.length === principalIds.length };
 }
@@ -120,7 +121,7 @@ async function changesOf(
 async function accessAfter({ store, access }: Parts, { placement }: Alteration): Promise<Access> {
   if (placement === undefined) return access;
   const { scope } = placement;
-  const { selectors } = await store.query('access.selectors', { scopeId: scope.id });
+  const selectors = await store.query('access.selectors', { scopeId: scope.id });
   const index = createSelectorIndex(placement.selectors(selectors));
   return {
     ...access,

@@ -1,4 +1,5 @@
 import type { SurfaceName } from '@strongroom/contract';
+import { labelColumn } from '../identities/label-column.ts';
 import type { QueryContext } from '../store/store.ts';
 
 /** What is looked for: a managed secret, or every key of an integration. */
@@ -50,13 +51,21 @@ function hitUses(context: Pick<QueryContext, 'db'>) {
     .orderBy('uses.reference');
 }
 
+/** In which scopes something is looked for: these, or all but these. */
+export type Within = { readonly in: readonly string[] } | { readonly notIn: readonly string[] };
+
 /** Fields that refer to it, by configuration and pointer. */
 async function usesOf(
   context: QueryContext,
-  args: { readonly target: ImpactTarget; readonly limit: number },
+  args: { readonly target: ImpactTarget; readonly within?: Within; readonly limit: number },
 ): Promise<HitUseRow[]> {
-  const { target } = args;
-  const query = hitUses(context).limit(args.limit);
+  const { target, within } = args;
+  let query = hitUses(context).limit(args.limit);
+  if (within !== undefined)
+    query =
+      'in' in within
+        ? query.where('uses.scope_id', 'in', someOf(within.in))
+        : query.where('uses.scope_id', 'not in', someOf(within.notIn));
   return 'secretId' in target
     ? query.where('uses.secret_id', '=', target.secretId).execute()
     : query
@@ -91,6 +100,20 @@ async function configurationsOf(
 ): Promise<HitConfigurationRow[]> {
   return hitConfigurations(context)
     .where('configurations.scope_id', '=', args.scopeId)
+    .orderBy('configurations.id')
+    .limit(args.limit)
+    .execute();
+}
+
+/** Those of them that can be launched, with what they are. */
+async function launchedIn(
+  context: QueryContext,
+  args: { readonly scopeId: string; readonly surfaces: readonly SurfaceName[]; readonly limit: number },
+): Promise<(HitConfigurationRow & { readonly document: string })[]> {
+  return hitConfigurations(context)
+    .select('configurations.document')
+    .where('configurations.scope_id', '=', args.scopeId)
+    .where('configurations.surface', 'in', [...args.surfaces])
     .orderBy('configurations.id')
     .limit(args.limit)
     .execute();
@@ -193,8 +216,7 @@ export interface HeldRow {
   readonly bundle_id: string | null;
   readonly scope_id: string;
   readonly domain: string;
-  readonly subject_kind: string | null;
-  readonly subject_name: string | null;
+  readonly subject: string | null;
   readonly name: string;
 }
 
@@ -209,11 +231,12 @@ async function heldBy(
   { db }: QueryContext,
   args: {
     readonly target: ImpactTarget | HeldOf;
+    readonly within?: Within;
     readonly limit: number;
   },
 ): Promise<HeldRow[]> {
-  const { target } = args;
-  const query = db
+  const { target, within } = args;
+  let query = db
     .selectFrom('receipts')
     .innerJoin('launches', 'launches.id', 'receipts.launch_id')
     .innerJoin('scopes', 'scopes.id', 'launches.scope_id')
@@ -230,8 +253,7 @@ async function heldBy(
       'configurations.bundle_id',
       'launches.scope_id',
       'scopes.name as domain',
-      'principals.kind as subject_kind',
-      'principals.name as subject_name',
+      labelColumn.as('subject'),
       'receipts.name',
     ])
     .where('launches.ended_at', 'is', null)
@@ -240,6 +262,11 @@ async function heldBy(
     .orderBy('launches.id', 'desc')
     .orderBy('receipts.pointer')
     .limit(args.limit);
+  if (within !== undefined)
+    query =
+      'in' in within
+        ? query.where('launches.scope_id', 'in', someOf(within.in))
+        : query.where('launches.scope_id', 'not in', someOf(within.notIn));
   if ('secretId' in target) return query.where('receipts.secret_id', '=', target.secretId).execute();
   if ('sourceId' in target) return query.where('receipts.source_id', '=', target.sourceId).execute();
   if ('heldIn' in target) return query.where('launches.scope_id', '=', target.heldIn).execute();
@@ -274,6 +301,7 @@ export const impactQueries = {
   'impact.consumersOf': consumersOf,
   'impact.consumptionsAuthorisedBy': consumptionsAuthorisedBy,
   'impact.configurationsOf': configurationsOf,
+  'impact.launchedIn': launchedIn,
   'impact.startedBy': startedBy,
   'impact.launchedBy': launchedBy,
   'impact.heldBy': heldBy,

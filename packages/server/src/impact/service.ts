@@ -1,7 +1,7 @@
-import { type Preset, StrongroomError } from '@strongroom/contract';
+import { type AssetPermission, type PlatformRole, type Preset } from '@strongroom/contract';
 import type { PlacedConfiguration, SelectorInput } from '../access/bundle-assets.ts';
 import { requireOutsideDefault } from '../access/bundle-assets.ts';
-import { type BundleRecord, requireOther } from '../access/bundle-commands.ts';
+import { type BundleRecord, requireOther, requireOwnable } from '../access/bundle-commands.ts';
 import { findBundle } from '../access/bundles.ts';
 import { defaultBundleIdOf } from '../access/default-bundle.ts';
 import type { AssetRecord } from '../access/list-queries.ts';
@@ -11,7 +11,7 @@ import { contentOf, requireNothingUnderWay } from '../domains/content.ts';
 import { type Gone, requireAnAdmin } from '../identities/principals.ts';
 import { readPrincipal } from '../identities/users.ts';
 import type { SecretReader } from '../secrets/reader.ts';
-import { globalScopeId } from '../store/ids.ts';
+import { adminScopeId, globalScopeId } from '../store/ids.ts';
 import type { Store } from '../store/store.ts';
 import {
   type Alteration,
@@ -22,17 +22,18 @@ import {
   withoutGroup,
   withoutMember,
   withoutPrincipal,
+  withOwner,
+  withRoles,
   withoutSignIn,
   withSelectors,
 } from './alterations.ts';
 import { type Aside, type Change, type Effect, Hits, type ImpactView } from './gather.ts';
-import { type HeldTarget, holdersOf } from './holders.ts';
+import type { HeldTarget } from './holders.ts';
+import { isLastCredential } from './last-credential.ts';
 import { findLosses } from './losses.ts';
-import type { HeldOf, ImpactTarget } from './queries.ts';
+import type { ImpactTarget, Within } from './queries.ts';
+import { addConsumers, addHeld, hitsOf, maxRows, refusalOf } from './reads.ts';
 import { recipientsOf } from './recipients.ts';
-
-/** Rows of each kind that one answer is made of. */
-const maxRows = 2000;
 
 const global: ScopeRef = { id: globalScopeId, kind: 'global', name: 'global' };
 
@@ -63,6 +64,56 @@ export class Impact {
   }
 
   /**
+   * A Global secret stays with these domains alone. What uses it where it may not be used now is not named.
+   * @throws StrongroomError `not_found`
+   */
+  async ofSecretAssignments(caller: Caller, key: string, kept: readonly string[]): Promise<ImpactView> {
+    const row = await this.#reader.find(caller, global, key);
+    const assigned = await this.#store.db
+      .selectFrom('secret_assignments')
+      .select('scope_id')
+      .where('secret_id', '=', row.id)
+      .execute();
+    const within = await this.#losing(assigned, assigned.length === 0, kept);
+    const held = { sourceId: row.source_id, key: row.key };
+    return this.#ofTarget(caller, global, { secretId: row.id }, held, 'revoke', 'launches-fail', within);
+  }
+
+  /** A Global integration stays with these domains alone. */
+  async ofIntegrationAssignments(caller: Caller, asset: AssetRef, kept: readonly string[]): Promise<ImpactView> {
+    const { id: sourceId } = asset;
+    const { db } = this.#store;
+    const row = await db.selectFrom('integrations').select('is_for_all').where('id', '=', sourceId).executeTakeFirst();
+    const assigned = await db
+      .selectFrom('integration_assignments')
+      .select('scope_id')
+      .where('source_id', '=', sourceId)
+      .execute();
+    const within = await this.#losing(assigned, row?.is_for_all === 1, kept);
+    const target = { scopeId: asset.scope.id, sourceId };
+    return this.#ofTarget(caller, asset.scope, target, { sourceId }, 'revoke', 'launches-fail', within);
+  }
+
+  /** Scopes that may use it now and would not. The platform itself may use all that is Global, whatever it is assigned to. */
+  async #losing(
+    assigned: readonly { readonly scope_id: string }[],
+    isForAll: boolean,
+    kept: readonly string[],
+  ): Promise<Within> {
+    const rows = await this.#store.db
+      .selectFrom('scopes')
+      .select('id')
+      .where('kind', '=', 'domain')
+      .where('deleted_at', 'is', null)
+      .where('name', 'in', kept.length === 0 ? [''] : kept)
+      .execute();
+    const keptIds = rows.map(({ id }) => id);
+    return isForAll
+      ? { notIn: [adminScopeId, globalScopeId, ...keptIds] }
+      : { in: assigned.map(({ scope_id: id }) => id).filter((id) => !keptIds.includes(id)) };
+  }
+
+  /**
    * What stands on access that is about to be taken away: references and storage that somebody put there, and what somebody
    * starts. `preset`: in place of the one the member has.
    * @throws StrongroomError `not_found`
@@ -76,9 +127,32 @@ export class Impact {
     return this.#ofAlteration(caller, 'revoke', await withoutGrant(this.#store, domain, id));
   }
 
-  /** @throws StrongroomError `not_found` */
-  async ofBundleGrant(caller: Caller, domain: ScopeRef, bundle: BundleRecord, id: string): Promise<ImpactView> {
-    return this.#ofAlteration(caller, 'revoke', await withoutBundleGrant(this.#store, domain, bundle.id, id));
+  /** @param kept permissions in place of those it has. @throws StrongroomError `not_found` */
+  async ofBundleGrant(
+    caller: Caller,
+    domain: ScopeRef,
+    bundle: BundleRecord,
+    id: string,
+    kept?: readonly AssetPermission[],
+  ): Promise<ImpactView> {
+    return this.#ofAlteration(caller, 'revoke', await withoutBundleGrant(this.#store, domain, bundle.id, id, kept));
+  }
+
+  /**
+   * A user, a group or a service account of the platform has these roles of its own in place of those it has.
+   * @throws StrongroomError `not_found`
+   */
+  async ofRoles(
+    caller: Caller,
+    kind: 'user' | 'group' | 'service-account',
+    id: string,
+    roles: readonly PlatformRole[],
+  ): Promise<ImpactView> {
+    await readPrincipal(this.#store, kind, id);
+    const aside = roles.includes('PLATFORM_ADMIN')
+      ? {}
+      : await refusalOf(() => this.#requireAdminWithout({ rolesOf: id }));
+    return this.#ofAlteration(caller, 'revoke', await withRoles(this.#store, id, roles), aside);
   }
 
   /** A user who is disabled or deleted. @throws StrongroomError `not_found` */
@@ -86,7 +160,7 @@ export class Impact {
     const { email } = await readPrincipal(this.#store, 'user', id);
     const recipients = email === null ? [] : await recipientsOf(this.#store, this.#access, caller.snapshot, email);
     return this.#ofAlteration(caller, change, withoutPrincipal(id), {
-      ...(await this.#refusal(() => this.#requireAdminWithout({ principalId: id }))),
+      ...(await refusalOf(() => this.#requireAdminWithout({ principalId: id }))),
       ...(recipients.length === 0 ? {} : { recipients }),
     });
   }
@@ -99,7 +173,7 @@ export class Impact {
     scope?: ScopeRef,
   ): Promise<ImpactView> {
     await readPrincipal(this.#store, 'service-account', id, scope?.id);
-    const aside = await this.#refusal(() => this.#requireAdminWithout({ principalId: id }));
+    const aside = await refusalOf(() => this.#requireAdminWithout({ principalId: id }));
     return this.#ofAlteration(caller, change, withoutPrincipal(id), aside, id);
   }
 
@@ -109,7 +183,20 @@ export class Impact {
    */
   async ofToken(caller: Caller, accountId: string, tokenId: string, scope?: ScopeRef): Promise<ImpactView> {
     await readPrincipal(this.#store, 'service-account', accountId, scope?.id);
-    const isLast = await this.#isLastCredential(accountId, tokenId);
+    return this.#ofCredential(caller, accountId, tokenId);
+  }
+
+  /**
+   * Pods no longer act as an account. While it has a token, or other pods act as it, nothing is hit.
+   * @throws StrongroomError `not_found`
+   */
+  async ofWorkload(caller: Caller, accountId: string, workloadId: string, scope: ScopeRef): Promise<ImpactView> {
+    await readPrincipal(this.#store, 'service-account', accountId, scope.id);
+    return this.#ofCredential(caller, accountId, workloadId);
+  }
+
+  async #ofCredential(caller: Caller, accountId: string, id: string): Promise<ImpactView> {
+    const isLast = await isLastCredential(this.#store, accountId, id);
     const alteration = withoutSignIn(accountId);
     return isLast
       ? this.#ofAlteration(caller, 'revoke', alteration, {}, accountId)
@@ -119,7 +206,7 @@ export class Impact {
   /** @throws StrongroomError `not_found` */
   async ofGroup(caller: Caller, id: string): Promise<ImpactView> {
     await readPrincipal(this.#store, 'group', id);
-    const aside = await this.#refusal(() => this.#requireAdminWithout({ groupId: id }));
+    const aside = await refusalOf(() => this.#requireAdminWithout({ groupId: id }));
     return this.#ofAlteration(caller, 'delete', await withoutGroup(this.#store, id), aside);
   }
 
@@ -127,12 +214,17 @@ export class Impact {
   async ofGroupMember(caller: Caller, groupId: string, principalId: string): Promise<ImpactView> {
     await readPrincipal(this.#store, 'group', groupId);
     const alteration = await withoutGroup(this.#store, groupId, principalId);
-    const aside = await this.#refusal(() => this.#requireAdminWithout({ groupId, principalId }));
+    const aside = await refusalOf(() => this.#requireAdminWithout({ groupId, principalId }));
     return this.#ofAlteration(caller, 'remove', alteration, aside);
   }
 
-  async ofBundle(caller: Caller, domain: ScopeRef, bundle: BundleRecord): Promise<ImpactView> {
-    const aside = await this.#refusal(async () => requireOther(bundle));
+  /** It is deleted, or gets another owner. */
+  async ofBundle(caller: Caller, domain: ScopeRef, bundle: BundleRecord, owner?: string): Promise<ImpactView> {
+    if (owner !== undefined) {
+      const aside = await refusalOf(async () => requireOwnable(bundle));
+      return this.#ofAlteration(caller, 'revoke', await withOwner(this.#store, domain, bundle, owner), aside);
+    }
+    const aside = await refusalOf(async () => requireOther(bundle));
     return this.#ofAlteration(caller, 'delete', withoutBundle(domain, bundle.id), aside);
   }
 
@@ -149,7 +241,7 @@ export class Impact {
   ): Promise<ImpactView> {
     const to = toName === undefined ? undefined : await findBundle(this.#store, domain, toName);
     if (asset.selectorScope === null) {
-      const aside = to === undefined ? await this.#refusal(async () => requireOutsideDefault(from)) : {};
+      const aside = to === undefined ? await refusalOf(async () => requireOutsideDefault(from)) : {};
       const alteration = withConfigurationIn(domain, asset.id, to?.id ?? defaultBundleIdOf(domain.id));
       return this.#ofAlteration(caller, to === undefined ? 'remove' : 'move', alteration, aside);
     }
@@ -187,9 +279,9 @@ export class Impact {
     const rows = await this.#store.query('impact.configurationsOf', { scopeId: domain.id, limit: maxRows + 1 });
     if (rows.length > maxRows) hits.cut();
     for (const row of rows.slice(0, maxRows)) hits.addConfiguration(row);
-    await this.#addHeld(hits, [{ heldIn: domain.id }]);
+    await addHeld(this.#store, hits, [{ heldIn: domain.id }]);
     const { secrets, integrations, serviceAccounts } = await contentOf(this.#store, domain.id);
-    const aside = await this.#refusal(() => requireNothingUnderWay(this.#store, domain.id));
+    const aside = await refusalOf(() => requireNothingUnderWay(this.#store, domain.id));
     return this.#view(caller, hits, 'delete', { contents: { secrets, integrations, serviceAccounts }, ...aside });
   }
 
@@ -201,9 +293,9 @@ export class Impact {
     accountId?: string,
   ): Promise<ImpactView> {
     const hits = await findLosses({ store: this.#store, access: this.#access }, alteration, maxRows);
-    await this.#addConsumers(hits);
+    await addConsumers(this.#store, hits);
     const configurationIds = hits.configurationIds;
-    await this.#addHeld(hits, [
+    await addHeld(this.#store, hits, [
       ...(configurationIds.length === 0 ? [] : [{ configurationIds }]),
       // What runs under it renews its lease by it.
       ...(accountId === undefined ? [] : [{ workloadsOf: accountId }]),
@@ -211,50 +303,13 @@ export class Impact {
     return this.#view(caller, hits, change, aside);
   }
 
-  async #addHeld(hits: Hits, targets: readonly HeldOf[]): Promise<void> {
-    const limit = maxRows + 1;
-    const held = await Promise.all(targets.map((target) => this.#store.query('impact.heldBy', { target, limit })));
-    if (held.some((rows) => rows.length > maxRows)) hits.cut();
-    hits.setHeld(held.flatMap((rows) => rows.slice(0, maxRows)));
-  }
-
   #view(caller: Caller, hits: Hits, change: Change, aside: Aside): ImpactView {
     const what = { change, effect: 'launches-fail', seesAll: false } as const;
     return { ...hits.view(this.#access, caller.snapshot, what, Date.now()), ...aside };
   }
 
-  /** What the change would be refused with, for which the write itself asks in the same words. */
-  async #refusal(required: () => Promise<void>): Promise<Pick<Aside, 'refusal'>> {
-    try {
-      await required();
-      return {};
-    } catch (error) {
-      if (!(error instanceof StrongroomError)) throw error;
-      return { refusal: { code: error.code, detail: error.message } };
-    }
-  }
-
   async #requireAdminWithout(gone: Gone): Promise<void> {
     await requireAnAdmin(this.#store, gone);
-  }
-
-  async #isLastCredential(accountId: string, tokenId: string): Promise<boolean> {
-    const now = Date.now();
-    const tokens = this.#store.db.selectFrom('tokens').select('id').where('principal_id', '=', accountId);
-    if ((await tokens.where('id', '=', tokenId).executeTakeFirst()) === undefined)
-      throw new StrongroomError('not_found');
-    const live = await tokens
-      .where('revoked_at', 'is', null)
-      .where((column) => column.or([column('expires_at', 'is', null), column('expires_at', '>', now)]))
-      .limit(2)
-      .execute();
-    if (live.length !== 1 || live[0]?.id !== tokenId) return false;
-    const bound = await this.#store.db
-      .selectFrom('workloads')
-      .select('id')
-      .where('principal_id', '=', accountId)
-      .executeTakeFirst();
-    return bound === undefined;
   }
 
   async #ofTarget(
@@ -264,29 +319,11 @@ export class Impact {
     heldTarget: HeldTarget,
     change: Change,
     effect: Effect,
+    within?: Within,
   ): Promise<ImpactView> {
-    const hits = new Hits();
-    const [uses, held, holders] = await Promise.all([
-      this.#store.query('impact.usesOf', { target, limit: maxRows + 1 }),
-      this.#store.query('impact.heldBy', { target, limit: maxRows + 1 }),
-      holdersOf(this.#store, heldTarget),
-    ]);
-    if (uses.length > maxRows || held.length > maxRows) hits.cut();
-    for (const use of uses.slice(0, maxRows)) hits.addUse(use);
-    hits.setHeld(held.slice(0, maxRows));
-    hits.setHolders(holders);
-    await this.#addConsumers(hits);
+    const hits = await hitsOf(this.#store, [{ target, held: heldTarget }], within);
     const managesGlobal = this.#access.decide(caller.snapshot, 'secret.manage', { kind: 'scope', scope: global }).allow;
     const what = { change, effect, seesAll: scope.kind === 'global' && managesGlobal };
     return hits.view(this.#access, caller.snapshot, what, Date.now());
-  }
-
-  /** What uses a configuration that is hit is hit with it. */
-  async #addConsumers(hits: Hits): Promise<void> {
-    const consumedIds = hits.configurationIds;
-    if (consumedIds.length === 0) return;
-    const rows = await this.#store.query('impact.consumersOf', { consumedIds, limit: maxRows + 1 });
-    if (rows.length > maxRows) hits.cut();
-    for (const row of rows.slice(0, maxRows)) hits.addConsumer(row);
   }
 }

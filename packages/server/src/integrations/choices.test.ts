@@ -139,7 +139,15 @@ describe('choices', () => {
     const sees = async (): Promise<boolean> =>
       (await choices('?limit=200')).sources.some(({ source }) => source === global);
     expect(await sees()).toBe(false);
-    await test.call('PUT', `${one(global, '/v1/global')}/assignments`, { body: { domains: ['finance'] } });
+    const assign = (query: string, domains: string[]) =>
+      test.request('PUT', `${one(global, '/v1/global')}/assignments${query}`, { body: { domains } });
+    expect((await assign('?dryRun=true', ['sales', 'finance'])).body).toEqual({
+      all: false,
+      domains: ['finance', 'sales'],
+    });
+    expect((await assign('?dryRun=true', ['nowhere'])).status).toBe(422);
+    expect(await sees()).toBe(false);
+    await assign('', ['finance']);
     expect(await sees()).toBe(true);
     expect((await choices(`?source=${global}`)).items[0]?.reference).toBe(`secret://global/${global}/API%20Key`);
     await test.call('PUT', `${one(global, '/v1/global')}/assignments`, { body: { domains: [] } });
@@ -201,6 +209,8 @@ describe('an import', () => {
     const name = await add(withToken('/v1/secret/data/clash'));
     const refused = await load({ from: { integration: name } });
     expect([refused.status, codeOf(refused), pointers(refused).length]).toEqual([422, 'validation_failed', 2]);
+    const { errors } = refused.body as { readonly errors: readonly { readonly message: string }[] };
+    expect(errors[0]?.message).toMatch(/^a-b and a\/b would be one key/);
     expect((await test.request('GET', `${base}/secrets/a-b`)).status).toBe(404);
     expect(pointers(await load({ from: { integration: name, prefix: 'nothing' } }))).toEqual(['/from/prefix']);
     expect((await load({ from: { integration: 'absent' } })).status).toBe(404);

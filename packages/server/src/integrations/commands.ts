@@ -1,4 +1,4 @@
-import { type FieldError, StrongroomError } from '@strongroom/contract/core';
+import { StrongroomError } from '@strongroom/contract/core';
 import { useRows } from '../secrets/use-rows.ts';
 import { isUniqueViolation } from '../store/errors.ts';
 import { holdersOf, holdersText } from '../impact/holders.ts';
@@ -121,12 +121,9 @@ export const nothingKnown = {
   indexed_at: null,
 } as const;
 
-/** Uses named in one refusal. */
-const namedUses = 20;
-
 /**
  * The integration, its credentials and its index go, its id never comes back.
- * @throws StrongroomError `not_found`, `version_conflict`; `in_use` naming the uses, unless forced
+ * @throws StrongroomError `not_found`, `version_conflict`; `in_use`, which names no configuration, unless forced
  */
 async function remove(
   context: CommandContext,
@@ -134,23 +131,13 @@ async function remove(
 ): Promise<void> {
   const row = await requireIntegration(context, args.id, args.revision);
   if (!args.force) {
-    const uses = await useRows(context)
+    const use = await useRows(context)
       .where('uses.target_scope_id', '=', row.scope_id)
       .where('uses.target_source_id', '=', row.id)
-      .orderBy('uses.configuration_id')
-      .orderBy('uses.pointer')
-      .limit(namedUses)
-      .execute();
-    if (uses.length > 0) {
-      throw new StrongroomError('in_use', {
-        detail: `The integration ${row.name} is used in ${uses.length === namedUses ? `${namedUses} fields or more` : `${uses.length} field${uses.length === 1 ? '' : 's'}`}.`,
-        errors: uses.map((use): FieldError => ({
-          pointer: use.pointer,
-          reference: use.reference,
-          message: `${use.surface} ${use.configuration} of domain ${use.domain} uses it as ${use.name}`,
-        })),
-      });
-    }
+      .limit(1)
+      .executeTakeFirst();
+    if (use !== undefined)
+      throw new StrongroomError('in_use', { detail: `The integration ${row.name} is used by configurations.` });
     const held = holdersText(await holdersOf(context, { sourceId: row.id }));
     if (held !== null)
       throw new StrongroomError('in_use', { detail: `The integration ${row.name} is used by ${held}.` });

@@ -84,6 +84,9 @@ it('says what keeps it from beginning', async () => {
     keys: 0,
     checks: [{ name: 'keys-to-read', outcome: 'failed', reason: 'listing its keys: backend_sealed' }],
   });
+  vault.trouble = 'forbidden';
+  const { checks } = await test.call<Report>('POST', path, { body: {} });
+  expect(checks[0]?.reason).toBe('listing its keys: backend_denied; name keys that are there');
   const tooMany = { keys: Array.from({ length: 21 }, (_, index) => `key-${index}`) };
   expect((await test.request('POST', path, { body: tooMany })).status).toBe(422);
 });

@@ -1,6 +1,7 @@
 import { formatReference, StrongroomError } from '@strongroom/contract';
 import type { Backend } from '@strongroom/backends';
 import type { AssetRef, Caller } from '../access/types.ts';
+import { listedPages } from '../listed-pages.ts';
 import type { Store } from '../store/store.ts';
 import { integrationEvent } from './events.ts';
 import type { OpenedBackends } from './opened-backends.ts';
@@ -16,6 +17,8 @@ const maxKeys = 20;
 const unknownVersions: Readonly<Record<string, string>> = {
   VAULT: '99999',
   AWS: '00000000-0000-4000-8000-000000000000',
+  GOOGLE: '999999999',
+  AZURE: '0'.repeat(32),
 };
 
 /**
@@ -64,7 +67,7 @@ export class IntegrationConformance {
     signal: AbortSignal,
   ): Promise<ConformanceView> {
     await this.#record(caller, asset, ['conformance', 'begin']);
-    const { backend, row } = await this.#backends.openAt(asset.id);
+    const { backend, row, keyPrefix } = await this.#backends.openAt(asset.id);
     const keys = given ?? (await firstKeys(backend, signal));
     // Without known keys the suite would look for some by itself, and read what is not on record.
     if (typeof keys === 'string') {
@@ -78,6 +81,7 @@ export class IntegrationConformance {
       {
         open: () => this.#backends.openAnother(asset.id),
         existingKeys: keys,
+        keyPrefix,
         ...(unknownVersion === undefined ? {} : { unknownVersion }),
         sizes: { checkMs: checkMilliseconds },
       },
@@ -126,16 +130,15 @@ const noKeys = { name: 'keys-to-read', about: 'There are keys to try with', outc
 async function firstKeys(backend: Backend, signal: AbortSignal): Promise<readonly string[] | string> {
   if (!backend.capabilities.list) return 'it has no list; name keys that are there';
   const keys: string[] = [];
-  let cursor: string | null = null;
   try {
-    do {
-      const page = await backend.list({ limit: maxKeys, signal, ...(cursor === null ? {} : { cursor }) });
+    for await (const page of listedPages((start) => backend.list({ limit: maxKeys, signal, ...start }))) {
       keys.push(...page.items.map(({ key }) => key));
-      cursor = page.nextCursor;
-    } while (cursor !== null && keys.length < maxKeys);
+      if (keys.length >= maxKeys) break;
+    }
   } catch (error) {
     if (!(error instanceof StrongroomError)) throw error;
-    return `listing its keys: ${error.code}`;
+    // Who may not list may read all the same.
+    return `listing its keys: ${error.code}${error.code === 'backend_denied' ? '; name keys that are there' : ''}`;
   }
   return keys.length === 0 ? 'it lists no key' : keys.slice(0, maxKeys);
 }

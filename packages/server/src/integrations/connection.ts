@@ -6,6 +6,7 @@ import {
   StrongroomError,
 } from '@strongroom/contract';
 import type { Egress } from '@strongroom/backends/egress';
+import { isAuthority } from '../authorities.ts';
 
 /** Settings of some kind, as valid JSON of its schema. */
 export type Settings = object;
@@ -107,15 +108,17 @@ export function readCredentials(
 }
 
 /**
- * Whether the addresses of the settings may be reached at all, as far as their text says it; opens nothing.
+ * Whether the addresses of the settings may be reached at all, as far as their text says it, and the authority that they name is
+ * one; opens nothing.
  * @param vendor suffixes of the vendor’s own host names
- * @throws StrongroomError `egress_denied` naming the setting
+ * @throws StrongroomError `egress_denied`, `validation_failed` naming the setting
  */
 export async function checkAddresses(
   openEgress: OpenEgress,
   settings: Settings,
   vendor: readonly string[] = [],
 ): Promise<void> {
+  requireAuthority(settings);
   const egress = await openEgress();
   const errors = Object.entries(settings).flatMap(([name, text]): FieldError[] => {
     if (typeof text !== 'string' || !/^https?:/i.test(text)) return [];
@@ -130,4 +133,13 @@ export async function checkAddresses(
   const [first] = errors;
   if (first === undefined) return;
   throw new StrongroomError('egress_denied', { detail: first.message, errors });
+}
+
+/** @throws StrongroomError `validation_failed` */
+function requireAuthority(settings: Settings): void {
+  const pem: unknown = 'caCertificate' in settings ? settings.caCertificate : undefined;
+  if (typeof pem !== 'string' || isAuthority(pem)) return;
+  throw new StrongroomError('validation_failed', {
+    errors: [{ pointer: '/settings/caCertificate', message: 'is not made of certificates in PEM that can be read' }],
+  });
 }

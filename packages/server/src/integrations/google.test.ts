@@ -4,11 +4,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
 import { Canaries } from '../../testing/canaries.ts';
 import { type Chosen, finance, one, pointers } from '../../testing/integration-world.ts';
+import { launchWith } from '../../testing/workload.ts';
 import { loadBackend } from './load-backend.ts';
 
 interface Tested {
   readonly ok: boolean;
   readonly lines: readonly { readonly step: string; readonly outcome: string; readonly code?: string }[];
+}
+
+interface Report {
+  readonly ok: boolean;
+  readonly isComplete: boolean;
+  readonly keys: number;
+  readonly checks: readonly { readonly name: string; readonly outcome: string; readonly reason?: string }[];
 }
 
 describe.skipIf(!canServeTls)('an integration with a double of Google Secret Manager', () => {
@@ -100,6 +108,36 @@ describe.skipIf(!canServeTls)('an integration with a double of Google Secret Man
     const { text } = await test.request('GET', `${finance}/runs/${id}/log`, { token: member.token });
     const digest = (value: string): string => createHash('sha256').update(value).digest('hex');
     expect(text.trim().split('\n')).toEqual([plain, password].map(digest));
+  });
+
+  it('tells which version it has now of what something running got, and reads no value for that', async () => {
+    const worker = await test.createServiceAccount('finance', 'worker', { preset: 'MEMBER', grants: ['RESOLVE'] });
+    const reference = 'secret://domain/google-prod/finance-api';
+    const id = await launchWith(test, worker.token, reference);
+    const drifted = async () => {
+      await test.server.services.sourceVersions.round(AbortSignal.timeout(20_000), -1);
+      return (await test.call<{ items: object[] }>('GET', `${finance}/drift`)).items;
+    };
+    expect(await drifted()).toEqual([]);
+    world.manager.set('finance-api', Buffer.from(plain));
+    const reads = () => world.manager.requests.filter(({ method }) => method === 'accessSecretVersion').length;
+    const before = reads();
+    expect(before).toBeGreaterThan(0);
+    expect(await drifted()).toMatchObject([{ launch: id, reference, version: '1', currentVersion: '2' }]);
+    expect(reads()).toBe(before);
+  });
+
+  it('passes the conformance suite under its prefix, and only what nobody can try there is left out', async () => {
+    const report = await test.call<Report>('POST', `${one('google-prod')}/conformance`, {
+      body: { keys: ['finance-db'] },
+    });
+    const notPassed = (outcome: string) =>
+      report.checks.filter((check) => check.outcome === outcome).map(({ name, reason }) => [name, reason]);
+    expect([report.ok, report.isComplete, report.keys, notPassed('failed')]).toEqual([true, true, 1, []]);
+    const leftOut = notPassed('not-applicable').filter(
+      ([, reason]) => !/written|declared|fault|keeps no/.test(reason ?? ''),
+    );
+    expect(leftOut).toEqual([]);
   });
 
   it('takes no other credential than the key of a service account, in a form and saved', async () => {

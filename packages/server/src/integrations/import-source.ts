@@ -2,6 +2,7 @@ import { formatReference, StrongroomError } from '@strongroom/contract';
 import type { Backend, Entry } from '@strongroom/backends';
 import { SecretValue } from '@strongroom/crypto';
 import type { AccessService } from '../access/service.ts';
+import { listedPages } from '../listed-pages.ts';
 import { judgeAll, maxEntries } from '../secrets/import-file.ts';
 import { type OpenIntegrationSource, orReason } from '../secrets/import-source.ts';
 import type { ParsedValue } from '../secrets/values.ts';
@@ -73,17 +74,14 @@ export function integrationSources(
 /** @throws StrongroomError `limit_exceeded`, `validation_failed` when there is none; of the backend */
 async function listKeys(backend: Backend, begin: string, signal: AbortSignal): Promise<readonly string[]> {
   const keys: string[] = [];
-  let cursor: string | null = null;
-  do {
-    const page = await backend.list({ limit: pageSize, signal, ...(cursor === null ? {} : { cursor }) });
+  for await (const page of listedPages((start) => backend.list({ limit: pageSize, signal, ...start }))) {
     keys.push(...page.items.map(({ key }) => key).filter((key) => key.startsWith(begin) && key !== begin));
     if (keys.length > maxEntries)
       throw new StrongroomError('limit_exceeded', {
         detail: `The integration has more than ${maxEntries} keys that begin like this.`,
         hint: 'Import them part by part, with a longer prefix.',
       });
-    cursor = page.nextCursor;
-  } while (cursor !== null);
+  }
   if (keys.length > 0) return keys;
   throw new StrongroomError('validation_failed', {
     errors: [{ pointer: '/from/prefix', message: 'the integration has no key that begins like this' }],

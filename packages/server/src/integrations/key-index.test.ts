@@ -36,6 +36,8 @@ type Step = readonly string[] | StrongroomError | (() => Promise<readonly string
 describeEachStore('the index of keys', (openStore) => {
   let test: TestStore;
   let steps: readonly Step[] = [];
+  /** The step that comes after the last one; null: none. */
+  let afterLast: number | null = null;
   let opened: OpenedBackends;
   let index: KeyIndex;
 
@@ -57,7 +59,8 @@ describeEachStore('the index of keys', (openStore) => {
       const step = steps[at] ?? [];
       if (step instanceof StrongroomError) throw step;
       const keys = typeof step === 'function' ? await step() : step;
-      return { items: keys.map((key) => ({ key })), nextCursor: at + 1 < steps.length ? String(at + 1) : null };
+      const next = at + 1 < steps.length ? at + 1 : afterLast;
+      return { items: keys.map((key) => ({ key })), nextCursor: next === null ? null : String(next) };
     },
     close: async () => undefined,
   } as unknown as Backend;
@@ -76,6 +79,7 @@ describeEachStore('the index of keys', (openStore) => {
   });
   beforeEach(() => {
     steps = [];
+    afterLast = null;
   });
 
   function indexOf(maxKeys: number, holder: string): KeyIndex {
@@ -136,6 +140,22 @@ describeEachStore('the index of keys', (openStore) => {
     const small = indexOf(3, 'a small one');
     expect(await small.refreshNow(caller, asset, never)).toMatchObject({ index: { keys: 3, isComplete: false } });
     expect(await keysOf(asset)).toEqual(['a', 'c', 'd']);
+  });
+
+  it.each([
+    ['one page again and again', [['a'], []], 1],
+    ['several pages', [['a'], ['b'], ['c'], ['d'], ['e']], 2],
+  ])('takes nothing away when a list goes in circles: %s', async (_, pages, back) => {
+    const asset = await add();
+    steps = [['old']];
+    await index.refreshNow(caller, asset, never);
+    steps = pages;
+    afterLast = back;
+    expect(await index.refreshNow(caller, asset, never)).toMatchObject({
+      health: { state: 'unhealthy', error: { code: 'backend_malformed' } },
+      index: { keys: 1, isComplete: true },
+    });
+    expect(await keysOf(asset)).toContain('old');
   });
 
   it('gives up when the integration is changed under its hands', async () => {

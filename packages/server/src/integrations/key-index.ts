@@ -1,6 +1,7 @@
 import { isPath, StrongroomError } from '@strongroom/contract';
 import type { Backend } from '@strongroom/backends';
 import type { AssetRef, Caller } from '../access/types.ts';
+import { listedPages } from '../listed-pages.ts';
 import { type HeldLease, withLease } from '../store/leases.ts';
 import type { Store } from '../store/store.ts';
 import type { IntegrationRow } from './required-rows.ts';
@@ -123,10 +124,8 @@ export class KeyIndex {
     const { generation } = await store.execute('integration.beginIndex', begun);
     const refresh: Refresh = { ...begun, generation };
     let keys = 0;
-    let cursor: string | null = null;
     let isCut = false;
-    do {
-      const page = await backend.list({ limit: pageSize, signal, ...(cursor === null ? {} : { cursor }) });
+    for await (const page of listedPages((start) => backend.list({ limit: pageSize, signal, ...start }))) {
       // What no reference can name can't be chosen.
       const usable = page.items.filter(({ key }) => isPath(key) && Buffer.byteLength(key) <= maxKeyBytes);
       const taken = usable.slice(0, maxKeys - keys);
@@ -136,8 +135,8 @@ export class KeyIndex {
         taken.map(({ key, fieldNames }) => ({ key, fieldNames: fieldNames ?? null })),
       );
       keys += taken.length;
-      cursor = isCut ? null : page.nextCursor;
-    } while (cursor !== null);
+      if (isCut) break;
+    }
     let removed = writtenAtOnce;
     while (removed === writtenAtOnce)
       ({ removed } = await store.execute('integration.sweepIndex', { ...refresh, limit: writtenAtOnce }));

@@ -27,7 +27,15 @@ export interface OpenedBackendsParts {
 interface Opened {
   /** Revisions of the integration and of its profile. */
   readonly state: string;
+  readonly keyPrefix: string;
   readonly backend: Promise<Backend>;
+}
+
+export interface OpenedAt {
+  readonly backend: Backend;
+  readonly row: IntegrationRow;
+  /** What every key of it begins with, by its settings and its profile. */
+  readonly keyPrefix: string;
 }
 
 /** Backends kept open: connections and tokens of those that were used last. */
@@ -60,7 +68,7 @@ export class OpenedBackends {
   }
 
   /** {@link open}, with the revision that it is opened at: together with the id it names a state of the source. */
-  async openAt(sourceId: string): Promise<{ readonly backend: Backend; readonly row: IntegrationRow }> {
+  async openAt(sourceId: string): Promise<OpenedAt> {
     if (this.#isClosed) throw new StrongroomError('shutting_down');
     const { row, profile } = await this.#read(sourceId);
     const state = `${row.revision} ${profile?.id ?? ''} ${profile?.revision ?? ''} ${profile?.prefix ?? ''}`;
@@ -68,15 +76,16 @@ export class OpenedBackends {
     if (known?.state === state) {
       this.#opened.delete(sourceId);
       this.#opened.set(sourceId, known);
-      return { backend: await known.backend, row };
+      return { backend: await known.backend, row, keyPrefix: known.keyPrefix };
     }
-    const opened = { state, backend: this.#openLimited(row, profile) };
+    const keyPrefix = keyPrefixOf(ownerOf(row).settings, profile);
+    const opened = { state, keyPrefix, backend: this.#openLimited(row, profile) };
     this.forget(sourceId);
     this.#opened.set(sourceId, opened);
     const [oldest] = this.#opened.keys();
     if (this.#opened.size > maxOpened && oldest !== undefined) this.forget(oldest);
     try {
-      return { backend: await opened.backend, row };
+      return { backend: await opened.backend, row, keyPrefix };
     } catch (error) {
       if (this.#opened.get(sourceId) === opened) this.#opened.delete(sourceId);
       throw error;
@@ -153,6 +162,12 @@ export class OpenedBackends {
 
 function ownerOf(row: IntegrationRow) {
   return { id: row.id, scopeId: row.scope_id, type: row.type, settings: storedSettings(row.settings) };
+}
+
+function keyPrefixOf(settings: Settings, profile: BoundProfile | null): string {
+  const own = 'prefix' in settings && typeof settings.prefix === 'string' ? settings.prefix : '';
+  const lent = profile?.prefix ?? '';
+  return own.startsWith(lent) ? own : lent;
 }
 
 /** The identity that the server has where it runs. Only what names a profile that is bound to its scope gets here. */

@@ -85,6 +85,37 @@ describe('an integration', () => {
     expect(codeOf(await send('?dryRun=true'))).toBe('already_exists');
     expect(codeOf(await send('?dryRun=true', { name: 'VAULT-tried', ...withAppRole() }))).toBe('key_clash');
     expect(codeOf(await send('?dryRun=true', { name: 'managed', ...withAppRole() }))).toBe('validation_failed');
+    // Credentials come last: where they alone are missing, the rest is as it should be.
+    const { credentials: _typed, ...waiting } = withAppRole();
+    expect(pointers(await send('?dryRun=true', { name: 'vault-waiting', ...waiting }))).toEqual([
+      '/credentials/secretId',
+    ]);
+    expect(pointers(await send('?dryRun=true', { name: 'vault-waiting', bundle: 'nobodys', ...waiting }))).toEqual([
+      '/bundle',
+    ]);
+    expect(codeOf(await send('?dryRun=true', { name: 'vault-tried', ...waiting }))).toBe('already_exists');
+  });
+
+  it('is changed in a dry run as it would be, and nothing is written or sealed', async () => {
+    const name = await add();
+    const path = `${base}/integrations/${name}`;
+    const shown = async () => (await test.request('GET', path)).body;
+    const before = await shown();
+    const change = (query: string, body: object) => test.request('PATCH', `${path}${query}`, { body });
+    const lasting = (answer: Answer) => ({ ...(answer.body as object), updatedAt: '', credentials: '' });
+    const tried = await change('?dryRun=true', { description: 'y', credentials: { token } });
+    expect(tried).toMatchObject({
+      status: 200,
+      body: { description: 'y', revision: 2, credentials: [{ version: '1.2' }] },
+    });
+    expect((await change('?dryRun=true', {})).body).toMatchObject({ revision: 1 });
+    const elsewhere = { settings: { ...withToken().settings, address: 'http://127.0.0.1:1' } };
+    expect(pointers(await change('?dryRun=true', elsewhere))).toEqual(['/settings/address', '/credentials/token']);
+    expect((await change('?dryRun=true', { bundle: 'nobodys' })).status).toBe(422);
+    expect(await shown()).toEqual(before);
+    const done = await change('', { description: 'y', credentials: { token } });
+    expect(lasting(tried)).toEqual(lasting(done));
+    expect((await test.request('PATCH', `${path}?dryRun=true`, { token: viewer.token, body: {} })).status).toBe(403);
   });
 
   it('has a name of its own after folding, and never that of the managed store', async () => {
@@ -193,11 +224,32 @@ describe('an integration', () => {
     expect([made.id === id, made.usedBy]).toEqual([false, 0]);
   });
 
-  /** As a save would record it. */
-  async function recordUse(sourceId: string, { source, key }: { source: string; key: string }): Promise<void> {
-    const job = await test.call<{ id: string }>('POST', `${base}/spark-jobs`, {
-      body: { name: freshName(), command: ['true'] },
+  it('is not deleted while it is used, and names no configuration to whom may not see it', async () => {
+    const name = await add();
+    const { id } = await test.call<View>('GET', one(name));
+    const job = await recordUse(id, { source: name, key: 'db' });
+    const changer = await test.createUser(freshName(), { grants: { finance: ['LIST_SECRETS'] } });
+    const bundle = freshName();
+    await test.call('POST', `${base}/bundles`, { body: { name: bundle } });
+    await test.call('POST', `${base}/bundles/${bundle}/assets`, { body: { type: 'integration', name } });
+    await test.call('POST', `${base}/bundles/${bundle}/grants`, {
+      body: { principal: changer.name, assetType: 'integration', permissions: ['VIEW', 'UPDATE'] },
     });
+    const refused = await test.request('DELETE', one(name), { token: changer.token });
+    expect([refused.status, codeOf(refused), refused.text.includes(job)]).toEqual([409, 'in_use', false]);
+    expect(refused.body).toMatchObject({
+      detail: `The integration ${name} is used in 1 field.`,
+      errors: [{ message: 'spark-job that is not yours to see uses it as PGPASSWORD' }],
+    });
+    expect((await test.request('DELETE', one(name))).body).toMatchObject({
+      errors: [{ message: `spark-job ${job} of domain finance uses it as PGPASSWORD` }],
+    });
+  });
+
+  /** As a save would record it. @returns the name of the configuration */
+  async function recordUse(sourceId: string, { source, key }: { source: string; key: string }): Promise<string> {
+    const name = freshName();
+    const job = await test.call<{ id: string }>('POST', `${base}/spark-jobs`, { body: { name, command: ['true'] } });
     const { store } = test.server;
     const { scope_id: scopeId } = await store.db
       .selectFrom('configurations')
@@ -235,6 +287,7 @@ describe('an integration', () => {
         },
       ],
     });
+    return name;
   }
 });
 

@@ -7,6 +7,7 @@ import type {
   platformChoiceRoutes,
 } from '@strongroom/contract';
 import type { HandlersOf } from '../http/handler.ts';
+import type { IntegrationAssignments } from './assignments.ts';
 import type { ChoiceList } from './choices.ts';
 import type { IntegrationConformance } from './conformance.ts';
 import type { KeyIndex } from './key-index.ts';
@@ -15,6 +16,7 @@ import type { IntegrationTester } from './tester.ts';
 
 export interface IntegrationServices {
   readonly integrations: Integrations;
+  readonly assignments: IntegrationAssignments;
   readonly tester: IntegrationTester;
   readonly conformance: IntegrationConformance;
   readonly index: KeyIndex;
@@ -32,6 +34,7 @@ type AllHandlers = DomainHandlers &
 /** One set of handlers serves all three scopes: the guard has put the scope of the path into the request. */
 export function integrationHandlers({
   integrations,
+  assignments,
   tester,
   conformance,
   index,
@@ -48,7 +51,8 @@ export function integrationHandlers({
     async showDomainIntegration({ caller, asset }) {
       return withEtag(await integrations.get(caller, asset));
     },
-    async updateDomainIntegration({ caller, asset, body, ifMatch }) {
+    async updateDomainIntegration({ caller, asset, query, body, ifMatch }) {
+      if (query.dryRun === true) return { body: await integrations.previewUpdate(caller, asset, body, ifMatch) };
       return withEtag(await integrations.update(caller, asset, body, ifMatch));
     },
     async deleteDomainIntegration({ caller, asset, query, ifMatch }) {
@@ -72,7 +76,7 @@ export function integrationHandlers({
     ...renamed(handlers, 'Admin'),
     ...renamed(handlers, 'Global'),
     async showIntegrationAssignments({ asset }) {
-      return { body: await integrations.assignments(asset) };
+      return { body: await assignments.list(asset) };
     },
     async listDomainChoices({ caller, scope, query }) {
       return { body: await choices.list(caller, scope, query) };
@@ -80,8 +84,9 @@ export function integrationHandlers({
     async listPlatformChoices({ caller, scope, query }) {
       return { body: await choices.list(caller, scope, query) };
     },
-    async putIntegrationAssignments({ caller, asset, body }) {
-      return { body: await integrations.assign(caller, asset, body) };
+    async putIntegrationAssignments({ caller, asset, query, body }) {
+      if (query.dryRun === true) return { body: await assignments.preview(caller, asset, body) };
+      return { body: await assignments.assign(caller, asset, body) };
     },
   };
 }

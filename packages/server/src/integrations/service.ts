@@ -1,15 +1,17 @@
-import { reservedSourceName, StrongroomError } from '@strongroom/contract';
+import { type FieldError, reservedSourceName, StrongroomError } from '@strongroom/contract';
 import { chooseBundle } from '../access/bundle-choice.ts';
 import { type PageOf, type PageRequest, readPage } from '../access/pages.ts';
 import type { AccessService } from '../access/service.ts';
 import type { AssetRef, Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
-import { brokenUsesOf, maxBrokenUses } from '../secrets/metadata.ts';
+import { type BrokenUses, brokenUsesOf, maxBrokenUses } from '../secrets/metadata.ts';
+import { usesSeenBy } from '../secrets/seen-uses.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { changedNames } from '../surfaces/compare.ts';
 import { reboundPointers } from './bound-settings.ts';
-import { type IntegrationChange, requireRoomFor } from './commands.ts';
+import { changeableRow, listedRow } from './changeable-row.ts';
+import { requireRoomFor } from './commands.ts';
 import {
   checkAddresses,
   type ConnectionInput,
@@ -26,7 +28,7 @@ import type { IntegrationCredentials } from './credentials.ts';
 import { integrationEvent } from './events.ts';
 import type { OpenedBackends } from './opened-backends.ts';
 import { chooseProfile } from './profiles/bound-profile.ts';
-import { previewRow } from './preview-row.ts';
+import { previewChange, previewCredentials, previewRow } from './preview-row.ts';
 import type { ListedIntegration } from './queries.ts';
 import { assetOfIntegration, type IntegrationView, integrationView } from './views.ts';
 
@@ -74,7 +76,8 @@ export class Integrations {
     input: NewIntegrationInput,
     idempotency?: IdempotencyKey,
   ): Promise<IntegrationView> {
-    const { id, given, owner, profile } = await this.#prepare(scope, input);
+    const { id, owner, profile } = await this.#prepare(scope, input);
+    const given = readCredentials(input, new Set(), []);
     const credentials = await this.#parts.credentials.seal(owner, given, caller.name);
     const created = await this.#access.decided(caller, async (current) => {
       await this.#access.require(current, 'integration.create', { kind: 'scope', scope });
@@ -110,23 +113,22 @@ export class Integrations {
     return this.#view(caller, scope, created.id);
   }
 
-  /** What {@link create} would make, with nothing written and nothing sealed; its id is nobody's. @throws as `create` */
+  /**
+   * What {@link create} would make, with nothing written and nothing sealed; its id is nobody's. Credentials come last: where
+   * they alone are missing, nothing else stands in its way.
+   * @throws as `create`
+   */
   async previewCreation(caller: Caller, scope: ScopeRef, input: NewIntegrationInput): Promise<IntegrationView> {
-    const { id, given, profile } = await this.#prepare(scope, input);
+    const { id, profile } = await this.#prepare(scope, input);
     return this.#access.decided(caller, async (current) => {
       await this.#access.require(current, 'integration.create', { kind: 'scope', scope });
       const bundleId = await this.#bundleFor(current, scope, input);
       const { maxIntegrations } = this.#parts;
       await requireRoomFor(this.#store.db, { scopeId: scope.id, name: input.name, maxIntegrations });
+      const given = readCredentials(input, new Set(), []);
       const at = Date.now();
       const { epoch } = await this.#store.db.selectFrom('installation').select('epoch').executeTakeFirstOrThrow();
-      const credentials = [...given.keys()].map((name) => ({
-        name,
-        epoch,
-        version: 1,
-        created_at: at,
-        created_by: caller.name,
-      }));
+      const credentials = previewCredentials([], [...given.keys()], { epoch, at, by: caller.name });
       return integrationView(
         current,
         scope,
@@ -139,11 +141,10 @@ export class Integrations {
   /** What is checked before access is. */
   async #prepare(scope: ScopeRef, input: NewIntegrationInput) {
     requireName(input.name);
-    const given = readCredentials(input, new Set(), []);
     await checkAddresses(this.#parts.egress, input.settings, declarationOf(input.type).vendorHosts);
     const id = newId('source');
     const owner = { id, scopeId: scope.id, type: input.type, settings: input.settings };
-    return { id, given, owner, profile: await chooseProfile(this.#store, owner, input.profile ?? null) };
+    return { id, owner, profile: await chooseProfile(this.#store, owner, input.profile ?? null) };
   }
 
   async #bundleFor(caller: Caller, scope: ScopeRef, { bundle }: NewIntegrationInput): Promise<string | null> {
@@ -185,16 +186,50 @@ export class Integrations {
   ): Promise<IntegrationView> {
     const { scope } = asset;
     await this.#access.decided(caller, async (current) => {
-      const row = await this.#current(current, asset, ifMatch);
-      const { change, because } = await this.#change(current, scope, row, changes);
+      const row = await changeableRow(this.#store, this.#access, current, asset, ifMatch);
+      const { change, because, owner, given } = await this.#change(current, scope, row, changes);
       if (because.length === 0) return;
-      await this.#store.execute('integration.update', change, {
-        audit: [integrationEvent(current, scope, 'integration.update', row, because)],
-        expectAuthorisationRevision: current.snapshot.revision,
-      });
+      const credentials = await this.#parts.credentials.seal(owner, given, caller.name);
+      await this.#store.execute(
+        'integration.update',
+        { ...change, credentials },
+        {
+          audit: [integrationEvent(current, scope, 'integration.update', row, because)],
+          expectAuthorisationRevision: current.snapshot.revision,
+        },
+      );
       this.#parts.backends.forget(row.id);
     });
     return this.#view(caller, scope, asset.id);
+  }
+
+  /** What {@link update} would make of it, with nothing written and nothing sealed. @throws as `update` */
+  async previewUpdate(
+    caller: Caller,
+    asset: AssetRef,
+    changes: IntegrationChanges,
+    ifMatch?: number,
+  ): Promise<IntegrationView> {
+    const { scope } = asset;
+    return this.#access.decided(caller, async (current) => {
+      const row = await changeableRow(this.#store, this.#access, current, asset, ifMatch);
+      const { change, because, given, profile } = await this.#change(current, scope, row, changes);
+      const kept = (await this.#parts.credentials.list([row.id])).get(row.id) ?? [];
+      if (because.length === 0) return integrationView(current, scope, row, kept);
+      const { epoch } = await this.#store.db.selectFrom('installation').select('epoch').executeTakeFirstOrThrow();
+      const told = {
+        profileName: profile?.name ?? null,
+        bundleName: changes.bundle ?? row.bundle_name,
+        at: Date.now(),
+      };
+      const stays = kept.filter(({ name }) => !change.dropped.includes(name));
+      return integrationView(
+        current,
+        scope,
+        previewChange(row, change, told),
+        previewCredentials(stays, [...given.keys()], { epoch, at: told.at, by: caller.name }),
+      );
+    });
   }
 
   /** @throws StrongroomError `in_use` naming the uses, unless forced; `revision_mismatch` */
@@ -205,75 +240,33 @@ export class Integrations {
   ) {
     const { scope } = asset;
     return this.#access.decided(caller, async (current) => {
-      const row = await this.#current(current, asset, options.ifMatch);
+      const row = await changeableRow(this.#store, this.#access, current, asset, options.ifMatch);
       const place = { scopeId: scope.id, sourceId: row.id };
-      const broken = brokenUsesOf(await this.#store.query('integration.uses', { ...place, limit: maxBrokenUses + 1 }));
+      const rows = await this.#store.query('integration.uses', { ...place, limit: maxBrokenUses + 1 });
+      const broken = brokenUsesOf(rows, usesSeenBy(this.#access, current.snapshot, scope));
       const uses = broken.isComplete
         ? broken.brokenUses.length
         : await this.#store.query('integration.countUses', place);
       const because = ['delete', ...(options.force ? ['forced'] : [])];
-      await this.#store.execute(
-        'integration.delete',
-        { id: row.id, revision: row.revision, force: options.force },
-        {
-          audit: [integrationEvent(current, scope, 'integration.update', row, because, { uses })],
-          expectAuthorisationRevision: current.snapshot.revision,
-        },
-      );
+      const audit = [integrationEvent(current, scope, 'integration.update', row, because, { uses })];
+      try {
+        await this.#store.execute(
+          'integration.delete',
+          { id: row.id, revision: row.revision, force: options.force },
+          { audit, expectAuthorisationRevision: current.snapshot.revision },
+        );
+      } catch (error) {
+        // What else holds it is named by the command.
+        const isUsed = error instanceof StrongroomError && error.code === 'in_use' && broken.brokenUses.length > 0;
+        throw isUsed ? usedIn(row.name, uses, broken.brokenUses) : error;
+      }
       this.#parts.backends.forget(row.id);
       return { name: row.name, ...broken };
     });
   }
 
-  /** Domains that may use a Global integration. */
-  async assignments(asset: AssetRef): Promise<{ all: boolean; domains: string[] }> {
-    const row = await this.#require(asset.scope, asset.id);
-    const rows = await this.#store.db
-      .selectFrom('integration_assignments')
-      .innerJoin('scopes', 'scopes.id', 'integration_assignments.scope_id')
-      .select('scopes.name')
-      .where('integration_assignments.source_id', '=', row.id)
-      .where('scopes.deleted_at', 'is', null)
-      .orderBy('scopes.name')
-      .execute();
-    return { all: row.is_for_all === 1, domains: rows.map(({ name }) => name) };
-  }
-
-  /** All domains, named ones, or none. @throws StrongroomError `validation_failed` */
-  async assign(
-    caller: Caller,
-    asset: AssetRef,
-    input: { readonly all?: boolean; readonly domains?: readonly string[] },
-  ): Promise<{ all: boolean; domains: string[] }> {
-    const names = input.domains ?? [];
-    const isForAll = input.all === true;
-    if (isForAll ? names.length > 0 : input.domains === undefined)
-      throw invalid('/domains', 'send either all: true or the domains, which may be none');
-    const found = await this.#domains(names);
-    await this.#access.decided(caller, async (current) => {
-      const row = await this.#current(current, asset, undefined);
-      const because = ['assign', ...(isForAll ? ['all'] : [])];
-      await this.#store.execute(
-        'integration.assign',
-        { id: row.id, revision: row.revision, isForAll, scopeIds: found, by: caller.name },
-        {
-          audit: [
-            integrationEvent(current, asset.scope, 'integration.update', row, because, { domains: found.length }),
-          ],
-          expectAuthorisationRevision: current.snapshot.revision,
-        },
-      );
-    });
-    return this.assignments(asset);
-  }
-
   /** What a change makes of the row, and which parts it changes: names of settings and credentials, never what they are. */
-  async #change(
-    caller: Caller,
-    scope: ScopeRef,
-    row: ListedIntegration,
-    changes: IntegrationChanges,
-  ): Promise<{ readonly change: IntegrationChange; readonly because: readonly string[] }> {
+  async #change(caller: Caller, scope: ScopeRef, row: ListedIntegration, changes: IntegrationChanges) {
     const before = storedSettings(row.settings);
     const settings = changes.settings ?? before;
     if (changes.settings !== undefined) await requireSettingsOf(row.type, settings);
@@ -295,6 +288,9 @@ export class Integrations {
     const description = changes.description ?? row.description;
     const changed = changedNames(before, settings).map((name) => `settings:${name}`);
     return {
+      owner,
+      given,
+      profile,
       change: {
         id: row.id,
         revision: row.revision,
@@ -303,7 +299,6 @@ export class Integrations {
         profileId: profile?.id ?? null,
         bundleId,
         isSetUpAnew: changed.length > 0 || row.profile_id !== (profile?.id ?? null),
-        credentials: await this.#parts.credentials.seal(owner, given, caller.name),
         dropped: kept.map(({ name }) => name).filter((name) => !needed.includes(name)),
         by: caller.name,
       },
@@ -317,25 +312,8 @@ export class Integrations {
     };
   }
 
-  /** The row as it is now, still the caller's to change. */
-  async #current(current: Caller, asset: AssetRef, ifMatch: number | undefined): Promise<ListedIntegration> {
-    const row = await this.#require(asset.scope, asset.id);
-    const resource = { kind: 'asset', asset: assetOfIntegration(asset.scope, row) } as const;
-    await this.#access.require(current, 'integration.update', resource);
-    if (ifMatch !== undefined && ifMatch !== row.revision)
-      throw new StrongroomError('revision_mismatch', { detail: `It is at revision ${row.revision}.` });
-    return row;
-  }
-
-  async #require(scope: ScopeRef, id: string): Promise<ListedIntegration> {
-    const args = { scopeId: scope.id, id, bundleIds: null, q: null, after: null, limit: 1 };
-    const [row] = await this.#store.query('integration.list', args);
-    if (row === undefined) throw new StrongroomError('not_found');
-    return row;
-  }
-
   async #view(caller: Caller, scope: ScopeRef, id: string): Promise<IntegrationView> {
-    const row = await this.#require(scope, id);
+    const row = await listedRow(this.#store, scope, id);
     const credentials = await this.#parts.credentials.list([id]);
     return integrationView(caller, scope, row, credentials.get(id) ?? []);
   }
@@ -350,22 +328,18 @@ export class Integrations {
     const bundles = await this.#store.query('surfaces.bundles', { scopeId: scope.id });
     return bundles.map(({ id }) => id).filter(maySee);
   }
+}
 
-  async #domains(names: readonly string[]): Promise<readonly string[]> {
-    if (names.length === 0) return [];
-    const rows = await this.#store.db
-      .selectFrom('scopes')
-      .select(['id', 'name'])
-      .where('kind', '=', 'domain')
-      .where('deleted_at', 'is', null)
-      .where('name', 'in', names)
-      .execute();
-    const missing = names.filter((name) => !rows.some((row) => row.name === name));
-    if (missing.length === 0) return rows.map(({ id }) => id);
-    throw new StrongroomError('validation_failed', {
-      errors: missing.map((name) => ({ pointer: `/domains/${names.indexOf(name)}`, message: 'no such domain' })),
-    });
-  }
+/** Names the configurations that the caller may see. */
+function usedIn(name: string, fields: number, uses: BrokenUses['brokenUses']): StrongroomError {
+  return new StrongroomError('in_use', {
+    detail: `The integration ${name} is used in ${fields} field${fields === 1 ? '' : 's'}.`,
+    errors: uses.map((use): FieldError => {
+      const by =
+        use.configuration === undefined ? 'that is not yours to see' : `${use.configuration} of domain ${use.domain}`;
+      return { pointer: use.pointer, reference: use.reference, message: `${use.surface} ${by} uses it as ${use.name}` };
+    }),
+  });
 }
 
 /** Unnamed it stays, unless the new way to sign in has no use for it. */

@@ -17,6 +17,7 @@ const failures: Readonly<Partial<Record<ErrorCode, Failure>>> = {
   not_found: 'source-unknown',
   // No key of this kind of backend.
   validation_failed: 'missing',
+  reference_malformed: 'missing',
 };
 
 /** @throws what is no error of ours: its text must not go anywhere */
@@ -27,4 +28,21 @@ export function failureOf(error: unknown): {
 } {
   if (!(error instanceof StrongroomError)) throw error;
   return { kind: 'failed', failure: failures[error.code] ?? 'source-unavailable', detail: error.message };
+}
+
+/** What is no statement about a secret. */
+const outages: ReadonlySet<Failure> = new Set<Failure>([
+  'source-unavailable',
+  'source-denied',
+  'source-sealed',
+  'source-throttled',
+  'source-malformed',
+  'deadline',
+  'key-unavailable',
+]);
+
+/** What an error of a whole source means for each reference to it: why it could not be read, and never that something isn't there. */
+export function outageOf(error: StrongroomError): ReturnType<typeof failureOf> {
+  const failed = failureOf(error);
+  return outages.has(failed.failure) ? failed : { ...failed, failure: 'source-unavailable' };
 }

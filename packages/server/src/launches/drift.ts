@@ -205,7 +205,7 @@ function itemOf(row: DriftRow, now: number): DriftItem {
     domain: row.domain_name,
     ...(row.configuration_name === null ? {} : { job: row.configuration_name }),
     ...(row.surface === null ? {} : { surface: row.surface }),
-    subject: row.subject_name === null ? 'deleted' : `${row.subject_kind}:${row.subject_name}`,
+    subject: row.subject ?? 'deleted',
     name: row.name,
     reference: row.reference,
     source: row.source_name ?? '',

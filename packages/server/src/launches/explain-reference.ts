@@ -1,9 +1,10 @@
 import { type Action, reservedSourceName } from '@strongroom/contract';
-import { sees } from '../access/decide.ts';
+import { sees, seesAllOfGlobal } from '../access/decide.ts';
 import { type DecisionLinks, link, type LinkView } from '../access/explain-links.ts';
 import { namePrincipal } from '../access/principal-names.ts';
 import type { AccessService } from '../access/service.ts';
 import type { AccessSnapshot, AssetRef, Caller, ScopeRef } from '../access/types.ts';
+import { formatVersion } from '../secrets/metadata.ts';
 import { globalScopeId } from '../store/ids.ts';
 import type { Store } from '../store/store.ts';
 import { explainFailure, type Failure } from './outcomes.ts';
@@ -65,15 +66,17 @@ export class ReferenceLinks {
 
   /** Whether somebody on whose authority something is there still is. @param id empty: nobody */
   async authoriser(id: string, editors: Told['editors']): Promise<Authoriser> {
-    const snapshot = id === '' ? null : await this.#parts.access.snapshot(id);
+    const { access, scope } = this.#parts;
+    const snapshot = id === '' ? null : await access.snapshot(id);
     const name = await this.#nameOf(id, snapshot);
-    if (snapshot !== null && !snapshot.principal.isDisabled)
+    const standing = snapshot === null ? null : access.decide(snapshot, 'domain.view', { kind: 'scope', scope });
+    if (standing?.allow === true)
       return {
         snapshot,
         authoriser: link('authoriser', name, 'allow', ['enabled'], 'Who put it there is still there'),
       };
-    const because = snapshot === null ? 'no-principal' : 'disabled';
-    const detail = 'Who put it there is disabled or gone; somebody else has to save it again';
+    const [because = 'no-standing'] = standing === null ? ['no-principal'] : standing.because;
+    const detail = 'Who put it there is disabled, gone or without standing here; somebody else has to save it again';
     return { snapshot: null, authoriser: link('authoriser', name, 'deny', [because], detail, await editors()) };
   }
 
@@ -108,13 +111,17 @@ export class ReferenceLinks {
     const { secret, integration } = target;
     if (integration !== null)
       return sees(caller.snapshot, { kind: 'asset', asset: integration.asset }) ? integration.asset : 'hidden';
-    if (secret === null) {
+    const asset =
+      secret === null
+        ? null
+        : await access.secretAsset(scope, { scope: target.scope, secretId: secret.id, key: secret.key });
+    // What is assigned to other domains alone is not there, but for those who know all of Global.
+    if (secret === null || asset === null || (asset.isAssigned === false && !seesAllOfGlobal(caller.snapshot))) {
       // Integrations are not all seen by who lists secrets: one that is not there is as one that is hidden.
       const isManaged = target.source?.name === reservedSourceName;
       const lists = access.decide(caller.snapshot, 'secret.list', { kind: 'scope', scope }).allow;
       return isManaged && lists ? 'absent' : 'hidden';
     }
-    const asset = await access.secretAsset(scope, { scope: target.scope, secretId: secret.id, key: secret.key });
     const isOwn = secret.ownedBy !== null && secret.ownedBy === ownedBy && isTold;
     return isOwn || sees(caller.snapshot, { kind: 'asset', asset: { ...asset, isAssigned: true } }) ? asset : 'hidden';
   }
@@ -172,7 +179,7 @@ export class ReferenceLinks {
     if (secret === null) return [];
     if (secret.isDeleted) return [await this.#failure('deleted', wanted, told)];
     const { field } = wanted.reference;
-    const version = `version ${secret.version}`;
+    const version = `version ${formatVersion(secret.epoch, secret.version)}`;
     const hasField = field === undefined || (secret.fieldNames ?? []).includes(field);
     const fixableBy = hasField ? [] : await this.#fixers('field-missing', wanted, told.editors);
     const found = [

@@ -1,7 +1,7 @@
 import { type Action, StrongroomError } from '@strongroom/contract';
 import { sees } from '../access/decide.ts';
 import type { ExplainUse } from '../access/explain.ts';
-import { type DecisionLinks, link, type LinkView } from '../access/explain-links.ts';
+import { type DecisionLinks, featureLink, link, type LinkView } from '../access/explain-links.ts';
 import type { AccessService } from '../access/service.ts';
 import type { AccessSnapshot, AssetRef, Caller, ScopeRef } from '../access/types.ts';
 import type { RunService } from '../runs/service.ts';
@@ -119,10 +119,7 @@ class UseChain {
 
   async #feature(wanted: readonly AuthorisedWanted[]): Promise<LinkView[]> {
     if (!wanted.some(({ kind }) => kind === 'reference')) return [];
-    if (await this.#parts.areReferencesEnabled())
-      return [link('feature', 'secretsV2', 'allow', ['enabled'], 'References work on this installation')];
-    const detail = 'References are turned off on this installation';
-    return [link('feature', 'secretsV2', 'deny', ['feature-disabled'], detail, ['role:PLATFORM_ADMIN'])];
+    return [featureLink(await this.#parts.areReferencesEnabled())];
   }
 
   /** The storage configurations that it names: whether they are there, CONSUME of who uses and of who saved it, and theirs. */

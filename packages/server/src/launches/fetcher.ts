@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract';
 import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
+import { outageOf } from './backend-failures.ts';
 import { Flights } from './flights.ts';
 import type { LaunchValues } from './launch-values.ts';
 import { fail, type Progress, take } from './progress.ts';
@@ -112,11 +113,11 @@ export class Fetcher {
     try {
       return await source.fetch(keys, signal);
     } catch (error) {
-      // What a source throws is an outage, never an absence; its text stays inside.
+      // What a source throws is an outage, never an absence; the text of what is no error of ours stays inside.
       const isOurs = error instanceof StrongroomError;
       if (!isOurs && !signal.aborted) this.#report('a source of values broke down', error);
-      const detail = isOurs ? { detail: error.message } : {};
-      return new Map(keys.map(({ key }) => [key, { ...absent, ...detail }]));
+      const failed = isOurs ? outageOf(error) : absent;
+      return new Map(keys.map(({ key }) => [key, failed]));
     }
   }
 }

@@ -1,3 +1,4 @@
+import { type ErrorCode, StrongroomError } from '@strongroom/contract';
 import { SecretValue } from '@strongroom/crypto';
 import { describe, expect, it } from 'vitest';
 import { Fetcher } from './fetcher.ts';
@@ -76,19 +77,43 @@ describe('flights', () => {
   });
 });
 
-it('a source that breaks down is an outage for the launch, and is reported', async () => {
-  const reported: unknown[] = [];
-  const broken = new TypeError('no such property');
-  const source = { kind: 'remote', flightPrefix: () => 'broken', fetch: () => Promise.reject(broken) } as const;
-  const fetcher = new Fetcher(
-    () => source,
-    (_, error) => reported.push(error),
-  );
-  const wanted = { reference: { key: 'a' } } as Progress['wanted'];
-  const target = { source: { id: 'src_1' }, secret: null } as Progress['target'];
-  const results = { failure: null, detail: undefined, version: null, fingerprint: null, milliseconds: 0 };
-  const step: Progress = { wanted, target, because: [], ...results };
-  await fetcher.fetch([step], new LaunchValues(), { signal: undefined, beforeAsking: undefined });
-  expect([step.failure, step.detail]).toEqual(['source-unavailable', undefined]);
-  expect(reported).toEqual([broken]);
+describe('a source that throws', () => {
+  async function failureBy(cause: Error) {
+    const reported: unknown[] = [];
+    const source = { kind: 'remote', flightPrefix: () => 'broken', fetch: () => Promise.reject(cause) } as const;
+    const fetcher = new Fetcher(
+      () => source,
+      (_, error) => reported.push(error),
+    );
+    const wanted = { reference: { key: 'a' } } as Progress['wanted'];
+    const target = { source: { id: 'src_1' }, secret: null } as Progress['target'];
+    const results = { failure: null, detail: undefined, version: null, fingerprint: null, milliseconds: 0 };
+    const step: Progress = { wanted, target, because: [], ...results };
+    await fetcher.fetch([step], new LaunchValues(), { signal: undefined, beforeAsking: undefined });
+    return { failure: step.failure, detail: step.detail, reported };
+  }
+
+  it('what is no error of ours is an outage for the launch, and is reported', async () => {
+    const broken = new TypeError('no such property');
+    expect(await failureBy(broken)).toEqual({ failure: 'source-unavailable', detail: undefined, reported: [broken] });
+  });
+
+  it.each<readonly [ErrorCode, string]>([
+    ['backend_unavailable', 'source-unavailable'],
+    ['backend_denied', 'source-denied'],
+    ['backend_sealed', 'source-sealed'],
+    ['backend_throttled', 'source-throttled'],
+    ['backend_malformed', 'source-malformed'],
+    ['deadline_exceeded', 'deadline'],
+    ['egress_denied', 'source-denied'],
+    ['key_unavailable', 'key-unavailable'],
+    // Never that what it has is not there.
+    ['validation_failed', 'source-unavailable'],
+    ['backend_deleted', 'source-unavailable'],
+    ['not_found', 'source-unavailable'],
+    ['backend_limit', 'source-unavailable'],
+  ])('%s is %s, in its words', async (code, failure) => {
+    const error = new StrongroomError(code, { detail: 'Words of its own.' });
+    expect(await failureBy(error)).toEqual({ failure, detail: 'Words of its own.', reported: [] });
+  });
 });

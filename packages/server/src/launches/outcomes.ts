@@ -41,7 +41,8 @@ const rows: Readonly<Record<Exclude<ResolveOutcome, 'resolved'>, OutcomeRow>> = 
     cause: 'Who put the reference there is disabled, deleted or without standing; save it again as somebody with USE.',
     fixableBy: 'editor',
   },
-  'not-yours': { code: 'not_found', cause: 'Not found, or not yours.', fixableBy: 'nobody' },
+  // By those who can give what may be there: that they are named says nothing of whether it is.
+  'not-yours': { code: 'not_found', cause: 'Not found, or not yours.', fixableBy: 'access' },
   'source-unknown': {
     code: 'reference_unresolved',
     cause: 'There is no integration with this name, or it is not yours.',
@@ -125,7 +126,7 @@ function fixers(
     case 'editor':
       return [`UPDATE on the configuration, and USE on the ${isManaged ? 'secret' : 'integration'}, in ${domain}`];
     case 'integration':
-      return isOwn ? [`CREATE_INTEGRATION in ${domain}`] : ['SECRETS_ADMIN'];
+      return [isOwn ? `CREATE_INTEGRATION in ${domain}` : 'SECRETS_ADMIN', `MANAGE_ACCESS in ${domain}`];
     case 'connection':
       if (isManaged) return fixers('backend', { domain, reference });
       return [

@@ -10,6 +10,7 @@ import {
   surfaceOf,
   surfaces,
 } from '../surfaces/registry.ts';
+import { textProblems } from '../surfaces/texts.ts';
 import { type ConfigurationRow, type UseRow, usesOfConfiguration } from '../surfaces/rows.ts';
 import { assetOf } from '../surfaces/views.ts';
 import type { Need } from './resolve.ts';
@@ -22,6 +23,8 @@ export interface LaunchPlan {
   readonly wanted: readonly AuthorisedWanted[];
   readonly needs: readonly Need[];
   readonly storage: readonly ConsumedStorage[];
+  /** Texts that stop it, whatever its values are. */
+  readonly problems: readonly string[];
 }
 
 /** What a configuration wants, each with whoever authorised it. What nobody authorised is authorised by nobody. */
@@ -58,11 +61,14 @@ export async function planLaunch(
   const own = authorisedWanted(surface, document, row.id, await usesOfConfiguration(store, row.id), also);
   const used = await launchedStorage(store, row.id, surface.consumes?.(document) ?? []);
   const wanted: AuthorisedWanted[] = [...own];
+  const problems = textProblems(surface, document);
   const needs: Need[] = [{ action: surface.launch.action, resource: resourceOf(surface, assetOf(row, domain)) }];
   for (const [index, each] of used.entries()) {
     const definition = surfaceOf(each.row.surface);
     const uses = await usesOfConfiguration(store, each.row.id);
-    const theirs = authorisedWanted(definition, definition.parse(each.row.document), each.row.id, uses);
+    const theirDocument = definition.parse(each.row.document);
+    const theirs = authorisedWanted(definition, theirDocument, each.row.id, uses);
+    problems.push(...textProblems(definition, theirDocument).map((problem) => `${each.row.name} ${problem}`));
     for (const item of theirs)
       wanted.push({
         ...item,
@@ -73,5 +79,5 @@ export async function planLaunch(
     const action = surfaces['storage-config'].actions.consume;
     needs.push({ action, resource }, { action, resource, by: each.authorisedBy });
   }
-  return { surface, document, wanted, needs, storage: used.map(({ storage }) => storage) };
+  return { surface, document, wanted, needs, storage: used.map(({ storage }) => storage), problems };
 }

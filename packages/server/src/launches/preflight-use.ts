@@ -5,6 +5,7 @@ import type { SurfaceDefinition } from '../surfaces/definition.ts';
 import { requireDestinations } from '../surfaces/destinations.ts';
 import { resourceOf, useActionOf } from '../surfaces/registry.ts';
 import { type ConfigurationRow, findConfiguration, usesOfConfiguration } from '../surfaces/rows.ts';
+import { textProblems } from '../surfaces/texts.ts';
 import { assetOf } from '../surfaces/views.ts';
 import { authorisedWanted } from './plan.ts';
 import { type PreflightResult, shownReference } from './preflight.ts';
@@ -29,6 +30,7 @@ export async function preflightUse<Document>(
   const wanted = authorisedWanted(surface, document, row.id, await usesOfConfiguration(store, row.id));
   const problems = [
     ...stateProblems(surface, row),
+    ...textProblems(surface, document),
     ...(await destinationProblems(store, scope, surface, document, wanted)),
   ];
   const resolution = await resolver.resolve({

@@ -1,5 +1,6 @@
 import type { SurfaceName } from '@strongroom/contract';
 import { type SelectQueryBuilder, sql } from 'kysely';
+import { labelColumn } from '../identities/label-column.ts';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { outdatedLaunches } from './outdated.ts';
@@ -27,8 +28,7 @@ export interface DriftRow {
   readonly created_at: number;
   readonly heartbeat_until: number | null;
   readonly ended_at: number | null;
-  readonly subject_kind: string | null;
-  readonly subject_name: string | null;
+  readonly subject: string | null;
   readonly configuration_name: string | null;
   readonly surface: SurfaceName | null;
   readonly bundle_id: string | null;
@@ -85,8 +85,7 @@ async function drift(context: QueryContext, args: DriftFilter): Promise<DriftRow
       'launches.created_at',
       'launches.heartbeat_until',
       'launches.ended_at',
-      'principals.kind as subject_kind',
-      'principals.name as subject_name',
+      labelColumn.as('subject'),
       'configurations.name as configuration_name',
       'configurations.surface',
       'configurations.bundle_id',

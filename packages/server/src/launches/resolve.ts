@@ -1,4 +1,4 @@
-import { type Action, type ResolveOutcome, StrongroomError } from '@strongroom/contract';
+import { type Action, type ActionRow, actionTable, type ResolveOutcome, StrongroomError } from '@strongroom/contract';
 import type { Access, AccessSnapshot, Resource, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import { allOf, andThen, type MaybePromise } from '../store/maybe-promise.ts';
@@ -266,8 +266,11 @@ export class Resolver {
     if (launchId !== undefined) event.launch = launchId;
     await this.#store.execute('launches.record', undefined, { audit: [event] });
     const who = by === subject.id ? subject.name : 'Who saved it';
+    const row: ActionRow = actionTable[action];
+    const word = row.on === 'asset' ? row.permission : action;
     const what = asset === null ? '' : ` on ${asset.type} ${asset.name}`;
-    throw new StrongroomError('permission_missing', { detail: `${who} may not ${action}${what} any more.` });
+    const detail = `${who} has no ${word}${what} any more; whoever has MANAGE_ACCESS in ${domain.name} can grant it.`;
+    throw new StrongroomError('permission_missing', { detail });
   }
 
   #decideOne(
@@ -376,7 +379,8 @@ function eventOf(step: Progress, request: ResolveRequest<unknown>, outcome: Reso
     action: request.verb,
     outcome: outcome === 'resolved' ? 'allowed' : denials.has(outcome) ? 'denied' : 'failed',
     scope: { id: domain.id, name: domain.name },
-    object: { type: 'secret', id: target.secret?.id ?? '', name: wanted.reference.key },
+    // Whoever reads the domain's audit is not told whether there is one that the domain has not.
+    object: { type: 'secret', id: outcome === 'missing' ? '' : (target.secret?.id ?? ''), name: wanted.reference.key },
     reference: wanted.text,
     source: target.source?.name ?? wanted.reference.source,
     because,

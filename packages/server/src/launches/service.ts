@@ -281,13 +281,13 @@ export class LaunchService {
   ): Promise<Asked> {
     const surface = launchableOf(type);
     const row = await findConfiguration(this.#store, domain.id, surface.type, name);
-    if (row === undefined)
-      throw new StrongroomError('not_found', { detail: `There is no such ${surface.title}, or it is not yours.` });
+    if (row === undefined) throw new StrongroomError('not_found');
     await this.#access.require(caller, surface.launch.action, { kind: 'asset', asset: assetOf(row, domain) });
     if (row.is_suspended === 1) throw new StrongroomError('state_conflict', { detail: `${name} is suspended.` });
-    const { wanted, needs } = await planLaunch(this.#store, domain, row, [caller.id]);
+    const { wanted, needs, problems } = await planLaunch(this.#store, domain, row, [caller.id]);
     for (const { action, resource, by } of needs)
       if (by === undefined) await this.#access.require(caller, action, resource);
+    if (problems.length > 0) throw new StrongroomError('launch_refused', { detail: problems.join(' ') });
     return { job: row, wanted: uniqueNames(wanted) };
   }
 

@@ -100,8 +100,8 @@ async function saved(references: Readonly<Record<string, string>>, command?: rea
   return name;
 }
 
-async function run(job: string) {
-  const { id } = await test.call<{ id: string }>('POST', `${base}/spark-jobs/${job}/runs`, { token: member.token });
+async function run(job: string, token = member.token) {
+  const { id } = await test.call<{ id: string }>('POST', `${base}/spark-jobs/${job}/runs`, { token });
   for (;;) {
     const shown = await test.call<{
       state: string;
@@ -183,6 +183,11 @@ describe('a launch over several sources', () => {
     });
   });
 
+  it('takes a key that the backend can not hold for a missing one, not for an outage', async () => {
+    // A zero-width space, which Vault's paths have not.
+    expect((await outcomeOf('secret://domain/first/d%E2%80%8Bb')).outcome).toBe('missing');
+  });
+
   it('names a field that has to be chosen, or is not there', async () => {
     expect(await outcomeOf('secret://domain/first/login')).toMatchObject({
       outcome: 'field-missing',
@@ -256,7 +261,32 @@ describe('a reference to an integration', () => {
     expect((await save(name, { V: everywhere.DB }, ['true'], user)).status).toBe(201);
     await test.call('DELETE', `${base}/members/${encodeURIComponent(user.name)}`);
     const done = await run(name);
-    expect(done).toMatchObject({ state: 'failed', variables: [{ outcome: 'not-yours' }] });
+    const fixableBy = [expect.stringContaining('UPDATE on the configuration')];
+    expect(done).toMatchObject({ state: 'failed', variables: [{ outcome: 'authoriser-gone', fixableBy }] });
+  });
+
+  it('in a storage configuration ends with CONSUME, of who starts it and of who saved it', async () => {
+    const [lake, bundle, name] = [freshName(), freshName(), freshName()];
+    await test.call('POST', `${base}/bundles`, { body: { name: bundle } });
+    const place = { provider: 's3-compatible', endpoint: 'http://127.0.0.1:9', bucket: lake };
+    await test.call('POST', `${base}/storage-configs`, {
+      body: { name: lake, bundle, ...place, accessKey: { secret: everywhere.DB } },
+    });
+    const body = { name, command: ['true'], storageConfigs: [lake] };
+    const save = () => test.request('POST', `${base}/spark-jobs`, { token: member.token, body });
+    expect(codeOf(await save())).toBe('reference_unresolved');
+    const granted = { principal: member.name, assetType: 'storage-config', permissions: ['CONSUME'] };
+    const grants = `${base}/bundles/${bundle}/grants`;
+    const { id } = await test.call<{ id: string }>('POST', grants, { body: granted });
+    expect((await save()).status).toBe(201);
+    expect(await run(name)).toMatchObject({ state: 'succeeded' });
+    await test.call('DELETE', `${grants}/${id}`);
+    const denied = {
+      code: 'permission_missing',
+      detail: expect.stringContaining(`no CONSUME on storage-config ${lake}`),
+    };
+    expect(await run(name)).toMatchObject({ state: 'failed', failure: denied });
+    expect(await run(name, test.adminToken)).toMatchObject({ state: 'failed', failure: denied });
   });
 
   it('is not inherited by an integration made anew, and fails while there is none', async () => {

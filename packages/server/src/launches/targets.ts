@@ -221,7 +221,12 @@ export function decideUse(
   ownedBy?: string,
 ): MaybePromise<UseDecision> {
   if (snapshot.principal.isDisabled) return { failure: 'authoriser-gone', because: ['disabled'] };
-  const listing = access.decide(snapshot, 'secret.list', { kind: 'scope', scope: domain });
+  const here = { kind: 'scope', scope: domain } as const;
+  const listing = access.decide(snapshot, 'secret.list', here);
+  if (!listing.allow) {
+    const standing = access.decide(snapshot, 'domain.view', here);
+    if (!standing.allow) return { failure: 'authoriser-gone', because: standing.because };
+  }
   const isManaged = reference.source === reservedSourceName;
   const { secret, integration } = target;
   const absent = (): UseDecision =>
@@ -235,8 +240,8 @@ export function decideUse(
   return andThen(placed, (asset): UseDecision => {
     const decision = access.decide(snapshot, 'secret.use', { kind: 'asset', asset });
     if (!decision.allow) {
-      if (asset.isAssigned === false)
-        return { failure: listing.allow ? 'missing' : 'not-yours', because: decision.because };
+      // What is assigned to other domains alone is not there, here and in the domain's audit.
+      if (asset.isAssigned === false) return absent();
       return {
         failure: sees(snapshot, { kind: 'asset', asset }) ? 'use-missing' : 'not-yours',
         because: decision.because,

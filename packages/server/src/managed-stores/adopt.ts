@@ -4,6 +4,7 @@ import type { ManagedVaultBackend } from '@strongroom/backends/vault-managed';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { lazyEgress } from '../integrations/lazy-egress.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { listedPages, type PageStart } from '../listed-pages.ts';
 import { withInstallation } from '../operator.ts';
 import { DataDirectoryInUse, dataFiles } from '../store/data-directory.ts';
 import type { OpenStore } from '../store/store.ts';
@@ -133,16 +134,8 @@ function callSignal(): AbortSignal {
 
 async function listForeign(backend: ManagedVaultBackend): Promise<ReadonlySet<string>> {
   const keys = new Set<string>();
-  let cursor: string | null = null;
-  do {
-    const page: Awaited<ReturnType<ManagedVaultBackend['listUnmarked']>> = await backend.listUnmarked({
-      signal: callSignal(),
-      limit: namesAtOnce,
-      ...(cursor === null ? {} : { cursor }),
-    });
-    for (const { key } of page.items) keys.add(key);
-    cursor = page.nextCursor;
-  } while (cursor !== null);
+  const list = (start: PageStart) => backend.listUnmarked({ signal: callSignal(), limit: namesAtOnce, ...start });
+  for await (const { items } of listedPages(list)) for (const { key } of items) keys.add(key);
   return keys;
 }
 

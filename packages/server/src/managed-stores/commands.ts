@@ -170,7 +170,7 @@ async function abandon(
 
 async function intent(context: CommandContext, id: string): Promise<IntentRow> {
   const row = await context.db.selectFrom('write_intents').selectAll().where('id', '=', id).executeTakeFirst();
-  if (row === undefined) throw new StrongroomError('not_found', { detail: 'There is no such write.' });
+  if (row === undefined) throw new StrongroomError('not_found');
   return row;
 }
 
@@ -290,28 +290,39 @@ export async function chooseStore(
   args: ChooseStore,
 ): Promise<{ readonly isChanged: boolean }> {
   await countKeys(context, args.scopeId, 0, Infinity);
-  const source = await context.db
+  const { sourceId, isChanged } = await requireChoosable(context, args.scopeId, args.type);
+  if (!isChanged) return { isChanged };
+  await forgetFound(context, args.scopeId, sourceId);
+  await context.db.updateTable('sources').set({ type: args.type }).where('id', '=', sourceId).execute();
+  context.audit(args.audit);
+  return { isChanged };
+}
+
+/** Whether it would be another store than it is. @throws StrongroomError `not_found`, `state_conflict` */
+export async function requireChoosable(
+  reads: Pick<CommandContext, 'db'>,
+  scopeId: string,
+  type: ChooseStore['type'],
+): Promise<{ readonly sourceId: string; readonly isChanged: boolean }> {
+  const source = await reads.db
     .selectFrom('sources')
     .innerJoin('scopes', 'scopes.id', 'sources.scope_id')
     .select(['sources.id', 'sources.type'])
-    .where('sources.scope_id', '=', args.scopeId)
+    .where('sources.scope_id', '=', scopeId)
     .where('sources.name', '=', 'managed')
     .where('scopes.deleted_at', 'is', null)
     .executeTakeFirst();
   if (source === undefined) throw new StrongroomError('not_found');
-  if (source.type === args.type) return { isChanged: false };
-  if ((await holdsSecrets(context, source.id)) || (await hasPendingWrites(context, source.id)))
+  if (source.type === type) return { sourceId: source.id, isChanged: false };
+  if ((await holdsSecrets(reads, source.id)) || (await hasPendingWrites(reads, source.id)))
     throw new StrongroomError('state_conflict', {
       detail: `The scope holds secrets in its managed store (${source.type}), deleted ones included.`,
       hint: 'Only a scope without secrets can get another managed store.',
     });
-  await forgetFound(context, args.scopeId, source.id);
-  await context.db.updateTable('sources').set({ type: args.type }).where('id', '=', source.id).execute();
-  context.audit(args.audit);
-  return { isChanged: true };
+  return { sourceId: source.id, isChanged: true };
 }
 
-async function holdsSecrets({ db }: CommandContext, sourceId: string): Promise<boolean> {
+async function holdsSecrets({ db }: Pick<CommandContext, 'db'>, sourceId: string): Promise<boolean> {
   const used = db.selectFrom('uses').select('uses.secret_id').where('uses.secret_id', 'is not', null);
   const held = await db
     .selectFrom('secrets')
@@ -323,7 +334,7 @@ async function holdsSecrets({ db }: CommandContext, sourceId: string): Promise<b
   return held !== undefined;
 }
 
-async function hasPendingWrites({ db }: CommandContext, sourceId: string): Promise<boolean> {
+async function hasPendingWrites({ db }: Pick<CommandContext, 'db'>, sourceId: string): Promise<boolean> {
   const pending = await db
     .selectFrom('write_intents')
     .select('id')

@@ -2,6 +2,7 @@ import { StrongroomError } from '@strongroom/contract';
 import type { Backend, Entry } from '@strongroom/backends';
 import type { Keys } from '../keys/keys.ts';
 import { fingerprintInScope } from '../keys/seal-in-scope.ts';
+import { listedPages, type PageStart } from '../listed-pages.ts';
 import { minComparableBytes } from '../secrets/values.ts';
 import { asStrongroomError } from '../store/errors.ts';
 import { newId } from '../store/ids.ts';
@@ -201,17 +202,8 @@ async function* names(
     if (named.length > 0) yield named;
     return;
   }
-  let cursor: string | null = null;
-  do {
-    const { items, nextCursor } = await backend.list({
-      signal,
-      limit: namesAtOnce,
-      includesFound: true,
-      ...(cursor === null ? {} : { cursor }),
-    });
-    yield items.map(({ key }) => key);
-    cursor = nextCursor;
-  } while (cursor !== null);
+  const list = (start: PageStart) => backend.list({ signal, limit: namesAtOnce, includesFound: true, ...start });
+  for await (const { items } of listedPages(list)) yield items.map(({ key }) => key);
 }
 
 function isEntry(answer: Entry | StrongroomError | null | undefined): answer is Entry {

@@ -1,3 +1,4 @@
+import { StrongroomError } from '@strongroom/contract';
 import { ReferenceFixture } from '@strongroom/backends/testing/reference.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { codeOf, startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
@@ -63,6 +64,33 @@ it('gives new domains the configured store, or the one that is asked for', async
     global: { store: 'database', setBy: 'default' },
     domains: { store: 'kubernetes', setBy: 'configuration' },
   });
+});
+
+it('says of a save that fails what was typed and is there already', async () => {
+  const form = { provider: 's3-compatible', endpoint: 'http://127.0.0.1:9', bucket: 'typed-outside' };
+  const path = '/v1/domains/finance/storage-configs';
+  const typed = (name: string) => ({ ...form, accessKey: { set: name }, secretKey: { set: canaries.plain(name) } });
+  await test.call('POST', path, { body: { name: 'outside', ...typed('first') } });
+  const { store } = test.server;
+  const execute = store.execute.bind(store);
+  store.execute = (command, ...rest) => {
+    if (command === 'surfaces.update') throw new StrongroomError('storage_unavailable', { detail: 'No database.' });
+    return execute(command, ...rest);
+  };
+  try {
+    const refused = await test.request('PUT', `${path}/outside`, { body: { ...typed('second'), description: 'a' } });
+    const detail =
+      'No database. What was typed into accessKey, secretKey is there already: the store of this scope took it.';
+    expect([refused.status, refused.body]).toMatchObject([503, { code: 'storage_unavailable', detail }]);
+  } finally {
+    store.execute = execute;
+  }
+  const { version } = await test.call<{ version: string }>(
+    'GET',
+    '/v1/domains/finance/secrets/storage-config.outside.secretKey',
+  );
+  expect(version).toBe('1.2');
+  expect(await test.call('PUT', `${path}/outside`, { body: typed('third') })).toMatchObject({ revision: 2 });
 });
 
 it('launches from there under unchanged references, and shows an edit from outside', async () => {

@@ -1,4 +1,5 @@
 import { StrongroomError } from '@strongroom/contract/core';
+import type { ScopeRef } from '../access/types.ts';
 import { type LeaseToken, requireLease } from '../store/leases.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
@@ -63,14 +64,24 @@ async function putSettings(context: CommandContext, args: PutNoticeSettings): Pr
   ).execute();
 }
 
-/** @throws StrongroomError `not_found`, `revision_mismatch` */
+/** What is said to who may see that there is nothing; who may not gets `not_found` before. */
+export function nobodyTold({ kind, name }: ScopeRef): StrongroomError {
+  const [place, flags] =
+    kind === 'domain' ? [`domain ${name}`, `--domain ${name}`] : [`the ${kind} scope`, `--${kind}`];
+  return new StrongroomError('not_configured', {
+    detail: `Nobody is told of expiries and rotations in ${place}.`,
+    hint: `strongroom notice set ${flags} says who is.`,
+  });
+}
+
+/** @throws StrongroomError `not_configured`, `revision_mismatch` */
 async function deleteSettings(
   context: CommandContext,
-  args: { readonly scopeId: string; readonly expectedRevision: number | null },
+  args: { readonly scope: ScopeRef; readonly expectedRevision: number | null },
 ): Promise<void> {
-  const row = await settingsOf(context, args.scopeId, args.expectedRevision);
-  if (row === undefined) throw new StrongroomError('not_found');
-  await removeNoticesOf(context, args.scopeId);
+  const row = await settingsOf(context, args.scope.id, args.expectedRevision);
+  if (row === undefined) throw nobodyTold(args.scope);
+  await removeNoticesOf(context, args.scope.id);
 }
 
 /** With their domain: nobody is told any more. What was told stays on record. */

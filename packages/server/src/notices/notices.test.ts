@@ -29,6 +29,8 @@ interface Received {
 const received: Received[] = [];
 const mails: { readonly to: string; readonly text: string }[] = [];
 let status = 204;
+/** What answers to requests of a path are held back by. */
+const heldBack = new Map<string, Promise<void>>();
 
 beforeAll(async () => {
   hook = createServer((request, response) => {
@@ -36,7 +38,8 @@ beforeAll(async () => {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       received.push({ headers: request.headers, body: Buffer.concat(chunks).toString('utf8') });
-      response.writeHead(status, status === 302 ? { location: '/elsewhere' } : {}).end();
+      const answer = () => response.writeHead(status, status === 302 ? { location: '/elsewhere' } : {}).end();
+      void (heldBack.get(request.url ?? '') ?? Promise.resolve()).then(answer);
     });
   }).listen(0, '127.0.0.1');
   mail = new SMTPServer({
@@ -116,7 +119,19 @@ async function round(now = Date.now()): Promise<void> {
 
 describe('settings', () => {
   it('are put, shown, replaced and deleted', async () => {
-    expect((await test.request('GET', `${base}/notices/settings`)).status).toBe(404);
+    // Who may see that there is nothing is told so, and what to do; nobody else is.
+    for (const [method, path] of [
+      ['GET', 'settings'],
+      ['DELETE', 'settings'],
+      ['POST', 'settings/test'],
+    ] as const) {
+      const answer = await test.request(method, `${base}/notices/${path}`);
+      expect(answer.status).toBe(404);
+      expect(answer.body).toMatchObject({
+        code: 'not_configured',
+        detail: expect.stringContaining('Nobody is told of expiries and rotations in domain '),
+      });
+    }
     const made = await put({ recipients: ['ann@example.org'], webhook: webhook() });
     expect(made).toMatchObject({ scope: 'domain', recipients: ['ann@example.org'], webhook: webhook(), revision: 1 });
     expect(made.expiryLeadDays).toBe(14);
@@ -260,6 +275,28 @@ describe('a notice', () => {
     expect(mails).toHaveLength(1);
     for (const name of ['one', 'two', 'three']) expect(mails[0]?.text).toContain(`- ${name} expires on`);
     expect(new Set(hooks().map(({ headers }) => headers['webhook-id'])).size).toBe(3);
+  });
+
+  it('is kept waiting by no other scope whose webhook is slow to answer', async () => {
+    const slow = base;
+    const answer = Promise.withResolvers<void>();
+    heldBack.set('/slow', answer.promise);
+    await put({ recipients: [], webhook: { ...webhook(), url: webhook().url.replace('/hook', '/slow') } });
+    await secret('expiring', { expiresAt: inDays(1) });
+    base = `/v1/domains/${freshName()}`;
+    await test.createDomain(base.split('/')[3] ?? '');
+    await secret('hook-key', {}, signingSecret);
+    await put({ recipients: [], webhook: webhook() });
+    await secret('expiring', { expiresAt: inDays(2) });
+    const done = round();
+    while (hooks().length === 0) await Promise.race([done, once(hook, 'request')]);
+    answer.resolve();
+    await done;
+    const [other] = await told();
+    expect(other?.deliveries).toMatchObject([{ state: 'delivered', attempts: 1 }]);
+    base = slow;
+    const [notice] = await told();
+    expect(notice?.deliveries).toMatchObject([{ state: 'delivered', attempts: 1 }]);
   });
 
   it('is tried again within a budget, with the same id; then it is given up', async () => {

@@ -4,6 +4,7 @@ import type { ListArgs } from '../access/pages.ts';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import type { Due, NoticeSettingsRow } from './commands.ts';
+import { mailLane } from './lanes.ts';
 
 const dayMilliseconds = 86_400_000;
 const rotationDueAt = sql<number>`secrets.rotated_at + secrets.rotate_every_days * ${dayMilliseconds}`;
@@ -70,12 +71,13 @@ export interface PendingDelivery {
   readonly settings: NoticeSettingsRow | null;
 }
 
-/** Deliveries whose time has come, by scope and recipient. */
+/** Deliveries whose time has come, by scope and recipient; those of some lanes are left out. */
 async function pending(
   { db }: QueryContext,
-  args: { readonly now: number; readonly limit: number },
+  args: { readonly now: number; readonly limit: number; readonly without?: readonly string[] },
 ): Promise<PendingDelivery[]> {
-  const rows = await db
+  const { without = [] } = args;
+  let query = db
     .selectFrom('notice_deliveries')
     .innerJoin('notices', 'notices.id', 'notice_deliveries.notice_id')
     .innerJoin('scopes', 'scopes.id', 'notices.scope_id')
@@ -100,8 +102,13 @@ async function pending(
     .where('notice_deliveries.next_at', '<=', args.now)
     .orderBy('notice_deliveries.next_at')
     .orderBy('notice_deliveries.notice_id')
-    .limit(args.limit)
-    .execute();
+    .limit(args.limit);
+  if (without.includes(mailLane)) query = query.where('notice_deliveries.channel', '!=', 'mail');
+  if (without.length > 0)
+    query = query.where((column) =>
+      column.or([column('notice_deliveries.channel', '=', 'mail'), column('notices.scope_id', 'not in', [...without])]),
+    );
+  const rows = await query.execute();
   if (rows.length === 0) return [];
   const settings = await db
     .selectFrom('notice_settings')

@@ -1,4 +1,5 @@
 import { StrongroomError } from '@strongroom/contract';
+import pLimit from 'p-limit';
 import type { ScopeRef } from '../access/types.ts';
 import type { OpenEgress } from '../integrations/connection.ts';
 import type { Resolver } from '../launches/resolve.ts';
@@ -8,6 +9,7 @@ import type { Store } from '../store/store.ts';
 import type { Mailer } from '../surfaces/email/mailer.ts';
 import { platformSubject } from '../surfaces/platform-use.ts';
 import type { DeliveryEnd, DeliveryKey, NoticeSettingsRow } from './commands.ts';
+import { laneOf, LaneTimes } from './lanes.ts';
 import { mailOf, webhookOf } from './message.ts';
 import type { PendingDelivery } from './queries.ts';
 import { sendWebhook } from './webhook-secrets.ts';
@@ -25,6 +27,8 @@ export const maxAttempts = 12;
 const longestWaitMilliseconds = 12 * 60 * minute;
 const dueAtOnce = 500;
 const pendingAtOnce = 100;
+/** Webhooks that are called at once, with the mail server. */
+const lanesAtOnce = 8;
 /** Notices that one mail tells of. */
 const mailedAtOnce = 50;
 /** How long what was told is kept when it is not of use any more. */
@@ -52,8 +56,10 @@ export class NoticeSender {
   async round(lease: HeldLease, now = Date.now()): Promise<void> {
     if (!(await this.#isUsed())) return;
     await this.#record(lease, now);
-    for (let rows = await this.#pending(now); rows.length > 0 && !lease.signal.aborted; rows = await this.#pending(now))
-      await this.#deliver(lease, rows, now);
+    const times = new LaneTimes(() => performance.now());
+    const next = () => this.#pending(now, times.spent);
+    for (let rows = await next(); rows.length > 0 && !lease.signal.aborted; rows = await next())
+      await this.#deliver(lease, rows, now, times);
   }
 
   /** Forgets what was told long ago and can't be told again. */
@@ -70,8 +76,8 @@ export class NoticeSender {
     return (await db.selectFrom('notice_settings').select('scope_id').limit(1).executeTakeFirst()) !== undefined;
   }
 
-  #pending(now: number): Promise<PendingDelivery[]> {
-    return this.#parts.store.query('notices.pending', { now, limit: pendingAtOnce });
+  #pending(now: number, without: readonly string[]): Promise<PendingDelivery[]> {
+    return this.#parts.store.query('notices.pending', { now, limit: pendingAtOnce, without });
   }
 
   async #record(lease: HeldLease, now: number): Promise<void> {
@@ -89,23 +95,35 @@ export class NoticeSender {
     }
   }
 
-  async #deliver(lease: HeldLease, rows: readonly PendingDelivery[], now: number): Promise<void> {
-    const { store } = this.#parts;
+  /** Each lane for itself, so that no scope waits for another one's webhook. */
+  async #deliver(lease: HeldLease, rows: readonly PendingDelivery[], now: number, times: LaneTimes): Promise<void> {
     const gone = rows.filter((row) => !stillHolds(row));
     if (gone.length > 0) await this.#settle(lease, gone, 'obsolete', null);
-    const meant = rows.filter(stillHolds);
-    for (const group of groupsOf(meant)) {
-      if (lease.signal.aborted) return;
-      const deliveries = group.map((row) => ({ ...keyOf(row), nextAt: now + waitAfter(row.attempts + 1) }));
-      await store.execute('notices.attempt', { lease: tokenOf(lease), deliveries });
-      const problem = await this.#send(group, lease.signal, now);
-      // What was cut off by the end of this server is no failure: its time comes again.
-      if (problem !== null && lease.signal.aborted) return;
-      if (problem === null) await this.#settle(lease, group, 'delivered', null);
-      else
-        for (const row of group)
-          await this.#settle(lease, [row], row.attempts + 1 >= maxAttempts ? 'failed' : 'pending', problem);
-    }
+    const lanes = Map.groupBy(rows.filter(stillHolds), laneOf);
+    const limited = pLimit(lanesAtOnce);
+    const done = await Promise.allSettled(
+      [...lanes].map(([lane, each]) =>
+        limited(async () => {
+          for (const group of groupsOf(each)) {
+            if (lease.signal.aborted || times.isSpent(lane)) return;
+            await times.count(lane, () => this.#attempt(lease, group, now));
+          }
+        }),
+      ),
+    );
+    for (const each of done) if (each.status === 'rejected') throw each.reason;
+  }
+
+  async #attempt(lease: HeldLease, group: readonly PendingDelivery[], now: number): Promise<void> {
+    const deliveries = group.map((row) => ({ ...keyOf(row), nextAt: now + waitAfter(row.attempts + 1) }));
+    await this.#parts.store.execute('notices.attempt', { lease: tokenOf(lease), deliveries });
+    const problem = await this.#send(group, lease.signal, now);
+    // What was cut off by the end of this server is no failure: its time comes again.
+    if (problem !== null && lease.signal.aborted) return;
+    if (problem === null) await this.#settle(lease, group, 'delivered', null);
+    else
+      for (const row of group)
+        await this.#settle(lease, [row], row.attempts + 1 >= maxAttempts ? 'failed' : 'pending', problem);
   }
 
   async #settle(

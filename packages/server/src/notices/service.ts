@@ -17,7 +17,7 @@ import type { Mailer } from '../surfaces/email/mailer.ts';
 import type { TestResult, TestStep } from '../surfaces/form-test.ts';
 import { readReference, type SecretInput } from '../surfaces/reference-input.ts';
 import { timeText } from '../surfaces/views.ts';
-import type { HeldReference, NoticeSettingsRow, PutNoticeSettings } from './commands.ts';
+import { type HeldReference, nobodyTold, type NoticeSettingsRow, type PutNoticeSettings } from './commands.ts';
 import { testMail, testWebhook } from './message.ts';
 import type { ListedNotice } from './queries.ts';
 import { problemOf } from './sender.ts';
@@ -72,7 +72,7 @@ export class Notices {
     this.#parts = parts;
   }
 
-  /** @throws StrongroomError `not_found` while nobody is told */
+  /** @throws StrongroomError `not_configured` while nobody is told */
   async settings(caller: Caller, scope: ScopeRef): Promise<NoticeSettingsView> {
     const row = await this.#require(scope);
     return {
@@ -133,16 +133,16 @@ export class Notices {
     });
   }
 
-  /** @throws StrongroomError `not_found`, `revision_mismatch` */
+  /** @throws StrongroomError `not_configured`, `revision_mismatch` */
   async delete(caller: Caller, scope: ScopeRef, ifMatch: number | undefined): Promise<void> {
     await this.#parts.store.execute(
       'notices.deleteSettings',
-      { scopeId: scope.id, expectedRevision: ifMatch ?? null },
+      { scope, expectedRevision: ifMatch ?? null },
       { audit: [noticesEvent(caller, scope, ['notices', 'delete'])] },
     );
   }
 
-  /** Sends a test to everybody, each a step. @throws StrongroomError `not_found`, `audit_unavailable` */
+  /** Sends a test to everybody, each a step. @throws StrongroomError `not_configured`, `audit_unavailable` */
   async test(caller: Caller, scope: ScopeRef, signal: AbortSignal): Promise<TestResult> {
     const row = await this.#require(scope);
     const { store, mailer } = this.#parts;
@@ -213,11 +213,7 @@ export class Notices {
       .selectAll()
       .where('scope_id', '=', scope.id)
       .executeTakeFirst();
-    if (row === undefined)
-      throw new StrongroomError('not_found', {
-        detail: 'Nobody is told of expiries and rotations here.',
-        hint: 'Say who is with strongroom notice set.',
-      });
+    if (row === undefined) throw nobodyTold(scope);
     return row;
   }
 }

@@ -86,6 +86,25 @@ describe('secretsV2, turned off by the API', () => {
     });
   });
 
+  it('leaves USE to be checked at the save and at the launch of what holds a placeholder', async () => {
+    const { token } = await test.createUser('mia', { domains: { finance: 'MEMBER' } });
+    const bundle = `${inFinance}/bundles/mail`;
+    const actor = { principal: 'user:mia', assetType: 'secret', permissions: ['USE'] };
+    await test.call('POST', `${inFinance}/bundles`, { body: { name: 'mail' } });
+    await test.call('POST', `${bundle}/assets`, { body: { type: 'secret', scope: 'global', key: 'shared' } });
+    const body = { name: 'mias', command: ['true'], environment: [typed] };
+    const save = () => test.request('POST', `${inFinance}/spark-jobs`, { token, body });
+    const refused = await save();
+    expect([refused.status, codeOf(refused)]).toEqual([403, 'permission_missing']);
+    const granted = await test.call<{ id: string }>('POST', `${bundle}/grants`, { body: actor });
+    expect((await save()).status).toBe(201);
+    expect(await endOf('mias')).toMatchObject({ state: 'succeeded' });
+    await test.call('DELETE', `${bundle}/grants/${granted.id}`);
+    expect(JSON.stringify(await endOf('mias'))).toContain('use-missing');
+    await test.call('DELETE', `${inFinance}/spark-jobs/mias`);
+    await test.call('DELETE', `${bundle}?force=true`);
+  });
+
   it('is migrated to by nobody, and left by undo', async () => {
     expect(await test.call('POST', `${inFinance}/placeholders/scan`, { body: {} })).toMatchObject({
       items: [{ configuration: 'legacy' }, { configuration: 'modern' }],

@@ -49,22 +49,26 @@ export class Scheduler {
     const wait = milliseconds * (0.95 + Math.random() * 0.1);
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      const round = this.#round(job).finally(() => {
+      const round = this.#round(job).then((isDone) => {
         this.#running.delete(round);
-        this.#schedule(job, job.everyMilliseconds);
+        // Who holds the lease may be gone: a server that was killed lets go of it only when it expires.
+        this.#schedule(job, isDone ? job.everyMilliseconds : Math.min(job.everyMilliseconds, leaseMilliseconds));
       });
       this.#running.add(round);
     }, wait).unref();
     this.#timers.add(timer);
   }
 
-  async #round(job: PeriodicJob): Promise<void> {
+  /** @returns whether there was one; false: somebody else has the lease */
+  async #round(job: PeriodicJob): Promise<boolean> {
     try {
-      await withLease(this.#store, `job.${job.name}`, this.#holder, leaseMilliseconds, (lease) =>
+      const { held } = await withLease(this.#store, `job.${job.name}`, this.#holder, leaseMilliseconds, (lease) =>
         job.run({ ...lease, signal: AbortSignal.any([lease.signal, this.#stop.signal]) }),
       );
+      return held;
     } catch (error) {
       this.#log.warn({ job: job.name, error }, 'background work failed; it is tried again');
+      return true;
     }
   }
 }

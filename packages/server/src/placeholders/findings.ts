@@ -3,7 +3,7 @@ import {
   legacyForms,
   type LegacyForm,
   type LegacyKind,
-  lineOf,
+  linesOf,
   looksSecret,
   parseReference,
   placeholderReference,
@@ -56,23 +56,25 @@ export function findingsIn(surface: AnySurface, document: unknown, scopes: Datab
         ...(content.canRefer === true ? { canBecomeSecret: true } : { stays: 'other-place' }),
       });
     if (!resolved.has(documentPointer(surface, document, pointer))) continue;
+    const lineAt = linesOf(content.text);
     for (const form of forms)
       findings.push({
         ...place,
-        ...describe(form, content.text),
-        ...outcomeOf(form, content.canRefer, scopes),
+        ...describe(form, lineAt),
+        ...(content.isExposed === true ? { stays: 'other-place' } : outcomeOf(form, content.canRefer, scopes)),
       });
   }
   for (const { pointer, text } of others) {
+    const lineAt = linesOf(text);
     for (const form of legacyForms(text))
-      findings.push({ pointer, name: pointer.slice(1), ...describe(form, text), stays: 'other-place' });
+      findings.push({ pointer, name: pointer.slice(1), ...describe(form, lineAt), stays: 'other-place' });
   }
   return findings;
 }
 
-function describe(form: LegacyForm, text: string): Pick<Finding, 'line' | 'kind' | 'names'> {
+function describe(form: LegacyForm, lineAt: (at: number) => number): Pick<Finding, 'line' | 'kind' | 'names'> {
   const { kind, at } = form;
-  const line = lineOf(text, at);
+  const line = lineAt(at);
   if (form.kind === 'placeholder') return { line, kind, names: form.key };
   return form.secret === undefined ? { line, kind } : { line, kind, names: `${form.secret.scope}/${form.secret.key}` };
 }

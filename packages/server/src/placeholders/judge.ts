@@ -1,4 +1,4 @@
-import { formatReference, type Reference, reservedSourceName } from '@strongroom/contract';
+import { formatReference, reservedSourceName } from '@strongroom/contract';
 import type { AccessService } from '../access/service.ts';
 import type { AccessSnapshot, ScopeRef } from '../access/types.ts';
 import { decideUse, findTarget } from '../launches/targets.ts';
@@ -77,8 +77,7 @@ async function freeKey(
 ): Promise<string | undefined> {
   for (let attempt = 1; attempt <= keyAttempts; attempt += 1) {
     const key = keyFor(configuration, name, attempt);
-    const reference: Reference = { scope: scope.kind, source: reservedSourceName, key };
-    if (!taken.has(key) && (await findTarget(store, scope, reference)).secret === null) return key;
+    if (!taken.has(key) && !(await store.query('placeholders.isKeyTaken', { scopeId: scope.id, key }))) return key;
   }
   return undefined;
 }

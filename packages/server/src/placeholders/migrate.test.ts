@@ -5,10 +5,15 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
+import { StrongroomError } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
 import { Canaries } from '../../testing/canaries.ts';
-import { runKilledPlaceholders } from '../../testing/placeholders-kills.ts';
+import { runKilledPlaceholders, storedDocuments } from '../../testing/placeholders-kills.ts';
+import type { Caller } from '../access/types.ts';
+import type { ConfigurationRow } from '../surfaces/rows.ts';
+import { rewriteEach } from './saving.ts';
+import type { Selected, Selection } from './selection.ts';
 
 interface Rewritten {
   readonly items: readonly {
@@ -161,6 +166,76 @@ describe('a configuration with plain, placeholder and reference fields side by s
   });
 });
 
+describe('a configuration that is older than what is checked at a save', () => {
+  /** As it was written before. */
+  const rewrite = (name: string, change: (document: Record<string, unknown>) => object) => {
+    const database = new DatabaseSync(join(test.dataDir, 'strongroom.db'), { timeout: 5000 });
+    const select = database.prepare('select id, document from configurations where name = ? and deleted_at is null');
+    const { id, document } = select.get(name) as { id: string; document: string };
+    const changed = JSON.stringify({ ...JSON.parse(document), ...change(JSON.parse(document) as never) });
+    database.prepare('update configurations set document = ? where id = ?').run(changed, id);
+    database.close();
+  };
+  const endOf = async (name: string) => {
+    const { id } = await test.call<{ id: string }>('POST', `${inFinance}/spark-jobs/${name}/runs`);
+    for (;;) {
+      const run = await test.call<{ state: string }>('GET', `${inFinance}/runs/${id}`);
+      if (run.state !== 'queued' && run.state !== 'running') return run;
+      await delay(20);
+    }
+  };
+
+  let worker: Awaited<ReturnType<TestServer['createServiceAccount']>>;
+  beforeAll(async () => {
+    worker = await test.createServiceAccount('finance', 'worker', { preset: 'MEMBER', grants: ['RESOLVE'] });
+  });
+
+  it.each([
+    ['a command', { command: ['true', '${secrets.shared}'] }, '/command/1: No placeholder is resolved here'],
+    ['a key of dots', { environment: [{ name: 'A', value: 'x${secrets..}' }] }, '/environment/0/value: A placeholder'],
+    ['what is not closed', { files: [{ name: 'a', content: '${secrets.shared' }] }, '/files/0/content: A placeholder'],
+  ])('does not launch with a placeholder in %s, and says where', async (_what, change, problem) => {
+    await saveJob('older', { environment: [{ name: 'A', value: '${secrets.shared}' }], files: [] });
+    rewrite('older', () => change);
+    try {
+      const ended = await endOf('older');
+      expect(ended).toMatchObject({ state: 'failed', failure: { code: 'launch_refused' } });
+      expect(JSON.stringify(ended)).toContain(problem);
+      const preflight = await test.call<{ problems: string[] }>('POST', `${inFinance}/spark-jobs/older/preflight`);
+      expect(preflight).toMatchObject({ ok: false, problems: [expect.stringContaining(problem)] });
+      const asked = await test.request('POST', `${inFinance}/launches`, {
+        token: worker.token,
+        body: { configuration: { surface: 'spark-job', name: 'older' } },
+      });
+      expect(asked.body).toMatchObject({ code: 'launch_refused', detail: expect.stringContaining(problem) });
+    } finally {
+      await test.call('DELETE', `${inFinance}/spark-jobs/older`);
+    }
+  });
+
+  it('is used by no job, nor by the platform', async () => {
+    const storage = { provider: 's3-compatible', endpoint: 'http://127.0.0.1:9', bucket: 'older', region: 'r' };
+    await test.call('POST', `${inFinance}/storage-configs`, { body: { name: 'older-store', ...storage } });
+    await saveJob('consumer', { storageConfigs: ['older-store'] });
+    rewrite('older-store', () => ({ region: '${secrets.shared}' }));
+    const problem = '/region: No placeholder is resolved here';
+    expect(JSON.stringify(await endOf('consumer'))).toContain(`older-store ${problem}`);
+    expect(await test.call('POST', `${inFinance}/storage-configs/older-store/preflight`)).toMatchObject({
+      ok: false,
+      problems: [expect.stringContaining(problem)],
+    });
+    for (const path of ['spark-jobs/consumer', 'storage-configs/older-store'])
+      await test.call('DELETE', `${inFinance}/${path}`);
+    await test.call('PUT', '/v1/platform/ldap', { body: { url: 'ldaps://127.0.0.1:9', baseDn: 'dc=example' } });
+    rewrite('ldap', () => ({ attributes: { id: '${secrets.shared}' } }));
+    expect(await test.call('POST', '/v1/platform/ldap/sync')).toMatchObject({
+      outcome: 'failed',
+      cause: 'reference_unresolved',
+    });
+    await test.call('DELETE', '/v1/platform/ldap');
+  });
+});
+
 describe('storage of old configurations', () => {
   const sha = (text: string) => createHash('sha256').update(text).digest('hex');
   const folder = canaries.plain('folder of a bucket');
@@ -251,10 +326,15 @@ describe('migrate', () => {
     await saveJob('plain', { environment: [{ name: 'PASSWORD', value: typed }] });
     const left = await ask('migrate', only('plain'));
     expect(left.items).toMatchObject([{ outcome: 'unchanged', fields: [{ stays: 'not-asked' }] }]);
-    const done = await ask('migrate', { ...only('plain'), createSecrets: true });
-    expect(done.items).toMatchObject([
-      { outcome: 'changed', fields: [{ becomes: 'secret://domain/managed/plain-password-2' }] },
+    await test.call('POST', `${inFinance}/secrets`, { body: { key: 'plain-password-2', value: 'deleted' } });
+    await test.call('DELETE', `${inFinance}/secrets/plain-password-2`);
+    const becomes = 'secret://domain/managed/plain-password-3';
+    // The dry run says the very name.
+    expect((await ask('migrate', { ...only('plain'), createSecrets: true, dryRun: true })).items).toMatchObject([
+      { outcome: 'would-change', fields: [{ becomes }] },
     ]);
+    const done = await ask('migrate', { ...only('plain'), createSecrets: true });
+    expect(done.items).toMatchObject([{ outcome: 'changed', fields: [{ becomes }] }]);
   });
 
   it('takes up the very secret that was made before a crash', async () => {
@@ -331,6 +411,66 @@ describe('migrate', () => {
     expect(new Set(seen).size).toBe(seen.length);
   });
 
+  describe('of a server that can not go on', () => {
+    const selected = ['a', 'b', 'c'].map((name) => ({
+      row: { surface: 'spark-job', name, revision: 1 } as ConfigurationRow,
+      asked: undefined,
+    }));
+    const access = { decided: <Answer>(caller: Caller, work: (current: Caller) => Promise<Answer>) => work(caller) };
+    const cursorAfter = ({ row }: Selected) => `after ${row.name}`;
+    const rewrite = (selection: Selection, failing: string, outcome: 'changed' | 'unchanged', error: Error) =>
+      rewriteEach({ access }, {} as Caller, selection, async (_caller, { row }) => {
+        if (row.name === failing) throw error;
+        return { surface: row.surface, configuration: row.name, revision: 2, outcome, fields: [] };
+      });
+    const full = new StrongroomError('storage_full');
+
+    it('ends the page before what could not be done, and tells what was', async () => {
+      const page = { items: selected, nextCursor: 'after c', cursorAfter };
+      for (const error of [full, new StrongroomError('unauthenticated'), new TypeError('a fault')]) {
+        const { items, ...rest } = await rewrite(page, 'c', 'changed', error);
+        expect(items.map(({ configuration }) => configuration)).toEqual(['a', 'b']);
+        expect(rest).toEqual({ configurations: 2, nextCursor: 'after b' });
+      }
+      expect(await rewrite(page, 'none', 'changed', full)).toMatchObject({ configurations: 3, nextCursor: 'after c' });
+    });
+
+    it('or that has found enough for one answer', async () => {
+      const many = Array.from({ length: 1500 }, () => ({}));
+      const answer = await rewriteEach(
+        { access },
+        {} as Caller,
+        { items: selected, nextCursor: 'after c', cursorAfter },
+        async (_caller, { row }) => {
+          return {
+            surface: row.surface,
+            configuration: row.name,
+            revision: 1,
+            outcome: 'unchanged',
+            fields: [...many],
+          };
+        },
+      );
+      expect(answer).toMatchObject({ configurations: 2, nextCursor: 'after b' });
+    });
+
+    it('says so for all where nothing was done', async () => {
+      await expect(rewrite({ items: selected, cursorAfter }, 'a', 'changed', full)).rejects.toBe(full);
+      await expect(rewrite({ items: selected, cursorAfter }, 'c', 'unchanged', full)).rejects.toBe(full);
+    });
+
+    it('says so of the rest where configurations were named', async () => {
+      const { items, ...rest } = await rewrite({ items: selected }, 'b', 'changed', full);
+      expect(rest).toEqual({ configurations: 3 });
+      expect(items.map(({ configuration, problem }) => `${configuration} ${problem?.code}`)).toEqual([
+        'a undefined',
+        'b storage_full',
+        'c storage_full',
+      ]);
+      await expect(rewrite({ items: selected }, 'b', 'changed', new TypeError('a fault'))).rejects.toThrow('a fault');
+    });
+  });
+
   it('forgets with its configuration', async () => {
     await test.call('DELETE', `${inFinance}/spark-jobs/page-b`);
     await saveJob('page-b', { environment: [{ name: 'A', secret: reference('global', 'shared') }] });
@@ -349,18 +489,7 @@ describe('migrate', () => {
       });
     const configurations = names.map((name) => ({ surface: 'spark-job', name }));
     const asked = { configurations, token: ann.token };
-    /** Documents as they are stored, with what the record says was done to them. */
-    const stored = () => {
-      const database = new DatabaseSync(join(test.dataDir, 'strongroom.db'), { readOnly: true });
-      const rows = database
-        .prepare(
-          `select name, document, (select count(*) from placeholder_changes where configuration_id = id) as changes
-           from configurations where name like 'kill-%' order by name`,
-        )
-        .all() as unknown as { name: string; document: string; changes: number }[];
-      database.close();
-      return rows;
-    };
+    const stored = () => storedDocuments(test, 'kill-');
     const old = stored();
     expect(old.map(({ changes }) => changes)).toEqual([0, 0, 0]);
     await test.server.stop();

@@ -6,7 +6,13 @@ import type { ChangedField } from './commands.ts';
 import { type DatabricksScopes, type Finding, findingsIn, keyFor, messageOf } from './findings.ts';
 import { type FindingView, judge, keyAttempts } from './judge.ts';
 import { placeOf, propertyOf, type Replacement, withReplacements } from './rewrite.ts';
-import { requireUpdateSomewhere, rewriteEach, type RewrittenConfiguration, Rewriting } from './saving.ts';
+import {
+  requireUpdateSomewhere,
+  rewriteEach,
+  type RewrittenConfiguration,
+  type RewrittenPage,
+  Rewriting,
+} from './saving.ts';
 import {
   type LegacyOptions,
   type LegacyPage,
@@ -28,12 +34,6 @@ export interface MigrateParts extends SelectionParts {
   readonly secrets: Pick<Secrets, 'create'>;
 }
 
-export interface MigratePage {
-  readonly items: RewrittenConfiguration<FindingView>[];
-  readonly configurations: number;
-  readonly nextCursor?: string;
-}
-
 /** A field that becomes a reference. */
 interface Planned {
   readonly finding: Finding & { readonly reference: Reference };
@@ -49,19 +49,18 @@ export class PlaceholderMigration {
   }
 
   /** @throws StrongroomError `validation_failed`, `cursor_invalid`; those of a server that can't go on */
-  async migrate(caller: Caller, scope: ScopeRef, options: MigrateOptions, page: LegacyPage): Promise<MigratePage> {
+  async migrate(
+    caller: Caller,
+    scope: ScopeRef,
+    options: MigrateOptions,
+    page: LegacyPage,
+  ): Promise<RewrittenPage<FindingView>> {
     await requireUpdateSomewhere(this.#parts, caller, scope);
     const scopes = readDatabricksScopes(scope, options);
     const selection = await selectConfigurations(this.#parts, caller, scope, 'migrate', options, page);
-    const done = await rewriteEach(this.#parts, caller, selection.items, (current, one) =>
+    return rewriteEach(this.#parts, caller, selection, (current, one) =>
       this.#one(current, scope, one, scopes, options),
     );
-    const { nextCursor } = selection;
-    return {
-      items: done.filter(({ outcome, fields }) => outcome !== 'unchanged' || fields.length > 0),
-      configurations: selection.items.length,
-      ...(nextCursor === undefined ? {} : { nextCursor }),
-    };
   }
 
   async #one(

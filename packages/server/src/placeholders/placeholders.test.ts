@@ -108,6 +108,22 @@ describe('scan', () => {
     expect(named.items[0]?.findings.map(({ pointer }) => pointer)).toEqual(pointers);
   });
 
+  it('ends a page that has found enough for one answer', async () => {
+    const inSales = '/v1/domains/sales';
+    const content = '{{secrets/a/b}}\n'.repeat(2000);
+    for (const name of ['many', 'more'])
+      await test.call('POST', `${inSales}/spark-jobs`, {
+        body: { name, command: ['true'], files: [{ name: 'a', content }] },
+      });
+    const first = await test.call<Scan>('POST', `${inSales}/placeholders/scan`, { body: {} });
+    expect([first.items.map(({ configuration }) => configuration), first.configurations]).toEqual([['many'], 1]);
+    const second = await test.call<Scan>('POST', `${inSales}/placeholders/scan?cursor=${first.nextCursor}`, {
+      body: {},
+    });
+    expect([second.items[0]?.configuration, second.items[0]?.findings.at(-1)?.line]).toEqual(['more', 2000]);
+    expect(second.nextCursor).toBeUndefined();
+  });
+
   it.each([
     [{ configurations: [{ surface: 'spark-job', name: 'absent' }] }, '/configurations/0/name'],
     [{ databricksScopes: [{ name: 'jobs', target: 'secret://admin/managed/x-' }] }, '/databricksScopes/0/target'],

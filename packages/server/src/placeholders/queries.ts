@@ -1,3 +1,4 @@
+import { exactKey, foldKey, reservedSourceName } from '@strongroom/contract/core';
 import { sql } from 'kysely';
 import type { QueryContext } from '../store/store.ts';
 import type { ConfigurationRow } from '../surfaces/rows.ts';
@@ -36,4 +37,20 @@ async function configurations({ db }: QueryContext, args: SelectedConfigurations
   return query.orderBy('surface').orderBy('name').limit(args.limit).execute();
 }
 
-export const placeholderQueries = { 'placeholders.configurations': configurations };
+/** Whether a key is taken in a scope's managed store, by whatever secret folds to it or is deleted and can be restored. */
+async function isKeyTaken({ db }: QueryContext, { scopeId, key }: { readonly scopeId: string; readonly key: string }) {
+  const taken = await db
+    .selectFrom('secrets')
+    .innerJoin('sources', 'sources.id', 'secrets.source_id')
+    .select('secrets.id')
+    .where('secrets.scope_id', '=', scopeId)
+    .where('sources.name', '=', reservedSourceName)
+    .where('folded_key', 'in', [foldKey(key), exactKey(key)])
+    .executeTakeFirst();
+  return taken !== undefined;
+}
+
+export const placeholderQueries = {
+  'placeholders.configurations': configurations,
+  'placeholders.isKeyTaken': isKeyTaken,
+};

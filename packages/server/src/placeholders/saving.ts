@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract';
 import { defaultBundleIdOf } from '../access/default-bundle.ts';
+import type { AccessService } from '../access/service.ts';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import { changedNames } from '../surfaces/compare.ts';
 import { consumptionsOf } from '../surfaces/consumptions.ts';
@@ -8,7 +9,7 @@ import { type ConfigurationRow, configurationOf, usesOfConfiguration } from '../
 import { configurationEvent, decideSave, type DecidedSave, saveEvents } from '../surfaces/save.ts';
 import { assetOf } from '../surfaces/views.ts';
 import type { RewriteConfiguration } from './commands.ts';
-import type { Selected, SelectionParts } from './selection.ts';
+import { maxPageFindings, type Selected, type Selection, type SelectionParts } from './selection.ts';
 
 /** Why one configuration was left as it is. */
 export interface Problem {
@@ -26,6 +27,15 @@ export interface RewrittenConfiguration<Field> {
   readonly managedBy?: string;
   readonly fields: Field[];
   readonly problem?: Problem;
+}
+
+/** What became of a page of configurations. */
+export interface RewrittenPage<Field> {
+  /** Those in which there was something. */
+  readonly items: RewrittenConfiguration<Field>[];
+  /** Configurations that were looked at. */
+  readonly configurations: number;
+  readonly nextCursor?: string;
 }
 
 /** One configuration as it is at this moment, about to be rewritten by somebody who may see it. */
@@ -144,26 +154,58 @@ export async function requireUpdateSomewhere(
 }
 
 /**
- * Rewrites one configuration after the other, each in a transaction of its own: what fails is told and the rest goes on, but a
- * server that can't go on says so for all.
+ * Rewrites one configuration after the other, each in a transaction of its own: what fails is told and the rest goes on. A server
+ * that can't go on ends the page before that one, so that what was done is told; where nothing was, it says so for all.
+ * @throws StrongroomError those of a server that can't go on
  */
 export async function rewriteEach<Field>(
-  { access }: SelectionParts,
+  { access }: { readonly access: Pick<AccessService, 'decided'> },
   caller: Caller,
-  selected: readonly Selected[],
+  { items: selected, nextCursor, cursorAfter }: Selection,
   work: (current: Caller, one: Selected) => Promise<RewrittenConfiguration<Field>>,
-): Promise<RewrittenConfiguration<Field>[]> {
-  const items: RewrittenConfiguration<Field>[] = [];
+): Promise<RewrittenPage<Field>> {
+  const done: RewrittenConfiguration<Field>[] = [];
+  let next = nextCursor;
+  let count = 0;
   for (const one of selected) {
     try {
-      items.push(await access.decided(caller, (current) => work(current, one)));
+      const rewritten = await access.decided(caller, (current) => work(current, one));
+      done.push(rewritten);
+      count += rewritten.fields.length;
+      if (count >= maxPageFindings && cursorAfter !== undefined && done.length < selected.length) {
+        next = cursorAfter(one);
+        break;
+      }
     } catch (error) {
-      if (!(error instanceof StrongroomError) || error.status >= 500 || error.code === 'unauthenticated') throw error;
-      const { surface, name: configuration, revision } = one.row;
-      items.push({ surface, configuration, revision, outcome: 'failed', fields: [], problem: problemOf(error) });
+      if (isOfOne(error)) {
+        done.push(failedOf(one, error));
+        continue;
+      }
+      const last = selected[done.length - 1];
+      if (last === undefined || !done.some(({ outcome }) => outcome === 'changed')) throw error;
+      if (cursorAfter === undefined) {
+        if (!(error instanceof StrongroomError)) throw error;
+        // Named ones have no next page in which it would come again.
+        done.push(...selected.slice(done.length).map((rest) => failedOf(rest, error)));
+      } else next = cursorAfter(last);
+      break;
     }
   }
-  return items;
+  return {
+    items: done.filter(({ outcome, fields }) => outcome !== 'unchanged' || fields.length > 0),
+    configurations: done.length,
+    ...(next === undefined ? {} : { nextCursor: next }),
+  };
+}
+
+/** Whether an error says something of one configuration, and not of the server or the caller. */
+function isOfOne(error: unknown): error is StrongroomError {
+  return error instanceof StrongroomError && error.status < 500 && error.code !== 'unauthenticated';
+}
+
+function failedOf({ row }: Selected, error: StrongroomError): RewrittenConfiguration<never> {
+  const { surface, name: configuration, revision } = row;
+  return { surface, configuration, revision, outcome: 'failed', fields: [], problem: problemOf(error) };
 }
 
 function problemOf({ code, message, errors }: StrongroomError): Problem {

@@ -6,6 +6,7 @@ import { type FindingView, judge } from './judge.ts';
 import {
   type LegacyOptions,
   type LegacyPage,
+  maxPageFindings,
   readDatabricksScopes,
   selectConfigurations,
   type SelectionParts,
@@ -33,10 +34,13 @@ export async function scanPlaceholders(
   page: LegacyPage,
 ): Promise<ScanPage> {
   const scopes = readDatabricksScopes(scope, options);
-  const { items: selected, nextCursor } = await selectConfigurations(parts, caller, scope, 'scan', options, page);
+  const selection = await selectConfigurations(parts, caller, scope, 'scan', options, page);
+  const { items: selected, nextCursor, cursorAfter } = selection;
   const { store, access } = parts;
   const items: ScannedConfiguration[] = [];
-  for (const { row, asked } of selected) {
+  let count = 0;
+  for (const [index, one] of selected.entries()) {
+    const { row, asked } = one;
     const surface = surfaceOf(row.surface);
     const found = findingsIn(surface, surface.parse(row.document), scopes).filter(
       ({ pointer }) => asked?.pointers === undefined || asked.pointers.includes(pointer),
@@ -45,6 +49,9 @@ export async function scanPlaceholders(
     const judged = await judge({ store, access, snapshot: caller.snapshot, scope }, row.name, found);
     const findings = judged.map(({ view }) => view);
     items.push({ surface: row.surface, configuration: row.name, revision: row.revision, findings });
+    count += findings.length;
+    if (count >= maxPageFindings && cursorAfter !== undefined && index + 1 < selected.length)
+      return { items, configurations: index + 1, nextCursor: cursorAfter(one) };
   }
   return { items, configurations: selected.length, ...(nextCursor === undefined ? {} : { nextCursor }) };
 }

@@ -20,6 +20,9 @@ export interface NamedConfiguration {
   readonly pointers?: readonly string[];
 }
 
+/** A page ends with the configuration that brings its findings to this many: one text may hold thousands. */
+export const maxPageFindings = 2000;
+
 /** What is asked about configurations. */
 export interface LegacyOptions {
   readonly configurations?: readonly NamedConfiguration[];
@@ -47,6 +50,8 @@ export interface Selected {
 export interface Selection {
   readonly items: readonly Selected[];
   readonly nextCursor?: string;
+  /** Where a page goes on that ends early; absent where configurations were named. */
+  readonly cursorAfter?: (one: Selected) => string;
 }
 
 /**
@@ -75,9 +80,11 @@ export async function selectConfigurations(
   });
   const page = rows.slice(0, limit);
   const items = page.filter(mayView).map((row) => ({ row, asked: undefined }));
+  const sealAfter = ({ surface, name }: ConfigurationRow): string => keys.sealCursor({ surface, name }, binding);
+  const cursorAfter = ({ row }: Selected): string => sealAfter(row);
   const last = page.at(-1);
-  if (rows.length <= limit || last === undefined) return { items };
-  return { items, nextCursor: keys.sealCursor({ surface: last.surface, name: last.name }, binding) };
+  if (rows.length <= limit || last === undefined) return { items, cursorAfter };
+  return { items, nextCursor: sealAfter(last), cursorAfter };
 }
 
 async function selectNamed(

@@ -2,7 +2,13 @@ import { formatReference } from '@strongroom/contract';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { Tables } from '../store/tables.ts';
 import { placeOf, type Replacement, withReplacements } from './rewrite.ts';
-import { requireUpdateSomewhere, rewriteEach, type RewrittenConfiguration, Rewriting } from './saving.ts';
+import {
+  requireUpdateSomewhere,
+  rewriteEach,
+  type RewrittenConfiguration,
+  type RewrittenPage,
+  Rewriting,
+} from './saving.ts';
 import {
   type LegacyPage,
   type NamedConfiguration,
@@ -29,12 +35,6 @@ export interface UndoneField {
   readonly message?: string;
 }
 
-export interface UndoPage {
-  readonly items: RewrittenConfiguration<UndoneField>[];
-  readonly configurations: number;
-  readonly nextCursor?: string;
-}
-
 type Change = Tables['placeholder_changes'];
 
 const messages = {
@@ -49,18 +49,12 @@ export async function undoPlaceholders(
   scope: ScopeRef,
   options: UndoOptions,
   page: LegacyPage,
-): Promise<UndoPage> {
+): Promise<RewrittenPage<UndoneField>> {
   await requireUpdateSomewhere(parts, caller, scope);
   const selection = await selectConfigurations(parts, caller, scope, 'undo', options, page);
-  const done = await rewriteEach(parts, caller, selection.items, (current, one) =>
+  return rewriteEach(parts, caller, selection, (current, one) =>
     undoOne(parts, current, scope, one, options.dryRun === true),
   );
-  const { nextCursor } = selection;
-  return {
-    items: done.filter(({ outcome, fields }) => outcome !== 'unchanged' || fields.length > 0),
-    configurations: selection.items.length,
-    ...(nextCursor === undefined ? {} : { nextCursor }),
-  };
 }
 
 async function undoOne(

@@ -341,7 +341,7 @@ async function workloadRemoved(context: CommandContext, args: { readonly id: str
 
 /** @throws StrongroomError `in_use` while something of a run is in the cluster, or in one namespace of it */
 export async function requireNoRuns(
-  { db }: CommandContext,
+  { db }: Pick<CommandContext, 'db'>,
   { clusterId, namespace }: { readonly clusterId: string; readonly namespace?: string },
 ): Promise<void> {
   let query = db

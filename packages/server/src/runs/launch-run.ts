@@ -20,10 +20,11 @@ export interface PreparedInspection {
 
 /** Puts the values into their places and builds the redactor, before anything is committed; starts nothing. */
 export function prepareLaunch(
-  { surface, document, wanted, storage }: LaunchPlan,
+  plan: LaunchPlan,
   { rendering, check }: Pick<RunPlace, 'rendering' | 'check'>,
   values: LaunchValues,
 ): PreparedInspection {
+  const { surface, document, wanted, storage } = plan;
   const rendered = surface.launch.render(document, {
     ...rendering,
     storage,
@@ -32,7 +33,7 @@ export function prepareLaunch(
   const misfits = new Map(
     rendered.misfits.map(({ pointer, reference, message }) => [wantedId({ pointer, text: reference }), message]),
   );
-  const problems = [...rendered.problems, ...check(rendered.spec)];
+  const problems = [...plan.problems, ...rendered.problems, ...check(rendered.spec)];
   const redactor = buildRedactor(wanted, values, rendered.writtenForms, problems);
   const unmasked = new Map<string, string>();
   if (redactor !== null) {

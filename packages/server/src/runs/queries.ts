@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
+import { labelColumn } from '../identities/label-column.ts';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import type { RunRow } from './commands.ts';
 
-export type ListedRun = RunRow & { readonly subject_name: string | null; readonly subject_kind: string | null };
+export type ListedRun = RunRow & { readonly subject: string | null };
 
 export interface RunFilter {
   readonly scopeId: string;
@@ -21,7 +22,7 @@ async function list({ db }: QueryContext, args: RunFilter): Promise<ListedRun[]>
     .selectFrom('runs')
     .leftJoin('principals', 'principals.id', 'runs.subject_id')
     .selectAll('runs')
-    .select(['principals.name as subject_name', 'principals.kind as subject_kind'])
+    .select(labelColumn.as('subject'))
     .where('runs.scope_id', '=', args.scopeId);
   if (args.configurationId !== undefined) query = query.where('runs.configuration_id', '=', args.configurationId);
   const { before } = args;

@@ -2,6 +2,7 @@ import { parseReference, type ResolveOutcome, resolveOutcomes, StrongroomError }
 import { actionsOn } from '../access/refusal.ts';
 import type { AccessService } from '../access/service.ts';
 import type { AssetRef, Caller, ScopeRef } from '../access/types.ts';
+import { labelColumn } from '../identities/label-column.ts';
 import type { Keys } from '../keys/keys.ts';
 import { explainFailure } from '../launches/outcomes.ts';
 import type { Store } from '../store/store.ts';
@@ -88,7 +89,7 @@ export class RunReader {
     const { row, asset } = await this.find(caller, domain, id);
     const subject = await this.#store.db
       .selectFrom('principals')
-      .select(['kind', 'name'])
+      .select(labelColumn.as('label'))
       .where('id', '=', row.subject_id)
       .executeTakeFirst();
     const receipts = await this.#store.db
@@ -100,7 +101,7 @@ export class RunReader {
       .orderBy('pointer')
       .execute();
     const surface = launchableOf(asset.type);
-    const listed: ListedRun = { ...row, subject_kind: subject?.kind ?? null, subject_name: subject?.name ?? null };
+    const listed: ListedRun = { ...row, subject: subject?.label ?? null };
     return {
       ...summaryOf(listed),
       variables: receipts.map((receipt) => receiptView(receipt, domain.name)),
@@ -145,7 +146,7 @@ function summaryOf(row: ListedRun): RunSummaryView {
     id: row.id,
     job: { id: row.configuration_id, name: row.configuration_name, surface: row.surface },
     state: row.state,
-    startedBy: row.subject_name === null ? 'deleted' : `${row.subject_kind}:${row.subject_name}`,
+    startedBy: row.subject ?? 'deleted',
     runner: row.runner,
     createdAt: timeText(row.created_at),
     ...(startedAt === null ? {} : { startedAt: timeText(startedAt) }),

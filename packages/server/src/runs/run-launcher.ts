@@ -211,7 +211,10 @@ export function requireRunnable({ name, deleted_at: deletedAt, is_suspended: isS
 }
 
 /** The runner a configuration asks for, or the installation's. */
-export function runnerNameOf(row: ConfigurationRow, settings: Pick<RunnerSettings, 'defaultRunner'>): string {
+export function runnerNameOf(
+  row: Pick<ConfigurationRow, 'document'>,
+  settings: Pick<RunnerSettings, 'defaultRunner'>,
+): string {
   const document = JSON.parse(row.document) as { readonly runner?: string };
   return document.runner ?? settings.defaultRunner;
 }

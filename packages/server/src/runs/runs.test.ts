@@ -1,17 +1,5 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { StrongroomError } from '@strongroom/contract';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Canaries } from '../../testing/canaries.ts';
@@ -252,44 +240,6 @@ describe('runs', () => {
     expect((await processesOf(new Set([id]))).size).toBe(0);
   });
 
-  it('follows a log until the run ends, and refuses to stop what has ended', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'strongroom-follow-'));
-    // The job's user passes through it.
-    chmodSync(directory, 0o711);
-    const goOn = join(directory, 'go-on');
-    const job = await world.addJob({
-      name: 'slow',
-      command: ['sh', '-c', 'echo "line 1"; while [ ! -e "$0" ]; do sleep 0.05; done; echo "line 2"', goOn],
-    });
-    const { id } = await world.runs.start(await world.caller('ann'), job);
-    const seen: string[] = [];
-    for await (const piece of await world.runs.log(await world.rowOf(id), true)) {
-      seen.push(String(piece));
-      if (seen.join('') === 'line 1\n') writeFileSync(goOn, '');
-    }
-    rmSync(directory, { recursive: true });
-    expect(seen.join('')).toBe('line 1\nline 2\n');
-    expect(seen.length).toBeGreaterThan(1);
-    const row = await ended(world.rowOf, id);
-    await expect(world.runs.stop(row, await world.caller('ann'), world.finance)).rejects.toMatchObject({
-      code: 'state_conflict',
-    });
-    expect(await world.logOf(id)).toBe(seen.join(''));
-  });
-
-  it('follows to the end, also when it is asked while the log’s file is being made', async () => {
-    const job = await world.addJob({ name: 'quick', command: ['echo', 'all of it'] });
-    const caller = await world.caller('ann');
-    for (let round = 0; round < 10; round += 1) {
-      const { id } = await world.runs.start(caller, job);
-      const row = await world.rowOf(id);
-      while (!existsSync(join(world.runDirectory, 'run-logs', `${id}.log`))) await nextTurn();
-      const log = await world.runs.log(row, true);
-      expect(Buffer.concat(await log.toArray()).toString()).toBe('all of it\n');
-      await ended(world.rowOf, id);
-    }
-  });
-
   it('lets a queued run go at once when it is stopped, and notes when a secret was launched', async () => {
     const caller = await world.caller('ann');
     const slow = await world.addJob({ name: 'occupying', command: ['sleep', '60'], environment });
@@ -315,31 +265,6 @@ describe('runs', () => {
       .where('key', '=', 'db-password')
       .executeTakeFirstOrThrow();
     expect(secret.last_launched_at).toBeGreaterThan(0);
-  });
-
-  it('keeps logs within their quota, however many there are', async () => {
-    const { store } = world.test;
-    const finished = () =>
-      store.db
-        .selectFrom('runs')
-        .select(['id', 'log_bytes'])
-        .where('ended_at', 'is not', null)
-        .orderBy('ended_at')
-        .orderBy('id')
-        .execute();
-    const update = (await finished()).map(({ id }) => ({ table: 'runs', id, set: { log_bytes: 100 } }) as const);
-    await store.execute('test.rows', { update });
-    const settings = { ...defaultLogLimits, quotaBytes: 250, directory: world.runDirectory };
-    await new RunLogs(store, settings).sweep(Date.now(), 2);
-    const kept = (await finished()).map(({ log_bytes: bytes }) => bytes);
-    expect(kept.length).toBeGreaterThan(4);
-    expect(kept).toEqual(kept.map((_, index) => (index < kept.length - 2 ? 0 : 100)));
-    // What another server took for too old or too much is taken away where it is.
-    const ids = (await finished()).map(({ id }) => id);
-    const paths = [ids[0], ids.at(-1)].map((id) => join(world.runDirectory, `${id}.log`));
-    for (const path of paths) writeFileSync(path, '');
-    await new RunLogs(store, settings).sweep(Date.now());
-    expect(paths.map((path) => existsSync(path))).toEqual([false, true]);
   });
 
   it('ends a run of its own whose end could not be recorded when it came', async () => {

@@ -6,6 +6,7 @@ import type { AccessService } from '../access/service.ts';
 import type { AssetRef, Caller, Decision, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import type { LaunchSubject, Resolver } from '../launches/resolve.ts';
+import type { ClusterTarget } from '../clusters/opened-clusters.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
 import { launchableOf } from '../surfaces/registry.ts';
@@ -16,6 +17,7 @@ import type { Replaced } from './queries.ts';
 import { RunEnding } from './ending.ts';
 import { findPrlimit } from './executable.ts';
 import { type Holder, thisHolder } from './holder.ts';
+import { targetOf } from './kubernetes/options.ts';
 import { type KubernetesRunnerParts, KubernetesRunner } from './kubernetes/runner.ts';
 import { LiveRuns } from './live-runs.ts';
 import { type OrphanParts, recoverRuns } from './orphans.ts';
@@ -205,6 +207,11 @@ export class RunService {
     return this.#runnerOf(runnerNameOf(row, this.#parts.settings)).place(null, row);
   }
 
+  /** Which of a domain's namespaces a configuration would run in; `null`: in none, or in no cluster. */
+  targetOf(row: Pick<ConfigurationRow, 'document'>, targets: readonly ClusterTarget[]): ClusterTarget | null {
+    return runnerNameOf(row, this.#parts.settings) === 'kubernetes' ? targetOf(row, targets) : null;
+  }
+
   /**
    * Stops a run that this server has.
    * @throws StrongroomError `state_conflict` when it has ended or another server has it
@@ -227,7 +234,7 @@ export class RunService {
   /**
    * The log as text, from its beginning; with `follow` until the run ends.
    * @param signal ends the wait for a run that is queued
-   * @throws StrongroomError `not_found`, `state_conflict`
+   * @throws StrongroomError `log_gone`, `state_conflict`
    */
   async log(row: RunRow, follow: boolean, signal?: AbortSignal): Promise<Readable> {
     const begun = await this.#begunLog(row.id, follow, signal);
@@ -236,10 +243,15 @@ export class RunService {
     const isTakenUp = this.#live.isTakenUp(row.id);
     if (begun === undefined && this.#live.has(row.id) && !isTakenUp) return Readable.from([]);
     if (isUnfinished(row) && row.holder !== this.#open.holder.text) throw elsewhere();
+    // Also where its file is still there: it is about to be swept.
+    if (row.log_bytes === 0 && row.log_cut === 1)
+      throw new StrongroomError('log_gone', { detail: `The log of ${row.id} was deleted, for its age or the quota.` });
     const stored = await this.#logs.read(row.id);
     if (stored !== null) return isTakenUp ? Readable.from(withNote(stored)) : stored;
     if (isUnfinished(row) || row.started_at === null || row.log_bytes === 0) return Readable.from([]);
-    throw new StrongroomError('not_found', { detail: 'The log was deleted, or another server has it.' });
+    throw new StrongroomError('log_gone', {
+      detail: `The log of ${row.id} is not on this server: another one has it, or its file was taken away.`,
+    });
   }
 
   /** The log of a run that this server has, waiting for its beginning if asked to; `undefined`: none, or not yet. */

@@ -285,6 +285,26 @@ export interface SecretChanges {
   readonly destinations?: string | null;
 }
 
+/** What a change makes of a row. @param at Unix milliseconds */
+export function changedColumns(
+  row: Pick<Tables['secrets'], 'revision'>,
+  changes: SecretChanges,
+  { at, by }: { readonly at: number; readonly by: string },
+) {
+  return {
+    ...(changes.description === undefined ? {} : { description: changes.description }),
+    ...(changes.folder === undefined ? {} : { folder: changes.folder }),
+    ...(changes.owner === undefined ? {} : { owner: changes.owner }),
+    ...(changes.tags === undefined ? {} : { tags: JSON.stringify(changes.tags.toSorted()) }),
+    ...(changes.expiresAt === undefined ? {} : { expires_at: changes.expiresAt }),
+    ...(changes.rotateEveryDays === undefined ? {} : { rotate_every_days: changes.rotateEveryDays }),
+    ...(changes.destinations === undefined ? {} : { destinations: changes.destinations }),
+    updated_at: at,
+    updated_by: by,
+    revision: row.revision + 1,
+  };
+}
+
 async function update(
   context: CommandContext,
   args: {
@@ -295,21 +315,10 @@ async function update(
   },
 ): Promise<{ readonly revision: number }> {
   const row = await liveSecret(context, args.secretId, args.expectedRevision);
-  const { changes } = args;
+  const { changes, by } = args;
   await context.db
     .updateTable('secrets')
-    .set({
-      ...(changes.description === undefined ? {} : { description: changes.description }),
-      ...(changes.folder === undefined ? {} : { folder: changes.folder }),
-      ...(changes.owner === undefined ? {} : { owner: changes.owner }),
-      ...(changes.tags === undefined ? {} : { tags: JSON.stringify(changes.tags.toSorted()) }),
-      ...(changes.expiresAt === undefined ? {} : { expires_at: changes.expiresAt }),
-      ...(changes.rotateEveryDays === undefined ? {} : { rotate_every_days: changes.rotateEveryDays }),
-      ...(changes.destinations === undefined ? {} : { destinations: changes.destinations }),
-      updated_at: context.now,
-      updated_by: args.by,
-      revision: row.revision + 1,
-    })
+    .set(changedColumns(row, changes, { at: context.now, by }))
     .where('id', '=', args.secretId)
     .execute();
   if (changes.tags !== undefined) await replaceTags(context, args.secretId, row.scope_id, changes.tags);

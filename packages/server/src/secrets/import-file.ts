@@ -38,23 +38,30 @@ export function readImport(format: ImportFormat, content: string, prefix: string
 
 type Refused = { readonly key: string; readonly refusal: string };
 
+interface Judged {
+  readonly key: string;
+  /** What the key was made from, where it had another name. */
+  readonly from?: string | undefined;
+  readonly refusal?: string | undefined;
+}
+
 /** Refuses what is no key, and a key that is there twice after folding. */
-export function judgeAll<Entry extends { readonly key: string; readonly refusal?: string | undefined }>(
-  entries: readonly Entry[],
-): (Entry | Refused)[] {
-  const seen = new Map<string, string>();
+export function judgeAll<Entry extends Judged>(entries: readonly Entry[]): (Entry | Refused)[] {
+  const seen = new Map<string, Entry>();
   return entries.map((entry) => {
     const other = seen.get(foldKey(entry.key));
-    seen.set(foldKey(entry.key), entry.key);
-    return other === undefined
-      ? judge(entry)
-      : { key: entry.key, refusal: `${other} is there as well, and keys are unique after case folding` };
+    seen.set(foldKey(entry.key), entry);
+    return other === undefined ? judge(entry) : { key: entry.key, refusal: clash(entry, other) };
   });
 }
 
-function judge<Entry extends { readonly key: string; readonly refusal?: string | undefined }>(
-  entry: Entry,
-): Entry | Refused {
+function clash(entry: Judged, other: Judged): string {
+  return entry.from === undefined || other.from === undefined
+    ? `${other.key} is there as well, and keys are unique after case folding`
+    : `${other.from} and ${entry.from} would be one key, and keys are unique after case folding`;
+}
+
+function judge<Entry extends Judged>(entry: Entry): Entry | Refused {
   if (entry.refusal !== undefined || secretKey.test(entry.key)) return entry;
   return {
     key: entry.key.slice(0, maxFieldLength),

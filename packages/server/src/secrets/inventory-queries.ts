@@ -1,5 +1,6 @@
 import type { InventoryFinding } from '@strongroom/contract';
 import { sql } from 'kysely';
+import { adminScopeId, globalScopeId } from '../store/ids.ts';
 import type { QueryContext } from '../store/store.ts';
 import { type ListedSecret, listSecrets, type SecretFilter, sharedAfterMilliseconds } from './queries.ts';
 import { type UseRow, useRows } from './use-rows.ts';
@@ -7,7 +8,7 @@ import { type UseRow, useRows } from './use-rows.ts';
 /** Findings about a secret that is there. */
 export type SecretFinding = Exclude<InventoryFinding, 'used-but-missing'>;
 
-export type MissingCause = 'deleted' | 'absent' | 'source-gone' | 'not-listed';
+export type MissingCause = 'deleted' | 'absent' | 'not-assigned' | 'source-gone' | 'not-listed';
 
 export type FoundInInventory =
   | { readonly finding: SecretFinding; readonly secret: ListedSecret; readonly sharedWith: readonly string[] }
@@ -129,6 +130,11 @@ async function missing(
   const isAbsentThere = sql<boolean>`exists (
     select 1 from source_versions v
     where v.source_id = uses.target_source_id and v.key = uses.target_key and v.is_absent = 1)`;
+  // The platform's own uses take no assignment.
+  const isUnassigned = sql<boolean>`(
+    secrets.id is not null and uses.target_scope_id = ${globalScopeId} and uses.scope_id <> ${adminScopeId}
+    and exists (select 1 from secret_assignments a where a.secret_id = secrets.id)
+    and not exists (select 1 from secret_assignments a where a.secret_id = secrets.id and a.scope_id = uses.scope_id))`;
   let query = useRows(context)
     .leftJoin('secrets', 'secrets.id', 'uses.secret_id')
     .leftJoin('sources', 'sources.id', 'uses.target_source_id')
@@ -139,6 +145,7 @@ async function missing(
       'secrets.id as secret_id',
       'secrets.deleted_at',
       'sources.name as source',
+      sql<number>`case when ${isUnassigned} then 1 else 0 end`.as('is_unassigned'),
     ])
     .where((column) => column.or([column('uses.target_scope_id', '=', scopeId), column('uses.scope_id', '=', scopeId)]))
     .where((column) =>
@@ -146,7 +153,7 @@ async function missing(
         column('sources.id', 'is', null),
         column.and([
           column('sources.name', '=', 'managed'),
-          column.or([column('secrets.id', 'is', null), column('secrets.deleted_at', 'is not', null)]),
+          column.or([column('secrets.id', 'is', null), column('secrets.deleted_at', 'is not', null), isUnassigned]),
         ]),
         column.and([column('integrations.id', 'is not', null), column.or([isUnlisted, isAbsentThere])]),
       ]),
@@ -163,12 +170,12 @@ async function missing(
     .orderBy('uses.reference')
     .limit(limit)
     .execute();
-  return rows.map(({ target_key, target_scope_id, secret_id, deleted_at, source, ...use }) => ({
+  return rows.map(({ target_key, target_scope_id, secret_id, deleted_at, source, is_unassigned, ...use }) => ({
     finding: 'used-but-missing',
     use,
     key: target_key,
     targetScopeId: target_scope_id,
-    cause: causeOf({ secret_id, source }),
+    cause: is_unassigned === 1 ? 'not-assigned' : causeOf({ secret_id, source }),
     deletedAt: deleted_at,
   }));
 }

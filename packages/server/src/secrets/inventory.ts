@@ -1,5 +1,6 @@
 import { type InventoryFinding, inventoryFindings, type InventoryItem, StrongroomError } from '@strongroom/contract';
 import type { Static } from 'typebox';
+import { seesAllOfGlobal } from '../access/decide.ts';
 import type { Access, Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
 import { adminScopeId, globalScopeId } from '../store/ids.ts';
@@ -7,6 +8,7 @@ import type { Store } from '../store/store.ts';
 import type { FoundInInventory, InventoryPosition, MissingCause, SecretFinding } from './inventory-queries.ts';
 import { rotationDueAt, type SecretView, time, useView } from './metadata.ts';
 import type { SecretReader } from './reader.ts';
+import { usesSeenBy } from './seen-uses.ts';
 
 export interface InventoryQuery {
   readonly limit?: number;
@@ -85,11 +87,16 @@ export class Inventory {
 
   async #item(caller: Caller, scope: ScopeRef, row: FoundInInventory): Promise<Static<typeof InventoryItem>> {
     if (row.finding === 'used-but-missing') {
-      const { use, key, cause, deletedAt, finding } = row;
+      const { use, key, finding } = row;
+      // What is assigned to other domains alone is not there, but for those who know all of Global.
+      const isHidden = row.cause === 'not-assigned' && !seesAllOfGlobal(caller.snapshot);
+      const deletedAt = isHidden ? null : row.deletedAt;
+      const cause = isHidden ? 'absent' : deletedAt === null ? row.cause : 'deleted';
       const at = deletedAt === null ? null : time(deletedAt);
-      const place = `${use.name} of ${use.surface} ${use.configuration}`;
+      const shown = useView(use, usesSeenBy(this.#access, caller.snapshot, scope));
+      const place = `${use.name} of ${use.surface} ${shown.configuration ?? 'that is not yours to see'}`;
       const advice = missingAdvice(cause, shellWord(key), flagsOf(row.targetScopeId, use.domain), place);
-      return { finding, key, reference: use.reference, at, advice, cause, use: useView(use) };
+      return { finding, key, reference: use.reference, at, advice, cause, use: shown };
     }
     const secret = await this.#reader.view(caller, scope, row.secret);
     const { finding, sharedWith } = row;
@@ -143,6 +150,8 @@ function missingAdvice(cause: MissingCause, key: string, flags: string, place: s
       return `Restore it: strongroom secret restore ${key} ${flags}, or give ${place} another reference.`;
     case 'absent':
       return `Create it: strongroom secret create ${key} ${flags}, or give ${place} another reference.`;
+    case 'not-assigned':
+      return `It is not assigned to the domain: strongroom secret assign ${key} says to which it is, --to sets them; or give ${place} another reference.`;
     case 'source-gone':
       return `Its integration was deleted; give ${place} a reference to another source.`;
     case 'not-listed':

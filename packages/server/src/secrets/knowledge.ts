@@ -1,3 +1,4 @@
+import { sees } from '../access/decide.ts';
 import { readPage, wholeList } from '../access/pages.ts';
 import type { AccessService } from '../access/service.ts';
 import { type Asked, positionOf, type WhoMay } from '../access/who-may.ts';
@@ -19,7 +20,12 @@ export function secretKnowledge(
       // Whether another domain may use a Global secret is that domain's matter.
       if (scope.kind === 'domain') {
         const asset = await access.secretAsset(scope, { scope: 'domain', secretId: secret.id, key: secret.key });
-        asked.push({ action: 'secret.use', resource: { kind: 'asset', asset } });
+        const resource = { kind: 'asset', asset } as const;
+        // Who sees neither the secret nor the audit is not told by this that it is there.
+        const here = { kind: 'scope', scope } as const;
+        if (!sees(caller.snapshot, resource) && !access.decide(caller.snapshot, 'scope.audit', here).allow)
+          await access.refuse(caller, 'secret.list', resource, access.decide(caller.snapshot, 'secret.list', here));
+        asked.push({ action: 'secret.use', resource });
       }
       const request = { limit, ...(cursor === undefined ? {} : { cursor }) };
       return readPage(keys, caller, ['secret-access', secret.id], request, {

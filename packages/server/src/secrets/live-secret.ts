@@ -12,11 +12,12 @@ export async function liveSecret(
 ): Promise<SecretRow> {
   const row = await context.db.selectFrom('secrets').selectAll().where('id', '=', secretId).executeTakeFirst();
   if (row === undefined || row.deleted_at !== null) throw new StrongroomError('not_found');
-  checkRevision(row, expectedRevision);
+  requireRevision(row, expectedRevision);
   return row;
 }
 
-function checkRevision(row: SecretRow, expectedRevision: number | null): void {
+/** @throws StrongroomError `revision_mismatch` */
+export function requireRevision(row: Pick<SecretRow, 'revision'>, expectedRevision: number | null): void {
   if (expectedRevision !== null && row.revision !== expectedRevision)
     throw new StrongroomError('revision_mismatch', { detail: `The secret is at revision ${row.revision}.` });
 }

@@ -3,6 +3,7 @@ import type { Static } from 'typebox';
 import type { ActionAnswer } from '../access/refusal.ts';
 import type { ScopeRef } from '../access/types.ts';
 import type { ListedSecret, SecretRow } from './queries.ts';
+import type { SeesUse } from './seen-uses.ts';
 import type { UseRow } from './use-rows.ts';
 
 export type SecretView = Static<typeof SecretMetadata>;
@@ -84,17 +85,18 @@ function timeOrNull(milliseconds: number | null): string | null {
   return milliseconds === null ? null : time(milliseconds);
 }
 
-/** One use, as people read it. */
-export function useView(row: UseRow) {
+/** One use, as people read it. A configuration that they may not see has no name, nor who put the reference there. */
+export function useView(row: UseRow, sees: SeesUse) {
+  const isSeen = sees(row);
   return {
     surface: row.surface,
-    configuration: row.configuration,
+    ...(isSeen ? { configuration: row.configuration } : {}),
     domain: row.domain,
     pointer: row.pointer,
     name: row.name,
     reference: row.reference,
     kind: row.kind,
-    authorisedBy: row.authorised_by,
+    ...(isSeen ? { authorisedBy: row.authorised_by } : {}),
   };
 }
 
@@ -108,6 +110,10 @@ export interface BrokenUses {
 }
 
 /** @param rows one more than an answer names where there are as many */
-export function brokenUsesOf(rows: readonly UseRow[]): BrokenUses {
-  return { brokenUses: rows.slice(0, maxBrokenUses).map(useView), isComplete: rows.length <= maxBrokenUses };
+export function brokenUsesOf(rows: readonly UseRow[], sees: SeesUse): BrokenUses {
+  const brokenUses = rows.slice(0, maxBrokenUses).map((row) => useView(row, sees));
+  return { brokenUses, isComplete: rows.length <= maxBrokenUses };
 }
+
+/** Of brokenUses that there are none. */
+export const noBrokenUses: BrokenUses = { brokenUses: [], isComplete: true };

@@ -201,10 +201,17 @@ async function decorate(
 
 async function folders(
   context: QueryContext,
-  args: { readonly scopeId: string; readonly after: string | null; readonly limit: number },
+  args: {
+    readonly scopeId: string;
+    /** Only of secrets that are assigned to these domains, or to all; null: of every secret. */
+    readonly assigned: readonly string[] | null;
+    readonly after: string | null;
+    readonly limit: number;
+  },
 ): Promise<{ readonly folder: string; readonly secrets: number }[]> {
-  let query = context.db
-    .selectFrom('secrets')
+  const { assigned } = args;
+  const all = context.db.selectFrom('secrets');
+  let query = (assigned === null ? all : assignedTo(all, assigned))
     .select((column) => ['folder', column.fn.countAll<number>().as('count')])
     .where('scope_id', '=', args.scopeId)
     .where('deleted_at', 'is', null)

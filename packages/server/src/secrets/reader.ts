@@ -1,4 +1,5 @@
 import { exactKey, foldKey, StrongroomError } from '@strongroom/contract';
+import { seesAllOfGlobal } from '../access/decide.ts';
 import { type PageRequest, readPage, wholeList } from '../access/pages.ts';
 import { actionsOn, type ActionAnswer } from '../access/refusal.ts';
 import type { Access, AccessSnapshot, Caller, ScopeRef } from '../access/types.ts';
@@ -25,6 +26,7 @@ import {
   viewHoldsUntil,
 } from './metadata.ts';
 import type { ListedSecret, SecretRow, SecretState } from './queries.ts';
+import { usesSeenBy } from './seen-uses.ts';
 import type { UseRow } from './use-rows.ts';
 import type { UsePosition, UsesFilter } from './used-by.ts';
 
@@ -203,8 +205,9 @@ export class SecretReader {
     );
     const items = rows.slice(0, limit);
     const last = items.at(-1);
+    const sees = usesSeenBy(this.#access, caller.snapshot, scope);
     return {
-      items: items.map(useView),
+      items: items.map((use) => useView(use, sees)),
       ...(rows.length > limit && last !== undefined
         ? {
             nextCursor: this.#keys.sealCursor(
@@ -219,9 +222,10 @@ export class SecretReader {
   /** @throws StrongroomError `cursor_invalid` */
   async folders(caller: Caller, scope: ScopeRef, { limit = wholeList, cursor }: PageRequest) {
     const request = { limit, ...(cursor === undefined ? {} : { cursor }) };
+    const { assignedTo: assigned } = this.visibility(caller, scope);
     return readPage(this.#keys, caller, ['folders', scope.id], request, {
       read: ({ after, limit: rows }) =>
-        this.#store.query('secret.folders', { scopeId: scope.id, after: after?.[0] ?? null, limit: rows }),
+        this.#store.query('secret.folders', { scopeId: scope.id, assigned, after: after?.[0] ?? null, limit: rows }),
       positionOf: ({ folder }) => [folder],
       toItem: (each) => each,
     });
@@ -284,13 +288,9 @@ export class SecretReader {
     scope: ScopeRef,
   ): { readonly assignedTo: readonly string[] | null; readonly usesIn: readonly string[] | null } {
     if (scope.kind !== 'global') return { assignedTo: null, usesIn: null };
-    const { roles, domains } = caller.snapshot;
-    const seesAll = (['PLATFORM_ADMIN', 'SECRETS_ADMIN', 'DOMAIN_MANAGER', 'READ_ONLY_ADMIN', 'AUDITOR'] as const).some(
-      (role) => roles.has(role),
-    );
-    return seesAll
-      ? { assignedTo: null, usesIn: null }
-      : { assignedTo: [...domains.keys()], usesIn: [...domains.keys()] };
+    if (seesAllOfGlobal(caller.snapshot)) return { assignedTo: null, usesIn: null };
+    const domains = [...caller.snapshot.domains.keys()];
+    return { assignedTo: domains, usesIn: domains };
   }
 
   async uses(
@@ -317,7 +317,8 @@ export class SecretReader {
     keptIn: readonly string[] = [],
   ): Promise<BrokenUses> {
     const filter = { ...this.#usesOf(caller, scope, secret), usesNotIn: keptIn };
-    return brokenUsesOf(await this.#store.query('secret.usedBy', { ...filter, limit: maxBrokenUses + 1 }));
+    const rows = await this.#store.query('secret.usedBy', { ...filter, limit: maxBrokenUses + 1 });
+    return brokenUsesOf(rows, usesSeenBy(this.#access, caller.snapshot, scope));
   }
 
   #usesOf(caller: Caller, scope: ScopeRef, secret: Pick<SecretRow, 'id' | 'source_id' | 'key'>): UsesFilter {

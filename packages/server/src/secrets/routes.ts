@@ -63,7 +63,8 @@ export function secretHandlers(
     showDomainSecret({ caller, scope, params }) {
       return andThen(reader.show(caller, scope, params.key), withEtag);
     },
-    async updateDomainSecret({ caller, scope, params, body, ifMatch }) {
+    async updateDomainSecret({ caller, scope, params, query, body, ifMatch }) {
+      if (query.dryRun === true) return { body: await secrets.previewUpdate(caller, scope, params.key, body, ifMatch) };
       return withEtag(await secrets.update(caller, scope, params.key, body, ifMatch));
     },
     async rotateDomainSecret({ caller, scope, params, body, ifMatch, idempotency }) {
@@ -113,7 +114,8 @@ export function secretHandlers(
     async showAssignments({ caller, scope, params }) {
       return { body: await reader.assignments(caller, scope, params.key) };
     },
-    async putAssignments({ caller, scope, params, body }) {
+    async putAssignments({ caller, scope, params, query, body }) {
+      if (query.dryRun === true) return { body: await secrets.previewAssignment(caller, scope, params.key, body) };
       return { body: await secrets.assign(caller, scope, params.key, body) };
     },
   };

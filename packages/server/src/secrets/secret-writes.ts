@@ -63,7 +63,7 @@ export class SecretWrites {
 
   /**
    * An older version's value, from a store outside the database. The caller destroys it.
-   * @throws StrongroomError `not_supported` where older versions can't be read; `not_found` when it is gone
+   * @throws StrongroomError `not_supported` where older versions can't be read; `backend_deleted` when it is gone
    */
   async readVersion(
     source: ManagedSource,
@@ -74,12 +74,15 @@ export class SecretWrites {
     if (!backend.capabilities.versions || version.backend_version === null)
       throw new StrongroomError('not_supported', {
         detail: 'The managed store of this scope keeps no older versions.',
-        hint: 'Give the secret its old value with secret rotate.',
+        hint: 'Give the secret its old value with strongroom secret rotate.',
       });
     const signal = AbortSignal.timeout(readMilliseconds);
     const entry = await backend.get(key, { version: version.backend_version, signal });
     if (entry === null)
-      throw new StrongroomError('not_found', { detail: 'The managed store has that version no longer.' });
+      throw new StrongroomError('backend_deleted', {
+        detail: 'The managed store has that version no longer.',
+        hint: 'Roll back to another one, or give the secret its old value with strongroom secret rotate.',
+      });
     const { value, shape, fieldNames } = entry;
     return { value, shape, fieldNames: fieldNames === null ? null : JSON.stringify(fieldNames) };
   }

@@ -2,14 +2,16 @@ import { foldKey, StrongroomError } from '@strongroom/contract';
 import type { AccessService } from '../access/service.ts';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import type { AuditEvent } from '../audit/event.ts';
+import { idsOfDomains } from '../domains/named-domains.ts';
 import type { Keys } from '../keys/keys.ts';
 import { fingerprintInScope, sealInScope } from '../keys/seal-in-scope.ts';
 import { newId } from '../store/ids.ts';
 import { requireSameAsMade } from '../store/replayed.ts';
 import type { IdempotencyKey, Store, Writer } from '../store/store.ts';
 import { changeEvent, type EditableMetadata, toChanges } from './changes.ts';
-import type { NewSecret, SealedVersion, SetValue } from './commands.ts';
-import { brokenUsesOf, formatVersion, type SecretView, time } from './metadata.ts';
+import { changedColumns, type NewSecret, type SealedVersion, type SetValue } from './commands.ts';
+import { requireRevision } from './live-secret.ts';
+import { formatVersion, noBrokenUses, type SecretView, time } from './metadata.ts';
 import type { ListedSecret } from './queries.ts';
 import type { SecretReader } from './reader.ts';
 import { type ManagedSource, SecretWrites } from './secret-writes.ts';
@@ -27,6 +29,12 @@ export interface SecretLimits {
 /** How often a version is sealed anew when another rotation takes its number first. */
 export const writeAttempts = 5;
 const dayMilliseconds = 86_400_000;
+
+/** Domains that may use a Global secret: all, or these. */
+interface AssignmentInput {
+  readonly all?: boolean;
+  readonly domains?: readonly string[];
+}
 
 /** A value on its way into a version; `copiedFrom`: the version a rollback takes it from. */
 interface ValueSource {
@@ -160,6 +168,20 @@ export class Secrets {
     return this.#reader.get(caller, scope, key);
   }
 
+  /** What {@link update} would make of it, with nothing written. @throws StrongroomError `not_found`, `revision_mismatch` */
+  async previewUpdate(
+    caller: Caller,
+    scope: ScopeRef,
+    key: string,
+    metadata: EditableMetadata,
+    ifMatch: number | undefined,
+  ): Promise<SecretView> {
+    const row = await this.#reader.find(caller, scope, key);
+    requireRevision(row, ifMatch ?? null);
+    const changed = changedColumns(row, toChanges(metadata), { at: Date.now(), by: caller.name });
+    return this.#reader.view(caller, scope, { ...row, ...changed });
+  }
+
   /** @throws StrongroomError `revision_mismatch`; `version_conflict` when other rotations kept winning */
   async rotate(
     caller: Caller,
@@ -197,9 +219,9 @@ export class Secrets {
         .where('version', '=', n)
         .executeTakeFirst();
       if (old === undefined)
-        throw new StrongroomError('not_found', {
-          detail: `The secret has no version ${version}.`,
-          hint: 'See its versions with secret versions.',
+        throw new StrongroomError('validation_failed', {
+          hint: 'See its versions with strongroom secret versions.',
+          errors: [{ pointer: '/version', message: `${row.key} has no version ${version}, or no longer` }],
         });
       if (old.envelope === null)
         return { parsed: await this.#writes.readVersion(sourceOf(row), row.key, old), copiedFrom: n };
@@ -273,7 +295,7 @@ export class Secrets {
       const errors = brokenUses.map((use) => ({
         pointer: use.pointer,
         reference: use.reference,
-        message: `${use.surface} ${use.configuration} uses it as ${use.name}`,
+        message: `${use.surface} ${use.configuration ?? 'that is not yours to see'} uses it as ${use.name}`,
       }));
       throw new StrongroomError('in_use', {
         detail: `The secret ${row.key} is used in ${fields} field${fields === 1 ? '' : 's'}.`,
@@ -303,42 +325,33 @@ export class Secrets {
     await this.#writes.write({ writer: this.writer(caller, scope), ...place, plan, parsed: null });
   }
 
-  async assign(
-    caller: Caller,
-    scope: ScopeRef,
-    key: string,
-    input: { readonly all?: boolean; readonly domains?: readonly string[] },
-  ) {
-    const names = input.domains ?? [];
-    if ((input.all === true) === names.length > 0) {
+  /** @throws StrongroomError `not_found`, `validation_failed` */
+  async assign(caller: Caller, scope: ScopeRef, key: string, input: AssignmentInput) {
+    const { row, scopeIds } = await this.#assignable(caller, scope, key, input);
+    await this.writer(caller, scope).execute(
+      'secret.assign',
+      { secretId: row.id, scopeIds, by: caller.name },
+      { audit: [changeEvent(caller, scope, 'assign', row, { domains: scopeIds.length })] },
+    );
+    const broken = scopeIds.length === 0 ? noBrokenUses : await this.#reader.brokenUses(caller, scope, row, scopeIds);
+    return { ...(await this.#reader.assignments(caller, scope, key)), ...broken };
+  }
+
+  /** What {@link assign} would answer, with nothing written. @throws as `assign` */
+  async previewAssignment(caller: Caller, scope: ScopeRef, key: string, input: AssignmentInput) {
+    const { row, scopeIds } = await this.#assignable(caller, scope, key, input);
+    const broken = scopeIds.length === 0 ? noBrokenUses : await this.#reader.brokenUses(caller, scope, row, scopeIds);
+    return { all: scopeIds.length === 0, domains: (input.domains ?? []).toSorted(), ...broken };
+  }
+
+  async #assignable(caller: Caller, scope: ScopeRef, key: string, { all, domains: names = [] }: AssignmentInput) {
+    if ((all === true) === names.length > 0) {
       throw new StrongroomError('validation_failed', {
         errors: [{ pointer: '/domains', message: 'send either all: true or at least one domain' }],
       });
     }
     const row = await this.#reader.find(caller, scope, key);
-    const found =
-      names.length === 0
-        ? []
-        : await this.#store.db
-            .selectFrom('scopes')
-            .select(['id', 'name'])
-            .where('kind', '=', 'domain')
-            .where('deleted_at', 'is', null)
-            .where('name', 'in', names)
-            .execute();
-    const missing = names.filter((name) => !found.some((domain) => domain.name === name));
-    if (missing.length > 0)
-      throw new StrongroomError('validation_failed', {
-        errors: missing.map((name) => ({ pointer: `/domains/${names.indexOf(name)}`, message: 'no such domain' })),
-      });
-    await this.writer(caller, scope).execute(
-      'secret.assign',
-      { secretId: row.id, scopeIds: found.map(({ id }) => id), by: caller.name },
-      { audit: [changeEvent(caller, scope, 'assign', row, { domains: found.length })] },
-    );
-    const keptIn = found.map(({ id }) => id);
-    const broken = keptIn.length === 0 ? brokenUsesOf([]) : await this.#reader.brokenUses(caller, scope, row, keptIn);
-    return { ...(await this.#reader.assignments(caller, scope, key)), ...broken };
+    return { row, scopeIds: await idsOfDomains(this.#store, names) };
   }
 
   async #seal(

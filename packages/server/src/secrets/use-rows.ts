@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { labelColumn } from '../identities/label-column.ts';
 import type { QueryContext } from '../store/store.ts';
 
 /** One use, with the names that people know it by. */
@@ -37,9 +37,7 @@ export function useRows(context: Pick<QueryContext, 'db'>) {
       'uses.name',
       'uses.reference',
       'uses.kind',
-      column.fn
-        .coalesce(sql<string>`principals.kind || ':' || principals.name`, 'uses.authorised_by')
-        .as('authorised_by'),
+      column.fn.coalesce(labelColumn, 'uses.authorised_by').as('authorised_by'),
     ])
     .where('configurations.deleted_at', 'is', null)
     .where('scopes.deleted_at', 'is', null);

@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/contract/core';
 import { requireLivingSecrets } from '../launches/commands.ts';
+import { setValue, type SetValue } from '../secrets/commands.ts';
 import { isUniqueViolation } from '../store/errors.ts';
 import { adminScopeId } from '../store/ids.ts';
 import type { CommandContext } from '../store/store.ts';
@@ -96,6 +97,8 @@ export interface ConfigurationChange {
   readonly consumptions: readonly NewConsumption[];
   readonly secretIds: readonly string[];
   readonly fixed?: FixedDestinations | null;
+  /** Other values of secrets that it owns. */
+  readonly rotations?: readonly SetValue[];
 }
 
 /** @throws StrongroomError `version_conflict` when somebody else was quicker, `not_found` */
@@ -103,6 +106,7 @@ export async function updateConfiguration(context: CommandContext, args: Configu
   const row = await requireRevision(context, args.id, args.revision);
   await requireLivingSecrets(context, args.secretIds);
   await requireUnique(context, { ...args, scopeId: row.scope_id, surface: row.surface });
+  for (const rotation of args.rotations ?? []) await setValue(context, rotation);
   await context.db
     .updateTable('configurations')
     .set({

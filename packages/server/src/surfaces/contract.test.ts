@@ -1,4 +1,4 @@
-import { surfaceActions } from '@strongroom/contract';
+import { StrongroomError, surfaceActions } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '../../testing/app.ts';
 import { Canaries } from '../../testing/canaries.ts';
@@ -172,6 +172,43 @@ describe('credential fields', () => {
     expect(await owned(name)).toEqual([]);
   });
 
+  it('keep their values where the save that types others fails at its commit', async () => {
+    const name = freshName();
+    const form = storage();
+    const [first, second] = [canaries.plain('typed first'), canaries.plain('typed second')];
+    await test.call('POST', all, {
+      body: { name, ...form, accessKey: { set: 'AKIA1' }, secretKey: { set: first } },
+    });
+    const versions = async () =>
+      test.server.store.db
+        .selectFrom('secret_versions')
+        .innerJoin('secrets', 'secrets.id', 'secret_versions.secret_id')
+        .select(['secrets.key', 'secret_versions.version'])
+        .where('secrets.key', 'like', `storage-config.${name}.%`)
+        .orderBy('secrets.key')
+        .orderBy('secret_versions.version')
+        .execute();
+    const before = await versions();
+    expect(before).toHaveLength(2);
+    const { store } = test.server;
+    const execute = store.execute.bind(store);
+    store.execute = (command, ...rest) => {
+      if (command === 'surfaces.update') throw new StrongroomError('storage_unavailable');
+      return execute(command, ...rest);
+    };
+    const typed = { ...form, accessKey: { set: 'AKIA2' }, secretKey: { set: second } };
+    try {
+      const body = { ...typed, description: 'another' };
+      expect((await test.request('PUT', `${all}/${name}`, { body })).status).toBe(503);
+    } finally {
+      store.execute = execute;
+    }
+    expect(await versions()).toEqual(before);
+    // Nothing but what was typed: that is a change of the configuration, too.
+    expect(await test.call<Answer>('PUT', `${all}/${name}`, { body: typed })).toMatchObject({ revision: 2 });
+    expect((await versions()).map(({ version }) => version)).toEqual([1, 2, 1, 2]);
+  });
+
   it('go with the configuration, and are nobody else’s', async () => {
     const name = freshName();
     await test.call('POST', all, { body: { name, ...storage(), secretKey: { set: canaries.plain('own') } } });
@@ -275,6 +312,32 @@ describe('storage configurations', () => {
     const body = { name: freshName(), ...form, endpoint: 'http://127.0.0.1:9/', basePath: 'in' };
     const refused = await test.request('POST', all, { body });
     expect([refused.status, refused.body]).toMatchObject([409, { detail: `${name} is for the same place.` }]);
+  });
+
+  it.each([
+    [
+      'https://minio.example.org/',
+      ['https://MinIO.Example.org', 'https://minio.example.org:443', 'https://minio.example.org.'],
+    ],
+    ['http://127.0.0.1', ['http://127.1:80', 'http://2130706433/', 'http://0x7f.0.0.1']],
+    ['http://[::1]:9000', ['http://[0:0:0:0:0:0:0:1]:9000/']],
+    [undefined, ['https://s3.eu-west-1.amazonaws.com', 'https://S3.dualstack.eu-west-1.amazonaws.com:443/']],
+  ])('are one for each place however it is written: %s', async (endpoint, others) => {
+    const [name, { endpoint: _endpoint, ...form }] = [freshName(), storage()];
+    const place = (written: string | undefined) =>
+      written === undefined ? { provider: 'aws', region: 'eu-west-1' } : { endpoint: written };
+    await test.call('POST', all, { body: { name, ...form, ...place(endpoint), basePath: 'a/b' } });
+    for (const [index, other] of [endpoint, ...others].entries()) {
+      const basePath = ['/a/b/', 'a/b', '//a/b//'][index % 3];
+      const provider = index % 2 === 0 ? form.provider : 'aws';
+      const body = { name: freshName(), ...form, provider, ...place(other), basePath };
+      expect([other, (await test.request('POST', all, { body })).status]).toEqual([other, 409]);
+    }
+    const elsewhere = { name: freshName(), ...form, ...place(endpoint), basePath: 'A/b' };
+    expect((await test.request('POST', all, { body: elsewhere })).status).toBe(201);
+    const there = { ...form, ...place(endpoint), basePath: 'a/b/' };
+    expect((await test.request('PUT', `${all}/${elsewhere.name}`, { body: there })).status).toBe(409);
+    expect((await test.request('PUT', `${all}/${name}`, { body: there })).status).toBe(200);
   });
 
   it.each([

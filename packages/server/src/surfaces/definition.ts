@@ -175,6 +175,8 @@ export interface TextContent {
   readonly text: string;
   /** A reference can stand in its place, as `secret` beside the pointer, and a launch gives the same value. */
   readonly canRefer?: boolean;
+  /** It is seen by others than the program: nothing secret may be in it, and a use with something secret fails. */
+  readonly isExposed?: true;
   /** It stands in a credential field, in place of a reference. */
   readonly isCredential?: true;
   /** It is no credential, whatever it is called. */

@@ -1,6 +1,7 @@
 import { parseText, type Reference, referenceFromObject, type ReferenceObject } from '@strongroom/contract';
 import type { ScopeRef } from '../access/types.ts';
 import type { Field, FieldProblems } from './definition.ts';
+import { exposureOf, variableExposureOf } from './exposed-properties.ts';
 import { checkPlainText } from './plain-text.ts';
 import { type IometeSecret, readIometeSecret, readReference, type SecretInput } from './reference-input.ts';
 
@@ -74,7 +75,9 @@ function readList(
     const pointer = `/${list}/${index}`;
     isNew(entry.name, `${pointer}/name`);
     const field = readEntry(reader, entry, pointer);
-    if (field !== undefined) result.push(field);
+    if (field === undefined) continue;
+    result.push(field);
+    checkExposed(list, field, pointer, problems);
   }
   for (const [index, entry] of iometeEntries.entries()) {
     const pointer = `/${iometeList}/${index}`;
@@ -83,7 +86,9 @@ function readList(
     const reference = readIometeSecret(entry.secretObject, `${pointer}/secretObject`, reader.scope, problems);
     if (reference === undefined) continue;
     reader.origins.set(`/${list}/${result.length}/secret`, `${pointer}/secretObject`);
-    result.push({ name: entry.key, secret: toReferenceObject(reference) });
+    const field = { name: entry.key, secret: toReferenceObject(reference) };
+    result.push(field);
+    checkExposed(list, field, pointer, problems, 'secretObject');
   }
   return result;
 }
@@ -101,6 +106,22 @@ function readEntry(reader: FieldReader, entry: NamedInput, pointer: string): Nam
   const value = entry.value ?? '';
   checkPlainText(value, `${pointer}/value`, problems);
   return { name: entry.name, value };
+}
+
+/** By list, which documents know as `environment` and `sparkConfig`. */
+function exposureIn(list: string, name: string): string | undefined {
+  return list === 'sparkConfig' ? exposureOf(name) : variableExposureOf(name);
+}
+
+function checkExposed(
+  list: string,
+  field: NamedField,
+  pointer: string,
+  problems: FieldProblems,
+  secret = 'secret',
+): void {
+  const exposure = isSecretField(field) ? exposureIn(list, field.name) : undefined;
+  if (exposure !== undefined) problems.add(`${pointer}/${field.secret === undefined ? 'value' : secret}`, exposure);
 }
 
 const variableName = /^(?!STRONGROOM_)[A-Za-z_][A-Za-z0-9_]{0,254}$/;
@@ -122,8 +143,14 @@ function checkIometeName(
 export function fieldsOf(list: string, entries: readonly NamedField[]): Field[] {
   return entries.map(({ name, value, secret }, index): Field => {
     const pointer = `/${list}/${index}`;
+    const text = { kind: 'text', text: value ?? '' } as const;
+    const isExposed = exposureIn(list, name) !== undefined;
     if (secret === undefined)
-      return { pointer: `${pointer}/value`, name, content: { kind: 'text', text: value ?? '', canRefer: true } };
+      return {
+        pointer: `${pointer}/value`,
+        name,
+        content: { ...text, ...(isExposed ? { isExposed } : { canRefer: true }) },
+      };
     const content = { kind: 'reference', reference: fromReferenceObject(secret) } as const;
     return { pointer: `${pointer}/secret`, name, content };
   });

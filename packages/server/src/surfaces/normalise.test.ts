@@ -122,6 +122,40 @@ describe('what a Spark job is refused for', () => {
       { name: 'j', spark: { mainFile: 'a.py', javaOptions: '-Dp=${secrets.db}' } },
       ['/spark/javaOptions'],
     ],
+    [
+      'a secret in what Spark puts on a command line or into a pod',
+      {
+        name: 'j',
+        spark: { mainFile: 'a.py' },
+        sparkConfig: [
+          { name: 'spark.driver.extraJavaOptions', secret: 'secret://domain/managed/k' },
+          { name: 'spark.executor.defaultJavaOptions', value: '-Dp=${secrets.db}' },
+          { name: 'spark.network.crypto.k', secret: 'secret://domain/managed/k' },
+          { name: 'spark.ssl.keyStore', value: '${secrets.db}' },
+          { name: 'spark.kubernetes.executor.annotation.k', secret: 'secret://domain/managed/k' },
+          // Spark keeps these from it, and what is no secret may be seen.
+          { name: 'spark.ssl.keyPassword', secret: 'secret://domain/managed/k' },
+          { name: 'spark.authenticate.secret', secret: 'secret://domain/managed/k' },
+          { name: 'spark.executorEnv.TOKEN', secret: 'secret://domain/managed/k' },
+          { name: 'spark.executor.extraJavaOptions', value: '-Xss4m' },
+          { name: 'spark.driver.port', value: '7077' },
+        ],
+        environment: [
+          { name: 'SPARK_SUBMIT_OPTS', secret: 'secret://domain/managed/k' },
+          { name: 'PYSPARK_SUBMIT_ARGS', value: '--conf spark.k=${secrets.db}' },
+          { name: 'SPARK_DAEMON_JAVA_OPTS', value: '-Xmx1g' },
+        ],
+        sparkConfSecrets: [
+          { key: 'spark.yarn.am.extraJavaOptions', secretObject: { key: 'k', source: { type: 'KUBERNETES' } } },
+        ],
+      },
+      [
+        '/environment/0/secret',
+        '/environment/1/value',
+        ...['0/secret', '1/value', '2/secret', '3/value', '4/secret'].map((place) => `/sparkConfig/${place}`),
+        '/sparkConfSecrets/0/secretObject',
+      ],
+    ],
     ['a placeholder in the image', { name: 'j', command, image: 'i:${secrets.db}' }, ['/image']],
     ['NUL in the command', { name: 'j', command: ['a\u0000b'] }, ['/command/0']],
     [

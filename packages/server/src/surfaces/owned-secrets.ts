@@ -6,6 +6,7 @@ import { changeEvent } from '../secrets/changes.ts';
 import type { SecretReader } from '../secrets/reader.ts';
 import type { SecretWrites } from '../secrets/secret-writes.ts';
 import { type Secrets, writeAttempts } from '../secrets/service.ts';
+import type { SetValue } from '../secrets/commands.ts';
 import { newId } from '../store/ids.ts';
 import type { Store, Writer } from '../store/store.ts';
 import type { Destination } from './definition.ts';
@@ -20,6 +21,12 @@ export interface Owner {
 export interface OwnedSecret {
   readonly id: string;
   readonly reference: Reference;
+}
+
+/** Another value of an owned secret, sealed: it becomes its value with the commit of the save that it was typed for. */
+export interface OwnedRotation {
+  readonly args: SetValue;
+  readonly audit: AuditEvent;
 }
 
 export interface OwnedSecretParts {
@@ -90,6 +97,20 @@ export class OwnedSecrets {
     const plan = { kind: 'create', ...made, args } as const;
     await writes.write({ writer: this.#writerFor(caller), scopeId: scope.id, source, key, plan, parsed });
     return { id: args.id, reference: { scope: scope.kind, source: reservedSourceName, key } };
+  }
+
+  /**
+   * Another value for an owned secret, for the save to commit together with its configuration; `null` where the value is kept
+   * outside the database, which commits nothing together with it: {@link rotate} it. The caller destroys the value.
+   * @throws StrongroomError `limit_exceeded`, `not_found`
+   */
+  async rotation(caller: Caller, scope: ScopeRef, key: string, value: SecretValue): Promise<OwnedRotation | null> {
+    this.#requireSize(value);
+    const { secrets, reader } = this.#parts;
+    const row = await reader.find(caller, scope, key);
+    if (row.source_type !== 'DATABASE') return null;
+    const parsed = { value, shape: 'text', fieldNames: null } as const;
+    return secrets.newVersion(caller, scope, row, { parsed, copiedFrom: null }, 'rotate');
   }
 
   /**

@@ -17,6 +17,7 @@ import { describe, expect, it } from 'vitest';
 import { emailForm, ldapForm } from '../../testing/bodies.ts';
 import { storageSample } from '../../testing/surface-samples.ts';
 import { routeValidator } from '../http/route-schemas.ts';
+import { findingsIn } from '../placeholders/findings.ts';
 import { type AnySurface, surfaces } from './registry.ts';
 import { CredentialValues, refuseUnresolved, withResolvedTexts } from './texts.ts';
 
@@ -321,4 +322,20 @@ it('has no line in the table that is of no field', () => {
     Object.keys(each).map((line) => `${name} ${line}`),
   );
   expect(lines.filter((line) => !seen.has(line))).toEqual([]);
+});
+
+it('is found where nothing secret may be, and is said to stay there', () => {
+  const stays = (list: string, name: string, value: string) => {
+    const document = { command: ['true'], environment: [], sparkConfig: [], files: [], [list]: [{ name, value }] };
+    return findingsIn(surfaces['spark-job'], document, new Map()).map(({ pointer, stays: reason }) => [
+      pointer,
+      reason,
+    ]);
+  };
+  for (const text of ['${secrets.db}', '-Dp=${secrets.db}', '{{secrets/jobs/db}}']) {
+    const found = stays('sparkConfig', 'spark.driver.extraJavaOptions', text);
+    expect(found).toEqual([['/sparkConfig/0/value', 'other-place']]);
+    expect(stays('environment', 'SPARK_SUBMIT_OPTS', text)).toEqual([['/environment/0/value', 'other-place']]);
+  }
+  expect(stays('sparkConfig', 'spark.app.phrase', '${secrets.db}')).toEqual([['/sparkConfig/0/value', undefined]]);
 });

@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts';
 import type { SurfaceDefinition } from './definition.ts';
 import { requireDestinations } from './destinations.ts';
 import { findConfiguration, usesOfConfiguration } from './rows.ts';
-import { CredentialValues, withResolvedTexts } from './texts.ts';
+import { CredentialValues, unusableTexts, withResolvedTexts } from './texts.ts';
 
 /** Where configurations of the platform are. */
 export const adminScope: ScopeRef = { id: adminScopeId, kind: 'admin', name: 'admin' };
@@ -57,6 +57,12 @@ export class PlatformUse<Document> {
     if (row === undefined) return null;
     const surface = this.#surface;
     const document = surface.parse(row.document);
+    const unusable = unusableTexts(surface, document);
+    if (unusable.length > 0)
+      throw new StrongroomError('reference_unresolved', {
+        detail: `A text of ${surface.title} can not be used.`,
+        errors: unusable.map(({ pointer, message }) => ({ pointer, message })),
+      });
     const wanted = authorisedWanted(surface, document, row.id, await usesOfConfiguration(this.#store, row.id));
     await requireDestinations(this.#store, adminScope, wanted, surface.credentials?.destination(document) ?? null);
     const resolution = await this.#resolver.resolve({

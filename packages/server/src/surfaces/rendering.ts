@@ -8,6 +8,7 @@ import {
   type SpecFile,
 } from '../runs/process-spec.ts';
 import type { ConsumedPlace, Misfit, Rendered, RenderInput } from './definition.ts';
+import { exposureOf, variableExposureOf } from './exposed-properties.ts';
 import { escapeProperty, type Escaper } from './file-formats.ts';
 import { fromReferenceObject, isSecretField, type NamedField } from './named-fields.ts';
 import { propertiesFileName } from './properties-file.ts';
@@ -50,18 +51,24 @@ export class ValueRenderer {
   /** Variables by name, in their order. */
   environment(entries: readonly NamedField[]): Map<string, string> {
     const variables = new Map<string, string>();
-    for (const [index, entry] of entries.entries())
-      variables.set(entry.name, this.#named(entry, `/environment/${index}`, checkVariable));
+    for (const [index, entry] of entries.entries()) {
+      const exposure = isSecretField(entry) ? variableExposureOf(entry.name) : undefined;
+      const check = exposure === undefined ? checkVariable : () => exposure;
+      variables.set(entry.name, this.#named(entry, `/environment/${index}`, check));
+    }
     return variables;
   }
 
   /** Properties by name, as the list of a document says them. */
   properties(entries: readonly NamedField[]): Map<string, PlacedText> {
     return new Map(
-      entries.map((entry, index) => [
-        entry.name,
-        { text: this.#named(entry, `/sparkConfig/${index}`, checkProperty), isSecret: isSecretField(entry) },
-      ]),
+      entries.map((entry, index) => {
+        const isSecret = isSecretField(entry);
+        // What was saved when it was not known, or for another runner.
+        const exposure = isSecret ? exposureOf(entry.name, this.#input.isForOperator) : undefined;
+        const check = exposure === undefined ? checkProperty : () => exposure;
+        return [entry.name, { text: this.#named(entry, `/sparkConfig/${index}`, check), isSecret }];
+      }),
     );
   }
 

@@ -176,7 +176,7 @@ export async function refuseSave(
       errors,
     });
   throw new StrongroomError('reference_unresolved', {
-    detail: `${errors.length} of the references do not resolve.`,
+    detail: errors.length === 1 ? '1 reference does not resolve.' : `${errors.length} references do not resolve.`,
     errors,
   });
 }

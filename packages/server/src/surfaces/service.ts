@@ -23,7 +23,7 @@ import { ConfigurationPreviews } from './previews.ts';
 import { type UseRow, usesOfConfiguration } from './rows.ts';
 import { configurationEvent, decideSave, nothingDecided, saveEvents } from './save.ts';
 import { hasSameUses } from './save-check.ts';
-import type { TypedCredentials } from './typed-credentials.ts';
+import type { TypedCredentials, WrittenCredentials } from './typed-credentials.ts';
 
 /** Configurations of one kind and domain. */
 const maxConfigurations = 20_000;
@@ -66,7 +66,7 @@ export class ConfigurationService<Input, Document> {
         held: [],
         consumed: [],
         isRepeated,
-        commit: (document, decided) =>
+        commit: ({ document }, decided) =>
           this.#parts.store.execute(
             'surfaces.create',
             {
@@ -124,8 +124,8 @@ export class ConfigurationService<Input, Document> {
         before,
         held,
         consumed: await consumptionsOf(this.#parts.store, row.id),
-        commit: async (document, decided) => {
-          const changed = changedNames(before, document);
+        commit: async ({ document, rotations, retyped }, decided) => {
+          const changed = [...changedNames(before, document), ...retyped];
           const managedBy = save.managedBy ?? null;
           // A manifest that is applied every hour is no new revision every hour.
           const isSame = changed.length === 0 && bundleId === row.bundle_id && managedBy === row.managed_by;
@@ -144,9 +144,13 @@ export class ConfigurationService<Input, Document> {
               consumptions: decided.consumptions,
               secretIds: decided.secretIds,
               fixed: decided.fixed,
+              rotations: rotations.map(({ args }) => args),
             },
             {
-              audit: saveEvents(this.#event(current, scope, row, this.surface.actions.update), decided, changed),
+              audit: [
+                ...saveEvents(this.#event(current, scope, row, this.surface.actions.update), decided, changed),
+                ...rotations.map(({ audit }) => audit),
+              ],
               expectAuthorisationRevision: current.snapshot.revision,
             },
           );
@@ -169,7 +173,7 @@ export class ConfigurationService<Input, Document> {
       /** The request was answered before: the commit repeats that answer, and nothing else is done. */
       readonly isRepeated?: boolean;
       readonly commit: (
-        document: Document,
+        written: WrittenCredentials<Document>,
         decided: Awaited<ReturnType<typeof decideSave<Document>>>,
       ) => Promise<Result>;
     },
@@ -177,15 +181,17 @@ export class ConfigurationService<Input, Document> {
     const { store, access } = this.#parts;
     const { commit, isRepeated = false, ...proposal } = save;
     const planned = typed.planned();
-    if (isRepeated) return { warnings: [], result: await commit(planned, nothingDecided) };
+    const nothingWritten = { document: planned, rotations: [], retyped: [] };
+    if (isRepeated) return { warnings: [], result: await commit(nothingWritten, nothingDecided) };
     await requireUnique(this.#parts, this.surface, current, scope, { document: planned, id: proposal.configurationId });
     const areReferencesEnabled = await this.#parts.areReferencesEnabled();
     const decide = (document: Document) =>
       decideSave(store, access, this.surface, current, scope, { ...proposal, document, origins, areReferencesEnabled });
     const first = await decide(planned);
-    const document = await typed.write(current, scope);
+    const written = await typed.write(current, scope);
+    const { document } = written;
     const decided = canonical(document) === canonical(planned) ? first : await decide(document);
-    return { warnings: decided.warnings, result: await commit(document, decided) };
+    return { warnings: decided.warnings, result: await commit(written, decided) };
   }
 
   /** Runs a save; what was typed is zeroed at its end, and taken back where the save failed. */
@@ -199,7 +205,7 @@ export class ConfigurationService<Input, Document> {
       return await this.#parts.access.decided(caller, save);
     } catch (error) {
       await this.#tidy(() => typed.undo(caller, scope));
-      throw error;
+      throw typed.explain(error);
     } finally {
       typed.destroy();
     }

@@ -141,7 +141,11 @@ describeEachStore('saving a Spark job', (_, database) => {
       { pointer: '/environment/0/secret', code: 'reference_unresolved', fixableBy: ['MANAGE_SECRETS in finance'] },
       { pointer: '/environment/1/secret', code: 'reference_unresolved', fixableBy: ['MANAGE_SECRETS in finance'] },
       { pointer: '/environment/2/secret', code: 'reference_unresolved', fixableBy: ['MANAGE_SECRETS in finance'] },
-      { pointer: '/environment/3/secret', code: 'reference_unresolved', fixableBy: ['CREATE_INTEGRATION in finance'] },
+      {
+        pointer: '/environment/3/secret',
+        code: 'reference_unresolved',
+        fixableBy: ['CREATE_INTEGRATION in finance', 'MANAGE_ACCESS in finance'],
+      },
       { pointer: '/environment/4/secret', code: 'reference_unresolved', fixableBy: ['MANAGE_SECRETS in finance'] },
     ]);
     expect(error.errors?.[0]?.message).toContain('secret://domain/managed/nope');

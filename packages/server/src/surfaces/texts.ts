@@ -58,12 +58,40 @@ export function unresolvedTexts(surface: AnyDefinition, document: unknown): Plac
  */
 export function refuseUnresolved<Document>(surface: SurfaceDefinition<never, Document>, document: Document): void {
   const problems = new FieldProblems();
-  for (const { pointer, text } of unresolvedTexts(surface, document)) {
-    if (!isPlaceholderIn(text)) continue;
-    const reason = unresolvedReason(surface.type, pointer);
-    problems.add(pointer, reason === undefined ? 'No placeholder is resolved here.' : unresolvedMessage(reason));
-  }
+  for (const { pointer, message } of misplacedPlaceholders(surface, document)) problems.add(pointer, message);
   problems.refuse(surface.title);
+}
+
+/** A place of a document, and what is wrong there. */
+interface TextProblem {
+  readonly pointer: string;
+  readonly message: string;
+}
+
+function misplacedPlaceholders(surface: AnyDefinition, document: unknown): TextProblem[] {
+  return unresolvedTexts(surface, document).flatMap(({ pointer, text }) => {
+    if (!isPlaceholderIn(text)) return [];
+    const reason = unresolvedReason(surface.type, pointer);
+    return { pointer, message: reason === undefined ? 'No placeholder is resolved here.' : unresolvedMessage(reason) };
+  });
+}
+
+/**
+ * Why a saved document can't be used, whatever its values are: a placeholder that nothing would replace is in it, since it is older
+ * than what is checked at a save.
+ */
+export function unusableTexts(surface: AnyDefinition, document: unknown): readonly TextProblem[] {
+  const malformed = surface.fields(document as never).flatMap(({ pointer, content }): TextProblem[] => {
+    if (content.kind !== 'text' || !hasPlaceholder(content.text) || !parseText(content.text).isMalformed) return [];
+    const message = 'A placeholder ${secrets.…} is not closed, or names a key that no secret can have.';
+    return [{ pointer, message }];
+  });
+  return [...misplacedPlaceholders(surface, document), ...malformed];
+}
+
+/** The same in words, for who launches it. */
+export function textProblems(surface: AnyDefinition, document: unknown): string[] {
+  return unusableTexts(surface, document).map(({ pointer, message }) => `${pointer}: ${message}`);
 }
 
 /** The value of a place, by its pointer and canonical reference. */

@@ -1,11 +1,11 @@
-import { formatReference } from '@strongroom/contract';
+import { formatReference, StrongroomError } from '@strongroom/contract';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import { canonical } from './compare.ts';
 import { type Credentials, credentialsOf, type HeldCredential, withCredentials } from './credential-fields.ts';
 import type { CredentialChanges, Destination, SurfaceDefinition } from './definition.ts';
 import { FieldProblems } from './definition.ts';
 import { fromReferenceObject, toReferenceObject } from './named-fields.ts';
-import type { OwnedSecrets, Owner } from './owned-secrets.ts';
+import type { OwnedRotation, OwnedSecrets, Owner } from './owned-secrets.ts';
 import type { UseRow } from './rows.ts';
 
 /** One save of a configuration with credential fields. */
@@ -19,9 +19,19 @@ export interface CredentialSave<Document> {
   readonly before: Document | null;
 }
 
+/** What a save commits. */
+export interface WrittenCredentials<Document> {
+  readonly document: Document;
+  /** To be committed with it. */
+  readonly rotations: readonly OwnedRotation[];
+  /** Fields whose secrets have another value, by the commit or already. */
+  readonly retyped: readonly string[];
+}
+
 /**
  * What was typed into a configuration's credential fields, on its way to secrets of its own. {@link planned} is decided on
- * before anything is written; {@link write} writes, once; what a save that fails wrote is taken back with {@link undo}.
+ * before anything is written; {@link write} writes, once; what a save that fails wrote is taken back with {@link undo}. What
+ * can't be taken back, {@link explain} says.
  */
 export class TypedCredentials<Document> {
   readonly #owned: OwnedSecrets;
@@ -31,7 +41,8 @@ export class TypedCredentials<Document> {
   readonly #destination: Destination | null;
   readonly #isMoved: boolean;
   readonly #created = new Map<string, { readonly id: string; readonly held: HeldCredential }>();
-  #isWritten = false;
+  /** Fields whose secrets are kept outside the database and have their values already. */
+  readonly #rotated = new Set<string>();
 
   /** @throws StrongroomError `validation_failed` when a kept credential would go to another place than it was typed for */
   constructor(owned: OwnedSecrets, save: CredentialSave<Document>) {
@@ -84,27 +95,40 @@ export class TypedCredentials<Document> {
     return this.#documentWith(() => undefined);
   }
 
-  /** The document to save; the values typed are in secrets of its own. @throws StrongroomError those of writing a secret */
-  async write(caller: Caller, scope: ScopeRef): Promise<Document> {
-    if (!this.#isWritten) for (const name of this.#names) await this.#writeOne(caller, scope, name);
-    this.#isWritten = true;
-    return this.#documentWith((name) => this.#created.get(name)?.held ?? this.#held[name]);
+  /**
+   * The values typed are in secrets of its own, or on their way with the commit. It may be asked again: for a save that is
+   * decided anew.
+   * @throws StrongroomError those of writing a secret
+   */
+  async write(caller: Caller, scope: ScopeRef): Promise<WrittenCredentials<Document>> {
+    const rotations = new Map<string, OwnedRotation>();
+    for (const name of this.#names) {
+      const rotation = await this.#writeOne(caller, scope, name);
+      if (rotation !== null) rotations.set(name, rotation);
+    }
+    const document = this.#documentWith((name) => this.#created.get(name)?.held ?? this.#held[name]);
+    return { document, rotations: [...rotations.values()], retyped: [...rotations.keys(), ...this.#rotated] };
   }
 
-  async #writeOne(caller: Caller, scope: ScopeRef, name: string): Promise<void> {
+  async #writeOne(caller: Caller, scope: ScopeRef, name: string): Promise<OwnedRotation | null> {
     const change = this.#save.changes.get(name);
-    if (change?.kind !== 'set' || this.#created.has(name)) return;
+    if (change?.kind !== 'set' || this.#created.has(name) || this.#rotated.has(name)) return null;
     const held = this.#held[name];
     // Elsewhere it gets a name of its own: what is up with the old place keeps what it was typed for.
     if (held?.secret !== undefined && held.isOwned === true && !this.#isMoved) {
-      await this.#owned.rotate(caller, scope, held.secret.key, change.value);
-      return;
+      const { key } = held.secret;
+      const rotation = await this.#owned.rotation(caller, scope, key, change.value);
+      if (rotation !== null) return rotation;
+      await this.#owned.rotate(caller, scope, key, change.value);
+      this.#rotated.add(name);
+      return null;
     }
     const { surface, owner } = this.#save;
     const key =
       surface.credentials?.key?.(owner.name, name, this.#save.document) ?? `${surface.type}.${owner.name}.${name}`;
     const made = await this.#owned.create(caller, scope, owner, key, change.value, this.#destination);
     this.#created.set(name, { id: made.id, held: { secret: toReferenceObject(made.reference), isOwned: true } });
+    return null;
   }
 
   #documentWith(typed: (name: string) => HeldCredential | undefined): Document {
@@ -130,6 +154,20 @@ export class TypedCredentials<Document> {
   async undo(caller: Caller, scope: ScopeRef): Promise<void> {
     const ids = new Set([...this.#created.values()].map(({ id }) => id));
     await this.#owned.remove(caller, scope, this.#save.owner.configurationId, ids);
+  }
+
+  /** What a save failed with, and what has another value all the same: a store outside the database takes part in no commit. */
+  explain(error: unknown): unknown {
+    if (this.#rotated.size === 0 || !(error instanceof StrongroomError)) return error;
+    const { code, message, hint, errors, retryAfterSeconds } = error;
+    const names = [...this.#rotated].join(', ');
+    return new StrongroomError(code, {
+      detail: `${message} What was typed into ${names} is there already: the store of this scope took it.`,
+      hint,
+      ...(errors === undefined ? {} : { errors }),
+      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+      cause: error,
+    });
   }
 
   /** Zeroes what was typed. */

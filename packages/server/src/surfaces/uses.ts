@@ -1,14 +1,13 @@
-import { parseReference, StrongroomError, type SurfaceName } from '@strongroom/contract';
+import { parseReference, StrongroomError } from '@strongroom/contract';
 import type { AccessService } from '../access/service.ts';
 import type { Caller, ScopeRef } from '../access/types.ts';
 import { kindsSeen } from '../impact/holders.ts';
-import { scopeOf } from '../impact/gather.ts';
 import type { Keys } from '../keys/keys.ts';
 import { findTarget } from '../launches/targets.ts';
+import { type SeesUse, usesSeenBy } from '../secrets/seen-uses.ts';
 import type { UseRow } from '../secrets/use-rows.ts';
 import { positionOf, type UsePosition } from '../secrets/used-by.ts';
 import type { Store } from '../store/store.ts';
-import { maySee } from './registry.ts';
 
 export interface UsesQuery {
   readonly reference: string;
@@ -77,31 +76,25 @@ export class ReferenceUses {
       after: cursor === undefined ? undefined : readPosition(this.#keys.openCursor(cursor, binding)),
     });
     const page = rows.slice(0, limit);
-    const items = page.map((row) => this.#view(caller, row));
+    const sees = usesSeenBy(this.#access, caller.snapshot, scope);
+    const items = page.map((row) => viewOf(row, sees));
     const last = page.at(-1);
     if (rows.length <= limit || last === undefined) return { items };
     return { items, nextCursor: this.#keys.sealCursor({ ...positionOf(last) }, binding) };
   }
+}
 
-  #view(caller: Caller, row: UseRow): UseView {
-    return {
-      domain: row.domain,
-      surface: row.surface,
-      ...(this.#isSeen(caller, row) ? { configuration: row.configuration } : {}),
-      name: row.name,
-      pointer: row.pointer,
-      reference: row.reference,
-      kind: row.kind,
-      suspended: row.is_suspended === 1,
-    };
-  }
-
-  /** What is no configuration is not among the rows of who may not see it. */
-  #isSeen(caller: Caller, { surface, configuration_id, configuration, bundle_id, scope_id, domain }: UseRow): boolean {
-    if (bundle_id === null) return true;
-    const asset = { id: configuration_id, name: configuration, scope: scopeOf({ scope_id, domain }) };
-    return maySee(this.#access, caller.snapshot, { ...asset, type: surface as SurfaceName, bundleIds: [bundle_id] });
-  }
+function viewOf(row: UseRow, sees: SeesUse): UseView {
+  return {
+    domain: row.domain,
+    surface: row.surface,
+    ...(sees(row) ? { configuration: row.configuration } : {}),
+    name: row.name,
+    pointer: row.pointer,
+    reference: row.reference,
+    kind: row.kind,
+    suspended: row.is_suspended === 1,
+  };
 }
 
 function readPosition(position: unknown): UsePosition {

@@ -103,7 +103,7 @@ export async function removeWorkloadsIn(context: CommandContext, scopeId: string
 
 /** @throws StrongroomError `in_use` while pods of the namespace act as somebody */
 export async function requireNoWorkloads(
-  context: CommandContext,
+  context: Pick<CommandContext, 'db'>,
   { cluster_id: clusterId, namespace }: Pick<Tables['cluster_targets'], 'cluster_id' | 'namespace'>,
 ): Promise<void> {
   const { count } = await context.db

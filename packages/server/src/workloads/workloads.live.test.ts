@@ -1,11 +1,17 @@
 // @needs kubernetes
+import { execFile } from 'node:child_process';
 import { createHash, generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kubernetes, startKubernetes } from '../../../../servers/kubernetes.ts';
 import { codeOf, type TestServer } from '../../testing/app.ts';
 import type { Canaries } from '../../testing/canaries.ts';
 import { registeredCluster } from '../../testing/live-registered-cluster.ts';
+import { strongroomProgram } from '../../testing/programs.ts';
 import { freshName } from '../../testing/samples.ts';
 
 let kubernetes: Kubernetes;
@@ -113,6 +119,40 @@ describe('a pod’s token, checked by the API server', () => {
     const { body } = await kubernetes.request<{ metadata: { uid: string } }>('GET', '/api/v1/namespaces/kube-system');
     const registered = { issuer: 'https://kubernetes.default.svc', uid: body.metadata.uid };
     expect(await test.call('GET', '/v1/clusters/prod')).toMatchObject(registered);
+  });
+
+  it('gives values to strongroom run and to the reader for Node, by the file that the pod has it in', async () => {
+    const pod = await startPod();
+    await bind(pod);
+    const value = canaries.plain('delivered to a pod');
+    const digest = createHash('sha256').update(value).digest('hex');
+    await test.call('POST', '/v1/domains/finance/secrets', { body: { key: 'in-a-pod', value } });
+    const home = mkdtempSync(join(tmpdir(), 'strongroom-pod-'));
+    const file = join(home, 'token');
+    const env = { PATH: process.env['PATH'], HOME: home, STRONGROOM_URL: test.url, STRONGROOM_TOKEN_FILE: file };
+    const start = async (...program: readonly string[]): Promise<string[]> => {
+      const { stdout } = await promisify(execFile)(process.execPath, program, { env, cwd: import.meta.dirname });
+      return stdout.split('\n');
+    };
+    try {
+      writeFileSync(file, await projected(pod), { mode: 0o600 });
+      const reference = 'secret://domain/managed/in-a-pod';
+      const started = 'printf %s "$PHRASE" | sha256sum; echo "it is $PHRASE, $STRONGROOM_TOKEN_FILE"';
+      const run = ['run', '--domain', 'finance', '--env', `PHRASE=${reference}`, '--', 'sh', '-c', started];
+      expect(await start(strongroomProgram(), ...run)).toEqual([
+        expect.stringContaining(digest),
+        'it is [redacted:PHRASE], ',
+        '',
+      ]);
+      const reading = `
+        import { createHash } from 'node:crypto';
+        import { readSecrets } from '@strongroom/sdk/reader';
+        await using secrets = await readSecrets({ phrase: '${reference}' }, { domain: 'finance' });
+        console.log(createHash('sha256').update(secrets.get('phrase')).digest('hex'));`;
+      expect(await start('--input-type=module', '--eval', reading)).toEqual([digest, '']);
+    } finally {
+      rmSync(home, { recursive: true, force: true });
+    }
   });
 
   it('is refused for another audience, without a pod, and when the API server did not sign it', async () => {

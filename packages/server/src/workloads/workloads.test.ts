@@ -12,7 +12,7 @@ let test: TestServer;
 let cluster: LoopbackCluster;
 let canaries: Canaries;
 let audience: string;
-let account: { readonly id: string };
+let account: { readonly id: string; readonly name: string };
 /** The ServiceAccount in the cluster that is bound to `account`. */
 let pod: Pod;
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -132,6 +132,22 @@ describe('a pod’s token', () => {
       because: ['workload'],
       detail: { cluster: 'prod', namespace: 'jobs', serviceAccount: 'report', podUid: pod.podUid },
     });
+    // What ending it would hit: nothing while the account has a token, else what it does itself.
+    const [bound] = (await test.call<{ items: { id: string }[] }>('GET', workloads())).items;
+    const impactOf = (workload: string) => test.request('GET', `${workloads()}/${workload}/impact`);
+    expect((await impactOf(bound?.id ?? '')).body).toMatchObject({
+      change: 'revoke',
+      configurations: [],
+      workloads: [],
+    });
+    const tokens = workloads().replace(/workloads$/, 'tokens');
+    for (const each of (await test.call<{ items: { id: string }[] }>('GET', tokens)).items)
+      await test.call('DELETE', `${tokens}/${each.id}`);
+    expect((await impactOf(bound?.id ?? '')).body).toMatchObject({
+      launchers: [{ principal: account.name, domain: 'finance', launches: 1 }],
+      workloads: [{ launch: id }],
+    });
+    expect((await impactOf(account.id)).status).toBe(404);
   });
 
   it('is asked about once by many who come together, and again after ten seconds', async () => {

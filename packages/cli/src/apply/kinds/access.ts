@@ -1,7 +1,7 @@
 import type { CallInput, ItemOf } from '@strongroom/sdk';
 import { StrongroomError } from '@strongroom/sdk';
 import { wholeOf } from '../../lists.ts';
-import { creation, type ObjectKind, problemOf, refuseUnknown, tried } from '../kind.ts';
+import { creation, hitBy, type ObjectKind, problemOf, refuseUnknown, tried } from '../kind.ts';
 import type { Manifest } from '../manifest.ts';
 
 type MemberBody = CallInput<'addMember'>['body'];
@@ -32,9 +32,13 @@ export const memberKind: ObjectKind = {
     }
     const preset = body['preset'];
     if (preset === before.preset) return { outcome: 'unchanged', applied: { outcome: 'unchanged', object: before } };
+    const put = { preset } as NonNullable<CallInput<'putMember'>['body']>;
+    const params = { domain, principal: name };
     return {
       outcome: 'change',
       changes: [{ field: 'preset', from: before.preset, to: String(preset) }],
+      ...(await problemOf(client.putMember({ params, body: put, ...tried }))),
+      hits: await hitBy(() => client.showMemberImpact({ params, query: put })),
       apply: async () => {
         // A member has no revision: what was planned is looked at once more.
         const [now] = await found(
@@ -42,8 +46,7 @@ export const memberKind: ObjectKind = {
           name,
         );
         if (now?.preset !== before.preset) throw changedMeanwhile(manifest);
-        const put = { preset } as NonNullable<CallInput<'putMember'>['body']>;
-        const object = await client.putMember({ params: { domain, principal: name }, body: put });
+        const object = await client.putMember({ params, body: put });
         return { outcome: 'changed', object };
       },
     };
@@ -54,6 +57,7 @@ export const memberKind: ObjectKind = {
       .filter((each) => each.managedBy === manager)
       .map(({ principal }) => ({
         name: principal,
+        impact: () => client.showMemberImpact({ params: { domain, principal } }),
         remove: () => client.deleteMember({ params: { domain, principal } }),
       }));
   },
@@ -87,6 +91,7 @@ export const grantKind: ObjectKind = {
       .filter((each) => each.managedBy === manager)
       .map(({ id, principal, permission }) => ({
         name: `${principal} ${permission}`,
+        impact: () => client.showGrantImpact({ params: { domain, grant: id } }),
         remove: () => client.deleteGrant({ params: { domain, grant: id } }),
       }));
   },

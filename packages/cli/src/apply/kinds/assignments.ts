@@ -1,6 +1,8 @@
 import { isRecord, UsageError } from '../../errors.ts';
+import type { Impact } from '../../commands/impact.ts';
 import type { Scope } from '../../scope.ts';
 import { changesBetween, type FieldChange } from '../diff.ts';
+import { type Hit, hitBy } from '../kind.ts';
 
 /** Domains that may use something of the global scope. */
 export interface Assignments {
@@ -8,6 +10,16 @@ export interface Assignments {
   readonly changesFrom: (
     held: { readonly all: boolean; readonly domains: readonly string[] } | undefined,
   ) => FieldChange[];
+}
+
+/** What domains would lose that may use it now; nothing where all may. */
+export async function assignmentHits(
+  assignments: Assignments | undefined,
+  read: (query: { readonly domains: string }) => Promise<Impact>,
+): Promise<readonly Hit[]> {
+  const { body } = assignments ?? {};
+  if (body === undefined || !('domains' in body)) return [];
+  return hitBy(() => read({ domains: body.domains.join(',') }), 'assignments');
 }
 
 /** `assignments: all`, or a list of domains. @throws UsageError also in another scope than the global one */

@@ -1,10 +1,14 @@
+import { assetPermissions, type AssetType } from '@strongroom/contract/roles';
 import type { CallInput, CallResult, Client, ItemOf } from '@strongroom/sdk';
 import { StrongroomError } from '@strongroom/sdk';
+import type { Impact } from '../../commands/impact.ts';
 import { isRecord, UsageError } from '../../errors.ts';
 import { wholeOf } from '../../lists.ts';
 import { changesBetween, type FieldChange } from '../diff.ts';
 import {
   type ApplyContext,
+  type Hit,
+  hitBy,
   managerOf,
   namedChanges,
   type ObjectKind,
@@ -27,6 +31,10 @@ const own = ['description', 'owner'];
 interface Step {
   readonly change: FieldChange;
   readonly do: () => Promise<unknown>;
+  /** What the server says of it beforehand; absent: of what goes, nothing. */
+  readonly try?: () => Promise<unknown>;
+  /** Absent: it takes nothing from anybody. */
+  readonly impact?: () => Promise<Impact>;
 }
 
 /**
@@ -46,6 +54,8 @@ export const bundleKind: ObjectKind = {
       .filter((each) => each.managedBy === manager)
       .map(({ name, revision }) => ({
         name,
+        impact: () => client.showBundleImpact({ params: { domain, bundle: name } }),
+        obstacle: () => secretsIn(client, { domain, bundle: name }),
         // What is in it falls back to the default bundle, which more people may use: that is for somebody to decide.
         remove: () => client.deleteBundle({ params: { domain, bundle: name }, ifMatch: revision }),
       }));
@@ -73,6 +83,7 @@ async function planBundle(context: ApplyContext, manifest: Manifest): Promise<Pl
       outcome: 'create',
       changes: [...changesBetween({}, fields), ...steps.map(({ change }) => change)],
       ...(await problemOf(client.createBundle({ ...input, ...tried }))),
+      ...(steps.length === 0 ? {} : { untried: 'what is granted on it and what is in it is checked when it is there' }),
       apply: async () => {
         await client.createBundle(input);
         return finished(client, params, steps, 'created');
@@ -90,18 +101,55 @@ async function planBundle(context: ApplyContext, manifest: Manifest): Promise<Pl
   ];
   if (changes.length + steps.length === 0)
     return { outcome: 'unchanged', applied: { outcome: 'unchanged', object: before, revision: before.revision } };
+  const update = { params, body: changed, ifMatch: before.revision };
+  const ofFields = changes.length === 0 ? {} : await problemOf(client.updateBundle({ ...update, ...tried }));
   return {
     outcome: 'change',
     changes: [...changes, ...steps.map(({ change }) => change)],
+    ...(ofFields.problem === undefined ? await firstProblem(steps) : ofFields),
+    hits: [...(await ownerHits(client, params, changed)), ...(await stepHits(steps))],
     apply: async () => {
-      if (changes.length > 0) await client.updateBundle({ params, body: changed, ifMatch: before.revision });
+      if (changes.length > 0) await client.updateBundle(update);
       else await requireRevision(client, params, before);
       return finished(client, params, steps, 'changed');
     },
   };
 }
 
+/** Configurations and integrations in it may go before it does; secrets stay. */
+async function secretsIn(client: Client, params: Params): Promise<string | undefined> {
+  const assets = await wholeOf(client.items('listBundleAssets', { params, query: { limit: 200 } }));
+  return assets.some(({ type }) => type === 'secret')
+    ? 'it will be refused while secrets are named in it; first apply a manifest of it with assets: [] and --prune'
+    : undefined;
+}
+
 type Params = { readonly domain: string; readonly bundle: string };
+
+/** Of what is added to a bundle that is there, what the server has against the first that it refuses. */
+async function firstProblem(steps: readonly Step[]): ReturnType<typeof problemOf> {
+  for (const step of steps) {
+    const found = step.try === undefined ? {} : await problemOf(step.try());
+    if (found.problem !== undefined) return found;
+  }
+  return {};
+}
+
+async function stepHits(steps: readonly Step[]): Promise<readonly Hit[]> {
+  const hits: Hit[] = [];
+  for (const { change, impact } of steps)
+    if (impact !== undefined) hits.push(...(await hitBy(impact, `${change.field} ${change.to ?? change.from ?? ''}`)));
+  return hits;
+}
+
+async function ownerHits(
+  client: Client,
+  params: Params,
+  { owner }: Readonly<Record<string, unknown>>,
+): Promise<readonly Hit[]> {
+  if (typeof owner !== 'string') return [];
+  return hitBy(() => client.showBundleImpact({ params, query: { owner } }), 'owner');
+}
 
 async function finished(client: Client, params: Params, steps: readonly Step[], outcome: 'created' | 'changed') {
   for (const step of steps) await step.do();
@@ -137,6 +185,7 @@ function grantSteps(
   if (!prunes) return added;
   const removed = [...before].map(([field, { id, permissions }]): Step => ({
     change: { field, from: textOf(permissions) },
+    impact: () => client.showBundleGrantImpact({ params: { ...params, grant: id } }),
     do: () => client.deleteBundleGrant({ params: { ...params, grant: id } }),
   }));
   return [...added, ...removed];
@@ -150,7 +199,17 @@ function addGrant(client: Client, params: Params, grant: NewGrant, before: Grant
       ...(before === undefined ? {} : { from: textOf(before.permissions) }),
       to: textOf(permissions),
     },
+    ...(before === undefined
+      ? {}
+      : {
+          impact: () =>
+            client.showBundleGrantImpact({
+              params: { ...params, grant: before.id },
+              query: { permissions: permissions.join(',') },
+            }),
+        }),
     do: () => client.addBundleGrant({ params, body: grant }),
+    try: () => client.addBundleGrant({ params, body: grant, ...tried }),
   };
 }
 
@@ -173,6 +232,7 @@ function assetSteps(
   if (!prunes) return added;
   const removed = [...before].map(([field, { id }]): Step => ({
     change: { field: 'assets', from: field },
+    impact: () => client.showBundleAssetImpact({ params: { ...params, asset: id } }),
     do: () => client.deleteBundleAsset({ params: { ...params, asset: id } }),
   }));
   return [...added, ...removed];
@@ -181,7 +241,9 @@ function assetSteps(
 function addAsset(client: Client, params: Params, asset: NewAsset): Step {
   return {
     change: { field: 'assets', to: assetText(asset) },
+    impact: () => client.showBundleAdditionImpact({ params, query: asset }),
     do: () => client.addBundleAsset({ params, body: asset }),
+    try: () => client.addBundleAsset({ params, body: asset, ...tried }),
   };
 }
 
@@ -194,9 +256,20 @@ function grantsIn(value: unknown, where: string): NewGrant[] {
     const { principal, assetType, permissions } = grant;
     if (typeof principal !== 'string' || typeof assetType !== 'string' || !Array.isArray(permissions))
       throw new UsageError(`${where}: a grant needs principal, assetType and permissions`);
-    // Their words are the server's to check.
+    // The server checks all of it; of a bundle that is still to be made it can't, and half of one helps nobody.
+    const known: readonly unknown[] = isAssetType(assetType) ? assetPermissions[assetType] : [];
+    if (known.length === 0)
+      throw new UsageError(`${where}: ${assetType} is no asset type`, `They are ${assetTypes.join(', ')}.`);
+    if (permissions.length === 0 || !permissions.every((each) => known.includes(each)))
+      throw new UsageError(`${where}: permissions on ${assetType} are ${known.join(', ')}`);
     return grant as unknown as NewGrant;
   });
+}
+
+const assetTypes = Object.keys(assetPermissions);
+
+function isAssetType(text: string): text is AssetType {
+  return assetTypes.includes(text);
 }
 
 function assetsIn(value: unknown, where: string): NewAsset[] {
@@ -206,6 +279,9 @@ function assetsIn(value: unknown, where: string): NewAsset[] {
         `${where}: assets of a manifest are secrets`,
         'A configuration or an integration has bundle: in its own manifest.',
       );
+    const { key, prefix } = asset;
+    if ((key === undefined) === (prefix === undefined) || typeof (key ?? prefix) !== 'string')
+      throw new UsageError(`${where}: an asset has either a key or a prefix`);
     return { type: 'secret', ...asset } as unknown as NewAsset;
   });
 }

@@ -58,11 +58,11 @@ async function planConfiguration(context: ApplyContext, noun: ConfigurationNoun,
   const before = await orAbsent(noun.show(client, domain, name));
   if (before === undefined) {
     const whole = { ...body, managedBy: manifest.managedBy ?? manager };
-    const problem = await problemOf(noun.previewCreation(client, domain, whole));
+    const { problem } = await problemOf(noun.previewCreation(client, domain, whole));
     return {
       outcome: 'create',
       changes: creation(body, ['name']),
-      ...problem,
+      ...(problem === undefined ? {} : { problem: unseen(problem) }),
       apply: async () => appliedOf('created', await noun.create(client, domain, whole)),
     };
   }
@@ -85,6 +85,15 @@ async function planConfiguration(context: ApplyContext, noun: ConfigurationNoun,
     if (!(error instanceof StrongroomError)) throw error;
     return change([], error);
   }
+}
+
+/** What is there and is not shown has a name all the same. */
+function unseen(problem: StrongroomError): StrongroomError {
+  if (problem.code !== 'already_exists') return problem;
+  return new StrongroomError(problem.code, {
+    ...(problem.detail === undefined ? {} : { detail: problem.detail }),
+    hint: 'You may not see it: VIEW is missing. Who owns its bundle, or manages access, can grant it.',
+  });
 }
 
 function fieldsOf(shown: Shown): Record<string, unknown> {

@@ -32,14 +32,12 @@ export const domainKind: ObjectKind = {
       throw new UsageError(`${manifest.where}: managedBy of a domain is as it was made`);
     const { changes, body: changed } = namedChanges(body, before, fields);
     if (changes.length === 0) return { outcome: 'unchanged', applied: applied('unchanged', before) };
+    const update = { params: { domain: name }, body: changed, ifMatch: before.revision };
     return {
       outcome: 'change',
       changes,
-      apply: async () =>
-        applied(
-          'changed',
-          await client.updateDomain({ params: { domain: name }, body: changed, ifMatch: before.revision }),
-        ),
+      ...(await problemOf(client.updateDomain({ ...update, ...tried }))),
+      apply: async () => applied('changed', await client.updateDomain(update)),
     };
   },
 };

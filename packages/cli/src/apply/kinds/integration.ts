@@ -1,5 +1,5 @@
 import type { backendDeclarations as Declarations } from '@strongroom/contract';
-import type { CallInput, CallResult } from '@strongroom/sdk';
+import type { CallInput, CallResult, StrongroomError } from '@strongroom/sdk';
 import { isRecord, UsageError } from '../../errors.ts';
 import { wholeOf } from '../../lists.ts';
 import { routeIn, type Scope, scopeOf } from '../../scope.ts';
@@ -7,6 +7,7 @@ import { changesBetween } from '../diff.ts';
 import {
   type ApplyContext,
   creation,
+  hitBy,
   managerOf,
   namedChanges,
   type ObjectKind,
@@ -17,7 +18,7 @@ import {
   tried,
 } from '../kind.ts';
 import type { Manifest, ManifestScope } from '../manifest.ts';
-import { assignmentsIn } from './assignments.ts';
+import { assignmentHits, assignmentsIn } from './assignments.ts';
 
 type Body = CallInput<'createDomainIntegration'>['body'];
 type Changes = NonNullable<CallInput<'updateDomainIntegration'>['body']>;
@@ -46,6 +47,11 @@ export const integrationKind: ObjectKind = {
       .filter((each) => each.managedBy === manager)
       .map(({ name, revision }) => ({
         name,
+        impact: () =>
+          client[routeIn(place, 'show', 'IntegrationImpact')]({
+            params: { ...place.params, name },
+            query: { change: 'delete' },
+          }),
         remove: () =>
           client[routeIn(place, 'delete', 'Integration')]({ params: { ...place.params, name }, ifMatch: revision }),
       }));
@@ -61,22 +67,25 @@ async function planIntegration(context: ApplyContext, manifest: Manifest): Promi
   const { assignments: wanted, ...integration } = body;
   const assignments = assignmentsIn(wanted, place, where);
   const before = await orAbsent(client[routeIn(place, 'show', 'Integration')]({ params }));
+  const assignment = { params: { name }, body: assignments?.body ?? {} };
   const assign = async () => {
-    if (assignments !== undefined) await client.putIntegrationAssignments({ params: { name }, body: assignments.body });
+    if (assignments !== undefined) await client.putIntegrationAssignments(assignment);
   };
   if (before === undefined) {
     const changes = [...creation(body, ['name', 'assignments']), ...(assignments?.changesFrom(undefined) ?? [])];
-    if (needsCredentials(integration, await declarations())) {
-      const flags = `--file ${where.split(',')[0] ?? where} ${place.flags}`;
-      const reason = `it needs its credentials, which no manifest holds; make it once with: strongroom integration add ${flags}`;
-      return { outcome: 'wait', changes, reason };
-    }
     const create = client[routeIn(place, 'create', 'Integration')];
     const whole = { ...integration, managedBy: manifest.managedBy ?? manager } as unknown as Body;
+    const { problem } = await problemOf(create({ params: place.params, body: whole, ...tried }));
+    if (needsCredentials(integration, await declarations())) {
+      const flags = `${name} --file ${manifest.file} ${place.flags}`;
+      const reason = `it needs its credentials, which no manifest holds; make it once with: strongroom integration add ${flags}`;
+      return { outcome: 'wait', changes, reason, ...(problem === undefined || isWaiting(problem) ? {} : { problem }) };
+    }
     return {
       outcome: 'create',
       changes,
-      ...(await problemOf(create({ params: place.params, body: whole, ...tried }))),
+      ...(problem === undefined ? {} : { problem }),
+      ...(assignments === undefined ? {} : { untried: 'which domains may use it is checked when it is there' }),
       apply: async () => {
         const made = await create({ params: place.params, body: whole });
         await assign();
@@ -94,16 +103,37 @@ async function planIntegration(context: ApplyContext, manifest: Manifest): Promi
   const assigned = assignments?.changesFrom(held) ?? [];
   if (changes.length + assigned.length === 0)
     return { outcome: 'unchanged', applied: { outcome: 'unchanged', object: before, revision: before.revision } };
+  const update = { params, body: changed as Changes, ifMatch: before.revision };
+  const change = client[routeIn(place, 'update', 'Integration')];
+  const ofFields = changes.length === 0 ? {} : await problemOf(change({ ...update, ...tried }));
+  const ofAssignments =
+    assigned.length === 0 ? {} : await problemOf(client.putIntegrationAssignments({ ...assignment, ...tried }));
+  // Where it leads is what its keys stand on; what it is called and whose it is, is not.
+  const leadsElsewhere = 'settings' in changed || 'profile' in changed;
+  const readImpact = () => client[routeIn(place, 'show', 'IntegrationImpact')]({ params, query: { change: 'edit' } });
   return {
     outcome: 'change',
     changes: [...changes, ...assigned],
+    ...(ofFields.problem === undefined ? ofAssignments : ofFields),
+    hits: [
+      ...(leadsElsewhere ? await hitBy(readImpact) : []),
+      ...(assigned.length === 0
+        ? []
+        : await assignmentHits(assignments, (query) =>
+            client.showIntegrationAssignmentsImpact({ params: { name }, query }),
+          )),
+    ],
     apply: async () => {
-      const update = { params, body: changed as Changes, ifMatch: before.revision };
-      const object = changes.length === 0 ? before : await client[routeIn(place, 'update', 'Integration')](update);
+      const object = changes.length === 0 ? before : await change(update);
       if (assigned.length > 0) await assign();
       return { outcome: 'changed', object, revision: object.revision };
     },
   };
+}
+
+/** Whether nothing but its credentials is missing, which the server looks at last. */
+function isWaiting({ errors = [] }: StrongroomError): boolean {
+  return errors.length > 0 && errors.every(({ pointer }) => pointer.startsWith('/credentials'));
 }
 
 /** With the schemas of the API, which no other kind needs here. */

@@ -54,6 +54,7 @@ export class AccessWorld {
       links: new DecisionLinks(store, this.whoMay),
       askKey: () => Promise.reject(new Error('No backend is asked here')),
       explainUse: async () => [],
+      areReferencesEnabled: async () => true,
     });
     this.domains = new Domains({
       store,

@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { OpenStoreForTest } from '../../../testing/stores.ts';
+import { BundleAssets } from '../bundle-assets.ts';
+import { Bundles } from '../bundles.ts';
 import { AccessWorld, codeOf } from './access-world.ts';
 
 export function bundlesSuite(openStore: OpenStoreForTest): void {
@@ -122,12 +124,19 @@ export function bundlesSuite(openStore: OpenStoreForTest): void {
       const may = async (name: string) =>
         access.decide((await world.caller(name)).snapshot, 'spark-job.run', { kind: 'asset', asset }).allow;
       expect([await may('ann'), await may('mia'), await may('olga')]).toEqual([false, true, false]);
+      const listed = async (name: string) =>
+        (await assets.list(await world.caller(name), finance, 'mias', {})).items.map((item) => item.name);
+      expect([await listed('ann'), await listed('mia'), await listed('olga')]).toEqual([[], ['nightly'], ['nightly']]);
+      const take = async (name: string) => codeOf(assets.delete(await world.caller(name), finance, 'mias', id));
+      expect(await take('ann')).toBe('not_found');
       await bundles.putGrant(await world.caller('mia'), finance, 'mias', {
         principal: 'user:ann',
         assetType: 'spark-job',
         permissions: ['RUN', 'VIEW'],
       });
       expect([await may('ann'), await may('bob')]).toEqual([true, false]);
+      expect([await listed('ann'), await listed('bob')]).toEqual([['nightly'], []]);
+      expect([await take('ann'), await take('bob')]).toEqual(['permission_missing', 'not_found']);
       await assets.delete(await world.caller('mia'), finance, 'mias', id);
       expect(await codeOf(assets.delete(olga, finance, 'default', id))).toBe('state_conflict');
       expect(await codeOf(assets.add(olga, finance, 'mias', { type: 'spark-job', name: 'absent' }))).toBe('not_found');
@@ -207,6 +216,19 @@ export function bundlesSuite(openStore: OpenStoreForTest): void {
       expect(await world.mayUse('ann', finance, 'same')).toBe(true);
     });
 
+    it('of somebody deleted belong to the owners of the domain', async () => {
+      const { bundles, members, finance, test } = world;
+      const olga = await world.caller('olga');
+      await world.addUser('oto');
+      await members.add(olga, finance, { principal: 'user:oto', preset: 'MAINTAINER' });
+      await bundles.create(await world.caller('oto'), finance, { name: 'otos' });
+      const actor = { principal: 'system', principalName: 'system' };
+      await test.store.execute('identities.deletePrincipal', { actor, kind: 'user', id: world.id('oto') });
+      expect((await bundles.get(olga, finance, 'otos')).owner).toBeNull();
+      expect((await bundles.update(olga, finance, 'otos', { owner: 'user:mia' })).owner).toBe('user:mia');
+      await bundles.delete(olga, finance, 'otos', { force: false });
+    });
+
     it('replace a grant of the same principal and type', async () => {
       const { bundles, finance } = world;
       const olga = await world.caller('olga');
@@ -224,6 +246,33 @@ export function bundlesSuite(openStore: OpenStoreForTest): void {
       expect((await bundles.listGrants(olga, finance, 'default', {})).items.map((item) => item.permissions)).toEqual([
         ['VIEW'],
       ]);
+    });
+
+    it('are limited in number, in what they name and in what is granted on them; what replaces something always fits', async () => {
+      const { other, access } = world;
+      const { store, keys } = world.test;
+      const eve = await world.caller('eve');
+      const most = { bundles: 2, members: 0, grants: 0, bundle_grants: 1, bundle_assets: 1 };
+      const bundles = new Bundles(store, access, keys, most);
+      const assets = new BundleAssets(store, access, keys, most);
+      const refused = expect.objectContaining({ code: 'limit_exceeded' });
+      await bundles.create(eve, other, { name: 'second' });
+      for (const make of [bundles.create.bind(bundles), bundles.previewCreation.bind(bundles)])
+        await expect(make(eve, other, { name: 'third' })).rejects.toEqual(refused);
+      const grant = (assetType: 'secret' | 'notebook') =>
+        ({ principal: 'user:eve', assetType, permissions: [assetType === 'secret' ? 'USE' : 'VIEW'] }) as const;
+      const held = await bundles.putGrant(eve, other, 'second', grant('secret'));
+      for (const put of [bundles.putGrant.bind(bundles), bundles.previewGrant.bind(bundles)]) {
+        await expect(put(eve, other, 'second', grant('notebook'))).rejects.toMatchObject({
+          code: 'limit_exceeded',
+          message: 'A domain has at most 1 grants on its bundles.',
+        });
+        expect(await put(eve, other, 'second', grant('secret'))).toMatchObject({ id: held.id });
+      }
+      await assets.add(eve, other, 'second', { type: 'secret', key: 'one' });
+      for (const add of [assets.add.bind(assets), assets.preview.bind(assets)])
+        await expect(add(eve, other, 'second', { type: 'secret', key: 'two' })).rejects.toEqual(refused);
+      await bundles.delete(eve, other, 'second', { force: true });
     });
 
     it('list with what the caller may do, in pages', async () => {

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { OpenStoreForTest } from '../../../testing/stores.ts';
 import { DriftService } from '../../launches/drift.ts';
 import { secretKnowledge } from '../../secrets/knowledge.ts';
+import { globalScopeId } from '../../store/ids.ts';
 import { AccessWorld, codeOf } from './access-world.ts';
 import type { ExplanationView } from '../explain.ts';
 
@@ -39,6 +40,7 @@ export function explainSuite(openStore: OpenStoreForTest): void {
         ['bundle', 'default', 'preset:MEMBER bundle:default'],
         ['backend', 'DATABASE', 'embedded'],
       ]);
+      expect(view.links.map(({ detail }) => detail)).toContain('As MEMBER of the domain, on the default bundle');
       const [line] = await world.audit('explain');
       expect(line).toMatchObject({
         principal: { name: 'user:ann' },
@@ -126,6 +128,35 @@ export function explainSuite(openStore: OpenStoreForTest): void {
       await bundles.delete(await world.caller('olga'), finance, 'mias', { force: true });
     });
 
+    it('says who could make what is not found, or show it: alike of what is absent and what is hidden', async () => {
+      const { explain, finance } = world;
+      const olga = await world.caller('olga');
+      const foundBy = async (name: string, subject: object) => {
+        const question = { action: 'view', domain: 'finance-explain', ...subject };
+        return (await explain.explain(await world.caller(name), question)).links.at(-1);
+      };
+      const use = (reference: string) => ({ action: 'use', reference });
+      for (const absent of [
+        use('secret://domain/managed/absent'),
+        use('secret://domain/vault-absent/app'),
+        { asset: 'spark-job/absent' },
+      ]) {
+        const last = await foundBy('olga', absent);
+        expect(last?.detail).toBe('Not found, or not yours');
+        expect(last?.fixableBy).toEqual(expect.arrayContaining(['user:mia', 'user:olga']));
+        expect(last?.fixableBy.at(-1)).toBe('role:DOMAIN_MANAGER');
+      }
+      expect((await foundBy('ann', use('secret://admin/managed/root')))?.fixableBy).toEqual([]);
+      await world.bundles.create(olga, finance, { name: 'hidden' });
+      await world.addJob(finance, 'hidden-job');
+      await world.assets.add(olga, finance, 'hidden', { type: 'spark-job', name: 'hidden-job' });
+      const hidden = await foundBy('ann', { asset: 'spark-job/hidden-job' });
+      const absent = await foundBy('ann', { asset: 'spark-job/absent' });
+      expect(hidden?.fixableBy.length).toBeGreaterThan(0);
+      expect({ ...hidden, name: '' }).toEqual({ ...absent, name: '' });
+      await world.bundles.delete(olga, finance, 'hidden', { force: true });
+    });
+
     it('shows the assignment of a Global secret', async () => {
       const secretId = await world.addSecret('global', 'smtp');
       const question = { action: 'use', domain: 'finance-explain', reference: 'secret://global/managed/smtp' };
@@ -135,9 +166,14 @@ export function explainSuite(openStore: OpenStoreForTest): void {
         because: ['assigned'],
       });
       await world.test.store.execute('test.assign', { secretId, scopeId: world.other.id });
-      const after = await world.explain.explain(await world.caller('ann'), question);
-      expect(denied(after)).toEqual([['assignment', 'not-assigned']]);
-      expect(after.links.at(-1)?.fixableBy).toEqual(['role:SECRETS_ADMIN']);
+      for (const [name, link, because] of [
+        ['root', 'assignment', 'not-assigned'],
+        ['ann', 'catalogue', 'not-found'],
+      ]) {
+        const after = await world.explain.explain(await world.caller(name ?? ''), question);
+        expect(denied(after)).toEqual([[link, because]]);
+        expect(after.links.at(-1)?.fixableBy).toEqual(['role:SECRETS_ADMIN']);
+      }
     });
 
     it('answers about others only with access.view, and tells the absent from the unlisted to nobody', async () => {
@@ -204,6 +240,18 @@ export function explainSuite(openStore: OpenStoreForTest): void {
       expect(await codeOf(world.explain.explain(await world.caller('ann'), question))).toBe('validation_failed');
     });
 
+    it('names the words that fit what is asked about', async () => {
+      const { explain } = world;
+      const asked = explain.explain(await world.caller('ann'), {
+        action: 'use',
+        domain: 'finance-explain',
+        asset: 'spark-job/nightly',
+      });
+      await expect(asked).rejects.toMatchObject({
+        errors: [{ pointer: '/action', message: expect.stringContaining('run, view, manage, list') as string }],
+      });
+    });
+
     it('never repeats a malformed reference', async () => {
       const canary = 'canary-4f0c2b77d1';
       const refused = world.explain.explain(await world.caller('ann'), {
@@ -261,6 +309,12 @@ export function explainSuite(openStore: OpenStoreForTest): void {
       ];
       expect(await may('vic')).toEqual(ofFinance);
       expect(await may('root')).toEqual([...ofFinance, 'user:root role:PLATFORM_ADMIN']);
+      // Who lists nobody is told of itself.
+      await world.addUser('sal', ['SECRETS_ADMIN']);
+      const global = { id: globalScopeId, kind: 'global', name: 'global' } as const;
+      const manage = { action: 'secret.manage', resource: { kind: 'scope', scope: global } } as const;
+      const managers = await whoMay.list(await world.caller('sal'), global, [manage], { after: null, limit: 100 });
+      expect(managers.map(({ principal }) => principal.label)).toEqual(['user:sal']);
     });
 
     it('lists who may page by page: everybody, nobody twice, and to nobody else', async () => {
@@ -269,6 +323,13 @@ export function explainSuite(openStore: OpenStoreForTest): void {
       const knowledge = secretKnowledge(access, whoMay, drift, test.keys);
       const secret = { id: 'sec_x', key: 'db-password' };
       const vic = await world.caller('vic');
+      // Somebody who may neither list secrets nor use this one is not told that it is there.
+      const olga = await world.caller('olga');
+      await world.addUser('nik');
+      await world.members.addGrant(olga, finance, { principal: 'user:nik', permission: 'CREATE_NOTEBOOK' });
+      expect(await codeOf(knowledge.access(await world.caller('nik'), finance, secret, {}))).toBe('not_found');
+      await world.members.addGrant(olga, finance, { principal: 'user:nik', permission: 'MANAGE_ACCESS' });
+      expect((await knowledge.access(await world.caller('nik'), finance, secret, {})).items).not.toEqual([]);
       const whole = await knowledge.access(vic, finance, secret, {});
       expect(whole).not.toHaveProperty('nextCursor');
       const users = whole.items.filter(({ action }) => action === 'secret.use').map(({ principal }) => principal);

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { OpenStoreForTest } from '../../../testing/stores.ts';
+import { Members } from '../members.ts';
 import { AccessWorld, codeOf } from './access-world.ts';
 
 export function membersSuite(openStore: OpenStoreForTest): void {
@@ -182,6 +183,25 @@ export function membersSuite(openStore: OpenStoreForTest): void {
         (await members.addGrant(bob, finance, { principal: 'user:con', permission: 'MANAGE_ACCESS' })).permission,
       ).toBe('MANAGE_ACCESS');
       await members.delete(bob, finance, 'user:con');
+    });
+
+    it('holds so many and no more; what replaces one always fits', async () => {
+      const { access, other } = world;
+      const most = { bundles: 0, members: 1, grants: 1, bundle_grants: 0, bundle_assets: 0 };
+      const members = new Members(world.test.store, access, world.test.keys, most);
+      const eve = await world.caller('eve');
+      const zed = { principal: 'user:zed', preset: 'VIEWER' } as const;
+      const refused = { code: 'limit_exceeded', message: 'A domain has at most 1 members.' };
+      for (const add of [members.add.bind(members), members.preview.bind(members)])
+        await expect(add(eve, other, zed)).rejects.toMatchObject(refused);
+      await expect(members.put(eve, other, 'user:zed', 'VIEWER')).rejects.toMatchObject(refused);
+      expect((await members.put(eve, other, 'user:eve', 'OWNER')).preset).toBe('OWNER');
+      const grant = await members.addGrant(eve, other, { principal: 'user:zed', permission: 'LIST_SECRETS' });
+      for (const add of [members.addGrant.bind(members), members.previewGrant.bind(members)])
+        expect(await codeOf(add(eve, other, { principal: 'user:zed', permission: 'CREATE_BUNDLE' }))).toBe(
+          'limit_exceeded',
+        );
+      await members.deleteGrant(eve, other, grant.id);
     });
 
     it('lets the last OWNER go: domain managers remain', async () => {

@@ -81,18 +81,26 @@ async function remove(
   args: { readonly id: string; readonly revision: number },
 ): Promise<void> {
   const row = await requireProfile(context, args.id, args.revision);
-  const { count } = await context.db
+  await requireUnused(context, row);
+  await context.db.deleteFrom('profile_bindings').where('profile_id', '=', row.id).execute();
+  await context.db.deleteFrom('profiles').where('id', '=', row.id).execute();
+}
+
+/** @throws StrongroomError `in_use` */
+export async function requireUnused(
+  { db }: Pick<CommandContext, 'db'>,
+  { id, name }: Pick<ProfileRow, 'id' | 'name'>,
+): Promise<void> {
+  const { count } = await db
     .selectFrom('integrations')
     .select((column) => column.fn.countAll<number>().as('count'))
-    .where('profile_id', '=', row.id)
+    .where('profile_id', '=', id)
     .executeTakeFirstOrThrow();
   if (count > 0)
     throw new StrongroomError('in_use', {
-      detail: `${count} integration${count === 1 ? ' names' : 's name'} the profile ${row.name}.`,
+      detail: `${count} integration${count === 1 ? ' names' : 's name'} the profile ${name}.`,
       hint: 'Change or delete the integrations first.',
     });
-  await context.db.deleteFrom('profile_bindings').where('profile_id', '=', row.id).execute();
-  await context.db.deleteFrom('profiles').where('id', '=', row.id).execute();
 }
 
 async function bind(

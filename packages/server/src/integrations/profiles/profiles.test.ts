@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, codeOf, startTestServer, type TestServer, type TestUser } from '../../../testing/app.ts';
 import { type LoopbackVault, openLoopbackVault } from '../../../testing/loopback-vault.ts';
 import { freshName } from '../../../testing/samples.ts';
+import type { ImpactView } from '../../impact/gather.ts';
 
 let test: TestServer;
 let vault: LoopbackVault;
@@ -134,6 +135,42 @@ describe('an integration that signs in as the server', () => {
       '/settings/authentication/roleArn',
     ]);
     expect(pointers(await integrate(aws))).toEqual(['/profile']);
+  });
+
+  it('is named with what refers to it before its profile is changed, lent to fewer or deleted', async () => {
+    const bindings = ['finance', 'sales'].map((domain) => ({ scope: 'domain', domain }));
+    const profile = await addProfile({ ...profileOf(), bindings });
+    const jobs: Record<string, string> = {};
+    for (const domain of ['finance', 'sales']) {
+      const { name } = (await integrate({ ...ambient(), profile }, domain)).body as { name: string };
+      const job = await test.call<{ name: string }>('POST', `/v1/domains/${domain}/spark-jobs`, {
+        body: {
+          name: freshName(),
+          command: ['true'],
+          environment: [{ name: 'DB', secret: `secret://domain/${name}/db` }],
+        },
+      });
+      jobs[domain] = job.name;
+    }
+    const impact = (query: string) => test.request('GET', `/v1/profiles/${profile}/impact${query}`);
+    const hits = async (query: string) => {
+      const { body } = await impact(query);
+      const { change, effect, configurations, refusal } = body as ImpactView;
+      return [change, effect, configurations.map(({ configuration }) => configuration), refusal?.code];
+    };
+    const both = [jobs['finance'], jobs['sales']];
+    expect(await hits('')).toEqual(['delete', 'launches-fail', both, 'in_use']);
+    expect(await hits('?change=edit')).toEqual(['edit', 'launches-may-fail', both, undefined]);
+    expect(await hits('?change=revoke')).toEqual(['revoke', 'launches-fail', both, undefined]);
+    expect(await hits('?change=revoke&domains=finance,global')).toEqual([
+      'revoke',
+      'launches-fail',
+      [jobs['sales']],
+      undefined,
+    ]);
+    expect(await hits('?change=revoke&domains=finance,sales')).toEqual(['revoke', 'launches-fail', [], undefined]);
+    expect(pointers(await impact('?change=edit&domains=finance'))).toEqual(['domains']);
+    expect((await test.request('GET', '/v1/profiles/absent/impact')).status).toBe(404);
   });
 
   it('has that identity no longer than its profile lends it', async () => {

@@ -4,7 +4,7 @@ import type { KnownEntries, KnownVersion } from '../../managed-stores/known-entr
 import type { ManagedStores } from '../../managed-stores/opened-stores.ts';
 import { parsePlan } from '../../managed-stores/plan.ts';
 import type { EntryPlace, WriteSettler } from '../../managed-stores/settler.ts';
-import type { Failure } from '../outcomes.ts';
+import { outageOf } from '../backend-failures.ts';
 import type { Fetched, FetchKey, RemoteSource } from './source.ts';
 
 export interface ManagedSourceParts {
@@ -17,11 +17,6 @@ type Answer = Entry | null | StrongroomError;
 
 /** Looks at the catalogue again when a write gets in between, so often. */
 const looks = 3;
-
-const failures: Readonly<Record<string, Failure>> = {
-  backend_deleted: 'missing',
-  deadline_exceeded: 'deadline',
-};
 
 /**
  * A managed store outside the database. Versions are the catalogue's, found by what the entry says of itself; what was edited
@@ -59,8 +54,7 @@ async function identify(
 ): Promise<Fetched> {
   if (secret === null || answer === undefined) return { kind: 'failed', failure: 'source-unavailable' };
   const isDeleted = answer instanceof StrongroomError && answer.code === 'backend_deleted';
-  if (answer instanceof StrongroomError && !isDeleted)
-    return { kind: 'failed', failure: failures[answer.code] ?? 'source-unavailable', detail: answer.message };
+  if (answer instanceof StrongroomError && !isDeleted) return outageOf(answer);
   if (answer === null || answer instanceof StrongroomError) return missing(parts, secret.id);
   for (let look = 0; look < looks; look += 1) {
     const known = await parts.known.current(secret.id);

@@ -34,17 +34,29 @@ function defaultForm(surface: string, isSpark: boolean): WorkloadForm {
   return isSpark ? 'spark-application' : 'job';
 }
 
-/** The namespace of the domain that the configuration means. @throws StrongroomError `runner_unavailable` when it is not clear */
-export function chooseTarget(
+/** As {@link chooseTarget} chooses it; `null`: it is not clear, or there is none. */
+export function targetOf(
+  row: Pick<ConfigurationRow, 'document'>,
   targets: readonly ClusterTarget[],
-  { cluster, namespace }: Pick<KubernetesOptions, 'cluster' | 'namespace'>,
-): ClusterTarget {
-  const fitting = targets.filter(
+): ClusterTarget | null {
+  const { kubernetes = {} } = JSON.parse(row.document) as LaunchedDocument;
+  const [only, second] = fitting(targets, kubernetes);
+  return second === undefined ? (only ?? null) : null;
+}
+
+type Wanted = Pick<KubernetesOptions, 'cluster' | 'namespace'>;
+
+function fitting(targets: readonly ClusterTarget[], { cluster, namespace }: Wanted): readonly ClusterTarget[] {
+  return targets.filter(
     (target) =>
       (cluster === undefined || target.cluster === cluster) &&
       (namespace === undefined || target.namespace === namespace),
   );
-  const [only, second] = fitting;
+}
+
+/** The namespace of the domain that the configuration means. @throws StrongroomError `runner_unavailable` when it is not clear */
+export function chooseTarget(targets: readonly ClusterTarget[], wanted: Wanted): ClusterTarget {
+  const [only, second] = fitting(targets, wanted);
   if (only !== undefined && second === undefined) return only;
   if (targets.length === 0)
     throw new StrongroomError('runner_unavailable', {

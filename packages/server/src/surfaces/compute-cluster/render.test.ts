@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { SecretValue } from '@strongroom/crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ConsumedStorage, RenderInput } from '../definition.ts';
+import { ValueRenderer } from '../rendering.ts';
 import type { ComputeClusterDocument } from './document.ts';
 import { renderComputeCluster } from './render.ts';
 
@@ -51,6 +52,25 @@ describe('what a compute cluster is started with', () => {
       ].join('\n'),
     );
     expect(spec.command.join(' ')).not.toContain('value of');
+  });
+
+  it('refuses what was saved into a property that Spark puts on a command line or into a pod', () => {
+    const secret = { scope: 'domain', source: 'managed', key: 'k' } as const;
+    const reference = 'secret://domain/managed/k';
+    const sparkConfig = [
+      { name: 'spark.driver.extraJavaOptions', secret },
+      { name: 'spark.executorEnv.TOKEN', secret },
+      { name: 'spark.executor.extraJavaOptions', value: '-Xss4m' },
+    ];
+    const environment = [{ name: 'SPARK_DAEMON_JAVA_OPTS', secret }];
+    const { misfits, problems } = renderComputeCluster({ environment, sparkConfig }, inputOf());
+    expect(problems).toEqual([]);
+    const exposed = { pointer: '/sparkConfig/0/secret', reference, message: expect.stringContaining('command line') };
+    expect(misfits).toEqual([{ ...exposed, pointer: '/environment/0/secret' }, exposed]);
+    const renderer = new ValueRenderer({ ...inputOf(), isForOperator: true });
+    renderer.properties(sparkConfig);
+    const inPod = { pointer: '/sparkConfig/1/secret', reference, message: expect.stringContaining('pods hold no') };
+    expect(renderer.misfits).toEqual([exposed, inPod]);
   });
 
   it('refuses one bucket with two keys', () => {

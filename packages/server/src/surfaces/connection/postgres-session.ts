@@ -1,6 +1,8 @@
 import type { TestCause } from '@strongroom/contract';
 import type { SecretValue } from '@strongroom/crypto';
 import type { Socket } from 'node:net';
+import { checkMessages } from '../whole-messages.ts';
+import { PostgresMessages } from './postgres-messages.ts';
 
 /** One session of PostgreSQL over a connection that stands already; see the manual, "Frontend/Backend Protocol". */
 
@@ -21,27 +23,33 @@ export class PostgresFailure extends Error {
 /** SSLRequest: length 8, code 80877103. */
 const tlsRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 const answerMilliseconds = 8_000;
+const noPostgres = 'What answers there does not speak PostgreSQL.';
+/** What is said of a server that is not listened to any longer. */
+export const tooLong = 'The server answered far more than a session begins with.';
 
 /** Asks for TLS before anything else is sent. @throws PostgresFailure when it is not offered */
 export async function requestTls(socket: Socket, signal: AbortSignal): Promise<void> {
-  const answer = await new Promise<Buffer | null>((resolve) => {
-    const done = (bytes: Buffer | null): void => {
+  const answer = await new Promise<Buffer | 'closed' | 'late'>((resolve) => {
+    const done = (bytes: Buffer | 'closed' | 'late'): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', cut);
+      signal.removeEventListener('abort', late);
       socket.off('data', done);
-      socket.off('close', cut);
+      socket.off('close', closed);
       // What follows belongs to TLS.
       socket.pause();
       resolve(bytes);
     };
-    const cut = (): void => done(null);
-    const timer = setTimeout(cut, answerMilliseconds);
-    signal.addEventListener('abort', cut, { once: true });
+    const late = (): void => done('late');
+    const closed = (): void => done('closed');
+    const timer = setTimeout(late, answerMilliseconds);
+    signal.addEventListener('abort', late, { once: true });
     socket.on('data', done);
-    socket.on('close', cut);
+    socket.on('close', closed);
     socket.write(tlsRequest);
   });
-  if (answer === null) throw new PostgresFailure('tls', 'malformed', 'Nothing that speaks PostgreSQL answered there.');
+  if (answer === 'late') throw new PostgresFailure('tls', 'deadline', 'It took too long.');
+  if (answer === 'closed')
+    throw new PostgresFailure('tls', 'malformed', 'Nothing that speaks PostgreSQL answered there.');
   // More than one byte before TLS stands was put there by somebody between (CVE-2021-23222).
   if (answer.length === 1 && answer[0] === 0x53) return;
   if (answer.length === 1 && answer[0] === 0x4e)
@@ -50,7 +58,7 @@ export async function requestTls(socket: Socket, signal: AbortSignal): Promise<v
       'tls-refused',
       'The server offers no TLS; on this machine sslMode disable goes without.',
     );
-  throw new PostgresFailure('tls', 'malformed', 'What answers there does not speak PostgreSQL.');
+  throw new PostgresFailure('tls', 'malformed', noPostgres);
 }
 
 export interface PostgresSignIn {
@@ -61,6 +69,9 @@ export interface PostgresSignIn {
 
 /** Signs in, asks `SELECT 1`, and ends. @throws PostgresFailure */
 export async function signIn(stream: Socket, account: PostgresSignIn, signal: AbortSignal): Promise<void> {
+  const messages = new PostgresMessages();
+  const refusal = checkMessages(stream, (piece) => messages.take(piece));
+  if (refusal() !== undefined) throw new PostgresFailure('sign-in', 'malformed', noPostgres);
   const { default: pg } = await import('pg');
   const { user, database, password } = account;
   const client = new pg.Client({
@@ -82,6 +93,9 @@ export async function signIn(stream: Socket, account: PostgresSignIn, signal: Ab
   try {
     await within('sign-in', signal, () => client.connect());
     await within('query', signal, () => client.query('SELECT 1'));
+  } catch (error) {
+    if (refusal() !== 'truncated' || !(error instanceof PostgresFailure)) throw error;
+    throw new PostgresFailure(error.step, 'malformed', tooLong);
   } finally {
     signal.removeEventListener('abort', stop);
     stream.destroy();

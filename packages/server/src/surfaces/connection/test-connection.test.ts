@@ -1,7 +1,10 @@
 import { chownSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import type { AddressInfo, Server } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { createEgress } from '@strongroom/backends/egress';
+import { startRawServer } from '@strongroom/backends/testing/servers.ts';
+import { SecretValue } from '@strongroom/crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '../../../testing/app.ts';
@@ -9,6 +12,7 @@ import { Canaries } from '../../../testing/canaries.ts';
 import { loopbackCertificate } from '../../../testing/certificate.ts';
 import { postgresUnavailable, type PostgresServer, startPostgres } from '../../../testing/postgres.ts';
 import { freshName } from '../../../testing/samples.ts';
+import { tryConnection } from './test-connection.ts';
 
 const canaries = new Canaries();
 const password = canaries.plain('password of the database');
@@ -196,6 +200,96 @@ it.each([
     ['query', 'skipped'],
   ]);
   await new Promise((resolve) => server.close(resolve));
+});
+
+describe('what answers a sign-in as PostgreSQL', () => {
+  const egress = createEgress({ allow: [], allowLoopback: true });
+  afterAll(() => egress.close());
+  const message = (type: string, ...content: readonly (string | Buffer)[]): Buffer => {
+    const bytes = Buffer.concat(content.map((each) => Buffer.from(each)));
+    const header = Buffer.from(`${type}....`);
+    header.writeUInt32BE(4 + bytes.length, 1);
+    return Buffer.concat([header, bytes]);
+  };
+  const int = (...values: readonly number[]): Buffer => Buffer.from(values.flatMap((value) => [0, 0, 0, value]));
+  const text = (length: number): string => 'SERVER TEXT '.repeat(length / 12);
+  const signedIn = Buffer.concat([message('R', int(0)), message('Z', 'I')]);
+
+  async function trySession(serve: (socket: Socket) => void, sslMode = 'disable', milliseconds = 10_000) {
+    await using server = await startRawServer((socket) => socket.once('data', () => serve(socket)));
+    const config = { username: 'ann', hostPort: `127.0.0.1:${server.port}`, database: 'sales', sslMode };
+    const value = SecretValue.fromText(password);
+    const form = {
+      document: { type: 'postgres', config, credentials: {} },
+      credential: () => value,
+      signal: AbortSignal.timeout(milliseconds),
+    };
+    const steps = await tryConnection(form, egress);
+    expect(JSON.stringify(steps)).not.toContain('SERVER TEXT');
+    return shortOf({ ok: false, steps }).slice(1);
+  }
+  const forEver = (message: Buffer) => (socket: Socket) => {
+    const piece = Buffer.alloc(message.length * Math.ceil(65_536 / message.length), message);
+    const goOn = (): void => {
+      while (!socket.destroyed && socket.write(piece));
+    };
+    socket.on('drain', goOn);
+    goOn();
+  };
+  const failed = [
+    ['tls', 'skipped'],
+    ['sign-in', 'malformed'],
+    ['query', 'skipped'],
+  ];
+
+  it.each([
+    ['a way to sign in that only others have', message('R', int(7))],
+    ['ways to sign in without end', message('R', int(10), 'SCRAM-SHA-256')],
+    ['an error without end', message('E', 'SFATAL\0')],
+    ['an error without a text', message('E', 'S')],
+    ['an error of 500 MB', Buffer.concat([Buffer.from([0x45, 0x1d, 0xcd, 0x65, 0]), Buffer.from(text(60_000))])],
+    ['a row without columns', message('D', Buffer.from([0x75, 0x30]))],
+    ['fewer columns than none', message('D', Buffer.from([0xff, 0xff]))],
+    ['a row that was not asked for', message('D', Buffer.from([0, 0]))],
+    ['a message that nobody knows', message('?', int(1))],
+    ['a message of no length', Buffer.from([0x52, 0, 0, 0, 0])],
+    ['another protocol', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')],
+    ['a sign-in that was not begun', message('R', int(12), 'v=x')],
+  ])('that is %s is told, and nothing else ends by it', async (_what, answer) => {
+    expect(await trySession((socket) => socket.write(answer))).toEqual(failed);
+  });
+
+  it.each([
+    ['notices', message('N', `SNOTICE\0M${text(12_000)}\0\0`)],
+    ['settings', message('S', 'a\0', `${text(1_200)}\0`)],
+  ])('and goes on with %s for ever is cut off', async (_what, piece) => {
+    expect(await trySession(forEver(piece))).toEqual(failed);
+  });
+
+  it('a byte now and then, or nothing, ends with the deadline', async () => {
+    const slow = (socket: Socket): void => {
+      socket.write(Buffer.from([0x4e, 0, 0, 0xff, 0]));
+      const timer = setInterval(() => socket.write('M'), 20);
+      socket.on('close', () => clearInterval(timer));
+    };
+    expect((await trySession(slow, 'disable', 150))[1]).toEqual(['sign-in', 'deadline']);
+    expect((await trySession(() => undefined, 'require', 150))[0]).toEqual(['tls', 'deadline']);
+  });
+
+  it('and then answers the query with too much, or otherwise, is told by the query', async () => {
+    const after = (answer: Buffer) => (socket: Socket) => {
+      socket.write(signedIn);
+      socket.once('data', () => forEver(answer)(socket));
+    };
+    const row = message('D', Buffer.from([0, 1]), int(12), text(12));
+    const columns = message('T', Buffer.from([0, 1]), 'a\0', Buffer.alloc(18));
+    for (const answer of [row, columns, message('N', 'MSERVER TEXT\0\0'), message('C', '\0')])
+      expect(await trySession(after(answer))).toEqual([
+        ['tls', 'skipped'],
+        ['sign-in', 'ok'],
+        ['query', 'malformed'],
+      ]);
+  });
 });
 
 it('no value is in any answer, log or file', async () => {

@@ -6,7 +6,7 @@ import type { TestStep, TriedForm } from '../form-test.ts';
 import { causeOfEgress, failedStep } from '../network-step.ts';
 import { destinationOf } from './destination.ts';
 import type { ConnectionDocument } from './document.ts';
-import { PostgresFailure, requestTls, signIn } from './postgres-session.ts';
+import { PostgresFailure, requestTls, signIn, tooLong } from './postgres-session.ts';
 
 /** Trying a connection: that something listens, and for PostgreSQL that the credentials open the database. */
 
@@ -17,6 +17,8 @@ export function testsOf(type: string): ('tcp' | 'sql')[] {
 }
 
 const connectMilliseconds = 8_000;
+/** Of all that a database says from the first byte to the answer of one query, TLS's own bytes included. */
+const maxAnswerBytes = 256 * 1024;
 
 /** Nothing is sent but by PostgreSQL's protocol, and no value without TLS beyond this machine. */
 export async function tryConnection(form: TriedForm<ConnectionDocument>, egress: Egress): Promise<TestStep[]> {
@@ -34,7 +36,7 @@ export async function tryConnection(form: TriedForm<ConnectionDocument>, egress:
   const limits = { host, port, signal, deadlineMilliseconds: connectMilliseconds };
   let socket: Socket;
   try {
-    socket = await egress.connectTcp({ ...limits, allowPlaintext: true });
+    socket = await egress.connectTcp({ ...limits, maxBytes: maxAnswerBytes, allowPlaintext: true });
   } catch (error) {
     const failed = failedStep('reach', causeOfEgress(asEgress(error)));
     return document.type === 'postgres' ? [failed, skipped('tls'), skipped('sign-in'), skipped('query')] : [failed];
@@ -94,10 +96,11 @@ async function tryPostgres(
       ];
     }
   }
-  return [encrypted, ...(await query(stream, config, password, signal))];
+  return [encrypted, ...(await query(egress, stream, config, password, signal))];
 }
 
 async function query(
+  egress: Egress,
   stream: Socket,
   config: PostgresConfig,
   password: SecretValue | undefined,
@@ -108,7 +111,9 @@ async function query(
     return ['sign-in', 'query'].map((name) => ({ name, outcome: 'ok' }));
   } catch (error) {
     if (!(error instanceof PostgresFailure)) throw error;
-    const failed = failedStep(error.step, error.reason, error.words);
+    const failed = egress.isCutOff(stream)
+      ? failedStep(error.step, 'malformed', tooLong)
+      : failedStep(error.step, error.reason, error.words);
     return error.step === 'query' ? [{ name: 'sign-in', outcome: 'ok' }, failed] : [failed, skipped('query')];
   }
 }

@@ -39,6 +39,8 @@ interface LibraryError {
 }
 
 const phaseMilliseconds = 15_000;
+/** Of all that a mail server says while it takes one message, TLS's own bytes included (a line: 512, RFC 5321 §4.5.3.1.5). */
+const maxAnswerBytes = 256 * 1024;
 
 /** The steps that a message goes through with these settings. */
 export function mailSteps({ security }: Pick<EmailDocument, 'security'>, signsIn: boolean): readonly MailStep[] {
@@ -97,7 +99,8 @@ export async function sendMail(
       signal,
     });
   } catch (error) {
-    throw failureOf(error as LibraryError, settings, signal);
+    const failure = failureOf(error as LibraryError, settings, signal);
+    throw egress.isCutOff(socket) ? new MailFailure(failure.step, 'malformed') : failure;
   } finally {
     transport.close();
     socket.destroy();
@@ -109,7 +112,7 @@ async function connect(egress: Egress, settings: EmailDocument, signal: AbortSig
   const tls = security === 'tls' ? { tls: ca === undefined ? {} : { ca } } : {};
   try {
     // STARTTLS begins in plain text, and nothing is sent before TLS; with none no value is sent at all.
-    return await egress.connectTcp({ host, port, signal, allowPlaintext: true, ...tls });
+    return await egress.connectTcp({ host, port, signal, allowPlaintext: true, maxBytes: maxAnswerBytes, ...tls });
   } catch (error) {
     if (error instanceof Error && isEgressError(error))
       throw new MailFailure(error.step === 'tls' ? 'tls' : 'connect', causeOfEgress(error));

@@ -3,26 +3,14 @@ import { ldapLimits, type TestCause } from '@strongroom/contract';
 import type { SecretValue } from '@strongroom/crypto';
 import type { Client, Entry } from 'ldapts';
 import type { Socket } from 'node:net';
-import { causeOfEgress, causeOfTls, isEgressError } from '../network-step.ts';
+import { causeOfEgress, isEgressError } from '../network-step.ts';
+import { checkMessages } from '../whole-messages.ts';
 import { destination } from './definition.ts';
 import type { LdapDocument } from './document.ts';
+import { LdapFailure, type LdapStep } from './failure.ts';
 import { withValues } from './filter.ts';
-
-/** How far it came. */
-export type LdapStep = 'connect' | 'tls' | 'bind' | 'search users' | 'search groups';
-
-/** Why a directory could not be asked. Nothing of what it said is in it. */
-export class LdapFailure extends Error {
-  override readonly name = 'LdapFailure';
-  readonly step: LdapStep;
-  readonly reason: TestCause;
-
-  constructor(step: LdapStep, reason: TestCause) {
-    super(`The directory: ${step}: ${reason}`);
-    this.step = step;
-    this.reason = reason;
-  }
-}
+import { MessageReader } from './messages.ts';
+import { startTls } from './start-tls.ts';
 
 export interface DirectoryUser {
   /** What stays the same when the entry is renamed; its name where the directory has no such attribute. */
@@ -49,50 +37,34 @@ export interface Found<Item> {
 
 const operationMilliseconds = 10_000;
 const pageSize = 500;
-/** Of all that a directory answers over one connection; the library collects a page whole, however long it is. */
+/** Of all that a directory answers over one connection. */
 const maxAnswerBytes = 128 * 1024 * 1024;
-const lookAtBytesMilliseconds = 100;
 
 /** One connection to a directory: TLS stands before anything else is said. */
 export class DirectoryConnection {
   readonly #client: Client;
   readonly #document: LdapDocument;
-  #isCutOff = false;
+  /** Why it was ended from here; `undefined`: it was not. */
+  readonly #refusal: () => TestCause | undefined;
 
-  private constructor(client: Client, document: LdapDocument, socket: Socket, maxBytes: number) {
+  private constructor(client: Client, document: LdapDocument, refusal: () => TestCause | undefined) {
     this.#client = client;
     this.#document = document;
-    const timer = setInterval(() => {
-      if (socket.bytesRead <= maxBytes) return;
-      this.#isCutOff = true;
-      socket.destroy();
-    }, lookAtBytesMilliseconds).unref();
-    socket.once('close', () => clearInterval(timer));
+    this.#refusal = refusal;
   }
 
-  /** @throws LdapFailure */
+  /** @param maxBytes of all that is answered. @throws LdapFailure */
   static async open(
     egress: Egress,
     document: LdapDocument,
     signal: AbortSignal,
     maxBytes = maxAnswerBytes,
   ): Promise<DirectoryConnection> {
-    const { startTls, caCertificate: ca } = document;
-    const { scheme, host, port } = destination(document);
-    const trust = ca === undefined ? {} : { ca };
-    let socket: Socket;
-    try {
-      socket = await egress.connectTcp({
-        host,
-        port,
-        signal,
-        ...(scheme === 'ldaps' ? { tls: trust } : { allowPlaintext: startTls }),
-      });
-    } catch (error) {
-      if (error instanceof Error && isEgressError(error))
-        throw new LdapFailure(error.step === 'tls' ? 'tls' : 'connect', causeOfEgress(error));
-      throw error;
-    }
+    const { port } = destination(document);
+    const socket = await connect(egress, document, signal, maxBytes);
+    const reader = new MessageReader();
+    const refused = checkMessages(socket, (piece) => reader.take(piece));
+    const refusal = (): TestCause | undefined => (egress.isCutOff(socket) ? 'truncated' : refused());
     const { Client } = await import('ldapts');
     let isUsed = false;
     const client = new Client({
@@ -101,28 +73,13 @@ export class DirectoryConnection {
       connectTimeout: operationMilliseconds,
       createConnection: () => {
         // It would connect anew, without TLS and unbound, once the first connection is gone.
-        if (isUsed) throw new Error('The connection is gone');
+        if (isUsed || socket.destroyed) throw new Error('The connection is gone');
         isUsed = true;
         return socket;
       },
     });
     signal.addEventListener('abort', () => socket.destroy(), { once: true });
-    const connection = new DirectoryConnection(client, document, socket, maxBytes);
-    if (!startTls) return connection;
-    const isAddress = host.includes(':') || /^[\d.]+$/.test(host);
-    try {
-      await client.startTLS({
-        host,
-        rejectUnauthorized: true,
-        minVersion: 'TLSv1.2',
-        ...(isAddress ? {} : { servername: host }),
-        ...trust,
-      });
-    } catch (error) {
-      socket.destroy();
-      throw new LdapFailure('tls', tlsCause(error));
-    }
-    return connection;
+    return new DirectoryConnection(client, document, refusal);
   }
 
   /**
@@ -137,7 +94,7 @@ export class DirectoryConnection {
     try {
       await this.#client.bind(dn, text);
     } catch (error) {
-      throw failureOf('bind', error);
+      throw this.#failureOf('bind', error);
     }
   }
 
@@ -196,9 +153,13 @@ export class DirectoryConnection {
       }
       return { items, isPartial };
     } catch (error) {
-      if (this.#isCutOff) throw new LdapFailure(step, 'truncated');
-      throw error instanceof LdapFailure ? error : failureOf(step, error);
+      throw error instanceof LdapFailure ? error : this.#failureOf(step, error);
     }
+  }
+
+  #failureOf(step: LdapStep, error: unknown): LdapFailure {
+    const refusal = this.#refusal();
+    return refusal === undefined ? failureOf(step, error) : new LdapFailure(step, refusal);
   }
 
   async close(): Promise<void> {
@@ -228,6 +189,22 @@ export async function withDirectory<Result>(
   } finally {
     await connection.close();
   }
+}
+
+/** A connection on which TLS stands where it is to stand. @throws LdapFailure */
+async function connect(egress: Egress, document: LdapDocument, signal: AbortSignal, maxBytes: number): Promise<Socket> {
+  const { scheme, host, port } = destination(document);
+  const trust = document.caCertificate === undefined ? {} : { ca: document.caCertificate };
+  const tls = scheme === 'ldaps' ? { tls: trust } : { allowPlaintext: document.startTls };
+  let socket: Socket;
+  try {
+    socket = await egress.connectTcp({ host, port, signal, maxBytes, ...tls });
+  } catch (error) {
+    if (error instanceof Error && isEgressError(error))
+      throw new LdapFailure(error.step === 'tls' ? 'tls' : 'connect', causeOfEgress(error));
+    throw error;
+  }
+  return document.startTls ? startTls(egress, socket, { host, port, ...trust }, signal) : socket;
 }
 
 function valuesOf(entry: Entry, name: string): (string | Buffer)[] {
@@ -281,10 +258,4 @@ function failureOf(step: LdapStep, error: unknown): LdapFailure {
   if (typeof code === 'number') return new LdapFailure(step, causesByCode[code] ?? 'malformed');
   const isTimeout = error instanceof Error && /timed out|timeout/i.test(error.message);
   return new LdapFailure(step, isTimeout ? 'deadline' : 'unreachable');
-}
-
-/** StartTLS fails by a result code of the directory, or by what TLS says. */
-function tlsCause(error: unknown): TestCause {
-  const code: unknown = Object(error).code;
-  return causeOfTls(typeof code === 'string' ? code : undefined);
 }

@@ -1,15 +1,11 @@
-import { createEgress } from '@strongroom/backends/egress';
 import { FilterParser } from 'ldapts';
 import { SecretValue } from '@strongroom/crypto';
 import fc from 'fast-check';
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { ldapForm } from '../../../testing/bodies.ts';
 import { adminScope } from '../platform-use.ts';
 import { withResolvedTexts } from '../texts.ts';
 import { ldapSurface } from './definition.ts';
-import { withDirectory } from './directory.ts';
 import { escapeFilterValue, isFilter, withValues } from './filter.ts';
 
 describe('filters', () => {
@@ -94,43 +90,4 @@ describe('placeholders of a directory', () => {
     'that could make no filter are refused: %s',
     (filter) => expect(() => resolve({ filter }, 'x')).toThrow('not valid'),
   );
-});
-
-describe('a directory that goes on and on', () => {
-  it('is cut off, and said to be truncated', async () => {
-    const text = Buffer.alloc(1024 * 1024, 'a');
-    const part = (tag: number, ...content: Uint8Array[]): Buffer => {
-      const bytes = Buffer.concat(content);
-      const length = Buffer.alloc(5, 0x84);
-      length.writeUInt32BE(bytes.length, 1);
-      return Buffer.concat([Buffer.from([tag]), length, bytes]);
-    };
-    const server = createServer((socket) => {
-      socket.on('error', () => socket.destroy());
-      socket.once('data', (bytes) => {
-        const request = Buffer.from(bytes as Uint8Array);
-        const start = 2 + ((request[1] ?? 0) > 0x80 ? (request[1] ?? 0) - 0x80 : 0);
-        const attribute = part(0x30, part(0x04, Buffer.from('cn')), part(0x31, part(0x04, text)));
-        const entry = part(0x64, part(0x04, Buffer.from('cn=a')), part(0x30, attribute));
-        const message = part(0x30, request.subarray(start, start + 3), entry);
-        const goOn = (): void => {
-          while (!socket.destroyed && socket.write(message));
-        };
-        socket.on('drain', goOn);
-        goOn();
-      });
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const egress = createEgress({ allow: [], allowLoopback: true });
-    const { document } = ldapSurface.normalise(
-      { url: `ldap://127.0.0.1:${(server.address() as AddressInfo).port}`, baseDn: 'dc=example' },
-      adminScope,
-    );
-    const signal = AbortSignal.timeout(20_000);
-    const asked = withDirectory(egress, document, signal, (connection) => connection.users(), 1024 * 1024);
-    await expect(asked).rejects.toMatchObject({ step: 'search users', reason: 'truncated' });
-    await egress.close();
-    server.close();
-  }, 25_000);
 });

@@ -56,7 +56,14 @@ interface Synced {
   readonly changed: number;
   readonly conflicts: readonly { kind: string; name: string; reason: string }[];
 }
-const sync = (): Promise<Synced> => test.call<Synced>('POST', `${path}/sync`);
+/** Also while the first one that comes by itself is under way. */
+async function sync(): Promise<Synced> {
+  let answer = await test.request('POST', `${path}/sync`);
+  for (; answer.status === 409; answer = await test.request('POST', `${path}/sync`))
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(answer.status).toBe(200);
+  return answer.body as Synced;
+}
 const signIn = (name: string, password: string) =>
   test.request('POST', '/v1/auth/login', { token: null, body: { name, password } });
 const userNamed = async (name: string) => {
@@ -137,6 +144,26 @@ it('lets its users sign in by bind alone, with what their groups may do', async 
   expect([401, 422]).toContain((await signIn('ann', '')).status);
   expect((await signIn('*', passwords.ann)).status).toBe(401);
   expect((await signIn('local', 'unused')).status).toBe(401);
+});
+
+it('syncs by itself at its period, and when that has changed', async () => {
+  const at = async () =>
+    (await test.call<{ sync?: { startedAt: string; outcome: string; changed: number } }>('GET', path)).sync;
+  const before = await at();
+  await change((client) =>
+    client.add('uid=carl,dc=example,dc=org', { objectClass: 'inetOrgPerson', uid: 'carl', cn: 'Carl', sn: 'Carl' }),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 6_000));
+  // Of an hour; it is looked at every two seconds.
+  expect(await at()).toEqual(before);
+  await test.call('PUT', path, { body: form({ syncPeriodSeconds: 5 }) });
+  await expect.poll(() => userNamed('carl'), { timeout: 20_000 }).toMatchObject({ isDisabled: false });
+  await change((client) => client.del('uid=carl,dc=example,dc=org'));
+  await expect.poll(() => userNamed('carl'), { timeout: 20_000 }).toMatchObject({ isDisabled: true });
+  const [first, second] = [await at(), await test.call('PUT', path, { body: form() })];
+  expect([first, second]).toMatchObject([{ outcome: 'ok' }, { syncPeriodSeconds: 3600 }]);
+  const tooOften = await test.request('PUT', path, { body: form({ syncPeriodSeconds: 4 }) });
+  expect(tooOften.status).toBe(422);
 });
 
 it('disables who is gone, enables who is back, and deletes nobody; an outage is no absence', async () => {

@@ -12,7 +12,8 @@ import { adminScope } from '../platform-use.ts';
 import type { ConfigurationService } from '../service.ts';
 import { timeText } from '../views.ts';
 import { destination, ldapSurface } from './definition.ts';
-import { LdapFailure, type LdapStep, withDirectory } from './directory.ts';
+import { withDirectory } from './directory.ts';
+import { LdapFailure, type LdapStep } from './failure.ts';
 import type { LdapDocument, LdapInput } from './document.ts';
 import type { LdapSync } from './sync.ts';
 

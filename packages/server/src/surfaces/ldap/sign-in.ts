@@ -2,10 +2,13 @@ import { StrongroomError } from '@strongroom/contract';
 import type { DirectorySignIn } from '../../identities/sign-in.ts';
 import type { OpenEgress } from '../../integrations/connection.ts';
 import { platformSubject, type PlatformUse } from '../platform-use.ts';
-import { LdapFailure, withDirectory } from './directory.ts';
+import { type DirectoryConnection, withDirectory } from './directory.ts';
+import { LdapFailure } from './failure.ts';
 import type { LdapDocument } from './document.ts';
 
 const deadlineMilliseconds = 10_000;
+/** One entry is found, or refused. */
+const maxAnswerBytes = 1024 * 1024;
 
 /** Signing in by bind: the directory finds the entry by its name, then takes the password or not. */
 export function createLdapSignIn(use: PlatformUse<LdapDocument>, openEgress: OpenEgress): DirectorySignIn {
@@ -14,15 +17,17 @@ export function createLdapSignIn(use: PlatformUse<LdapDocument>, openEgress: Ope
     if (password === '') return false;
     const signal = AbortSignal.timeout(deadlineMilliseconds);
     const egress = await openEgress();
+    const connected = <Result>(document: LdapDocument, work: (connection: DirectoryConnection) => Promise<Result>) =>
+      withDirectory(egress, document, signal, work, maxAnswerBytes);
     try {
       const isRight = await use.use({ ...platformSubject, ...origin }, signal, ({ document, credential }) =>
-        withDirectory(egress, document, signal, async (connection) => {
+        connected(document, async (connection) => {
           await connection.bind(document.bindDn, credential('bindCredential'));
           const { items } = await connection.users([name]);
           const [entry, second] = items;
           // Somebody else may have got the name since the last sync.
           if (entry === undefined || second !== undefined || entry.id !== directoryId) return false;
-          return withDirectory(egress, document, signal, (own) => isTaken(own.bind(entry.dn, password)));
+          return connected(document, (own) => isTaken(own.bind(entry.dn, password)));
         }),
       );
       return isRight ?? false;

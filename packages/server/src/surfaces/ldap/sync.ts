@@ -9,7 +9,8 @@ import type { Store } from '../../store/store.ts';
 import type { Tables } from '../../store/tables.ts';
 import { platformSubject, type PlatformUse } from '../platform-use.ts';
 import type { DirectoryGroup, DirectoryUser, Found } from './directory.ts';
-import { LdapFailure, withDirectory } from './directory.ts';
+import { withDirectory } from './directory.ts';
+import { LdapFailure } from './failure.ts';
 import type { LdapDocument } from './document.ts';
 
 export interface LdapSyncParts {

@@ -12,7 +12,7 @@ import {
 import { given } from '../launch-inputs.ts';
 import { checkPlainText } from '../plain-text.ts';
 import type { StorageConfigDocument, StorageConfigInput } from './document.ts';
-import { destinationOf, readEndpoint } from './endpoint.ts';
+import { destinationOf, readEndpoint, storeOf } from './endpoint.ts';
 
 /** The surface `storage-config`. */
 export const storageConfigSurface = {
@@ -29,11 +29,8 @@ export const storageConfigSurface = {
   authorityPart: ({ description: _description, ...rest }) => rest,
   credentials: { names: ['accessKey', 'secretKey'], destination },
   storage,
-  /** Bucket names are the whole of AWS's; elsewhere an endpoint's. A base path counts as it is written. */
-  uniqueAs: (document) => {
-    const { endpoint, provider, bucket, basePath = '' } = document;
-    return JSON.stringify([endpoint ?? provider, bucket, basePath]);
-  },
+  /** A base path is in its one spelling already; one with placeholders counts as it is written. */
+  uniqueAs: (document) => JSON.stringify([storeOf(document), document.bucket, document.basePath ?? '']),
 } satisfies SurfaceDefinition<StorageConfigInput, StorageConfigDocument>;
 
 function destination(document: StorageConfigDocument): Destination {

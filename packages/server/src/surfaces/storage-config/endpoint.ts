@@ -29,3 +29,15 @@ export function destinationOf({ endpoint, region }: Pick<StorageConfigDocument, 
   const port = url.port === '' ? (scheme === 'https' ? 443 : 80) : Number(url.port);
   return { scheme, host: url.hostname, port };
 }
+
+/**
+ * One text for each store whose bucket names are its own, whatever endpoint leads to it. Those of AWS are unique in a partition
+ * (Amazon S3 User Guide, "Bucket naming rules"): its regional, dual-stack, FIPS and VPC endpoints are one store.
+ */
+export function storeOf({ endpoint, region }: Pick<StorageConfigDocument, 'endpoint' | 'region'>): string {
+  const url = new URL(endpoint ?? 'https://s3.amazonaws.com');
+  const name = url.hostname.replace(/\.$/, '');
+  if (!/\.amazonaws\.com(?:\.cn)?$/.test(name)) return url.origin.replace(url.hostname, name);
+  const [partition = ''] = /\b(?:cn|us-gov)-/.exec(`${region ?? ''} ${name}`) ?? [];
+  return `aws ${partition}`.trim();
+}

@@ -16,12 +16,12 @@ let server: Server;
 let egress: Egress;
 let endpoint: string;
 
+const listing =
+  '<?xml version="1.0"?><ListBucketResult><Name>data</Name><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>';
+
 /** As an S3 server answers, without signatures. */
 const usual: Readonly<Record<Operation, Answer>> = {
-  list: (response) =>
-    response.end(
-      '<?xml version="1.0"?><ListBucketResult><Name>data</Name><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>',
-    ),
+  list: (response) => response.end(listing),
   write: (response, key, body) => {
     objects.set(key, body);
     response.end();
@@ -159,6 +159,7 @@ it.each<[string, Answer]>([
   ['nothing', (response) => response.end()],
   ['a redirect', (response) => response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end()],
   ['no XML', (response) => response.end('{"ok": true}')],
+  ['a listing that is longer than that of one key', (response) => response.end(listing + ' '.repeat(70_000))],
 ])('takes %s for no answer of S3', async (_what, answer) => {
   for (const operation of ['list', 'write', 'read', 'delete'] as const) answers.set(operation, answer);
   expect(await probe()).toEqual({ list: 'malformed', write: 'skipped', read: 'skipped', delete: 'skipped' });
