@@ -3,7 +3,7 @@ export { CryptoError, type CryptoErrorCode } from './errors.ts';
 export { MAX_CURSOR_CHARACTERS, openCursor, sealCursor } from './cursor.ts';
 export { formatKekText, Kek, kekFromBytes, kekFromText, type KeyEncryptionKey } from './kek.ts';
 export { createKekFile, loadKekFile } from './kek-file.ts';
-export { createPrivateFile, readPrivateFile } from './private-file.ts';
+export { createPrivateFile, isPrivateFile, readPrivateFile } from './private-file.ts';
 export {
   createTerm,
   destroyTerm,

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { formatKekText, kekFromBytes } from './kek.ts';
 import { createKekFile, loadKekFile } from './kek-file.ts';
+import { isPrivateFile } from './private-file.ts';
 
 const BYTES = Buffer.from('canary-kek-7c9e1f02-32-bytes-abc');
 const TEXT = formatKekText(BYTES);
@@ -66,6 +67,17 @@ it.each([0o640, 0o604, 0o620, 0o610, 0o644, 0o777])('refuses mode %o', async (mo
 it.each([0o600, 0o400])('accepts mode %o', async (mode) => {
   writeFileSync(path, TEXT, { mode });
   expect((await loadKekFile(path, { create: false })).id).toBe(kekFromBytes(BYTES).id);
+});
+
+it.each([
+  { of: 'a secret volume, for a pod’s own user', mode: 0o440, uid: 0, userId: 1000, isPrivate: true },
+  { of: 'root, writable by the group', mode: 0o660, uid: 0, userId: 1000, isPrivate: false },
+  { of: 'root, readable by all', mode: 0o444, uid: 0, userId: 1000, isPrivate: false },
+  { of: 'root, for root', mode: 0o440, uid: 0, userId: 0, isPrivate: false },
+  { of: 'its own user', mode: 0o440, uid: 1000, userId: 1000, isPrivate: false },
+  { of: 'its own user, closed', mode: 0o400, uid: 1000, userId: 1000, isPrivate: true },
+])('knows a file of $of', ({ mode, uid, userId, isPrivate }) => {
+  expect(isPrivateFile({ mode: 0o100_000 | mode, uid }, userId)).toBe(isPrivate);
 });
 
 it.each([

@@ -1,14 +1,32 @@
 import { randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { type FileHandle, link, open, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CryptoError } from './errors.ts';
 
 const GROUP_AND_OTHER = 0o077;
+/** All of that but reading by the group. */
+const GROUP_WRITING_AND_OTHER = 0o037;
+
+/**
+ * Whether nobody else reads a file of a secret: 0600 or stricter. A secret volume of Kubernetes can't be that for a process
+ * that isn't root: its files are root's and readable by the pod's group (`fsGroup`), which is the process's own
+ * (https://kubernetes.io/docs/tasks/configure-pod-container/security-context/). Always on Windows, which has no such modes.
+ *
+ * @param userId of this process
+ */
+export function isPrivateFile(
+  { mode, uid }: Pick<Stats, 'mode' | 'uid'>,
+  userId: number | undefined = process.getuid?.(),
+): boolean {
+  if (process.platform === 'win32') return true;
+  const isVolume = uid === 0 && userId !== 0;
+  return (mode & (isVolume ? GROUP_WRITING_AND_OTHER : GROUP_AND_OTHER)) === 0;
+}
 
 /**
  * Reads a small file that is for its owner alone: a key, or what stands for one. A symbolic link is followed, as mounted
- * secrets are links. What it leads to must be a regular file or a pipe (`/dev/fd/3`), and closed to group and other (0600 or
- * stricter; not checked on Windows, which has no such modes).
+ * secrets are links. What it leads to must be a regular file or a pipe (`/dev/fd/3`), and closed to others ({@link isPrivateFile}).
  *
  * @returns at most the first `maxBytes` bytes, each as a character: what is longer is cut, and so malformed to whoever parses
  *   it. `null` when there is no such file.
@@ -21,7 +39,7 @@ export async function readPrivateFile(path: string, maxBytes: number): Promise<s
     if (!stats.isFile() && !stats.isFIFO()) {
       throw new CryptoError('kek_invalid', `The key file ${path} is neither a file nor a pipe`);
     }
-    if (process.platform !== 'win32' && (stats.mode & GROUP_AND_OTHER) !== 0) {
+    if (!isPrivateFile(stats)) {
       const mode = (stats.mode & 0o777).toString(8);
       throw new CryptoError('kek_invalid', `The key file ${path} is open to group or other (${mode}); set it to 600`);
     }

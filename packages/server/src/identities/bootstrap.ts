@@ -1,7 +1,6 @@
-import type { Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { StrongroomError } from '@strongroom/contract';
-import { isChosenToken, parseToken } from '@strongroom/crypto';
+import { isChosenToken, isPrivateFile, parseToken } from '@strongroom/crypto';
 import type { Keys } from '../keys/keys.ts';
 import { newId } from '../store/ids.ts';
 import type { Store } from '../store/store.ts';
@@ -123,7 +122,7 @@ async function readTokenFile(path: string): Promise<string> {
   try {
     const stat = await file.stat();
     if (!stat.isFile()) throw refuse('is not a file');
-    if (!isPrivate(stat)) throw refuse('can be read by others: chmod 600');
+    if (!isPrivateFile(stat)) throw refuse('can be read by others: chmod 600');
     if (stat.size > maxTokenFileBytes) throw refuse('is too long');
     const text = (await file.readFile('utf8')).replace(/\r?\n$/, '');
     if (!isBootstrapToken(text)) throw refuse('does not hold a well-formed token');
@@ -136,13 +135,4 @@ async function readTokenFile(path: string): Promise<string> {
 /** Ours, or one an operator made. */
 function isBootstrapToken(text: string): boolean {
   return isChosenToken(text) || parseToken(text)?.prefix === tokenPrefixes.token;
-}
-
-/**
- * Nobody else may read it. A secret volume of Kubernetes is root's and readable by the pod's group, which is the server's own.
- */
-function isPrivate(stat: Stats): boolean {
-  if (process.platform === 'win32') return true;
-  const isVolume = stat.uid === 0 && process.getuid?.() !== 0;
-  return (stat.mode & (isVolume ? 0o037 : 0o077)) === 0;
 }
