@@ -276,6 +276,7 @@ export const routeTable = {
   showSettings: { method: 'GET', path: '/v1/settings' },
   showSparkJob: { method: 'GET', path: '/v1/domains/{domain}/spark-jobs/{name}' },
   showStorageConfig: { method: 'GET', path: '/v1/domains/{domain}/storage-configs/{name}' },
+  showStorageConfigImpact: { method: 'GET', path: '/v1/domains/{domain}/storage-configs/{name}/impact' },
   showTokenImpact: { method: 'GET', path: '/v1/service-accounts/{serviceAccount}/tokens/{token}/impact' },
   showUser: { method: 'GET', path: '/v1/users/{user}' },
   showUserImpact: { method: 'GET', path: '/v1/users/{user}/impact' },

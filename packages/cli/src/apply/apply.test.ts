@@ -307,6 +307,33 @@ describe('an apply', () => {
     expect(await remarks()).toEqual(['an apply made it, and no manifest has it any more']);
   });
 
+  it('says of a storage configuration that goes that it will be refused while it is used, and not when its users go or let go', async () => {
+    const storage =
+      '{kind: storage-config, domain: finance, name: pool, provider: s3-compatible, endpoint: "http://127.0.0.1:9", bucket: pool}';
+    const job = (used: string) =>
+      `{kind: spark-job, domain: finance, name: user-of-pool, command: ["true"], storageConfigs: [${used}]}`;
+    const domain = '{kind: domain, name: finance}';
+    const remarks = async (text: string) =>
+      (await plan(text, { prunes: true }))
+        .filter((step) => nameOf(step) === 'storage pool in finance')
+        .map((step) => plannedItem(step)['remark']);
+    const gone = 'an apply made it, and no manifest has it any more';
+    const refused = (who: string) =>
+      `${gone}; it will be refused while it is used by ${who}; first take it out of storageConfigs there`;
+    await execute(await plan(`${storage}\n---\n${job('pool')}`), () => undefined);
+    expect(await remarks(`${domain}\n---\n${job('pool')}`)).toEqual([refused('spark-job/user-of-pool')]);
+    expect(await remarks(`${domain}\n---\n${job('')}`)).toEqual([gone]);
+    expect(await remarks(domain)).toEqual([gone]);
+    // Whoever else uses it has no manifest, and stays.
+    await client.createNotebook({ params: { domain: 'finance' }, body: { name: 'by-hand', storageConfigs: ['pool'] } });
+    expect(await remarks(domain)).toEqual([refused('notebook/by-hand')]);
+    const steps = await plan(domain, { prunes: true });
+    await expect(execute(steps, () => undefined)).rejects.toMatchObject({ cause: { code: 'in_use' } });
+    await client.deleteNotebook({ params: { domain: 'finance', name: 'by-hand' } });
+    await execute(await plan(domain, { prunes: true }), () => undefined);
+    expect(await remarks(domain)).toEqual([]);
+  });
+
   it('takes what it made from the domain that is named, and from no other', async () => {
     await client.createDomain({ body: { name: 'sales' } });
     await execute(

@@ -58,13 +58,19 @@ export interface Hit {
   readonly impact: Impact;
 }
 
+/** What the steps before a deletion leave of other objects of its place. */
+export interface StepsBefore {
+  readonly deletes: (kind: string, name: string) => boolean;
+  readonly manifestOf: (kind: string, name: string) => Manifest | undefined;
+}
+
 /** What an earlier apply made and no manifest has any more. */
 export interface Prunable {
   readonly name: string;
   /** What taking it away would hit; absent: that stands for itself. */
   readonly impact?: () => Promise<Impact>;
   /** What it would be refused for, which no step of this apply takes away. */
-  readonly obstacle?: () => Promise<string | undefined>;
+  readonly obstacle?: (before: StepsBefore) => Promise<string | undefined>;
   readonly remove: () => Promise<unknown>;
 }
 

@@ -8,6 +8,7 @@ import {
   type Planned,
   type Prunable,
   type PrunedPlace,
+  type StepsBefore,
 } from './kind.ts';
 import { Lists } from './lists.ts';
 import { identityOf, type Manifest } from './manifest.ts';
@@ -19,17 +20,18 @@ export interface ManifestStep {
   readonly planned: Planned;
 }
 
+/** What is taken away. */
+interface PrunedStep {
+  readonly kind: ObjectKind;
+  readonly place: PrunedPlace;
+  readonly pruned: Prunable;
+  /** What it is refused for, as things are. */
+  readonly obstacle: string | undefined;
+  readonly hits: readonly Hit[];
+}
+
 /** One step of an apply, in the order that it is done in. */
-export type Step =
-  | ManifestStep
-  | {
-      readonly kind: ObjectKind;
-      readonly place: PrunedPlace;
-      readonly pruned: Prunable;
-      /** What it is refused for, as things are. */
-      readonly obstacle: string | undefined;
-      readonly hits: readonly Hit[];
-    };
+export type Step = ManifestStep | PrunedStep;
 
 export interface PlanOptions {
   readonly manager: string;
@@ -107,21 +109,42 @@ async function prunedSteps(
   kinds: readonly ObjectKind[],
   manifests: readonly Manifest[],
   domain: string | undefined,
-): Promise<Step[]> {
+): Promise<PrunedStep[]> {
   const places = new Map<string, PrunedPlace>();
   for (const { scope, domain: name } of manifests)
     if (scope !== 'platform') places.set(`${scope} ${name}`, { scope, domain: name });
   if (domain !== undefined) places.set(`domain ${domain}`, { scope: 'domain', domain });
-  const wanted = new Set(manifests.map((manifest) => foldedIdentity(manifest)));
-  const steps: Step[] = [];
+  const wanted = new Map(manifests.map((manifest) => [foldedIdentity(manifest), manifest]));
+  const steps: PrunedStep[] = [];
   for (const kind of kinds.toSorted((a, b) => b.rank - a.rank))
     for (const place of places.values())
       for (const pruned of (await kind.managed?.(context, place)) ?? [])
         if (!wanted.has(foldedIdentity({ kind: kind.kind, ...place, name: pruned.name }))) {
           const hits = pruned.impact === undefined ? [] : await hitBy(pruned.impact);
-          steps.push({ kind, place, pruned, obstacle: await pruned.obstacle?.(), hits });
+          steps.push({
+            kind,
+            place,
+            pruned,
+            obstacle: await pruned.obstacle?.(stepsBefore(place, wanted, steps)),
+            hits,
+          });
         }
   return steps;
+}
+
+function stepsBefore(
+  place: PrunedPlace,
+  wanted: ReadonlyMap<string, Manifest>,
+  steps: readonly PrunedStep[],
+): StepsBefore {
+  const identityIn = (kind: string, name: string): string => foldedIdentity({ kind, ...place, name });
+  const deleted = new Set(
+    steps.map((step) => foldedIdentity({ kind: step.kind.kind, ...step.place, name: step.pruned.name })),
+  );
+  return {
+    deletes: (kind, name) => deleted.has(identityIn(kind, name)),
+    manifestOf: (kind, name) => wanted.get(identityIn(kind, name)),
+  };
 }
 
 /** Names of principals and of integrations are folded by the server. */

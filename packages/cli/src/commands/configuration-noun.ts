@@ -19,6 +19,7 @@ export interface Shown {
 type Summary = CallResult<'listSparkJobs'>['items'][number];
 type RunSummary = CallResult<'listRuns'>['items'][number];
 type ListInput = CallInput<'listSparkJobs'>;
+type Impact = CallResult<'showStorageConfigImpact'>;
 type RunsInput = CallInput<'listSparkJobRuns'>;
 
 /** One kind of configurations, as commands name it and as the API does. */
@@ -37,6 +38,8 @@ export interface ConfigurationNoun<One extends Shown = Shown> {
   readonly delete: (client: Client, domain: string, name: string, ifMatch: number, force: boolean) => Promise<unknown>;
   readonly list: (client: Client, output: Output, input: ListInput, limit: number) => Promise<readonly Summary[]>;
   readonly all: (client: Client, input: ListInput) => Promise<readonly Summary[]>;
+  /** What deleting it would hit, where other configurations use it. */
+  readonly impact?: (client: Client, domain: string, name: string) => Promise<Impact>;
   /** Deleting it keeps it, with the secrets that it owns. */
   readonly canBeRestored?: true;
   /** Where it can be launched. */
@@ -159,6 +162,7 @@ export const storageNoun = {
     client.deleteStorageConfig({ params: { domain, name }, ifMatch, ...(force ? { query: { force } } : {}) }),
   list: (client, output, input, limit) => listUpTo(client, output, 'listStorageConfigs', input, limit),
   all: (client, input) => wholeOf(client.items('listStorageConfigs', input)),
+  impact: (client, domain, name) => client.showStorageConfigImpact({ params: { domain, name } }),
 } satisfies ConfigurationNoun<CallResult<'showStorageConfig'>>;
 
 type ConnectionBody = CallInput<'createConnection'>['body'];

@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
-import type { Cli } from '../cli.ts';
+import type { Cli, Session } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
+import { isInteractive } from '../io.ts';
 import { addListOptions, type ListOptions, pageSize } from '../lists.ts';
 import { localTime } from '../output/text.ts';
-import { confirm } from '../prompt.ts';
+import { confirm, confirmByTyping } from '../prompt.ts';
 import type { ConfigurationNoun, Shown } from './configuration-noun.ts';
+import { answerImpact, impactText, isHit, printImpact } from './impact.ts';
 
 type Output = Cli['output'];
 
@@ -57,7 +59,46 @@ export function addConfigurationCommands<One extends Shown>(
       return undefined;
     }),
   );
+  addImpact(group, cli, noun);
   addDelete(group, cli, noun);
+}
+
+function addImpact(group: Command, cli: Cli, { word, impact }: ConfigurationNoun): void {
+  if (impact === undefined) return;
+  requireDomain(
+    group
+      .command(`impact <${word}>`)
+      .description(`show what deleting a ${word} would hit: what uses it; changes nothing`),
+  ).action(
+    cli.action(async ({ connect, output }, name: string, { domain }: DomainOption) => {
+      answerImpact(output, await impact(await connect(), domain, name));
+      return undefined;
+    }),
+  );
+}
+
+interface DeleteOptions extends DomainOption {
+  readonly yes?: true;
+  readonly force?: true;
+}
+
+/** Shows what uses it, and asks. Answers whether that is no obstacle. @throws Cancelled, UsageError */
+async function agreeToDelete(
+  { io, connect, output }: Session,
+  { word, impact: read }: ConfigurationNoun,
+  name: string,
+  { domain, force }: DeleteOptions,
+): Promise<boolean> {
+  const question = `delete the ${word} ${name} in ${domain}?`;
+  const impact = isInteractive(io) ? await read?.(await connect(), domain, name) : undefined;
+  if (impact === undefined || !isHit(impact)) {
+    await confirm(io, question);
+    return force === true;
+  }
+  if (!output.isJson) printImpact(output, impact);
+  if (force === true) await confirm(io, `this hits ${impactText(impact)}; ${question}`);
+  else await confirmByTyping(io, `deleting the ${word} ${name} in ${domain} hits ${impactText(impact)}`, name);
+  return true;
 }
 
 function addDelete(group: Command, cli: Cli, noun: ConfigurationNoun): void {
@@ -75,21 +116,16 @@ function addDelete(group: Command, cli: Cli, noun: ConfigurationNoun): void {
   // What is launched is used by nobody.
   if (launch === undefined) command.option('--force', 'although others use it');
   command.action(
-    cli.action(
-      async (
-        { io, connect, output },
-        name: string,
-        options: DomainOption & { readonly yes?: true; readonly force?: true },
-      ) => {
-        const { domain } = options;
-        const client = await connect();
-        const { revision } = await noun.show(client, domain, name);
-        if (options.yes !== true) await confirm(io, `delete the ${word} ${name} in ${domain}?`);
-        await noun.delete(client, domain, name, revision, options.force === true);
-        output.answer({ name, deleted: true }, () => output.line(`deleted ${word} ${name} in ${domain}`));
-        return undefined;
-      },
-    ),
+    cli.action(async (session, name: string, options: DeleteOptions) => {
+      const { domain, yes, force } = options;
+      const { output } = session;
+      const client = await session.connect();
+      const { revision } = await noun.show(client, domain, name);
+      const isForced = yes === true ? force === true : await agreeToDelete(session, noun, name, options);
+      await noun.delete(client, domain, name, revision, isForced);
+      output.answer({ name, deleted: true }, () => output.line(`deleted ${word} ${name} in ${domain}`));
+      return undefined;
+    }),
   );
 }
 

@@ -19,6 +19,7 @@ import {
 import { addTargetsOfDomain } from './kubernetes-cluster.ts';
 import { localTime } from '../output/text.ts';
 import { confirmByTyping } from '../prompt.ts';
+import { printRemains } from './remains.ts';
 
 interface DescribeOptions {
   readonly displayName?: string;
@@ -213,23 +214,25 @@ function addMemberCommands(domain: Command, cli: Cli): void {
         return undefined;
       }),
     );
-  requireDomain(member.command('remove <principal>').description('take the preset away; single grants stay'))
+  requireDomain(
+    member
+      .command('remove <principal>')
+      .description('take the preset away; names what stays: grants, and bundles it owns'),
+  )
     .option('-y, --yes', "don't ask, although launches stand on it")
     .action(
       cli.action(async (session, principal: string, { domain: name, yes }: DomainOption & AgreedOption) => {
         const client = await session.connect();
         const params = { domain: name, principal };
-        if (yes !== true)
-          await agreeToImpact(
-            session,
-            await client.showMemberImpact({ params }),
-            `remove ${principal} from ${name}`,
-            yes,
-          );
+        const impact = await client.showMemberImpact({ params });
+        await agreeToImpact(session, impact, `remove ${principal} from ${name}`, yes);
         await client.deleteMember({ params });
-        session.output.answer({ principal, removed: true }, () =>
-          session.output.line(`removed ${principal} from ${name}`),
-        );
+        const { remains } = impact;
+        const { output } = session;
+        output.answer({ principal, removed: true, ...(remains === undefined ? {} : { remains }) }, () => {
+          output.line(`removed ${principal} from ${name}`);
+          printRemains(output, remains, principal, name);
+        });
         return undefined;
       }),
     );
@@ -244,10 +247,9 @@ function addMemberCommands(domain: Command, cli: Cli): void {
         async ({ connect, output }, principal: string, options: DomainOption & { readonly preset?: Preset }) => {
           const { domain: name, preset } = options;
           const query = preset === undefined ? {} : { preset };
-          answerImpact(
-            output,
-            await (await connect()).showMemberImpact({ params: { domain: name, principal }, query }),
-          );
+          const impact = await (await connect()).showMemberImpact({ params: { domain: name, principal }, query });
+          answerImpact(output, impact);
+          if (!output.isJson) printRemains(output, impact.remains, principal, name);
           return undefined;
         },
       ),

@@ -1,6 +1,8 @@
 import { Type } from 'typebox';
-import { Id, Time } from '../names.ts';
+import { Id, Label, Time } from '../names.ts';
+import { domainPermissions } from '../roles.ts';
 import { Closed } from '../route.ts';
+import { permissionWords } from './access.ts';
 
 const HitField = Closed({
   pointer: Type.String({ description: 'RFC 6901 pointer of the field' }),
@@ -56,6 +58,23 @@ const HitLauncher = Closed({
   lastAt: Time,
 });
 
+/** What a member has beside its preset: each is ended by itself. */
+const Remains = Closed(
+  {
+    grants: Type.Array(Closed({ id: Id, permission: Type.Enum([...domainPermissions]) })),
+    bundleGrants: Type.Array(
+      Closed({
+        id: Id,
+        bundle: Label,
+        assetType: Type.String(),
+        permissions: Type.Array(Type.Enum(permissionWords)),
+      }),
+    ),
+    bundles: Type.Array(Label, { description: 'That it owns' }),
+  },
+  { description: 'Of a member: what it has in the domain beside its preset, and keeps' },
+);
+
 /** What a change would hit: what the caller may see by name, of the rest how many. */
 export const Impact = Closed({
   change: Type.Enum(['delete', 'rotate', 'edit', 'revoke', 'disable', 'remove', 'move']),
@@ -80,6 +99,7 @@ export const Impact = Closed({
       { description: 'Of a domain: what else goes with it' },
     ),
   ),
+  remains: Type.Optional(Remains),
   refusal: Type.Optional(
     Closed(
       { code: Type.String(), detail: Type.String() },

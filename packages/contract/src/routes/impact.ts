@@ -95,6 +95,21 @@ const assignmentRoutes = [
   }),
 ] as const;
 
+/** What others stand on without a reference of their own. */
+const storageRoutes = [
+  route({
+    id: 'showStorageConfigImpact',
+    method: 'GET',
+    path: '/v1/domains/{domain}/storage-configs/{name}/impact',
+    summary: 'What deleting a storage configuration would hit: what uses it',
+    tag: 'impact',
+    access: { kind: 'asset', action: 'storage-config.delete', parameter: 'name' },
+    params: Closed({ domain: Label, name: Label }),
+    status: 200,
+    response: Impact,
+  }),
+] as const;
+
 /** What takes access away, and is asked before it does. */
 const revocationRoutes = [
   route({
@@ -350,6 +365,7 @@ export const impactRoutes = [
   ...impactRoutesUnder('Global', '/v1/global', {}),
   ...impactRoutesUnder('Domain', '/v1/domains/{domain}', { domain: Label }),
   ...assignmentRoutes,
+  ...storageRoutes,
   ...revocationRoutes,
   ...bundleImpactRoutes,
   ...identityRoutes,

@@ -1,3 +1,4 @@
+import type { AssetPermission, AssetType, DomainPermission } from '@strongroom/contract';
 import type { Access, AccessSnapshot, AssetRef, ScopeRef } from '../access/types.ts';
 import { adminScopeId, globalScopeId } from '../store/ids.ts';
 import { maySee } from '../surfaces/registry.ts';
@@ -24,10 +25,23 @@ export interface Launcher {
   readonly lastAt: number;
 }
 
+/** What a member has in a domain beside its preset. */
+export interface Remains {
+  readonly grants: { readonly id: string; readonly permission: DomainPermission }[];
+  readonly bundleGrants: {
+    readonly id: string;
+    readonly bundle: string;
+    readonly assetType: AssetType;
+    readonly permissions: AssetPermission[];
+  }[];
+  readonly bundles: string[];
+}
+
 /** What a change says of itself beside what it hits. */
 export interface Aside {
   readonly recipients?: { readonly scope: string; readonly address: string }[];
   readonly contents?: { readonly secrets: number; readonly integrations: number; readonly serviceAccounts: number };
+  readonly remains?: Remains;
   readonly refusal?: { readonly code: string; readonly detail: string };
 }
 
@@ -115,10 +129,10 @@ export class Hits {
     this.#launchers.push(launcher);
   }
 
-  /** One that is hit because of what it uses. */
-  addConsumer(row: ConsumptionRow): void {
+  /** One that is hit because of what it uses. @param name of what it uses, where that is what is changed */
+  addConsumer(row: ConsumptionRow, name?: string): void {
     const consumed = this.#hits.get(row.consumed_id);
-    this.#hit(row).via.add(consumed === undefined ? row.consumed_id : nameOf(consumed.row));
+    this.#hit(row).via.add(name ?? (consumed === undefined ? row.consumed_id : nameOf(consumed.row)));
   }
 
   setHeld(rows: readonly HeldRow[]): void {

@@ -48,6 +48,17 @@ export async function addConsumers(store: Store, hits: Hits): Promise<void> {
   for (const row of rows.slice(0, maxRows)) hits.addConsumer(row);
 }
 
+/** What uses a configuration that is about to go. @param name as whoever uses it knows it: SURFACE/NAME */
+export async function consumersOf(store: Store, id: string, name: string): Promise<Hits> {
+  const hits = new Hits();
+  const rows = await store.query('impact.consumersOf', { consumedIds: [id], limit: maxRows + 1 });
+  if (rows.length > maxRows) hits.cut();
+  for (const row of rows.slice(0, maxRows)) hits.addConsumer(row, name);
+  const { configurationIds } = hits;
+  if (configurationIds.length > 0) await addHeld(store, hits, [{ configurationIds }]);
+  return hits;
+}
+
 /** What runs of these. */
 export async function addHeld(store: Store, hits: Hits, targets: readonly HeldOf[]): Promise<void> {
   const limit = maxRows + 1;

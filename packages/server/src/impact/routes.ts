@@ -54,6 +54,7 @@ export function impactHandlers(impact: Impact, deciders: Deciders): HandlersOf<t
     showIntegrationAssignmentsImpact: async ({ caller, asset, query }) => ({
       body: await impact.ofIntegrationAssignments(caller, asset, namesOf(query.domains)),
     }),
+    showStorageConfigImpact: async ({ caller, asset }) => ({ body: await impact.ofStorage(caller, asset) }),
     showMemberImpact: async ({ caller, scope, params, query }) => ({
       body: await impact.ofMember(caller, scope, params.principal, query.preset),
     }),

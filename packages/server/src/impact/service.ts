@@ -32,8 +32,9 @@ import type { HeldTarget } from './holders.ts';
 import { isLastCredential } from './last-credential.ts';
 import { findLosses } from './losses.ts';
 import type { ImpactTarget, Within } from './queries.ts';
-import { addConsumers, addHeld, hitsOf, maxRows, refusalOf } from './reads.ts';
+import { addConsumers, addHeld, consumersOf, hitsOf, maxRows, refusalOf } from './reads.ts';
 import { recipientsOf } from './recipients.ts';
+import { remainsOf } from './remains.ts';
 
 const global: ScopeRef = { id: globalScopeId, kind: 'global', name: 'global' };
 
@@ -113,13 +114,20 @@ export class Impact {
       : { in: assigned.map(({ scope_id: id }) => id).filter((id) => !keptIds.includes(id)) };
   }
 
+  /** What uses a storage configuration, which goes. */
+  async ofStorage(caller: Caller, { id, type, name }: AssetRef): Promise<ImpactView> {
+    return this.#view(caller, await consumersOf(this.#store, id, `${type}/${name}`), 'delete', {});
+  }
+
   /**
    * What stands on access that is about to be taken away: references and storage that somebody put there, and what somebody
    * starts. `preset`: in place of the one the member has.
    * @throws StrongroomError `not_found`
    */
   async ofMember(caller: Caller, domain: ScopeRef, label: string, preset?: Preset): Promise<ImpactView> {
-    return this.#ofAlteration(caller, 'revoke', await withoutMember(this.#store, domain, label, preset));
+    const alteration = await withoutMember(this.#store, domain, label, preset);
+    const [principalId = ''] = alteration.principalIds ?? [];
+    return this.#ofAlteration(caller, 'revoke', alteration, await remainsOf(this.#store, domain, principalId));
   }
 
   /** @throws StrongroomError `not_found` */

@@ -1,16 +1,19 @@
-import type { ItemOf } from '@strongroom/sdk';
+import type { Client, ItemOf } from '@strongroom/sdk';
 import { StrongroomError } from '@strongroom/sdk';
 import { type ConfigurationNoun, nouns, type Shown } from '../../commands/configuration-noun.ts';
+import { count } from '../../output/text.ts';
 import { changesBetween, type FieldChange } from '../diff.ts';
 import {
   type Applied,
   type ApplyContext,
   creation,
+  hitBy,
   managerOf,
   type ObjectKind,
   orAbsent,
   type Planned,
   problemOf,
+  type StepsBefore,
 } from '../kind.ts';
 import type { Manifest } from '../manifest.ts';
 
@@ -47,10 +50,44 @@ export const configurationKinds: readonly ObjectKind[] = [...nouns.values()].map
       found
         // A connection that is deleted softly is listed as suspended.
         .filter((each) => each.managedBy === manager && !(noun.kind === 'connection' && each.suspended))
-        .map(({ name, revision }) => ({ name, remove: () => noun.delete(client, domain, name, revision, false) }))
+        .map(({ name, revision }) => ({
+          name,
+          obstacle: (before) => usersOf(client, noun, domain, name, before),
+          remove: () => noun.delete(client, domain, name, revision, false),
+        }))
     );
   },
 }));
+
+/** Whoever uses it once the steps before are done: while there is somebody, it is not deleted. */
+async function usersOf(
+  client: Client,
+  { kind, impact: read }: ConfigurationNoun,
+  domain: string,
+  name: string,
+  before: StepsBefore,
+): Promise<string | undefined> {
+  if (read === undefined) return undefined;
+  const [hit] = await hitBy(() => read(client, domain, name));
+  if (hit === undefined) return undefined;
+  const { configurations, hidden } = hit.impact;
+  const users = configurations
+    .filter(({ via = [] }) => via.includes(`${kind}/${name}`))
+    .filter(({ surface, configuration }) => {
+      if (before.deletes(surface, configuration)) return false;
+      const manifest = before.manifestOf(surface, configuration);
+      return manifest === undefined || listed(manifest.body['storageConfigs']).includes(name);
+    })
+    .map(({ surface, configuration }) => `${surface}/${configuration}`);
+  const unseen = hidden.configurations;
+  if (users.length + unseen === 0) return undefined;
+  const who = [...users, ...(unseen === 0 ? [] : [`${count(unseen, 'configuration')} that you may not see`])];
+  return `it will be refused while it is used by ${who.join(', ')}; first take it out of storageConfigs there`;
+}
+
+function listed(names: unknown): readonly unknown[] {
+  return Array.isArray(names) ? names : [];
+}
 
 async function planConfiguration(context: ApplyContext, noun: ConfigurationNoun, manifest: Manifest): Promise<Planned> {
   const { client, manager } = context;
