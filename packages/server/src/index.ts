@@ -8,6 +8,7 @@ export { settingsTable } from './config/schema.ts';
 export { adoptStore, type AdoptedThing, type AdoptionReport, type AdoptionRequest } from './managed-stores/adopt.ts';
 export {
   adoptLegacyTable,
+  configuredTable,
   type LegacyTablePlace,
   type TableAdoption,
   type TableRow,

@@ -12,6 +12,7 @@ import { type Keyring, openKeyring } from './keys/keyring.ts';
 import type { Keys } from './keys/keys.ts';
 import { proveRecoveryKit, restoreKek, writeRecoveryKit } from './keys/recovery.ts';
 import { openRestoredKeys } from './keys/restored-keys.ts';
+import { followedTable } from './managed-stores/legacy-table/open-table.ts';
 import { createOpenManagedStore } from './managed-stores/open-managed-store.ts';
 import { runDoctor } from './operation/doctor.ts';
 import type { DoctorReport } from './operation/finding.ts';
@@ -226,6 +227,7 @@ export async function examine(configuration: LoadedConfiguration): Promise<Docto
         egress: egress.open,
         legacyVaultToken: secrets.legacyVaultToken,
       }),
+      openLegacyTable: followedTable(configuration)?.open ?? null,
     });
   } finally {
     await egress.close();

@@ -53,6 +53,7 @@ import { createIntegrationSource } from './launches/sources/integration-source.t
 import { sourcesOf } from './launches/sources/source.ts';
 import { createOpenCredentialStore } from './managed-stores/open-managed-store.ts';
 import type { OpenManagedStore } from './managed-stores/opened-stores.ts';
+import { followedTable } from './managed-stores/legacy-table/open-table.ts';
 import { createManagedStores, type ManagedStoreParts } from './managed-stores/parts.ts';
 import { noticeHandlers } from './notices/routes.ts';
 import { NoticeSender } from './notices/sender.ts';
@@ -323,7 +324,14 @@ export function createServices(parts: ServiceParts): Services {
         readiness: new Readiness({ store, keys: keyring, settings, isStopping: parts.isStopping }),
         metrics,
         settings: new SettingsService(store, access, features, settings),
-        doctor: { settings, ambient, store, kek: kekSource, openManagedStore: parts.openManagedStore },
+        doctor: {
+          settings,
+          ambient,
+          store,
+          kek: kekSource,
+          openManagedStore: parts.openManagedStore,
+          openLegacyTable: followedTable(configuration)?.open ?? null,
+        },
       }),
     },
   };

@@ -166,7 +166,7 @@ export function sharedPostgres(): Promise<PostgresServer> {
 const templates = new Map<Collation, Promise<string>>();
 
 /** The URL of an empty database of the newest schema on {@link sharedPostgres}: to make its tables takes four times as long. */
-async function createMigratedDatabase(collation: Collation): Promise<string> {
+export async function createMigratedDatabase(collation: Collation): Promise<string> {
   const server = await sharedPostgres();
   const template = templates.get(collation) ?? createTemplate(server, collation);
   templates.set(collation, template);

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { LegacyTablePlace } from '@strongroom/server';
 import { type Command, Option } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { UsageError } from '../errors.ts';
@@ -22,9 +23,9 @@ interface AdoptOptions extends ConfigOptions, ScopeOptions {
   readonly dryRun?: true;
   readonly sqlite?: string;
   readonly urlFile?: string;
-  readonly table: string;
-  readonly keyColumn: string;
-  readonly valueColumn: string;
+  readonly table?: string;
+  readonly keyColumn?: string;
+  readonly valueColumn?: string;
 }
 
 const maxUrlBytes = 8192;
@@ -48,13 +49,13 @@ export function addStoreCommands(program: Command, cli: Cli): void {
     .option('--dry-run', 'say what would be done, and change nothing')
     .option('--credentials', 'kubernetes: what the scope’s integrations sign in with, in place of its secrets')
     .option('--sqlite <file>', 'database: the SQLite file that has the table')
-    .option('--url-file <file>', 'database: file with the postgres:// URL, without it the server’s own; - is stdin')
-    .option('--table <name>', 'database: the table of plaintext secrets', 'secret_store')
-    .option('--key-column <name>', 'database: its column of keys', 'key')
-    .option('--value-column <name>', 'database: its column of values', 'value')
+    .option('--url-file <file>', 'database: file with the postgres:// URL; - is stdin')
+    .option('--table <name>', 'database: the table of plaintext secrets (default: secret_store)')
+    .option('--key-column <name>', 'database: its column of keys (default: key)')
+    .option('--value-column <name>', 'database: its column of values (default: value)')
     .addHelpText(
       'after',
-      '\nWhat is not marked as ours is read, and neither changed nor deleted. In the layout scope-objects (an IOMETE\ninstall: name iomete) the scope has one Secret, and no keys are named; in Vault none means all; else each key is\nnamed. With --store database the rows of a plaintext table are encrypted into Global, read back, and then erased.\n\n  strongroom store adopt --global --dry-run\n  strongroom store adopt --domain finance\n  strongroom store adopt --global --store database --sqlite /srv/iomete.db',
+      '\nWhat is not marked as ours is read, and neither changed nor deleted. In the layout scope-objects (an IOMETE\ninstall: name iomete) the scope has one Secret, and no keys are named; in Vault none means all; else each key is\nnamed. With --store database the rows of a plaintext table are encrypted into Global, read back, and then erased; the\ntable is the one of secretStore.databaseSettings, else of the server’s own PostgreSQL.\n\n  strongroom store adopt --global --dry-run\n  strongroom store adopt --domain finance\n  strongroom store adopt --global --store database --sqlite /srv/iomete.db',
     )
     .action(
       cli.action(async ({ io, output }, keys: readonly string[], options: AdoptOptions) => {
@@ -114,13 +115,8 @@ async function adoptTable(
   if (scope.kind !== 'global') throw new UsageError('the rows of a table become secrets of Global', 'Add --global.');
   if (keys.length > 0) throw new UsageError('the rows of a table are adopted together; name no keys');
   const isTrial = options.dryRun === true;
-  const { table, keyColumn, valueColumn } = options;
-  const database = await databaseOf(configuration, io, options);
-  const { items, note } = await server.adoptLegacyTable(
-    configuration,
-    { database, table, keyColumn, valueColumn },
-    { isTrial },
-  );
+  const place = await placeOf(server, configuration, io, options);
+  const { items, note } = await server.adoptLegacyTable(configuration, place, { isTrial });
   output.answer({ dryRun: isTrial, items }, () => {
     for (const { key, outcome, reason } of items) {
       const text = outcome === 'refused' ? `left: ${reason ?? ''}` : outcomeText[outcome];
@@ -138,16 +134,41 @@ const outcomeText = {
   'would-be-adopted': 'would be encrypted and erased',
 } as const;
 
-async function databaseOf({ secrets }: Configuration, io: Io, { sqlite, urlFile }: AdoptOptions) {
+/** What the options name, and else the settings. */
+async function placeOf(
+  server: ServerModule,
+  configuration: Configuration,
+  io: Io,
+  options: AdoptOptions,
+): Promise<LegacyTablePlace> {
+  const { sqlite, urlFile } = options;
   if (sqlite !== undefined && urlFile !== undefined)
     throw new UsageError('--sqlite and --url-file are two databases; one is enough');
-  if (sqlite !== undefined) return { kind: 'sqlite', file: resolve(io.cwd, sqlite) } as const;
-  if (urlFile === undefined) {
-    if (secrets.databaseUrl !== undefined) return { kind: 'postgres', url: secrets.databaseUrl } as const;
-    throw new UsageError('the database of the table is not named', 'Add --sqlite FILE or --url-file FILE.');
-  }
+  const configured = server.configuredTable(configuration);
+  const database =
+    sqlite === undefined && urlFile === undefined
+      ? (configured?.database ?? ownDatabase(configuration))
+      : await namedDatabase(io, options);
+  const {
+    table = configured?.table ?? 'secret_store',
+    keyColumn = configured?.keyColumn ?? 'key',
+    valueColumn = configured?.valueColumn ?? 'value',
+  } = options;
+  return { database, table, keyColumn, valueColumn };
+}
+
+function ownDatabase({ secrets }: Configuration): LegacyTablePlace['database'] {
+  if (secrets.databaseUrl !== undefined) return { kind: 'postgres', url: secrets.databaseUrl };
+  throw new UsageError(
+    'the database of the table is not named',
+    'Add --sqlite FILE or --url-file FILE, or set secretStore.databaseSettings.',
+  );
+}
+
+async function namedDatabase(io: Io, { sqlite, urlFile = '' }: AdoptOptions): Promise<LegacyTablePlace['database']> {
+  if (sqlite !== undefined) return { kind: 'sqlite', file: resolve(io.cwd, sqlite) };
   const url = utf8Text(await readInput(io, urlFile, maxUrlBytes))?.replace(/\r?\n$/, '');
   if (url === undefined || !/^postgres(?:ql)?:\/\/[!-~]+$/.test(url))
     throw new UsageError(`the file ${urlFile} does not hold a URL postgres://…`);
-  return { kind: 'postgres', url } as const;
+  return { kind: 'postgres', url };
 }

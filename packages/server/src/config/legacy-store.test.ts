@@ -56,6 +56,59 @@ describe('the legacy store configuration', () => {
     expect(ofFile.secrets.legacyVaultToken).toBe(canary);
   });
 
+  describe('with the type database', () => {
+    const table = { table: 'secret_store', keyColumn: 'key', valueColumn: 'value' };
+    const url = `postgres://iomete:${canary}@db:5432/iomete`;
+    const tableOf = (block: string, files = {}) => {
+      const { settings, secrets } = load(`secretStore: ${block}`, {}, files);
+      expect(JSON.stringify(settings)).not.toContain(canary);
+      return [settings.managed.legacyTable, secrets.legacyDatabaseUrl];
+    };
+
+    it('has its table in the database that is named, or in the server’s own PostgreSQL', () => {
+      expect(tableOf('{ type: database }')).toEqual([{ database: { kind: 'unnamed' }, ...table }, undefined]);
+      expect(tableOf('{ type: database, databaseSettings: { url: "", table: null } }')).toEqual([
+        { database: { kind: 'unnamed' }, ...table },
+        undefined,
+      ]);
+      expect(tableOf(`{ type: database, databaseSettings: { url: '${url}' } }`)).toEqual([
+        { database: { kind: 'named' }, ...table },
+        url,
+      ]);
+      const ofFile = '{ type: database, databaseSettings: { urlFile: /u, table: legacy.secrets, keyColumn: name } }';
+      expect(tableOf(ofFile, { '/u': `${url}\n` })).toEqual([
+        { database: { kind: 'named' }, ...table, table: 'legacy.secrets', keyColumn: 'name' },
+        url,
+      ]);
+      expect(tableOf('{ type: database, databaseSettings: { sqliteFile: legacy.db } }')).toEqual([
+        { database: { kind: 'sqlite', file: '/srv/legacy.db' }, ...table },
+        undefined,
+      ]);
+      const own = load(`{ databaseUrl: '${url}', secretStore: { type: database } }`);
+      expect(own.settings.managed.legacyTable).toEqual({ database: { kind: 'own' }, ...table });
+      expect(load(vault).settings.managed.legacyTable).toBeNull();
+    });
+
+    it('is refused when it says half, or two things', () => {
+      const name = 'secretStore.databaseSettings';
+      for (const [settings, problem] of [
+        ['{ table: secrets }', `${name} says which table, and no database: url, urlFile or sqliteFile`],
+        [
+          `{ url: '${url}', sqliteFile: x }`,
+          `${name} names two databases, one by its URL and one by sqliteFile; one is enough`,
+        ],
+        [`{ url: '${url}', urlFile: /u }`, `${name}.url and ${name}.urlFile are both set; one is enough`],
+        [`{ url: 'mysql://db/${canary}' }`, `${name}.url does not hold a URL postgres://…`],
+      ]) {
+        const problems = problemsOf(`secretStore: { type: database, databaseSettings: ${settings} }`);
+        expect(problems).toContainEqual(problem);
+        expect(problems.join()).not.toContain(canary);
+      }
+      const injected = problemsOf(`secretStore: { type: database, databaseSettings: { sqliteFile: x, table: 'a b' } }`);
+      expect(injected).toEqual([expect.stringContaining(`${name}.table`)]);
+    });
+  });
+
   it('is read as it is: kubernetes, with the names of its install', () => {
     const { managed } = load('secretStore: { type: kubernetes }').settings;
     expect(managed.stores).toEqual({ admin: undefined, global: 'kubernetes', domains: undefined });

@@ -13,6 +13,10 @@ import type { VaultAccessSettings } from './managed-settings.ts';
 const { address, path } = vaultBackend.settings.properties;
 const File = (description: string) => Type.String({ minLength: 1, maxLength: 4096, description });
 
+const sqlName = '[A-Za-z_][A-Za-z0-9_$]{0,62}';
+/** As an IOMETE install has it. */
+const defaultTable = { table: 'secret_store', keyColumn: 'key', valueColumn: 'value' } as const;
+
 /** The block `secretStore` of an IOMETE install's values, under its own names: Global's managed store, as it is. */
 export const legacyStoreSchema = Type.Optional(
   Closed({
@@ -59,6 +63,42 @@ export const legacyStoreSchema = Type.Optional(
         ),
       }),
     ),
+    databaseSettings: Type.Optional(
+      Closed({
+        url: Type.Optional(
+          Type.String({
+            minLength: 1,
+            maxLength: 8192,
+            description:
+              'Type database: postgres:// URL of the database that has the table; the server’s own, unless set',
+          }),
+        ),
+        urlFile: Type.Optional(File('File that holds secretStore.databaseSettings.url')),
+        sqliteFile: Type.Optional(File('Type database: SQLite file that has the table, in place of a URL')),
+        table: Type.Optional(
+          Type.String({
+            pattern: `^(?:${sqlName}\\.)?${sqlName}$`,
+            description:
+              'Type database: the table of plaintext secrets, with its schema before a dot where that is needed',
+            examples: [defaultTable.table],
+          }),
+        ),
+        keyColumn: Type.Optional(
+          Type.String({
+            pattern: `^${sqlName}$`,
+            description: 'Type database: its column of keys',
+            examples: [defaultTable.keyColumn],
+          }),
+        ),
+        valueColumn: Type.Optional(
+          Type.String({
+            pattern: `^${sqlName}$`,
+            description: 'Type database: its column of values',
+            examples: [defaultTable.valueColumn],
+          }),
+        ),
+      }),
+    ),
   }),
 );
 
@@ -67,8 +107,25 @@ export type LegacyToken =
   | { readonly kind: 'configuration' }
   | { readonly kind: 'secret'; readonly name: string; readonly key: string };
 
+/** The table of plaintext secrets of a legacy install. */
+export interface LegacyTableSettings {
+  /**
+   * - `own`: the server's own PostgreSQL, where the table may be or not
+   * - `named`: another PostgreSQL, whose URL is a secret
+   * - `unnamed`: the server's own database can't have it, and no other is named
+   */
+  readonly database:
+    | { readonly kind: 'own' | 'named' | 'unnamed' }
+    | { readonly kind: 'sqlite'; readonly file: string };
+  readonly table: string;
+  readonly keyColumn: string;
+  readonly valueColumn: string;
+}
+
 export interface LegacyStore {
   readonly type: StoreName;
+  /** Null unless the type is `database`. */
+  readonly table: LegacyTableSettings | null;
   readonly vault: (VaultAccessSettings & { readonly path: string; readonly legacyToken: LegacyToken }) | null;
 }
 
@@ -81,6 +138,7 @@ export function dropUnset(document: Record<string, unknown>): void {
   const settings = block['vaultSettings'];
   if (isMapping(settings) && isMapping(settings['tokenSecret'])) dropEmpty(settings, 'tokenSecret');
   dropEmpty(block, 'vaultSettings');
+  dropEmpty(block, 'databaseSettings');
 }
 
 function dropEmpty(parent: Record<string, unknown>, name: string): void {
@@ -100,7 +158,7 @@ function isMapping(value: unknown): value is Record<string, unknown> {
  * What the legacy block says. Half of one, and one beside our own settings of the same matter, is a problem that names both.
  * Settings of a kind that `type` does not name stay unread: the values of a chart carry them along.
  */
-export function readLegacyStore(context: BuildContext): LegacyStore | null {
+export function readLegacyStore(context: BuildContext, resolvePath: (path: string) => string): LegacyStore | null {
   const { problems } = context;
   const { secretStore } = context.configuration;
   if (secretStore === undefined) return null;
@@ -115,7 +173,28 @@ export function readLegacyStore(context: BuildContext): LegacyStore | null {
     'stores.admin and stores.domains are for the others',
   );
   if (type === 'kubernetes') refuseLayout(context);
-  return { type, vault: type === 'vault' ? readVault(context) : null };
+  return {
+    type,
+    table: type === 'database' ? readTable(context, resolvePath) : null,
+    vault: type === 'vault' ? readVault(context) : null,
+  };
+}
+
+function readTable(
+  { configuration: { databaseUrl, databaseUrlFile, secretStore }, problems }: BuildContext,
+  resolvePath: (path: string) => string,
+): LegacyTableSettings {
+  const { url, urlFile, sqliteFile, ...names } = secretStore?.databaseSettings ?? {};
+  const hasUrl = url !== undefined || urlFile !== undefined;
+  const isOwnPossible = databaseUrl !== undefined || databaseUrlFile !== undefined;
+  const name = `${group}.databaseSettings`;
+  if (hasUrl && sqliteFile !== undefined)
+    problems.push(`${name} names two databases, one by its URL and one by sqliteFile; one is enough`);
+  if (Object.keys(names).length > 0 && !hasUrl && sqliteFile === undefined && !isOwnPossible)
+    problems.push(`${name} says which table, and no database: url, urlFile or sqliteFile`);
+  const kind = hasUrl ? ('named' as const) : isOwnPossible ? ('own' as const) : ('unnamed' as const);
+  const database = sqliteFile === undefined ? { kind } : { kind: 'sqlite' as const, file: resolvePath(sqliteFile) };
+  return { database, ...defaultTable, ...names };
 }
 
 function readVault(context: BuildContext): LegacyStore['vault'] {

@@ -6,7 +6,13 @@ import {
   type VaultAuthentication,
 } from '@strongroom/contract';
 import { isAuthority } from '../authorities.ts';
-import { hasPrefix, legacyKubernetes, type LegacyToken, readLegacyStore } from './legacy-store.ts';
+import {
+  hasPrefix,
+  legacyKubernetes,
+  type LegacyTableSettings,
+  type LegacyToken,
+  readLegacyStore,
+} from './legacy-store.ts';
 import type { Configuration } from './schema.ts';
 import type { BuildContext } from './settings.ts';
 
@@ -27,11 +33,13 @@ export interface ManagedSettings {
   readonly kubernetes: KubernetesStoreSettings;
   /** Null unless its address is set. */
   readonly vault: (VaultAccessSettings & { readonly path: string; readonly legacyToken?: LegacyToken }) | null;
+  /** Whose rows appear under Global; null unless `secretStore.type` is `database`. */
+  readonly legacyTable: LegacyTableSettings | null;
 }
 
 export function buildManagedSettings(context: BuildContext, resolvePath: (path: string) => string): ManagedSettings {
   const { stores, kubernetes, vault } = context.configuration;
-  const legacy = readLegacyStore(context);
+  const legacy = readLegacyStore(context, resolvePath);
   const { default: common, admin = common, global = legacy?.type ?? common, domains = common } = stores;
   const access = buildVaultAccess(context, 'vault', vault, resolvePath);
   if (access !== null && vault.path === undefined) context.problems.push('vault.path goes with vault.address');
@@ -51,6 +59,7 @@ export function buildManagedSettings(context: BuildContext, resolvePath: (path: 
       ...(kubernetes.kubeconfigPath ? { kubeconfigPath: resolvePath(kubernetes.kubeconfigPath) } : {}),
     },
     vault: legacy?.vault ?? ours,
+    legacyTable: legacy?.table ?? null,
   };
 }
 

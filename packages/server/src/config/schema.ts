@@ -233,7 +233,12 @@ export interface Setting {
   readonly isSecret: boolean;
 }
 
-const secretPaths = new Set(['databaseUrl', 'egress.proxy', 'secretStore.vaultSettings.token']);
+const secretPaths = new Set([
+  'databaseUrl',
+  'egress.proxy',
+  'secretStore.vaultSettings.token',
+  'secretStore.databaseSettings.url',
+]);
 
 /** All settings in the order of the schema. */
 export const settingsTable: readonly Setting[] = leaves(ConfigurationSchema, []);

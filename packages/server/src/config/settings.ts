@@ -53,6 +53,8 @@ export interface Secrets {
   readonly egressProxy: string | undefined;
   /** `secretStore.vaultSettings.token`. */
   readonly legacyVaultToken: string | undefined;
+  /** `secretStore.databaseSettings.url`. */
+  readonly legacyDatabaseUrl: string | undefined;
   readonly tls: { readonly certificate: Uint8Array; readonly key: Uint8Array } | undefined;
 }
 
@@ -73,11 +75,12 @@ export function buildSecrets(context: BuildContext): Secrets {
       problems.push(`${say(context, name)} and ${say(context, `${name}File`)} are both set; one is enough`);
     return given ?? readSecretText(context, `${name}File`, file);
   };
-  const url = either('databaseUrl', databaseUrl, databaseUrlFile);
-  if (url !== undefined && postgresHostUrls(url) === undefined)
-    problems.push(
-      `${say(context, databaseUrl === undefined ? 'databaseUrlFile' : 'databaseUrl')} does not hold a URL postgres://…`,
-    );
+  const postgresUrl = (name: string, given: string | undefined, file: string | undefined): string | undefined => {
+    const found = either(name, given, file);
+    if (found !== undefined && postgresHostUrls(found) === undefined)
+      problems.push(`${say(context, given === undefined ? `${name}File` : name)} does not hold a URL postgres://…`);
+    return found;
+  };
   const proxy = either('egress.proxy', egress.proxy, egress.proxyFile);
   if (proxy !== undefined && !(URL.canParse(proxy) && isProxyUrl(new URL(proxy))))
     problems.push(
@@ -89,10 +92,12 @@ export function buildSecrets(context: BuildContext): Secrets {
   const key = readBytes(context, 'tlsKeyFile', tlsKeyFile);
   const { secretStore } = configuration;
   const legacyVault = secretStore?.type === 'vault' ? secretStore.vaultSettings : undefined;
+  const legacyTable = secretStore?.type === 'database' ? secretStore.databaseSettings : undefined;
   return {
-    databaseUrl: url,
+    databaseUrl: postgresUrl('databaseUrl', databaseUrl, databaseUrlFile),
     egressProxy: proxy,
     legacyVaultToken: either('secretStore.vaultSettings.token', legacyVault?.token, legacyVault?.tokenFile),
+    legacyDatabaseUrl: postgresUrl('secretStore.databaseSettings.url', legacyTable?.url, legacyTable?.urlFile),
     tls: certificate === undefined || key === undefined ? undefined : { certificate, key },
   };
 }

@@ -57,6 +57,7 @@ interface SecretRow {
   readonly shape: 'text' | 'binary' | 'fields';
   readonly field_names: string | null;
   readonly owned_by: string | null;
+  readonly store_state: string | null;
   readonly source_id: string;
   readonly source_name: string;
   readonly source_type: Tables['sources']['type'];
@@ -85,6 +86,7 @@ const secretByKey = hotStatement<SecretRow>(
         'secrets.shape',
         'secrets.field_names',
         'secrets.owned_by',
+        'secrets.store_state',
         'secrets.source_id',
         'sources.name as source_name',
         'sources.type as source_type',
@@ -152,8 +154,9 @@ function targetOf(row: SecretRow, scope: Target['scope'], scopeId: string): Targ
       shape: row.shape,
       ownedBy: row.owned_by,
       fieldNames: row.field_names === null ? null : (JSON.parse(row.field_names) as string[]),
+      // A copy whose original another program took away is not delivered.
       stored:
-        row.envelope === null || row.fingerprint === null
+        row.envelope === null || row.fingerprint === null || row.store_state === 'missing'
           ? null
           : { envelope: row.envelope, fingerprint: row.fingerprint },
     },

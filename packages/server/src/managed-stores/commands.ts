@@ -16,6 +16,7 @@ import { deletedSecret, purge } from '../secrets/removal-commands.ts';
 import type { CommandContext, IdempotencyKey } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { forgetFound, foundCommands } from './found-commands.ts';
+import { legacyTableCommands } from './legacy-table/commands.ts';
 import { expectationOf, formatPlan, parsePlan, sealedIn, secretIdOf, type WritePlan } from './plan.ts';
 
 export type IntentRow = Tables['write_intents'];
@@ -353,4 +354,5 @@ export const managedStoreCommands = {
   'managed.mark': mark,
   'managed.sweep': sweep,
   ...foundCommands,
+  ...legacyTableCommands,
 };

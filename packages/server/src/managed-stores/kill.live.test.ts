@@ -27,6 +27,7 @@ const none: ManagedSettings = {
   stores: { admin: undefined, global: undefined, domains: undefined },
   kubernetes: {},
   vault: null,
+  legacyTable: null,
 };
 
 const stores: Readonly<Record<string, () => DrilledStore>> = {

@@ -47,7 +47,13 @@ async function examine(
     };
     return backend as Backend;
   };
-  const report = await runDoctor({ ...configuration, store, kek: kekSourceOf(configuration), openManagedStore });
+  const report = await runDoctor({
+    ...configuration,
+    store,
+    kek: kekSourceOf(configuration),
+    openManagedStore,
+    openLegacyTable: null,
+  });
   const said = report.checks.filter(({ id }) => id.startsWith('store-'));
   return { said, opened, kek: report.checks.find(({ id }) => id === 'kek-source') };
 }

@@ -1,5 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isPrivateFile } from '@strongroom/crypto';
 import { sql } from 'kysely';
 import type { Ambient } from '../config/environment.ts';
 import type { Settings } from '../config/settings.ts';
@@ -8,6 +9,7 @@ import { readSchemaVersion, schemaVersion } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
 import { featureKey } from './commands.ts';
 import { checkJobNames, checkJobUsers, namedUids } from './doctor-job-users.ts';
+import { checkLegacyTable, type LegacyTableParts } from './doctor-legacy-table.ts';
 import { checkKekSource, checkManagedStore, type OutsideParts, outsideStores } from './doctor-outside.ts';
 import { stateOf } from './features.ts';
 import { amber, type Check, type DoctorReport, type Finding, ok, red } from './finding.ts';
@@ -16,7 +18,8 @@ import { isLoopback, listenProblems } from './listen-rules.ts';
 import { holdersOfReferences } from './reference-holders.ts';
 import { canAppend, freeBytes, minFreeBytes } from './readiness.ts';
 
-export interface DoctorParts extends Omit<OutsideParts, 'settings' | 'store'> {
+export interface DoctorParts
+  extends Omit<OutsideParts, 'settings' | 'store'>, Pick<LegacyTableParts, 'openLegacyTable'> {
   readonly settings: Settings;
   readonly ambient: Ambient;
   /** `null`: it could not be opened, as `storeProblem` says. */
@@ -81,14 +84,18 @@ export async function runDoctor(parts: DoctorParts): Promise<DoctorReport> {
 
 const storeTitles = { KUBERNETES: 'Kubernetes', VAULT: 'Vault' } as const;
 
-/** A line for each kind of managed store that is in use; none where that can't be found out, which the store's line says. */
+/** A line for each kind of managed store that is in use, and for a legacy install's table; none where that can't be found out, which the store's line says. */
 async function storeChecks(parts: DoctorParts): Promise<readonly NamedCheck[]> {
   const types = await outsideStores(parts).catch(() => []);
-  return types.map((type) => ({
-    id: `store-${type.toLowerCase()}`,
-    title: `The managed store in ${storeTitles[type]} works`,
-    run: () => checkManagedStore(parts, type),
-  }));
+  const table: NamedCheck = { id: 'legacy-table', title: 'The legacy table is taken over', run: checkLegacyTable };
+  return [
+    ...types.map((type) => ({
+      id: `store-${type.toLowerCase()}`,
+      title: `The managed store in ${storeTitles[type]} works`,
+      run: () => checkManagedStore(parts, type),
+    })),
+    ...(parts.settings.managed.legacyTable === null ? [] : [table]),
+  ];
 }
 
 async function attempt(run: (parts: DoctorParts) => Finding | Promise<Finding>, parts: DoctorParts): Promise<Finding> {
@@ -130,8 +137,9 @@ function checkKekFile({ settings }: DoctorParts): Finding {
   const { kek } = settings;
   if (kek.kind === 'vault') return ok('It is in Vault, and in no file of this machine');
   const { file } = kek;
-  const mode = statSync(file).mode & 0o777;
-  if ((mode & 0o077) !== 0) return red(`${file} has mode ${mode.toString(8)}.`, `chmod 600 ${file}`);
+  const stats = statSync(file);
+  const mode = stats.mode & 0o777;
+  if (!isPrivateFile(stats)) return red(`${file} has mode ${mode.toString(8)}.`, `chmod 600 ${file}`);
   if (
     kek.kind === 'file' &&
     kek.isDefault &&

@@ -1,6 +1,7 @@
 import { StrongroomError } from '@strongroom/contract';
 import type { KeyIndex } from '../integrations/key-index.ts';
 import type { OutsideCredentials } from '../integrations/outside-credentials.ts';
+import { type FollowParts, followTable } from '../managed-stores/legacy-table/follow-table.ts';
 import type { ManagedStoreParts } from '../managed-stores/parts.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { type Removed, removeOldLaunches } from '../launches/retention.ts';
@@ -107,6 +108,15 @@ export function periodicJobs(
       },
     },
   ];
+}
+
+/** Keeps in Global what the table of a legacy install holds. */
+export function legacyTableJob(parts: FollowParts): PeriodicJob {
+  return {
+    name: 'follow-legacy-table',
+    everyMilliseconds: minute,
+    run: ({ signal }) => followTable(parts, signal),
+  };
 }
 
 /** What crashes leave of saves with credentials. */

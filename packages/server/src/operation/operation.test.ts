@@ -28,6 +28,7 @@ const examined = (configuration: LoadedConfiguration) => ({
   ...configuration,
   kek: kekSourceOf(configuration),
   openManagedStore: () => Promise.reject(new Error('No scope is in one')),
+  openLegacyTable: null,
 });
 
 const lines: Record<string, unknown>[] = [];

@@ -1,7 +1,7 @@
 import { exactKey, StrongroomError } from '@strongroom/contract/core';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
-import { liveSecret } from './live-secret.ts';
+import { liveSecret, requireOurs } from './live-secret.ts';
 import { removalCommands } from './removal-commands.ts';
 
 type SecretRow = Tables['secrets'];
@@ -235,6 +235,8 @@ export async function setValue(
   if (row.current_epoch !== args.fromEpoch || row.current_version !== args.fromVersion) {
     throw new StrongroomError('version_conflict', { detail: 'The secret got another value at the same time.' });
   }
+  // In a store outside the database it is the store that refuses.
+  if (args.sealed.envelope !== null) requireOurs(row);
   await insertVersion(context, args.secretId, args.sealed, args.by);
   await context.db
     .updateTable('secrets')
@@ -247,7 +249,7 @@ export async function setValue(
       updated_at: context.now,
       updated_by: args.by,
       store_state: null,
-      // The store took it, so its entry is ours.
+      // Whoever keeps the value took it, so its entry is ours.
       is_unmarked: 0,
       revision: row.revision + 1,
     })

@@ -21,3 +21,12 @@ export function requireRevision(row: Pick<SecretRow, 'revision'>, expectedRevisi
   if (expectedRevision !== null && row.revision !== expectedRevision)
     throw new StrongroomError('revision_mismatch', { detail: `The secret is at revision ${row.revision}.` });
 }
+
+/** What another program left is only read; that its entry has gone may be noted. @throws StrongroomError `state_conflict` */
+export function requireOurs(row: Pick<SecretRow, 'key' | 'is_unmarked' | 'store_state'>): void {
+  if (row.is_unmarked === 0 || row.store_state === 'missing') return;
+  throw new StrongroomError('state_conflict', {
+    detail: `The entry of ${row.key} was not made by Strongroom, so that it is only read.`,
+    hint: 'strongroom store adopt marks it as Strongroom’s.',
+  });
+}

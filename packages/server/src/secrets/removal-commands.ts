@@ -2,7 +2,7 @@ import { StrongroomError } from '@strongroom/contract/core';
 import { orphanReceipts } from '../launches/receipts.ts';
 import type { CommandContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
-import { liveSecret } from './live-secret.ts';
+import { liveSecret, requireOurs } from './live-secret.ts';
 import { holdersOf, holdersText } from '../impact/holders.ts';
 
 type SecretRow = Tables['secrets'];
@@ -48,15 +48,6 @@ async function softDelete(
     .where('id', '=', args.secretId)
     .execute();
   return { deletedAt: context.now, purgeAfter };
-}
-
-/** What another program left is only read; that its entry has gone may be noted. */
-function requireOurs(row: SecretRow): void {
-  if (row.is_unmarked === 0 || row.store_state === 'missing') return;
-  throw new StrongroomError('state_conflict', {
-    detail: `The entry of ${row.key} was not made by Strongroom, so that it is only read.`,
-    hint: 'strongroom store adopt marks it as Strongroom’s.',
-  });
 }
 
 /** A value that is on its way into a store outside the database comes to its end first. */

@@ -1,7 +1,8 @@
 import type { LoadedConfiguration } from '../../config/load.ts';
 import { withInstallation } from '../../operator.ts';
 import { adoptRows, type TableRow, type TableStep } from './adopt-table.ts';
-import type { LegacyTable, LegacyTablePlace } from './table.ts';
+import { openTable } from './open-table.ts';
+import type { LegacyTablePlace } from './table.ts';
 
 export interface TableAdoption {
   readonly items: readonly TableRow[];
@@ -39,15 +40,6 @@ export async function adoptLegacyTable(
   });
 }
 
-async function openTable(place: LegacyTablePlace, isTrial: boolean): Promise<LegacyTable> {
-  const { database } = place;
-  if (database.kind === 'sqlite') {
-    const { openSqliteTable } = await import('./sqlite-table.ts');
-    return openSqliteTable(place, database.file, isTrial);
-  }
-  const { openPostgresTable } = await import('./postgres-table.ts');
-  return openPostgresTable(place, database.url, isTrial);
-}
-
 export type { TableRow, TableStep } from './adopt-table.ts';
+export { configuredTable } from './open-table.ts';
 export type { LegacyTablePlace } from './table.ts';

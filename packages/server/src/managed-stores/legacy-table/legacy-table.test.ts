@@ -13,9 +13,11 @@ import { compileCache, testChild } from '../../../testing/programs.ts';
 import { describeEachStore, type OpenStoreForTest, sharedPostgres, type TestStore } from '../../../testing/stores.ts';
 import { loadConfiguration } from '../../config/load.ts';
 import { openKeyring } from '../../keys/keyring.ts';
+import { withInstallation } from '../../operator.ts';
 import { globalScopeId } from '../../store/ids.ts';
 import { openSqliteStore } from '../../store/sqlite.ts';
 import { adoptRows } from './adopt-table.ts';
+import { followTable } from './follow-table.ts';
 import { adoptLegacyTable } from './index.ts';
 import { openPostgresTable } from './postgres-table.ts';
 import { openSqliteTable } from './sqlite-table.ts';
@@ -240,9 +242,11 @@ describe.skipIf(missing !== undefined)(
 it('is whole after each kill, and the next try ends it', async () => {
   const dataDir = join(folder, 'data');
   const configuration = loadConfiguration({ variables: { STRONGROOM_DATA_DIR: dataDir }, workingDirectory: folder });
-  await install(configuration);
-  const rows = ['a', 'b', 'c', 'd', 'e', 'f'].map((key) => [key, `value of ${key}`] as const);
+  const rows = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'].map((key) => [key, `value of ${key}`] as const);
   const file = makeFile(rows);
+  // A server has followed some of them, and others came later, or were edited since.
+  const followed = makeFile([...rows.slice(0, 3), ['d', 'an earlier value']]);
+  await install(configuration, followed);
   const child = testChild('adopt-table-child');
   for (const step of ['encrypted', 'verified', 'erased']) {
     const env = compileCache;
@@ -269,10 +273,14 @@ it('is whole after each kill, and the next try ends it', async () => {
   expect(again.items.map(({ outcome }) => outcome)).toEqual(rows.map(() => 'would-be-adopted'));
 }, 60_000);
 
-async function install(configuration: ReturnType<typeof loadConfiguration>): Promise<void> {
+async function install(configuration: ReturnType<typeof loadConfiguration>, file: string): Promise<void> {
   const { dataDir } = configuration.settings;
   const store = await openSqliteStore({ directory: dataDir });
   const keyring = await openKeyring(store, await loadKekFile(join(dataDir, 'kek'), { create: true }));
   keyring.close();
   await store.close();
+  const open = async () => openSqliteTable(placeOf(file), file, true);
+  await withInstallation(configuration, '', (opened, keys) =>
+    followTable({ store: opened, keys, limits, mayBeAbsent: false, open }, AbortSignal.timeout(20_000)),
+  );
 }

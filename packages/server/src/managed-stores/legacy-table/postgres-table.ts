@@ -15,7 +15,7 @@ export async function openPostgresTable(place: LegacyTablePlace, url: string, is
     connectionString: await primaryUrl(url),
     connectionTimeoutMillis: connectMilliseconds,
     statement_timeout: statementMilliseconds,
-    application_name: 'strongroom store adopt',
+    application_name: 'strongroom legacy table',
   });
   // A connection that breaks while nothing is asked is found by the next question.
   client.on('error', () => undefined);
@@ -33,6 +33,14 @@ export async function openPostgresTable(place: LegacyTablePlace, url: string, is
   /** Text as its bytes; bytea as it is. */
   const value = `CASE WHEN pg_typeof(${sql.value})::text = 'bytea' THEN ${sql.value}::text::bytea ELSE convert_to(${sql.value}::text, 'UTF8') END`;
   return {
+    count: () =>
+      guarded(async () => {
+        // The columns are named, so that a table without them is none here either.
+        const { rows } = await client.query<{ n: string }>(
+          `SELECT count(*) AS n FROM (SELECT ${sql.key}, ${sql.value} FROM ${sql.table}) AS found`,
+        );
+        return Number(rows[0]?.n);
+      }),
     read: () =>
       guarded(async () => {
         const { rows } = await client.query<{ k: string | null; v: Buffer | null }>(

@@ -19,13 +19,22 @@ export function openSqliteTable(place: LegacyTablePlace, file: string, isTrial: 
     });
   }
   if (!isTrial) guarded(() => database.exec('PRAGMA secure_delete = ON; PRAGMA synchronous = FULL'));
+  const requireTable = (): void => {
+    const [name = '', schema = 'main'] = place.table.split('.').toReversed();
+    const names = database.prepare('SELECT name FROM pragma_table_info(?, ?)').all(name, schema);
+    const columns = new Set(names.map((column) => String(column['name'])));
+    if (!columns.has(place.keyColumn) || !columns.has(place.valueColumn)) throw noSuchTable(place);
+  };
   return {
+    async count() {
+      return guarded(() => {
+        requireTable();
+        return Number(database.prepare(`SELECT count(*) AS n FROM ${sql.table}`).get()?.['n']);
+      });
+    },
     async read() {
       return guarded(() => {
-        const [name = '', schema = 'main'] = place.table.split('.').toReversed();
-        const names = database.prepare('SELECT name FROM pragma_table_info(?, ?)').all(name, schema);
-        const columns = new Set(names.map((column) => String(column['name'])));
-        if (!columns.has(place.keyColumn) || !columns.has(place.valueColumn)) throw noSuchTable(place);
+        requireTable();
         // As bytes: what isn't UTF-8 in a text column is neither altered nor hidden.
         const rows = database
           .prepare(`SELECT CAST(${sql.key} AS TEXT) AS k, CAST(${sql.value} AS BLOB) AS v FROM ${sql.table} ORDER BY k`)

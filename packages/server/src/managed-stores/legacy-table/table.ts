@@ -20,6 +20,8 @@ export interface LegacyRow {
 
 /** A table of key and plaintext value. */
 export interface LegacyTable {
+  /** How many rows it has. @throws as `read` */
+  count(): Promise<number>;
   /** All rows, by key. @throws StrongroomError `not_found` for the table or a column, `storage_unavailable` */
   read(): Promise<readonly LegacyRow[]>;
   /** Deletes the row of a key while it has this very value. @returns whether it did */
