@@ -63,9 +63,30 @@ describe('legacyForms', () => {
     'dbutils.secrets.getter("a","b")',
     '{{secrets/../db}}',
     '{{secrets/jobs/..}}',
-    '${secrets...}',
   ])('leaves %s alone', (text) => {
     expect(legacyForms(text)).toEqual([]);
+  });
+
+  it.each([
+    ['${secrets.db', 'not-closed'],
+    ['a ${secrets.db and more', 'not-closed'],
+    ['${secrets.', 'not-closed'],
+    ['${secrets.db\n}', 'not-closed'],
+    ['"${secrets.db", {}', 'not-closed'],
+    ['${secrets.' + 'a'.repeat(300), 'not-closed'],
+    ['${secrets.}', 'no-key'],
+    ['${secrets...}', 'no-key'],
+    ['${secrets.a b}', 'no-key'],
+    [`\${secrets.${'a'.repeat(254)}}`, 'no-key'],
+  ])('finds %s, which no value replaces, and says why', (text, why) => {
+    expect(legacyForms(text)).toMatchObject([{ kind: 'malformed-placeholder', why, at: text.indexOf('$') }]);
+  });
+
+  it('finds what is not closed beside what is', () => {
+    expect(legacyForms('${secrets.a ${secrets.b} $${secrets.c')).toMatchObject([
+      { kind: 'malformed-placeholder', why: 'not-closed', at: 0 },
+      { kind: 'placeholder', key: 'b', at: 12, isWhole: false },
+    ]);
   });
 
   it('is linear, and finds nothing where nothing is', () => {

@@ -1,4 +1,4 @@
-import { parseText } from './placeholders.ts';
+import { type MalformedPlaceholder, parseText } from './placeholders.ts';
 
 /**
  * The ways in which texts of older installations and of Databricks name secrets. Found by their spelling alone; what they
@@ -9,6 +9,7 @@ import { parseText } from './placeholders.ts';
  */
 export type LegacyForm =
   | { readonly kind: 'placeholder'; readonly key: string; readonly at: number; readonly isWhole: boolean }
+  | (MalformedPlaceholder & { readonly kind: 'malformed-placeholder'; readonly isWhole: false })
   | {
       readonly kind: 'databricks-template' | 'databricks-call';
       /** Absent: the program makes them up as it runs. */
@@ -37,12 +38,13 @@ const maxDepth = 8;
 
 /** All of them, in the order in which they stand. */
 export function legacyForms(text: string): LegacyForm[] {
-  const { parts } = parseText(text);
+  const { parts, malformed } = parseText(text);
   const placeholders = parts.flatMap((part): LegacyForm[] =>
     part.kind === 'placeholder'
       ? [{ kind: 'placeholder', key: part.key, at: part.at, isWhole: parts.length === 1 }]
       : [],
   );
+  const broken = malformed.map((each): LegacyForm => ({ ...each, kind: 'malformed-placeholder', isWhole: false }));
   const templates = [...text.matchAll(template)].flatMap(
     ({ 0: whole, 1: scope = '', 2: key = '', index }): LegacyForm[] =>
       dots.test(scope) || dots.test(key)
@@ -59,7 +61,7 @@ export function legacyForms(text: string): LegacyForm[] {
       isWhole: text.slice(index, index + name.length + length) === text.trim(),
     };
   });
-  return [...placeholders, ...templates, ...calls].toSorted((one, other) => one.at - other.at);
+  return [...placeholders, ...broken, ...templates, ...calls].toSorted((one, other) => one.at - other.at);
 }
 
 /**

@@ -42,7 +42,7 @@ describe('placeholders', () => {
     '${secrets..}',
     '${secrets...}',
   ])('calls %s malformed', (text) => {
-    expect(parseText(text).isMalformed).toBe(true);
+    expect(parseText(text).malformed).toHaveLength(1);
     expect(placeholderKeys(text)).toEqual([]);
   });
 

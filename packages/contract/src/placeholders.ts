@@ -18,12 +18,19 @@ export type TextPart =
 const opening = '${secrets.';
 /** Those of a legacy store in Kubernetes, which are more than a secret that is made here can have; no reference names dots alone. */
 const validKey = /^(?!\.{1,2}$)[-._A-Za-z0-9]{1,253}$/;
+/** What is in no key that somebody meant: the bracket behind it belongs to something else. */
+const endsBefore = /[\n\r$"'`{]/;
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** `malformed`: a placeholder that is not closed or whose key no secret can have. */
+/** A placeholder that no value replaces: it is not closed, or no secret can have its key. */
+export interface MalformedPlaceholder {
+  readonly at: number;
+  readonly why: 'not-closed' | 'no-key';
+}
+
 export interface ParsedText {
   readonly parts: readonly TextPart[];
-  readonly isMalformed: boolean;
+  readonly malformed: readonly MalformedPlaceholder[];
 }
 
 /**
@@ -32,7 +39,7 @@ export interface ParsedText {
 export function parseText(text: string, withVariables = false): ParsedText {
   const parts: TextPart[] = [];
   let literal = '';
-  let isMalformed = false;
+  const malformed: MalformedPlaceholder[] = [];
   let at = 0;
   while (at < text.length) {
     const dollar = text.indexOf('$', at);
@@ -48,8 +55,8 @@ export function parseText(text: string, withVariables = false): ParsedText {
     if (part === undefined) {
       literal += '$';
       at = dollar + 1;
-    } else if (part === 'malformed') {
-      isMalformed = true;
+    } else if ('why' in part) {
+      malformed.push(part);
       literal += '$';
       at = dollar + 1;
     } else {
@@ -61,24 +68,24 @@ export function parseText(text: string, withVariables = false): ParsedText {
   }
   literal += text.slice(at);
   if (literal !== '') parts.push({ kind: 'literal', text: literal });
-  return { parts, isMalformed };
+  return { parts, malformed };
 }
 
 function readPart(
   text: string,
   at: number,
   withVariables: boolean,
-): { readonly part: TextPart; readonly end: number } | 'malformed' | undefined {
+): { readonly part: TextPart; readonly end: number } | MalformedPlaceholder | undefined {
   if (!text.startsWith('${', at)) return undefined;
   const isSecret = text.startsWith(opening, at);
   if (!isSecret && !withVariables) return undefined;
   const start = at + (isSecret ? opening.length : 2);
   // A key has at most 253 characters, a variable 255: looking no further keeps the pass linear.
   const end = text.slice(start, start + 256).indexOf('}');
-  if (end === -1) return isSecret ? 'malformed' : undefined;
+  if (end === -1) return isSecret ? { at, why: 'not-closed' } : undefined;
   const name = text.slice(start, start + end);
   if (isSecret) {
-    if (!validKey.test(name)) return 'malformed';
+    if (!validKey.test(name)) return { at, why: endsBefore.test(name) ? 'not-closed' : 'no-key' };
     return { part: { kind: 'placeholder', key: name, at }, end: start + end + 1 };
   }
   if (!variableName.test(name)) return undefined;

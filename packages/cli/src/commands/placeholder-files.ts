@@ -90,6 +90,8 @@ async function scopesOf({ databricksScope = [] }: FileOptions): Promise<Databric
 }
 
 const reasons: Readonly<Record<NonNullable<FileFinding['stays']>, string>> = {
+  'not-closed': 'It means no secret, wherever it is used. Close it: ${secrets.KEY}.',
+  'no-key': 'It means no secret, wherever it is used: none can have the key. Write ${secrets.KEY}.',
   'inside-text': 'It is part of a longer text; placeholders there go on working. Give the secret a field of its own.',
   'part-of-value':
     'strongroom run takes a reference as a whole value alone. Give the secret a variable of its own, and put the text together in the program.',

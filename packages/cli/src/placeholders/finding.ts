@@ -13,6 +13,8 @@ export interface FileFinding {
   readonly becomes?: string;
   /** Why it is left as it is. */
   readonly stays?:
+    | 'not-closed'
+    | 'no-key'
     | 'inside-text'
     | 'part-of-value'
     | 'other-place'
@@ -43,6 +45,7 @@ export type DatabricksScopes = ReadonlyMap<string, string>;
 /** The reference that a form means; `undefined` where nobody said so. @throws StrongroomError `reference_malformed` */
 export function referenceOf(form: LegacyForm, scopes: DatabricksScopes): string | undefined {
   if (form.kind === 'placeholder') return formatReference(placeholderReference(form.key));
+  if (form.kind === 'malformed-placeholder') return undefined;
   const target = form.secret === undefined ? undefined : scopes.get(form.secret.scope);
   if (target === undefined || form.secret === undefined) return undefined;
   return formatReference(parseReference(`${target}${encodeURIComponent(form.secret.key)}`));
@@ -55,6 +58,7 @@ export function findingOf(
   scopes: DatabricksScopes,
   stays?: FileFinding['stays'],
 ): FileFinding {
+  if (form.kind === 'malformed-placeholder') return { ...place, kind: form.kind, stays: form.why };
   const names = form.kind === 'placeholder' ? form.key : form.secret && `${form.secret.scope}/${form.secret.key}`;
   const becomes = referenceOf(form, scopes);
   const reason =

@@ -138,6 +138,37 @@ config:
   });
 });
 
+describe('a placeholder that is not closed, or has no key', () => {
+  const broken = ['${secrets.db', '${secrets.a b}'];
+  it.each([
+    [
+      'job.yaml',
+      `kind: spark-job\nname: nightly\nenvironment:\n  - {name: A, value: 'x${broken[0]}'}\n  - {name: B, value: '${broken[1]}'}\n`,
+    ],
+    ['other.json', `{\n\n\n"A": "x${broken[0]}",\n"B": "${broken[1]}"}`],
+    ['.env', `\n\n\nA=x${broken[0]}\nB=${broken[1]}\n`],
+    ['app.properties', `\n\n\nA=x${broken[0]}\nB=${broken[1]}\n`],
+  ])('is told of in %s, and stays', async (file, text) => {
+    expect(await tell(file, text)).toEqual([
+      '4 A malformed-placeholder - - not-closed',
+      '5 B malformed-placeholder - - no-key',
+    ]);
+    expect(await rewritten(file, text)).toBe(text);
+  });
+
+  it('is told of in code, and as a name', async () => {
+    expect(await tell('job.py', `a\nx = "${broken[0]}" + {}\n`)).toEqual(['2 - malformed-placeholder - - not-closed']);
+    expect(await tell('names.yaml', `'${broken[0]}': x\n`)).toEqual(['1 - malformed-placeholder - - not-closed']);
+  });
+
+  it('hides none that is closed behind it', async () => {
+    expect(await tell('.env', `A=${broken[0]} $\{secrets.b}\n`)).toEqual([
+      '1 A malformed-placeholder - - not-closed',
+      '1 A placeholder b secret://global/managed/b part-of-value',
+    ]);
+  });
+});
+
 describe('other files in YAML or JSON', () => {
   it('are read wherever a secret is written, each with its line of the file', async () => {
     const text = `spark_conf:

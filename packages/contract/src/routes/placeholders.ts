@@ -5,11 +5,19 @@ import { Closed, pageQuery, route } from '../route.ts';
 import { type DomainSurface, platformSurfaces, surfaceActions } from '../surfaces/actions.ts';
 
 /** What can be found in a field: how texts of older installations name secrets, and secrets that are there themselves. */
-export const legacyKinds = ['placeholder', 'plain-secret', 'databricks-template', 'databricks-call'] as const;
+export const legacyKinds = [
+  'placeholder',
+  'malformed-placeholder',
+  'plain-secret',
+  'databricks-template',
+  'databricks-call',
+] as const;
 export type LegacyKind = (typeof legacyKinds)[number];
 
 /** Why a field stays as it is. */
 export const stayReasons = [
+  'not-closed',
+  'no-key',
   'inside-text',
   'other-place',
   'file-format',

@@ -61,13 +61,20 @@ export function findingsIn(surface: AnySurface, document: unknown, scopes: Datab
       findings.push({
         ...place,
         ...describe(form, lineAt),
-        ...(content.isExposed === true ? { stays: 'other-place' } : outcomeOf(form, content.canRefer, scopes)),
+        ...(form.kind !== 'malformed-placeholder' && content.isExposed === true
+          ? { stays: 'other-place' }
+          : outcomeOf(form, content.canRefer, scopes)),
       });
   }
   for (const { pointer, text } of others) {
     const lineAt = linesOf(text);
     for (const form of legacyForms(text))
-      findings.push({ pointer, name: pointer.slice(1), ...describe(form, lineAt), stays: 'other-place' });
+      findings.push({
+        pointer,
+        name: pointer.slice(1),
+        ...describe(form, lineAt),
+        stays: form.kind === 'malformed-placeholder' ? form.why : 'other-place',
+      });
   }
   return findings;
 }
@@ -76,6 +83,7 @@ function describe(form: LegacyForm, lineAt: (at: number) => number): Pick<Findin
   const { kind, at } = form;
   const line = lineAt(at);
   if (form.kind === 'placeholder') return { line, kind, names: form.key };
+  if (form.kind === 'malformed-placeholder') return { line, kind };
   return form.secret === undefined ? { line, kind } : { line, kind, names: `${form.secret.scope}/${form.secret.key}` };
 }
 
@@ -84,6 +92,7 @@ function outcomeOf(
   canRefer: boolean | undefined,
   scopes: DatabricksScopes,
 ): Pick<Finding, 'reference' | 'stays'> {
+  if (form.kind === 'malformed-placeholder') return { stays: form.why };
   if (form.kind === 'databricks-call') return { stays: 'in-code' };
   if (!form.isWhole) return { stays: 'inside-text' };
   if (canRefer !== true) return { stays: canRefer === false ? 'file-format' : 'text-only' };
@@ -104,6 +113,8 @@ export function keyFor(configuration: string, name: string, attempt = 1): string
 }
 
 const messages: Readonly<Record<StayReason, string>> = {
+  'not-closed': 'It means no secret, and nothing that holds it is launched or used. Close it: ${secrets.KEY}.',
+  'no-key': 'No secret can have the key, and nothing that holds it is launched or used. Write ${secrets.KEY}.',
   'inside-text': 'It is part of a longer text; placeholders there go on working. Give the secret a field of its own.',
   'other-place': 'Nothing secret is resolved here. Use an environment variable or a file.',
   'file-format': 'In a file of this format the value is escaped, which a file that is a secret as a whole is not.',

@@ -191,27 +191,51 @@ describe('a configuration that is older than what is checked at a save', () => {
   });
 
   it.each([
-    ['a command', { command: ['true', '${secrets.shared}'] }, '/command/1: No placeholder is resolved here'],
-    ['a key of dots', { environment: [{ name: 'A', value: 'x${secrets..}' }] }, '/environment/0/value: A placeholder'],
-    ['what is not closed', { files: [{ name: 'a', content: '${secrets.shared' }] }, '/files/0/content: A placeholder'],
-  ])('does not launch with a placeholder in %s, and says where', async (_what, change, problem) => {
-    await saveJob('older', { environment: [{ name: 'A', value: '${secrets.shared}' }], files: [] });
-    rewrite('older', () => change);
-    try {
-      const ended = await endOf('older');
-      expect(ended).toMatchObject({ state: 'failed', failure: { code: 'launch_refused' } });
-      expect(JSON.stringify(ended)).toContain(problem);
-      const preflight = await test.call<{ problems: string[] }>('POST', `${inFinance}/spark-jobs/older/preflight`);
-      expect(preflight).toMatchObject({ ok: false, problems: [expect.stringContaining(problem)] });
-      const asked = await test.request('POST', `${inFinance}/launches`, {
-        token: worker.token,
-        body: { configuration: { surface: 'spark-job', name: 'older' } },
-      });
-      expect(asked.body).toMatchObject({ code: 'launch_refused', detail: expect.stringContaining(problem) });
-    } finally {
-      await test.call('DELETE', `${inFinance}/spark-jobs/older`);
-    }
-  });
+    [
+      'a command',
+      { command: ['true', '${secrets.shared}'] },
+      '/command/1: No placeholder is resolved here',
+      'placeholder other-place',
+    ],
+    [
+      'a key of dots',
+      { environment: [{ name: 'A', value: 'x${secrets..}' }] },
+      '/environment/0/value: A placeholder',
+      'malformed-placeholder no-key',
+    ],
+    [
+      'what is not closed',
+      { files: [{ name: 'a', content: '${secrets.shared' }] },
+      '/files/0/content: A placeholder',
+      'malformed-placeholder not-closed',
+    ],
+  ])(
+    'does not launch with a placeholder in %s, says where, and is found by a scan',
+    async (_what, change, problem, found) => {
+      await saveJob('older', { environment: [{ name: 'A', value: '${secrets.shared}' }], files: [] });
+      rewrite('older', () => change);
+      try {
+        const ended = await endOf('older');
+        expect(ended).toMatchObject({ state: 'failed', failure: { code: 'launch_refused' } });
+        expect(JSON.stringify(ended)).toContain(problem);
+        const scanned = await ask('scan', { configurations: [{ surface: 'spark-job', name: 'older' }] });
+        const [pointer] = problem.split(':');
+        const findings = (scanned.items[0] as unknown as { findings: readonly Record<string, string>[] }).findings;
+        expect(
+          findings.filter((each) => each['pointer'] === pointer).map(({ kind, stays }) => `${kind} ${stays}`),
+        ).toEqual([found]);
+        const preflight = await test.call<{ problems: string[] }>('POST', `${inFinance}/spark-jobs/older/preflight`);
+        expect(preflight).toMatchObject({ ok: false, problems: [expect.stringContaining(problem)] });
+        const asked = await test.request('POST', `${inFinance}/launches`, {
+          token: worker.token,
+          body: { configuration: { surface: 'spark-job', name: 'older' } },
+        });
+        expect(asked.body).toMatchObject({ code: 'launch_refused', detail: expect.stringContaining(problem) });
+      } finally {
+        await test.call('DELETE', `${inFinance}/spark-jobs/older`);
+      }
+    },
+  );
 
   it('is used by no job, nor by the platform', async () => {
     const storage = { provider: 's3-compatible', endpoint: 'http://127.0.0.1:9', bucket: 'older', region: 'r' };

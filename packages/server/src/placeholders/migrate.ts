@@ -174,7 +174,7 @@ function literalOf(text: string): string {
 
 function changedField({ finding, text }: Planned, reference: Reference): ChangedField {
   const { pointer, kind } = finding;
-  if (kind === 'databricks-call') throw new TypeError('Code is not rewritten');
+  if (kind === 'databricks-call' || kind === 'malformed-placeholder') throw new TypeError('It means no secret');
   return {
     ...placeOf(finding),
     property: propertyOf(pointer),

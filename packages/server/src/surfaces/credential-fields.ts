@@ -82,8 +82,8 @@ function readTyped(text: string, pointer: string, problems: FieldProblems): Cred
     problems.add(pointer, 'It holds a NUL character or a lone surrogate.');
     return undefined;
   }
-  const { parts, isMalformed } = parseText(text);
-  if (isMalformed) {
+  const { parts, malformed } = parseText(text);
+  if (malformed.length > 0) {
     problems.add(
       pointer,
       'A placeholder ${secrets.…} is not closed, or names a key that no secret can have; write $${secrets. for the text itself.',

@@ -33,7 +33,7 @@ export function checkFileText(text: string, pointer: string, problems: FieldProb
 }
 
 function checkPlaceholders(text: string, pointer: string, problems: FieldProblems): void {
-  if (parseText(text).isMalformed)
+  if (parseText(text).malformed.length > 0)
     problems.add(pointer, 'A placeholder ${secrets.…} is not closed, or names a key that no secret can have.');
 }
 

@@ -82,7 +82,8 @@ function misplacedPlaceholders(surface: AnyDefinition, document: unknown): TextP
  */
 export function unusableTexts(surface: AnyDefinition, document: unknown): readonly TextProblem[] {
   const malformed = surface.fields(document as never).flatMap(({ pointer, content }): TextProblem[] => {
-    if (content.kind !== 'text' || !hasPlaceholder(content.text) || !parseText(content.text).isMalformed) return [];
+    if (content.kind !== 'text' || !hasPlaceholder(content.text) || parseText(content.text).malformed.length === 0)
+      return [];
     const message = 'A placeholder ${secrets.…} is not closed, or names a key that no secret can have.';
     return [{ pointer, message }];
   });
