@@ -1,4 +1,3 @@
-import { createServer } from 'node:net';
 import pg from 'pg';
 import { type PostgresServer, startPostgres } from '../packages/server/testing/postgres.ts';
 
@@ -12,8 +11,7 @@ export interface FinanceDatabase {
 }
 
 export async function startFinanceDatabase(password: string): Promise<FinanceDatabase> {
-  const port = await freePort();
-  const server: PostgresServer = await startPostgres({ port });
+  const server: PostgresServer = await startPostgres({ listens: true });
   const url = await server.createDatabase('code-point');
   const client = new pg.Client(url);
   await client.connect();
@@ -26,7 +24,7 @@ export async function startFinanceDatabase(password: string): Promise<FinanceDat
   };
   await setPassword(password);
   return {
-    port,
+    port: server.port,
     name: new URL(url).pathname.slice(1),
     setPassword,
     async stop() {
@@ -34,15 +32,4 @@ export async function startFinanceDatabase(password: string): Promise<FinanceDat
       await server.stop();
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }

@@ -1,5 +1,5 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { randomBytes, randomInt } from 'node:crypto';
 import {
   chownSync,
   cpSync,
@@ -32,6 +32,8 @@ export interface PostgresServer {
   dropDatabase(url: string): Promise<void>;
   /** The process, for drills that stop or kill it. */
   readonly pid: number;
+  /** Of the socket; of 127.0.0.1 too, when it listens there. */
+  readonly port: number;
   /** Its own folder: the Unix socket, and the data in `data`. */
   readonly directory: string;
   stop(): Promise<void>;
@@ -75,10 +77,10 @@ export function postgresUnavailable(): string | undefined {
 
 export interface PostgresOptions {
   /**
-   * Also listens on this port of 127.0.0.1, where signing in takes a password (SCRAM-SHA-256). Otherwise only on a Unix
+   * Also listens on a port of 127.0.0.1, where signing in takes a password (SCRAM-SHA-256). Otherwise only on a Unix
    * socket in a folder of its own, without one.
    */
-  readonly port?: number;
+  readonly listens?: boolean;
   /** What is committed outlives a kill, for drills. */
   readonly isDurable?: boolean;
   /** Makes its data, in place of a new, empty cluster. It gets the folder's path, which isn't there yet. */
@@ -87,7 +89,10 @@ export interface PostgresOptions {
   readonly again?: PostgresServer;
 }
 
-/** @throws Error with the server's own words when it does not start within 20 s */
+/** Less than a hook may take, so that the server's own words are told. */
+const patienceMilliseconds = 100_000;
+
+/** @throws Error with the server's own words when it does not start */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const native = binaries();
   if (native === undefined) throw new Error('There is no embedded PostgreSQL');
@@ -96,7 +101,6 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   if (user !== undefined) chownSync(directory, user.uid, user.gid);
   hydrateLinks(native);
   const root = readableRoot(native, user, directory);
-  const port = options.port ?? 5432;
   const data = join(directory, 'data');
   if (options.makeData === undefined) {
     if (options.again === undefined) makeCluster(root, data, user);
@@ -105,48 +109,12 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     giveTo(user, data);
   }
 
-  // The shell waits for the end of its input, which comes also when this process is killed, and takes the server along.
-  const script =
-    '"$0" "$@" & server=$!; echo $server; cat > /dev/null; kill -INT $server; wait $server; rm -rf "$PGROOT"';
   const settings = [
     'shared_buffers=32MB',
     ...(options.isDurable === true ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
   ];
-  const child = spawn(
-    '/bin/sh',
-    [
-      '-c',
-      script,
-      join(root, 'bin', 'postgres'),
-      '-D',
-      data,
-      '-k',
-      directory,
-      '-h',
-      options.port === undefined ? '' : '127.0.0.1',
-      '-p',
-      String(port),
-      ...settings.flatMap((setting) => ['-c', setting]),
-    ],
-    {
-      ...user,
-      cwd: directory,
-      // A group of its own: an interrupt at the terminal ends the tests first.
-      detached: true,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: { LC_ALL: 'C', PATH: process.env['PATH'], PGROOT: directory },
-    },
-  );
-  let output = '';
-  let pid = 0;
-  child.stdout.on('data', (chunk: Buffer) => {
-    pid ||= Number(chunk.toString('utf8').trim());
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    output += chunk.toString('utf8');
-  });
-  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
-  await waitUntilReady(directory, port, () => output);
+  const started = await runServer(root, data, settings, options.listens === true, user);
+  const { child, pid, port } = started;
 
   const admin = async <Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> => {
     const client = new pg.Client({ host: directory, port, user: 'postgres', database: 'postgres' });
@@ -158,9 +126,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     }
   };
   return {
-    get pid() {
-      return pid;
-    },
+    pid,
+    port,
     directory,
     async createDatabase(collation, template) {
       const name = `test_${randomBytes(6).toString('hex')}`;
@@ -175,7 +142,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     },
     async stop() {
       child.stdin.end();
-      await ended;
+      await started.ended;
     },
   };
 }
@@ -184,18 +151,72 @@ function nameOf(url: string): string {
   return new URL(url).pathname.slice(1);
 }
 
-async function waitUntilReady(directory: string, port: number, output: () => string): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt += 1) {
-    const client = new pg.Client({ host: directory, port, user: 'postgres', database: 'postgres' });
-    client.on('error', () => undefined);
-    try {
-      await client.connect();
-      await client.end();
-      return;
-    } catch (error) {
-      if (attempt === 399) throw new Error(`PostgreSQL did not start: ${output()}`, { cause: error });
-      await sleep(50);
+interface Started {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly pid: number;
+  readonly port: number;
+  readonly ended: Promise<void>;
+}
+
+/** Starts the server over its data and waits until it answers; removes the folder of the data when it ends. */
+async function runServer(
+  root: string,
+  data: string,
+  settings: readonly string[],
+  listens: boolean,
+  user: User | undefined,
+): Promise<Started> {
+  const directory = dirname(data);
+  // None that the system gives to who asks for any: such a one would be somebody's by now, once in a while.
+  const port = listens ? randomInt(20_000, 32_000) : 5432;
+  // The shell waits for the end of its input, which comes also when this process is killed, and takes the server along.
+  const script =
+    '"$0" "$@" & server=$!; echo $server; cat > /dev/null; kill -INT $server; wait $server; rm -rf "$PGROOT"';
+  const listening = ['-D', data, '-k', directory, '-h', listens ? '127.0.0.1' : '', '-p', String(port)];
+  const child = spawn(
+    '/bin/sh',
+    ['-c', script, join(root, 'bin', 'postgres'), ...listening, ...settings.flatMap((setting) => ['-c', setting])],
+    {
+      ...user,
+      cwd: directory,
+      // A group of its own: an interrupt at the terminal ends the tests first.
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { LC_ALL: 'C', PATH: process.env['PATH'], PGROOT: directory },
+    },
+  );
+  let output = '';
+  const pid = new Promise<number>((resolve) => {
+    child.stdout.once('data', (chunk: Buffer) => resolve(Number(chunk.toString('utf8').trim())));
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    output += chunk.toString('utf8');
+  });
+  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
+  for (const end = Date.now() + patienceMilliseconds; ; await sleep(50)) {
+    const failure = await failureToConnect(directory, port);
+    if (failure === undefined) return { child, pid: await pid, port, ended };
+    if (listens && output.includes('Address already in use')) {
+      // Killed, the shell leaves the folder for the next.
+      child.kill('SIGKILL');
+      child.stdin.end();
+      await ended;
+      return runServer(root, data, settings, listens, user);
     }
+    if (Date.now() > end) throw new Error(`PostgreSQL did not start: ${output}`, { cause: failure });
+  }
+}
+
+/** Undefined once it answers. */
+async function failureToConnect(directory: string, port: number): Promise<unknown> {
+  const client = new pg.Client({ host: directory, port, user: 'postgres', database: 'postgres' });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.end();
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }
 
