@@ -8,7 +8,7 @@ import type { StreamLimits } from './stream.ts';
 
 const canary = 'canary-stream-2f90';
 const egress = createEgress({ allow: [], allowLoopback: true });
-const patient: StreamLimits = { beginMilliseconds: 10_000, idleMilliseconds: 10_000 };
+const patient: StreamLimits = { beginMilliseconds: 60_000, idleMilliseconds: 60_000 };
 beforeAll(() => read((socket) => socket.end(whole('x'))));
 afterAll(() => egress.close());
 
@@ -62,7 +62,7 @@ describe('an answer that is read while it comes', () => {
   });
 
   it.each<[string, (socket: Socket) => void, StreamLimits]>([
-    ['does not begin', () => undefined, { beginMilliseconds: 50, idleMilliseconds: 10_000 }],
+    ['does not begin', () => undefined, { beginMilliseconds: 50, idleMilliseconds: 60_000 }],
     ['falls silent', (socket) => socket.write(begin + chunk('one')), { ...patient, idleMilliseconds: 50 }],
   ])('ends when it %s', async (_name, serve, limits) => {
     expect(await read(serve, limits)).toMatchObject({ code: 'backend_unavailable', reason: 'ETIMEDOUT' });
@@ -79,10 +79,10 @@ describe('an answer that is read while it comes', () => {
       socket.once('data', () => socket.end(`${begin}${chunk(megabyte).repeat(8)}0\r\n\r\n`)),
     );
     // A reader's slowness is no silence of the server.
-    const stream = await egress.stream(`http://127.0.0.1:${server.port}/`, { ...patient, idleMilliseconds: 500 });
+    const stream = await egress.stream(`http://127.0.0.1:${server.port}/`, { ...patient, idleMilliseconds: 2_000 });
     let bytes = 0;
     for await (const piece of stream.chunks) {
-      if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 700));
+      if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 2_500));
       bytes += piece.length;
     }
     expect(bytes).toBe(8 * megabyte.length);

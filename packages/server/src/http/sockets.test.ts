@@ -235,7 +235,7 @@ describe('streams and stopping', () => {
   const follow = (which: number): Promise<{ first: string; ended: Promise<void>; leave: () => void }> =>
     new Promise((resolve, reject) => {
       const call = httpRequest(
-        { port: which, path: '/v1/watch', headers: { authorization: `Bearer ${sampleToken}` } },
+        { host: '127.0.0.1', port: which, path: '/v1/watch', headers: { authorization: `Bearer ${sampleToken}` } },
         (answer) => {
           const ended = new Promise<void>((end) => void answer.once('close', end));
           answer.once('data', (chunk: Buffer) => resolve({ first: String(chunk), ended, leave: () => call.destroy() }));
@@ -307,13 +307,14 @@ describe('streams and stopping', () => {
     const never = { isEnabled: () => new Promise<boolean>(() => undefined) };
     const hasty = sampleApp({
       features: never,
-      settings: { ...sampleSettings, timeouts: { handlerMilliseconds: 800 } },
+      settings: { ...sampleSettings, timeouts: { handlerMilliseconds: 2_000 } },
     });
     const hastyPort = await listen(hasty.app);
     const watcher = await follow(hastyPort);
     const text = await exchange(hastyPort, [`POST ${things} HTTP/1.1\r\n${auth}Connection: close\r\n\r\n`]);
     expect(answers(text)).toEqual([{ status: 503, code: 'deadline_exceeded' }]);
-    await new Promise((resolve) => setTimeout(resolve, 900));
+    // It began before what has ended, so that its own time is over as well.
+    await new Promise((resolve) => setTimeout(resolve, 100));
     expect(hasty.state.signals[0]?.aborted).toBe(false);
     watcher.leave();
     await hasty.app.stop(0);

@@ -33,18 +33,17 @@ describe('a directory', () => {
     serve: (socket: Socket) => void,
     {
       startTls = false,
-      milliseconds = 5_000,
+      signal = AbortSignal.timeout(60_000),
       maxBytes,
     }: {
       startTls?: boolean;
-      milliseconds?: number;
+      signal?: AbortSignal;
       maxBytes?: number;
     } = {},
   ) {
     await using server = await startRawServer(serve);
     const url = `ldap://127.0.0.1:${server.port}`;
     const { document } = ldapSurface.normalise({ url, startTls, baseDn: 'dc=example' }, adminScope);
-    const signal = AbortSignal.timeout(milliseconds);
     const search = (connection: DirectoryConnection) => connection.users();
     return await withDirectory(egress, document, signal, search, maxBytes).catch((error: unknown) => error);
   }
@@ -60,6 +59,19 @@ describe('a directory', () => {
       goOn();
     });
   const searched = (reason: string) => ({ step: 'search users', reason });
+  /** A deadline that comes when the directory has been asked so often, and not while the connection is still made. */
+  const deadlineAfter = (questions: number, serve: (socket: Socket) => void) => {
+    const deadline = new AbortController();
+    let left = questions;
+    const counting = (socket: Socket): void => {
+      serve(socket);
+      socket.on('data', () => {
+        left -= 1;
+        if (left === 0) deadline.abort(new DOMException('It took too long', 'TimeoutError'));
+      });
+    };
+    return [counting, deadline.signal] as const;
+  };
 
   it('is read however its messages come', async () => {
     const found = { items: [{ name: '', displayName: 'Ann', dn: 'cn=a' }], isPartial: false };
@@ -153,28 +165,26 @@ describe('a directory', () => {
   });
 
   it('that says nothing, or a byte now and then, ends with the deadline', async () => {
-    const silent = await ask(() => undefined, { milliseconds: 100 });
-    expect(silent).toMatchObject(searched('deadline'));
+    for (const serve of [() => undefined, answering(() => Buffer.from([0x30, 0x84]))]) {
+      const [counting, signal] = deadlineAfter(1, serve);
+      expect(await ask(counting, { signal })).toMatchObject(searched('deadline'));
+    }
     const slow = (socket: Socket) => {
       const timer = setInterval(() => socket.write(Buffer.from([0x30])), 20);
       socket.on('close', () => clearInterval(timer));
     };
-    expect(
-      await ask(
-        answering(() => Buffer.from([0x30, 0x84])),
-        { milliseconds: 100 },
-      ),
-    ).toMatchObject(searched('deadline'));
-    expect(await ask(slow, { milliseconds: 100 })).toBeInstanceOf(LdapFailure);
+    expect(await ask(slow, { signal: AbortSignal.timeout(100) })).toBeInstanceOf(LdapFailure);
   });
 
   it('is not spoken to with StartTLS where TLS does not come about', async () => {
     const tls = (reason: string) => ({ step: 'tls', reason });
     const granted = (id: number) => message(id, result(0x78));
-    const asked = { startTls: true, milliseconds: 150 };
-    expect(await ask(() => undefined, asked)).toMatchObject(tls('deadline'));
+    const asked = { startTls: true };
+    const [silent, first] = deadlineAfter(1, () => undefined);
+    expect(await ask(silent, { ...asked, signal: first })).toMatchObject(tls('deadline'));
     // Said yes to, and then nothing.
-    expect(await ask(answering(granted), asked)).toMatchObject(tls('deadline'));
+    const [granting, second] = deadlineAfter(2, answering(granted));
+    expect(await ask(granting, { ...asked, signal: second })).toMatchObject(tls('deadline'));
     expect(
       await ask(
         answering((id) => message(id, result(0x78, 2))),
