@@ -17,7 +17,7 @@ const backend = openAzure(
   { authority: `https://login.localhost:${port}`, vaultSuffix: '.localhost' },
 );
 try {
-  const entry = await backend.get(key, { signal: AbortSignal.timeout(20_000) });
+  const entry = await backend.get(key, { signal: AbortSignal.timeout(60_000) });
   process.stdout.write(JSON.stringify({ value: entry?.value.revealText() ?? null }));
 } catch (error) {
   if (!(error instanceof StrongroomError)) throw error;

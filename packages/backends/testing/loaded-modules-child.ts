@@ -31,7 +31,7 @@ for (const name of names.split(',').filter((each) => each !== '')) {
       now: Date.now,
     };
     const backend = await definition.open(JSON.parse(settings) as never, parts);
-    const reading = use === undefined ? null : backend.get('key', { signal: AbortSignal.timeout(10_000) });
+    const reading = use === undefined ? null : backend.get('key', { signal: AbortSignal.timeout(60_000) });
     await reading?.catch((error: unknown) => {
       if (!(error instanceof StrongroomError)) throw error;
     });

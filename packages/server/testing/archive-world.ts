@@ -129,7 +129,7 @@ export class ArchiveWorld {
     const { url, directory } = this.test;
     if (url === undefined) {
       const { DatabaseSync } = await import('node:sqlite');
-      const database = new DatabaseSync(dataFiles(directory).database, { timeout: 10_000 });
+      const database = new DatabaseSync(dataFiles(directory).database, { timeout: 60_000 });
       database.exec(statement);
       database.close();
     } else {

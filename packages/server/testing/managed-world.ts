@@ -116,7 +116,7 @@ export class ManagedWorld {
   async launch(key: string): Promise<string> {
     const domain: ScopeRef = { id: 'dom_nobody', kind: 'domain', name: 'nobody' };
     const target = await findTarget(this.test.store, domain, { scope: 'global', source: 'managed', key });
-    const fetched = await this.managed.source.fetch([{ key, target }], AbortSignal.timeout(10_000));
+    const fetched = await this.managed.source.fetch([{ key, target }], AbortSignal.timeout(60_000));
     return textOf(fetched.get(key));
   }
 

@@ -292,7 +292,7 @@ const recipes: Readonly<Record<string, Recipe>> = {
   preflightLdap: withLdap,
   syncLdap: withLdap,
   stopRun: async (world) => {
-    const name = await job(world, ['sleep', '60']);
+    const name = await job(world, ['sleep', '300']);
     return { params: { id: (await post(world, `${inFinance}/spark-jobs/${name}/runs`)).id } };
   },
   createLaunch: async (world) => ({ token: world.caller('workload').token }),

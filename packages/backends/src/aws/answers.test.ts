@@ -15,7 +15,7 @@ import {
 import { limited } from '../wrappers/limited.ts';
 
 const canary = 'canary-8f21c07e';
-const signal = () => AbortSignal.timeout(20_000);
+const signal = () => AbortSignal.timeout(60_000);
 const roleArn = 'arn:aws:iam::123456789012:role/finance';
 
 const hidden = [canary, secretAccessKey, 'canary-role-key', 'canary-session-token', accessKeyId];

@@ -41,7 +41,7 @@ const cases: Readonly<Record<string, readonly [AwsAnswer, string]>> = {
 it.each(Object.entries(cases))('gives no key-encryption key: %s', async (_, [answer, code]) => {
   await using aws = await startScriptedAws(() => answer);
   const settings = { region: 'us-east-1', keyArn, endpoint: aws.url };
-  const outcome: unknown = await unwrapKmsKek(settings, Uint8Array.of(1), egress, AbortSignal.timeout(5000)).catch(
+  const outcome: unknown = await unwrapKmsKek(settings, Uint8Array.of(1), egress, AbortSignal.timeout(60_000)).catch(
     (error: unknown) => error,
   );
   expect(outcome).toBeInstanceOf(StrongroomError);

@@ -6,7 +6,7 @@ import { refusalOf } from '../../testing/refusal.ts';
 import { limited } from '../wrappers/limited.ts';
 
 const canary = 'canary-2e90b7c1';
-const signal = () => AbortSignal.timeout(20_000);
+const signal = () => AbortSignal.timeout(60_000);
 
 describe.skipIf(!canServeTls)('Azure Key Vault, of which this is a double', () => {
   let world: AzureWorld;

@@ -13,7 +13,7 @@ import { type Certificate, canServeTls, makeCertificate } from '../../testing/ce
 import { refusalOf } from '../../testing/refusal.ts';
 
 const canary = 'canary-5b6e0c2d';
-const signal = () => AbortSignal.timeout(20_000);
+const signal = () => AbortSignal.timeout(60_000);
 const lent = { externalId: 'strongroom-1' };
 
 describe.skipIf(!canServeTls)('an identity at Azure, of which these are doubles', () => {

@@ -23,7 +23,7 @@ async function ask(serve: (socket: Socket) => void, options: RequestOptions = {}
     .request(`http://127.0.0.1:${server.port}/v1/${canary}`, {
       headers: { 'X-Vault-Token': token },
       maxBytes: 64 * 1024,
-      deadlineMilliseconds: 10_000,
+      deadlineMilliseconds: 60_000,
       ...options,
     })
     .catch((error: unknown) => error as EgressError);

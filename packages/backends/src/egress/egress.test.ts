@@ -20,7 +20,7 @@ async function refusal(work: Promise<unknown>): Promise<EgressError> {
 }
 
 const request = (egress: Egress, url: string) =>
-  egress.request(url, { headers: { 'x-vault-token': canary }, allowPlaintext: true, deadlineMilliseconds: 10_000 });
+  egress.request(url, { headers: { 'x-vault-token': canary }, allowPlaintext: true, deadlineMilliseconds: 60_000 });
 
 describe('no socket is opened for an address that is not allowed', () => {
   it.each([

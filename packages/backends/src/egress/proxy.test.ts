@@ -23,7 +23,7 @@ function open(port: number, allow: readonly string[]): Egress {
 }
 
 const outcomeOf = (egress: Egress, url: string) =>
-  egress.request(url, { allowPlaintext: true, deadlineMilliseconds: 10_000 }).catch((error: unknown) => error);
+  egress.request(url, { allowPlaintext: true, deadlineMilliseconds: 60_000 }).catch((error: unknown) => error);
 
 /** A proxy that tunnels everything to one server. */
 const tunnelTo = (port: number) => (socket: Socket) => {

@@ -52,7 +52,7 @@ describe.skipIf(!hasOpenssl)('TLS (certificates made by openssl)', () => {
       .request(url, {
         ...(ca === undefined ? {} : { ca }),
         headers: { 'x-vault-token': canary },
-        deadlineMilliseconds: 10_000,
+        deadlineMilliseconds: 60_000,
       })
       .catch((error: unknown) => error);
 

@@ -13,7 +13,7 @@ import { actedAs } from '../../testing/google-tokens.ts';
 import { refusalOf } from '../../testing/refusal.ts';
 
 const canary = 'canary-93f2bb10';
-const signal = () => AbortSignal.timeout(20_000);
+const signal = () => AbortSignal.timeout(60_000);
 const lent = { externalId: 'strongroom-1' };
 
 describe.skipIf(!canServeTls)('an identity at Google, of which these are doubles', () => {

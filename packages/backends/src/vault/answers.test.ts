@@ -11,7 +11,7 @@ import {
 } from '../../testing/scripted-vault.ts';
 
 const canary = 'canary-8f21c07e';
-const signal = () => AbortSignal.timeout(20_000);
+const signal = () => AbortSignal.timeout(60_000);
 
 /** Answers requests for values and nothing else. */
 const forData =

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { type ScriptedAnswer, startScriptedVault } from '../../testing/scripted-vault.ts';
 
 const canary = 'canary-71d0c2e4';
-const signal = () => AbortSignal.timeout(20_000);
+const signal = () => AbortSignal.timeout(60_000);
 const current = { created_time: '2026-01-02T03:04:05.678Z', deletion_time: '', destroyed: false };
 const inAnHour = new Date(Date.now() + 3_600_000).toISOString();
 const metadata = (data: object): ScriptedAnswer => ({ body: { data } });

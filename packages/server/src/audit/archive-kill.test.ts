@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { kekFromBytes, SigningKey } from '@strongroom/crypto';
 import { afterAll, expect, it } from 'vitest';
 import { testChild } from '../../testing/programs.ts';
+import { writeDeadlineMilliseconds } from '../../testing/write-deadline.ts';
 import { openKeyring } from '../keys/keyring.ts';
 import { dataFiles } from '../store/data-directory.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
@@ -29,7 +30,7 @@ async function prepare(): Promise<number> {
   mkdirSync(archive);
   const kek = randomBytes(32);
   writeFileSync(join(directory, 'kek'), kek);
-  const store = await openSqliteStore({ directory });
+  const store = await openSqliteStore({ directory, writeDeadlineMilliseconds });
   const keys = await openKeyring(store, kekFromBytes(kek));
   const material = await keys.auditKeys();
   const anchorPath = dataFiles(directory).anchor;

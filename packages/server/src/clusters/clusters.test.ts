@@ -58,7 +58,7 @@ async function registered(body: object = {}): Promise<View> {
 
 const pointers = ({ body }: Answer): string[] =>
   ((body as { errors?: { pointer: string }[] }).errors ?? []).map(({ pointer }) => pointer);
-const opened = (id: string) => test.server.services.clusters.open(id, AbortSignal.timeout(5000));
+const opened = (id: string) => test.server.services.clusters.open(id, AbortSignal.timeout(60_000));
 const steps = async (name: string): Promise<Record<string, string>> => {
   const { lines } = await test.call<{ lines: { step: string; outcome: string }[] }>(
     'POST',

@@ -89,7 +89,7 @@ describe('the index of keys', () => {
 
   it('is refreshed in the background when it is due', async () => {
     const name = await add();
-    await test.server.services.keyIndex.refreshDue(AbortSignal.timeout(10_000));
+    await test.server.services.keyIndex.refreshDue(AbortSignal.timeout(60_000));
     expect((await test.call<View>('GET', one(name))).index).toMatchObject({ keys: 3, isComplete: true });
   });
 });

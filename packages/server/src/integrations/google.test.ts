@@ -95,9 +95,7 @@ describe.skipIf(!canServeTls)('an integration with a double of Google Secret Man
       token: member.token,
     });
     await expect
-      .poll(() => test.call<{ state: string }>('GET', `${finance}/runs/${id}`, { token: member.token }), {
-        timeout: 20_000,
-      })
+      .poll(() => test.call<{ state: string }>('GET', `${finance}/runs/${id}`, { token: member.token }))
       .toMatchObject({
         state: 'succeeded',
         variables: [
@@ -115,7 +113,7 @@ describe.skipIf(!canServeTls)('an integration with a double of Google Secret Man
     const reference = 'secret://domain/google-prod/finance-api';
     const id = await launchWith(test, worker.token, reference);
     const drifted = async () => {
-      await test.server.services.sourceVersions.round(AbortSignal.timeout(20_000), -1);
+      await test.server.services.sourceVersions.round(AbortSignal.timeout(60_000), -1);
       return (await test.call<{ items: object[] }>('GET', `${finance}/drift`)).items;
     };
     expect(await drifted()).toEqual([]);

@@ -8,7 +8,7 @@ import { globalScopeId, newId } from '../store/ids.ts';
 import { IntegrationCredentials } from './credentials.ts';
 import { OutsideCredentials } from './outside-credentials.ts';
 
-const signal = AbortSignal.timeout(100_000);
+const { signal } = new AbortController();
 const audit = { principal: 'system', principalName: 'system', action: 'settings.manage', outcome: 'allowed' } as const;
 const minutes = 60_000;
 

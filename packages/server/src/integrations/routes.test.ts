@@ -175,7 +175,7 @@ describe('an integration', () => {
     const name = await add();
     const { id } = await test.call<View>('GET', one(name));
     const { backends } = test.server.services;
-    expect((await (await backends.open(id)).get('db', { signal: AbortSignal.timeout(5000) }))?.shape).toBe('text');
+    expect((await (await backends.open(id)).get('db', { signal: AbortSignal.timeout(60_000) }))?.shape).toBe('text');
     const { db } = test.server.store;
     const row = await db
       .selectFrom('integration_credentials')

@@ -34,7 +34,7 @@ describeEachStore('receipts', (_, database) => {
       configurationId: null,
       configurationRevision: null,
       requested: '[]',
-      lifetimeMilliseconds: 60_000,
+      lifetimeMilliseconds: 3_600_000,
     });
     const receipt: ReceiptDraft = {
       name: 'KEY',
@@ -54,7 +54,7 @@ describeEachStore('receipts', (_, database) => {
       id,
       scopeId: world.finance.id,
       thumbprint: 'thumbprint',
-      leaseMilliseconds: 60_000,
+      leaseMilliseconds: 3_600_000,
       receipts: [receiptRow(receipt)],
       secretIds: [secret.id],
     };

@@ -8,7 +8,7 @@ import { managedCaller, managedScope, managedSourceId, ManagedWorld } from '../.
 import { describeEachStore } from '../../testing/stores.ts';
 
 const canaries = new Canaries();
-const signal = AbortSignal.timeout(100_000);
+const { signal } = new AbortController();
 const place = { sourceId: managedSourceId, scopeId: managedScope.id };
 
 describeEachStore('what another program left in a managed store', (_open, database) => {

@@ -11,7 +11,7 @@ import { systemActor } from '../identities/actor.ts';
 import { newId } from '../store/ids.ts';
 
 const canaries = new Canaries();
-const signal = AbortSignal.timeout(100_000);
+const { signal } = new AbortController();
 
 describeEachStore('writing to a managed store outside the database', (_open, database) => {
   let place: ReferenceWorld;

@@ -169,7 +169,7 @@ describe('a configuration with plain, placeholder and reference fields side by s
 describe('a configuration that is older than what is checked at a save', () => {
   /** As it was written before. */
   const rewrite = (name: string, change: (document: Record<string, unknown>) => object) => {
-    const database = new DatabaseSync(join(test.dataDir, 'strongroom.db'), { timeout: 5000 });
+    const database = new DatabaseSync(join(test.dataDir, 'strongroom.db'), { timeout: 60_000 });
     const select = database.prepare('select id, document from configurations where name = ? and deleted_at is null');
     const { id, document } = select.get(name) as { id: string; document: string };
     const changed = JSON.stringify({ ...JSON.parse(document), ...change(JSON.parse(document) as never) });

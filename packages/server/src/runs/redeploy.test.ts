@@ -47,7 +47,7 @@ describeEachStore('starting anew what drifted', (_, database) => {
     }
   };
   /** A job with a secret of its own and a run that holds the first of its two versions. */
-  const drifted = async (name: string, command: readonly string[] = ['sleep', '60']) => {
+  const drifted = async (name: string, command: readonly string[] = ['sleep', '300']) => {
     await world.addSecret(world.finance, `${name}-key`, { value: `first value of ${name}` });
     const secret = { scope: 'domain', source: 'managed', key: `${name}-key` } as const;
     const job = await world.addJob({ name, command: [...command], environment: [{ name: 'KEY', secret }] });
@@ -102,8 +102,8 @@ describeEachStore('starting anew what drifted', (_, database) => {
 
   it('starts one run for all who ask at the same time, also when that ends at once, and asks of another server', async () => {
     for (const [name, command] of [
-      ['at-once', ['sleep', '60']],
-      ['brief', ['sh', '-c', 'case $KEY in first*) exec sleep 60;; esac']],
+      ['at-once', ['sleep', '300']],
+      ['brief', ['sh', '-c', 'case $KEY in first*) exec sleep 300;; esac']],
     ] as const) {
       const { id, job } = await drifted(name, command);
       const items = (
@@ -192,7 +192,7 @@ describeEachStore('starting anew what drifted', (_, database) => {
 
     // Who may run something, and not this.
     await world.jobs.update(await world.caller('olga'), await world.asset('guarded'), {
-      input: { command: ['sleep', '60'] },
+      input: { command: ['sleep', '300'] },
       bundle: 'olgas',
     });
     const notThere = async (request: RedeployRequest) =>

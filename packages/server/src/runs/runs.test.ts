@@ -103,7 +103,7 @@ describe('runs', () => {
         command: [
           'sh',
           '-c',
-          'pwd; cat /proc/self/status | grep -E "^(Uid|Gid|Groups):"; grep core /proc/self/limits; cat marker; sleep 60',
+          'pwd; cat /proc/self/status | grep -E "^(Uid|Gid|Groups):"; grep core /proc/self/limits; cat marker; sleep 300',
         ],
         environment,
         files: [{ name: 'marker', content: 'plain\n' }],
@@ -242,7 +242,7 @@ describe('runs', () => {
 
   it('lets a queued run go at once when it is stopped, and notes when a secret was launched', async () => {
     const caller = await world.caller('ann');
-    const slow = await world.addJob({ name: 'occupying', command: ['sleep', '60'], environment });
+    const slow = await world.addJob({ name: 'occupying', command: ['sleep', '300'], environment });
     const occupying = await Promise.all(Array.from({ length: 4 }, () => world.runs.start(caller, slow)));
     const queued = await world.runs.start(caller, slow);
     const left = new AbortController();

@@ -8,9 +8,9 @@ import { freshName } from '../../testing/samples.ts';
 
 /** In place of the real programs, which live tests run: they say what they say, and go on until they are ended. */
 const programs = {
-  jupyter: '#!/bin/sh\necho up\nexec sleep 60\n',
+  jupyter: '#!/bin/sh\necho up\nexec sleep 300\n',
   'spark-class':
-    '#!/bin/sh\ncase $1 in\n*Master) echo Starting Spark master at spark://127.0.0.1:7077;;\nesac\nexec sleep 60\n',
+    '#!/bin/sh\ncase $1 in\n*Master) echo Starting Spark master at spark://127.0.0.1:7077;;\nesac\nexec sleep 300\n',
 };
 const canaries = new Canaries();
 const base = '/v1/domains/finance';

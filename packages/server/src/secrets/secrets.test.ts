@@ -331,7 +331,7 @@ describeEachStore('secrets', (openStore) => {
       const failure = importer.import(caller, global, { format: 'kubernetes', content });
       await expect(failure).rejects.toMatchObject({ errors: [{ message: expect.stringContaining(message) }] });
     }
-  }, 5_000);
+  }, 30_000);
 
   it('imports nothing when anything is wrong, and says what without a value', async () => {
     const value = canaries.text('imported');

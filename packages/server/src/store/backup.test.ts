@@ -19,6 +19,7 @@ import { encodePublicKeyText, kekFromBytes } from '@strongroom/crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testEvent } from '../../testing/store-program.ts';
 import { openTestStore, type TestStore } from '../../testing/stores.ts';
+import { writeDeadlineMilliseconds } from '../../testing/write-deadline.ts';
 import { verifyDataDirectory } from '../audit/verify-files.ts';
 import { openRestoredKeys } from '../keys/restored-keys.ts';
 import { backupSqlite } from './backup.ts';
@@ -103,7 +104,7 @@ describe('backup and restore', () => {
     const directory = fresh('restored');
     const result = await restore({ directory });
     expect(result).toMatchObject({ epoch: 2, anchored: { sequence: expect.any(Number) } });
-    const store = await openSqliteStore({ directory });
+    const store = await openSqliteStore({ directory, writeDeadlineMilliseconds });
     const installation = await store.db.selectFrom('installation').select(['id', 'epoch']).executeTakeFirstOrThrow();
     expect(installation).toEqual({ id: result.installationId, epoch: 2 });
     const record = await store.db
@@ -138,7 +139,7 @@ describe('backup and restore', () => {
     const replaced = readdirSync(t.directory).filter((name) => name.startsWith('replaced-'));
     expect(replaced).toHaveLength(1);
     expect(readdirSync(join(t.directory, replaced[0] ?? ''))).toContain('strongroom.db');
-    const store = await openSqliteStore({ directory: t.directory });
+    const store = await openSqliteStore({ directory: t.directory, writeDeadlineMilliseconds });
     const lost = await store.db.selectFrom('key_terms').select('id').where('scope_id', '=', 'dom_later').execute();
     expect(lost).toEqual([]);
     await store.close();
@@ -169,7 +170,7 @@ describe('backup and restore', () => {
     });
     const ended = fresh('restored');
     expect(await restore({ directory: ended })).toMatchObject({ endedSessions: 1, endedTokens: 1 });
-    const store = await openSqliteStore({ directory: ended });
+    const store = await openSqliteStore({ directory: ended, writeDeadlineMilliseconds });
     expect(await store.db.selectFrom('sessions').select('id').where('revoked_at', 'is', null).execute()).toEqual([]);
     expect(await store.db.selectFrom('leases').select(['epoch', 'expires_at']).execute()).toEqual([
       { epoch: 5, expires_at: 0 },

@@ -126,7 +126,7 @@ describeEachStore(
         const prefix = freshKey('many');
         const keys = Array.from({ length: 700 }, (_, index) => `${prefix}-${String(index).padStart(3, '0')}`);
         await Promise.all(
-          keys.map((key) => t.store.execute('test.insertHot', { key, value: key }, { deadlineMilliseconds: 25_000 })),
+          keys.map((key) => t.store.execute('test.insertHot', { key, value: key }, { deadlineMilliseconds: 100_000 })),
         );
         expect(await t.store.query('test.list', { prefix })).toEqual(keys.map((key) => ({ key })));
       });

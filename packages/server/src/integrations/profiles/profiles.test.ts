@@ -180,11 +180,11 @@ describe('an integration that signs in as the server', () => {
     const { id } = await test.call<{ id: string }>('GET', path);
     const { backends } = test.server.services;
     const backend = await backends.open(id);
-    await expect(backend.get('other', { signal: AbortSignal.timeout(5000) })).rejects.toMatchObject({
+    await expect(backend.get('other', { signal: AbortSignal.timeout(60_000) })).rejects.toMatchObject({
       code: 'backend_denied',
     });
     // This server runs in no pod: it has no such identity to show.
-    await expect(backend.get('app-db', { signal: AbortSignal.timeout(5000) })).rejects.toMatchObject({
+    await expect(backend.get('app-db', { signal: AbortSignal.timeout(60_000) })).rejects.toMatchObject({
       code: 'key_unavailable',
     });
     const tested = await test.call<{ ok: boolean; lines: { step: string; code?: string }[] }>('POST', `${path}/test`);

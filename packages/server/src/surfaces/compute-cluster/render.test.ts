@@ -83,7 +83,7 @@ describe('what a compute cluster is started with', () => {
     const program = `#!/bin/sh
 echo "$*"
 case $1 in
-*Master) echo 'INFO Master: Starting Spark master at spark://127.0.0.1:7077'; exec sleep 60 ;;
+*Master) echo 'INFO Master: Starting Spark master at spark://127.0.0.1:7077'; exec sleep 300 ;;
 esac
 `;
     mkdirSync(join(folder, 'bin'));

@@ -13,7 +13,7 @@ describe('a mail server', () => {
   async function outcomeOf(
     serve: (socket: Socket) => void,
     security: 'none' | 'starttls' = 'none',
-    milliseconds = 5_000,
+    milliseconds = 60_000,
   ): Promise<string> {
     await using server = await startRawServer(serve);
     const { port } = server;

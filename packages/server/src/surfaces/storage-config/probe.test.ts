@@ -81,7 +81,7 @@ async function probe(change: Partial<StorageConfigDocument> = {}, keys: Readonly
   const values = new Map(Object.entries(given).map(([name, text]) => [name, SecretValue.fromText(text)]));
   const document = { provider: 's3-compatible', endpoint, bucket: 'data', usesPathStyle: true, ...change } as const;
   const steps = await probeStorage(
-    { document, credential: (name) => values.get(name), signal: AbortSignal.timeout(20_000) },
+    { document, credential: (name) => values.get(name), signal: AbortSignal.timeout(60_000) },
     egress,
   );
   expect(JSON.stringify(steps)).not.toContain('its own words');
@@ -183,7 +183,7 @@ it('sends no key that a header can not hold, and needs both', async () => {
   const form = {
     document: { provider: 's3-compatible', endpoint, bucket: 'data', usesPathStyle: true },
     credential: (name: string) => (name === 'accessKey' ? SecretValue.fromText('AKIDEXAMPLE') : undefined),
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(60_000),
   } as const;
   expect((await probeStorage(form, egress))[0]).toMatchObject({ name: 'list', cause: 'authentication-refused' });
   expect(asked).toEqual([]);
