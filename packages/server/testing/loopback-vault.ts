@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What the server does instead of answering. */
 export type Trouble = 'none' | 'sealed' | 'forbidden' | 'broken' | 'silent';
@@ -24,6 +25,8 @@ export interface LoopbackVault {
   mayReadMetadata: boolean;
   /** How long each answer takes. */
   delayMilliseconds: number;
+  /** No answer goes before it. */
+  gate: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -44,6 +47,7 @@ export async function openLoopbackVault(options: LoopbackVaultOptions = {}): Pro
     trouble: 'none' as Trouble,
     mayReadMetadata: true,
     delayMilliseconds: 0,
+    gate: Promise.resolve(),
   };
   const issued = new Set<string>();
   const sockets = new Set<Socket>();
@@ -53,7 +57,7 @@ export async function openLoopbackVault(options: LoopbackVaultOptions = {}): Pro
     readRequests(
       socket,
       (request) => answer(state, issued, request),
-      () => state.delayMilliseconds,
+      () => wait(state),
     );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -79,8 +83,13 @@ interface Request {
 
 type Reply = { readonly status: number; readonly content: unknown } | null;
 
+async function wait({ gate, delayMilliseconds }: State): Promise<void> {
+  await gate;
+  if (delayMilliseconds > 0) await sleep(delayMilliseconds);
+}
+
 /** By hand: Node's own server knows no LIST. Bodies have a length. */
-function readRequests(socket: Socket, reply: (request: Request) => Reply, delay: () => number): void {
+function readRequests(socket: Socket, reply: (request: Request) => Reply, wait: () => Promise<void>): void {
   let read = '';
   socket.setEncoding('utf8').on('data', (chunk) => {
     read += String(chunk);
@@ -105,8 +114,7 @@ function readRequests(socket: Socket, reply: (request: Request) => Reply, delay:
       if (answered === null) return;
       const body = JSON.stringify(answered.content);
       const text = `HTTP/1.1 ${answered.status} Answer\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
-      if (delay() === 0) socket.write(text);
-      else setTimeout(() => socket.write(text), delay());
+      void wait().then(() => socket.write(text));
     }
   });
 }

@@ -78,20 +78,20 @@ describe('beside a running server', () => {
   it('backup is whole while the server writes; rotating the key does not hurt what was backed up', async () => {
     const target = join(directory, 'backup');
     const writing = new AbortController();
+    let count = 0;
     const written = (async () => {
-      let count = 0;
       while (!writing.signal.aborted) {
         const { status } = await call('POST', '/v1/global/secrets', { key: `during-${count}`, value: 'x' });
         expect(status).toBe(201);
         count += 1;
         await sleep(5);
       }
-      return count;
     })();
+    await expect.poll(() => count).toBeGreaterThan(0);
     const backedUp = await run('backup', target);
     writing.abort();
     expect(backedUp).toMatchObject({ code: 0 });
-    expect(await written).toBeGreaterThan(0);
+    await written;
 
     const oldKey = readFileSync(join(dataDir, 'kek'), 'utf8');
     expect((await call('POST', '/v1/keys/rotate', { what: 'kek' })).status).toBe(202);

@@ -1,12 +1,13 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Answer, codeOf, startTestServer, type TestServer, type TestUser } from '../../testing/app.ts';
 import { Canaries } from '../../testing/canaries.ts';
 import { Conformance } from '../../testing/conformance.ts';
 import { type LoopbackVault, openLoopbackVault, type Trouble } from '../../testing/loopback-vault.ts';
 import { freshName } from '../../testing/samples.ts';
+import { Flights } from './flights.ts';
 
 const canaries = new Canaries();
 const conformance = new Conformance();
@@ -48,7 +49,7 @@ afterAll(async () => {
   await Promise.all([first.close(), second.close()]);
 });
 afterEach(() => {
-  for (const vault of [first, second]) Object.assign(vault, { trouble: 'none', delayMilliseconds: 0 });
+  for (const vault of [first, second]) Object.assign(vault, { trouble: 'none' });
 });
 
 async function connect(name: string, { url, token }: LoopbackVault, more: object = {}): Promise<void> {
@@ -208,8 +209,9 @@ describe('a launch over several sources', () => {
     );
     const { publicKey } = generateKeyPairSync('x25519');
     const { kty, crv, x } = publicKey.export({ format: 'jwk' });
-    // The first answers come when all have asked; the others at once.
-    first.delayMilliseconds = 3_000;
+    const { promise, resolve: answer } = Promise.withResolvers<void>();
+    first.gate = promise;
+    const joined = vi.spyOn(Flights.prototype, 'join');
     const before = first.requests.length;
     const resolving = Promise.all(
       launches.map(({ id }) =>
@@ -219,8 +221,9 @@ describe('a launch over several sources', () => {
         }),
       ),
     );
-    await expect.poll(() => first.requests.length).toBeGreaterThan(before);
-    first.delayMilliseconds = 0;
+    await expect.poll(() => joined.mock.calls.length).toBe(launches.length * keys.length);
+    joined.mockRestore();
+    answer();
     expect((await resolving).map(({ status }) => status)).toEqual(launches.map(() => 200));
     const reads = first.requests.slice(before).filter((request) => request.includes('/data/'));
     expect(reads.toSorted()).toEqual(keys.map((key) => `GET secret/data/app/${key}`).toSorted());

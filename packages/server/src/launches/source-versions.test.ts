@@ -40,7 +40,7 @@ afterAll(async () => {
   await Promise.all([first.close(), second.close()]);
 });
 afterEach(() => {
-  for (const vault of [first, second]) Object.assign(vault, { trouble: 'none', delayMilliseconds: 0 });
+  for (const vault of [first, second]) Object.assign(vault, { trouble: 'none' });
 });
 
 describe('drift of keys of integrations', () => {
@@ -54,7 +54,7 @@ describe('drift of keys of integrations', () => {
   }
   const drifted = async (reference: string) =>
     (await test.call<Drift>('GET', `${base}/drift?limit=200`)).items.filter((item) => item.reference === reference);
-  const never = AbortSignal.timeout(60_000);
+  const never = new AbortController().signal;
 
   it('is found by asking for what is held and nothing else, and stays as it is known while the backend is away', async () => {
     const worker = await test.createServiceAccount('finance', freshName(), { preset: 'MEMBER', grants: ['RESOLVE'] });

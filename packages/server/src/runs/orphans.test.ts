@@ -36,7 +36,9 @@ describe.runIf(process.platform === 'linux')('runs of a server that was killed',
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   it('ends orphans, marks their runs, resumes what never began, and sweeps', async () => {
-    expect((await processesOf(new Set([runs.running]))).get(runs.running)?.length).toBeGreaterThanOrEqual(2);
+    await expect
+      .poll(async () => (await processesOf(new Set([runs.running]))).get(runs.running)?.length)
+      .toBeGreaterThanOrEqual(2);
     const world = await openLaunchWorld({ place: { directory, kek: kekFromBytes(kek) } });
     try {
       expect((await processesOf(new Set([runs.running]))).size).toBe(0);

@@ -8,6 +8,7 @@ import { Hold } from '../../testing/hold.ts';
 import { postgresUnavailable } from '../../testing/postgres.ts';
 import { testEvent, type TestCommands, type TestQueries } from '../../testing/store-program.ts';
 import { openTestStore, postgresDatabase, sharedPostgres, type TestStore } from '../../testing/stores.ts';
+import { writeDeadlineMilliseconds } from '../../testing/write-deadline.ts';
 import { migrations } from './migrations/index.ts';
 import { migratePostgres } from './postgres-migrate.ts';
 import { openPostgresStore } from './postgres.ts';
@@ -169,13 +170,15 @@ describe.skipIf(missing !== undefined)(`a PostgreSQL that goes away (${missing ?
     });
     await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
     const { port } = between.address() as AddressInfo;
-    const store = await openPostgresStore({ url: `postgres://postgres@127.0.0.1:${port}${pathname}`, program });
+    const through = `postgres://postgres@127.0.0.1:${port}${pathname}`;
+    const store = await openPostgresStore({ url: through, program, writeDeadlineMilliseconds });
     const uncaught: unknown[] = [];
     const note = (error: unknown): void => void uncaught.push(error);
     process.on('uncaughtExceptionMonitor', note);
     try {
       const reading = codeOf(sql`select pg_sleep(60)`.execute(store.db));
-      await sleep(100);
+      const sleeping = sql`select 1 from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`;
+      await expect.poll(async () => (await sleeping.execute(t.store.db)).rows).toHaveLength(1);
       for (const socket of sockets) socket.resetAndDestroy();
       expect(await reading).toBe('storage_unavailable');
       await sleep(50);
@@ -206,7 +209,9 @@ describe.skipIf(missing !== undefined)(`a PostgreSQL that goes away (${missing ?
   test('is migrated once by processes that start together, and not by one that is older', async () => {
     const server = await sharedPostgres();
     const url = await server.createDatabase('code-point');
-    const stores = await Promise.all([1, 2, 3].map(() => openPostgresStore({ url, program })));
+    const stores = await Promise.all(
+      [1, 2, 3].map(() => openPostgresStore({ url, program, writeDeadlineMilliseconds })),
+    );
     await Promise.all(stores.map((store) => store.close()));
     const older: unknown = await migratePostgres(url, migrations.slice(0, -1)).catch((error: unknown) => error);
     expect(older).toMatchObject({ code: 'state_conflict', detail: expect.stringContaining('schema version') });
