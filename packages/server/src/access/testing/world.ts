@@ -86,6 +86,8 @@ const anyRoles = fc.oneof(
   { weight: 5, arbitrary: fc.constant<PlatformRole[]>([]) },
   { weight: 1, arbitrary: fc.subarray([...platformRoles]) },
 );
+/** Mostly the one that no preset and no role has: without it the action that needs it would hardly ever be allowed. */
+const anyPermission = fc.constantFrom(...domainPermissions, ...Array<DomainPermission>(4).fill('RESOLVE'));
 const anyAssetType = fc.constantFrom(...(Object.keys(assetPermissions) as AssetType[]));
 
 export const anyWorld: fc.Arbitrary<World> = fc.record({
@@ -107,10 +109,7 @@ export const anyWorld: fc.Arbitrary<World> = fc.record({
   members: fc.array(fc.record({ domain: anyDomain, actor: anyActor, preset: fc.constantFrom(...presets) }), {
     maxLength: 3,
   }),
-  grants: fc.array(
-    fc.record({ domain: anyDomain, actor: anyActor, permission: fc.constantFrom(...domainPermissions) }),
-    { maxLength: 3 },
-  ),
+  grants: fc.array(fc.record({ domain: anyDomain, actor: anyActor, permission: anyPermission }), { maxLength: 3 }),
   owners: fc.uniqueArray(fc.record({ bundle: fc.constantFrom('a1', 'a2', 'b1'), actor: anyActor }), {
     maxLength: 2,
     selector: (owner) => owner.bundle,
@@ -142,8 +141,12 @@ export const anyWorld: fc.Arbitrary<World> = fc.record({
 const anyScope = fc.constantFrom('dom_a', 'dom_a', 'dom_a', 'dom_b', 'dom_admin', 'dom_global');
 
 const actions = Object.keys(actionTable).filter(isAction);
-/** One question in five is about using a secret: it has the most rules. */
-const anyAction = fc.constantFrom(...actions, ...Array<Action>(10).fill('secret.use'));
+/** One question in seven is about using a secret: it has the most rules. Some more are about what is allowed the least. */
+const anyAction = fc.constantFrom(
+  ...actions,
+  ...Array<Action>(10).fill('secret.use'),
+  ...Array<Action>(4).fill('launch.create'),
+);
 
 export const anyQuestion: fc.Arbitrary<Question> = anyAction.chain((action) => {
   const row = actionTable[action];
