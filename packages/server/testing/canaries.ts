@@ -97,11 +97,16 @@ const markForms: readonly Buffer[] = [
   }),
 ];
 
+/** Without those that a server's threads remove meanwhile. */
 function filesBelow(path: string): { readonly where: string; readonly bytes: Buffer }[] {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) return [];
-  if (stats.isDirectory()) return readdirSync(path).flatMap((name) => filesBelow(join(path, name)));
-  return stats.isFile() ? [{ where: path, bytes: readFileSync(path) }] : [];
+  try {
+    const stats = lstatSync(path);
+    if (stats.isDirectory()) return readdirSync(path).flatMap((name) => filesBelow(join(path, name)));
+    return stats.isFile() ? [{ where: path, bytes: readFileSync(path) }] : [];
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 /** The ways in which a value may have been written down. */
