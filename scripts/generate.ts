@@ -7,6 +7,7 @@ import { version } from '@strongroom/server';
 import { cliReference } from '../packages/cli/src/reference.ts';
 import { routeTableSource } from '../packages/sdk/src/generate-route-table.ts';
 import { configurationPage } from '../packages/server/src/config/reference-page.ts';
+import { helmSettingNames, helmValuesSchema } from './helm-values-schema.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -18,6 +19,8 @@ const files: Readonly<Record<string, string>> = {
   'docs/reference/configuration.md': configurationPage(),
   'docs/reference/cli.md': await cliReference(),
   'packages/sdk/src/route-table.ts': routeTableSource(),
+  'deploy/helm/strongroom/values.schema.json': helmValuesSchema(),
+  'deploy/helm/strongroom/templates/_settings.tpl': helmSettingNames(),
 };
 
 const isCheck = process.argv.includes('--check');

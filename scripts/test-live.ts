@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { faketime } from '../servers/faketime.ts';
+import { helm } from '../servers/helm.ts';
 import { jupyter } from '../servers/jupyter.ts';
 import { kubernetes } from '../servers/kubernetes.ts';
 import { kwok } from '../servers/kwok.ts';
@@ -24,6 +25,7 @@ const servers: readonly LiveServer[] = [
   vault,
   kubernetes,
   kwok,
+  helm,
   moto,
   schemathesis,
   spark,
