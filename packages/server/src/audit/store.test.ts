@@ -142,6 +142,10 @@ describe('the log of a real store', () => {
 });
 
 describe('a checkpoint', () => {
+  // The one in the background would make some of those that are counted.
+  beforeAll(() => background.stop());
+  afterAll(start);
+
   async function count(): Promise<number> {
     return (await test.store.db.selectFrom('audit_checkpoints').select('id').execute()).length;
   }

@@ -12,6 +12,7 @@ import {
   goodPassword,
   here,
   type IdentityWorld,
+  nextMillisecond,
   openWorld,
   signInByLink,
 } from './testing/world.ts';
@@ -115,6 +116,7 @@ describeEachStore('credentials', (openStore) => {
     it('keeps at most fifty sessions: the oldest ends', async () => {
       const { id } = await newUser();
       const { token } = await signInByLink(world, id);
+      await nextMillisecond();
       const more = Array.from({ length: 50 }, () => signInByLink(world, id));
       await Promise.all(more);
       expect(await codeOf(world.callerOf(token))).toBe('unauthenticated');
@@ -247,6 +249,7 @@ describeEachStore('credentials', (openStore) => {
       const { items, ...whole } = await world.accounts.listTokens(admin, account.id, {});
       expect([items.length, whole]).toEqual([maxLiveTokens, {}]);
       await world.accounts.revokeToken(admin, account.id, items[0]?.id ?? '');
+      await nextMillisecond();
       const { id: newest } = await issue();
       const pages: string[][] = [];
       for (let cursor: string | undefined; ;) {

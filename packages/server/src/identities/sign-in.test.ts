@@ -10,6 +10,7 @@ import {
   goodPassword,
   here,
   type IdentityWorld,
+  nextMillisecond,
   openWorld,
   signInByLink,
 } from './testing/world.ts';
@@ -258,6 +259,7 @@ describe('signing in', () => {
 
     it('is listed and revoked by its owner only', async () => {
       const mine = await open();
+      await nextMillisecond();
       const again = await signInByLink(world, mine.id, 'cookie');
       const other = await open();
       const caller = await world.callerOf(mine.token);
