@@ -155,12 +155,11 @@ function print({ output }: Session, records: readonly AuditRecord[]): void {
       // Lines come one by one, so their widths are guessed.
       const widths = [16, 7, 22, 24, 0];
       const cells = columns.map((cell, index) => cell.padEnd(widths[index] ?? 0));
-      output.line(
-        layTable(
-          cells.map((title) => ({ title })),
-          [cells],
-        )[1] ?? '',
+      const { body } = layTable(
+        cells.map((title) => ({ title })),
+        [cells],
       );
+      output.line(body[0] ?? '');
     });
   }
 }

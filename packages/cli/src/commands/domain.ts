@@ -15,6 +15,7 @@ import {
   impactText,
   isHit,
   printImpact,
+  unasked,
 } from './impact.ts';
 import { addTargetsOfDomain } from './kubernetes-cluster.ts';
 import { localTime } from '../output/text.ts';
@@ -130,13 +131,8 @@ function addDeleteCommand(domain: Command, cli: Cli): void {
         const client = await session.connect();
         const { revision } = await client.showDomain({ params: { domain: name } });
         if (options.yes !== true && options.force !== true) {
-          if (!isInteractive(io)) {
-            throw new UsageError(
-              'deleting needs an answer, and there is no terminal to ask on',
-              'Add --yes, or --force.',
-            );
-          }
           const impact = await client.showDomainImpact({ params: { domain: name } });
+          if (!isInteractive(io)) throw unasked(impact, 'deleting', isHit(impact) ? 'Add --force.' : 'Add --yes.');
           if (!output.isJson) printImpact(output, impact);
           const hit = isHit(impact) ? `, with ${impactText(impact)}` : '';
           await confirmByTyping(io, `the domain ${name} and the keys of its secrets will be destroyed${hit}`, name);
@@ -249,7 +245,9 @@ function addMemberCommands(domain: Command, cli: Cli): void {
           const query = preset === undefined ? {} : { preset };
           const impact = await (await connect()).showMemberImpact({ params: { domain: name, principal }, query });
           answerImpact(output, impact);
-          if (!output.isJson) printRemains(output, impact.remains, principal, name);
+          if (output.isJson || impact.remains === undefined) return undefined;
+          if (isHit(impact)) output.line();
+          printRemains(output, impact.remains, principal, name);
           return undefined;
         },
       ),

@@ -91,8 +91,21 @@ export function impactText(impact: Impact): string {
   const words = counted(impact).flatMap(([number, word, several]) =>
     number === 0 ? [] : [several === undefined ? count(number, word) : count(number, word, several)],
   );
-  const where = impact.domains.length > 1 ? ` in ${count(impact.domains.length, 'domain')}` : '';
-  return words.length === 0 ? 'nothing' : `${words.join(', ')}${where}`;
+  return words.length === 0 ? 'nothing' : `${words.join(', ')}${placesText(impact)}`;
+}
+
+/** ` in 3 domains and of the platform`; empty for one place. */
+function placesText({ domains }: Impact): string {
+  if (domains.length < 2) return '';
+  const own = domains.filter(({ domain }) => domain !== 'admin');
+  return ` in ${count(own.length, 'domain')}${own.length < domains.length ? ' and of the platform' : ''}`;
+}
+
+/** What the change means for what is named. */
+function effectText({ effect, workloads, hidden }: Impact): string {
+  return effect === 'workloads-outdated' && workloads.length + hidden.workloads === 0
+    ? 'nothing of it runs; the next launch or use gets the new value'
+    : effects[effect];
 }
 
 const effects = {
@@ -159,7 +172,7 @@ export function printImpact(output: Cli['output'], impact: Impact): void {
   ];
   if (unseen.length > 0) output.note(`and ${unseen.join(', ')} that you may not see`);
   if (!isComplete) output.note('there is more than is shown');
-  if (isHit(impact)) output.note(effects[impact.effect]);
+  if (isHit(impact)) output.note(effectText(impact));
   if (refusal !== undefined) output.note(`it would be refused: ${refusal.detail}`);
 }
 
@@ -209,11 +222,16 @@ export async function agreeToEnd(
   yes: true | undefined,
 ): Promise<void> {
   if (yes === true) return;
-  if (!isInteractive(io))
-    throw new UsageError(`to ${change} needs an answer, and there is no terminal to ask on`, 'Add --yes.');
   const impact = await read();
+  if (!isInteractive(io)) throw unasked(impact, `to ${change}`, 'Add --yes.');
   if (!output.isJson) printImpact(output, impact);
   await confirm(io, isHit(impact) ? `this hits ${impactText(impact)}; ${change}?` : `${change}?`);
+}
+
+/** Nobody can be asked: what would have been asked about is in the refusal. @param doing `deleting` */
+export function unasked(impact: Impact, doing: string, hint: string): UsageError {
+  const hit = isHit(impact) ? `it hits ${impactText(impact)}, and ` : '';
+  return new UsageError(`${doing} needs an answer: ${hit}there is no terminal to ask on`, hint);
 }
 
 /** Of what is not there, or not to be seen, nothing is known: the change itself says so. */

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { UsageError } from '../errors.ts';
 import { exitCode } from '../exit-codes.ts';
+import { isInteractive } from '../io.ts';
 import { addListOptions, type ListOptions, listUpTo, pageSize } from '../lists.ts';
 import { count } from '../output/text.ts';
 import { confirmByTyping } from '../prompt.ts';
@@ -16,6 +17,7 @@ import {
   keptDomains,
   printImpact,
   requireGlobalRevoke,
+  unasked,
 } from './impact.ts';
 import { brokenText, printUses } from './secret-text.ts';
 
@@ -105,13 +107,17 @@ function addDeleteCommand(integration: Command, cli: Cli): void {
         const params = { ...scope.params, name };
         const { revision, usedBy } = await client[routeIn(scope, 'show', 'Integration')]({ params });
         if (options.yes !== true) {
-          if (usedBy > 0 && !output.isJson)
-            printImpact(output, await client[routeIn(scope, 'show', 'IntegrationImpact')]({ params }));
+          const impact = await client[routeIn(scope, 'show', 'IntegrationImpact')]({ params });
+          if (!isInteractive(io))
+            throw unasked(impact, 'deleting', usedBy > 0 ? 'Add --yes and --force.' : 'Add --yes.');
+          if (usedBy > 0 && !output.isJson) printImpact(output, impact);
           await confirmByTyping(io, `delete ${name} in ${scope.title}, used by ${count(usedBy, 'field')}`, name);
         }
+        // Who types its name has seen what uses it.
+        const isForced = options.force === true || (options.yes !== true && usedBy > 0);
         const deleted = await client[routeIn(scope, 'delete', 'Integration')]({
           params,
-          ...(options.force === true ? { query: { force: true } } : {}),
+          ...(isForced ? { query: { force: true } } : {}),
           ifMatch: revision,
         });
         output.answer(deleted, () => {

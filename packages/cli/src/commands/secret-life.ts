@@ -6,7 +6,7 @@ import { localTime } from '../output/text.ts';
 import { confirm, confirmByTyping } from '../prompt.ts';
 import { addScopeOptions, routeIn, type Scope, scopeOf, type ScopeOptions } from '../scope.ts';
 import { collect } from '../values.ts';
-import { answerImpact, impactText, isHit, keptDomains, printImpact, requireGlobalRevoke } from './impact.ts';
+import { answerImpact, impactText, isHit, keptDomains, printImpact, requireGlobalRevoke, unasked } from './impact.ts';
 import { brokenText } from './secret-text.ts';
 
 export function addSecretLifeCommands(secret: Command, cli: Cli): void {
@@ -80,14 +80,9 @@ function addDeleteCommand(secret: Command, cli: Cli): void {
 /** Shows what would break, and asks. Answers whether a use is no obstacle. @throws Cancelled */
 async function agreeToDelete(session: Session, scope: Scope, key: string): Promise<boolean> {
   const { io, output } = session;
-  if (!isInteractive(io)) {
-    throw new UsageError(
-      'deleting needs an answer, and there is no terminal to ask on',
-      'Add --yes, or --force when it is used.',
-    );
-  }
   const client = await session.connect();
   const impact = await client[routeIn(scope, 'show', 'SecretImpact')]({ params: { ...scope.params, key } });
+  if (!isInteractive(io)) throw unasked(impact, 'deleting', isHit(impact) ? 'Add --force.' : 'Add --yes.');
   if (!isHit(impact)) {
     await confirm(io, `delete ${key} in ${scope.title}?`);
     return false;

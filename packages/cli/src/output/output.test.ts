@@ -9,9 +9,14 @@ import { columnsOf, cutTo, duration, localTime, visible } from './text.ts';
 const columns = [{ title: 'KEY' }, { title: 'DESCRIPTION', canCut: true }, { title: 'VERSION' }];
 
 describe('layTable', () => {
+  const laid = (...input: Parameters<typeof layTable>): readonly string[] => {
+    const { head, body } = layTable(...input);
+    return [...head, ...body];
+  };
+
   it('aligns columns and ends lines where their text ends', () => {
     expect(
-      layTable(columns, [
+      laid(columns, [
         ['a', 'one', '1.1'],
         ['longer-key', '', '1.10'],
       ]),
@@ -20,31 +25,78 @@ describe('layTable', () => {
 
   it('cuts what may be cut, and never a key', () => {
     const key = 'k'.repeat(30);
-    expect(layTable(columns, [[key, 'a long description of it', '1.1']], 51)).toEqual([
+    expect(laid(columns, [[key, 'a long description of it', '1.1']], 51)).toEqual([
       `KEY${' '.repeat(29)}DESCRIPTI…  VERSION`,
       `${key}  a long de…  1.1`,
     ]);
-    const [, line = ''] = layTable(columns, [[key, 'a long description of it', '1.1']], 10);
-    expect(line).toContain(key);
+    expect(laid(columns, [[key, 'a long description of it', '1.1']], 10)).toEqual([
+      'KEY',
+      '  DESCRIP…',
+      '  VERSION',
+      key,
+      '  a long …',
+      '  1.1',
+    ]);
+  });
+
+  it('folds rows that fit in no other way, and cuts and wraps less for it', () => {
+    const uses = [
+      { title: 'DOMAIN' },
+      { title: 'CONFIGURATION' },
+      { title: 'FIELD', canWrap: true },
+      { title: 'BY', canCut: true },
+    ];
+    expect(
+      laid(
+        uses,
+        [
+          ['finance', 'spark-job/nightly-report', '/environment/0/secret', 'user:ann'],
+          ['finance', 'notebook/lab', '/environment/1/value', ''],
+        ],
+        40,
+      ),
+    ).toEqual([
+      'DOMAIN   CONFIGURATION',
+      '  FIELD                  BY',
+      'finance  spark-job/nightly-report',
+      '  /environment/0/secret  user:ann',
+      'finance  notebook/lab',
+      '  /environment/1/value',
+    ]);
+  });
+
+  it('keeps lines within the width when columns that stay whole do not fit beside each other', () => {
+    const cell = fc.string({ unit: fc.constantFrom('a', 'b', ' ', '/', '日', 'e\u0301'), maxLength: 30 });
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(cell, cell, cell), { maxLength: 5 }),
+        fc.integer({ min: 40, max: 80 }),
+        (rows, width) => {
+          const short = rows.map(([one, two, three]) => [cutTo(one, 30), two, three]);
+          const columnsOf3 = [{ title: 'A' }, { title: 'B', canWrap: true }, { title: 'C', canCut: true }];
+          for (const line of laid(columnsOf3, short, width)) expect(columnsOf(line)).toBeLessThanOrEqual(width);
+        },
+      ),
+    );
   });
 
   it('wraps what may not be lost, after cutting what may', () => {
     const wide = [{ title: 'KEY' }, { title: 'ABOUT', canCut: true }, { title: 'REASON', canWrap: true }];
     const reason = 'It needs USE on secret://domain/managed/db-password, which nobody gave';
-    expect(layTable(wide, [['k', 'a long description', reason]], 50)).toEqual([
+    expect(laid(wide, [['k', 'a long description', reason]], 50)).toEqual([
       'KEY  ABOUT     REASON',
       'k    a long …  It needs USE on',
       '               secret://domain/managed/',
       '               db-password, which nobody gave',
     ]);
-    expect(layTable(wide, [['k', '', reason]])).toEqual(['KEY  ABOUT  REASON', `k           ${reason}`]);
+    expect(laid(wide, [['k', '', reason]])).toEqual(['KEY  ABOUT  REASON', `k           ${reason}`]);
   });
 
   it('loses nothing of what it wraps, in lines within the width', () => {
     const cell = fc.string({ unit: fc.constantFrom('a', 'b', ' ', '/', '日', 'e\u0301'), maxLength: 90 });
     fc.assert(
       fc.property(cell, fc.integer({ min: 24, max: 60 }), (text, width) => {
-        const [, ...lines] = layTable([{ title: 'KEY' }, { title: 'REASON', canWrap: true }], [['k', text]], width);
+        const [, ...lines] = laid([{ title: 'KEY' }, { title: 'REASON', canWrap: true }], [['k', text]], width);
         for (const line of lines) expect(columnsOf(line)).toBeLessThanOrEqual(width);
         const seen = lines.map((line) => line.slice(5)).join('');
         expect(seen.replaceAll(' ', '')).toBe(text.replaceAll(' ', ''));
@@ -54,9 +106,9 @@ describe('layTable', () => {
 
   it('leaves out a column that no row needs', () => {
     const optional = [{ title: 'KEY' }, { title: 'CAUSE', isOptional: true }, { title: 'VERSION' }];
-    expect(layTable(optional, [['k', '', '1.1']])).toEqual(['KEY  VERSION', 'k    1.1']);
+    expect(laid(optional, [['k', '', '1.1']])).toEqual(['KEY  VERSION', 'k    1.1']);
     expect(
-      layTable(optional, [
+      laid(optional, [
         ['k', '', '1.1'],
         ['l', 'gone', ''],
       ]),
@@ -67,7 +119,7 @@ describe('layTable', () => {
     expect(columnsOf('日本')).toBe(4);
     expect(columnsOf('e\u0301')).toBe(1);
     expect(
-      layTable(
+      laid(
         [{ title: 'A' }, { title: 'B' }],
         [
           ['日本', 'x'],
@@ -84,7 +136,7 @@ describe('layTable', () => {
         fc.array(fc.tuple(cell, cell), { maxLength: 5 }),
         fc.integer({ min: 18, max: 120 }),
         (rows, width) => {
-          const lines = layTable(
+          const lines = laid(
             [
               { title: 'A', canCut: true },
               { title: 'B', canCut: true },

@@ -71,9 +71,9 @@ export class Output {
 
   table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
     const { stdout } = this.#io;
-    const [head, ...lines] = layTable(columns, rows, stdout.isTTY === true ? (stdout.columns ?? 80) : undefined);
-    if (head !== undefined) this.line({ text: head, format: 'bold' });
-    for (const line of lines) this.line(line);
+    const { head, body } = layTable(columns, rows, stdout.isTTY === true ? (stdout.columns ?? 80) : undefined);
+    for (const line of head) this.line({ text: line, format: 'bold' });
+    for (const line of body) this.line(line);
   }
 
   /** What a list has, as a table; a note where it has nothing. @param none `no groups` */

@@ -10,7 +10,15 @@ export interface Column {
   readonly isOptional?: boolean;
 }
 
+/** Lines of a table; the head may have several. */
+export interface LaidTable {
+  readonly head: readonly string[];
+  readonly body: readonly string[];
+}
+
 const gap = 2;
+/** What the lines of a row that go on below begin with. */
+const indent = 2;
 /** Columns below which a cut cell says nothing. */
 const narrowest = 8;
 /** Columns below which a wrapped cell can't be read. */
@@ -18,14 +26,11 @@ const narrowestWrapped = 16;
 
 /**
  * Lays rows out in aligned columns. With `width` the columns that can be cut are, the widest first, then those that can
- * go on below, until a line fits; a line that doesn't fit even then stays long. Cells are made visible; no cell is a line
- * break.
+ * go on below, until a line fits. Where that is not enough, each row is folded: columns that have no place beside the first
+ * ones have it in a line below, under their titles. A line that doesn't fit even then stays long. Cells are made visible; no
+ * cell is a line break.
  */
-export function layTable(
-  all: readonly Column[],
-  rows: readonly (readonly string[])[],
-  width?: number,
-): readonly string[] {
+export function layTable(all: readonly Column[], rows: readonly (readonly string[])[], width?: number): LaidTable {
   const isShown = all.map(
     ({ isOptional }, index) => isOptional !== true || rows.some((row) => (row[index] ?? '') !== ''),
   );
@@ -37,31 +42,74 @@ export function layTable(
   const widths = titles.map((title, index) =>
     Math.max(columnsOf(title), ...cells.map((row) => columnsOf(row[index] ?? ''))),
   );
-  if (width !== undefined) {
-    shrink(widths, width, (index) => (columns[index]?.canCut === true ? narrowest : undefined));
-    shrink(widths, width, (index) => (columns[index]?.canWrap === true ? narrowestWrapped : undefined));
-  }
-  const line = (row: readonly string[]): string =>
-    widths
-      .map((own, index) => padTo(row[index] ?? '', own))
+  const full = [...widths];
+  const shown = columns.map((_, index) => index);
+  if (width !== undefined) fit(columns, widths, width);
+  const folds = width !== undefined && sumOf(widths) > width ? fold(columns, full, width) : undefined;
+  const groups = folds?.groups ?? [shown];
+  const final = folds?.widths ?? widths;
+  const line = (row: readonly string[], group: readonly number[]): string =>
+    `${group === groups[0] ? '' : ' '.repeat(indent)}${group
+      .map((index) => padTo(row[index] ?? '', final[index] ?? 0))
       .join(' '.repeat(gap))
-      .trimEnd();
-  return [
-    line(titles.map((title, index) => cutTo(title, widths[index] ?? 0))),
-    ...cells.flatMap((row) => {
+      .trimEnd()}`;
+  const head = titles.map((title, index) => cutTo(title, final[index] ?? 0));
+  return {
+    head: groups.map((group) => line(head, group)),
+    body: cells.flatMap((row) => {
       const parts = row.map((cell, index) => {
-        const own = widths[index] ?? 0;
+        const own = final[index] ?? 0;
         return columns[index]?.canWrap === true ? wrapTo(cell, own) : [cutTo(cell, own)];
       });
-      const height = Math.max(1, ...parts.map(({ length }) => length));
-      return Array.from({ length: height }, (_, below) => line(parts.map((part) => part[below] ?? '')));
+      return groups.flatMap((group) => {
+        const height = Math.max(1, ...group.map((index) => parts[index]?.length ?? 0));
+        const lines = Array.from({ length: height }, (_, below) =>
+          line(
+            parts.map((part) => part[below] ?? ''),
+            group,
+          ),
+        );
+        // Below the first line of a row there is nothing to keep where nothing is.
+        return group === groups[0] ? lines : lines.filter((each) => each.trim() !== '');
+      });
     }),
-  ];
+  };
+}
+
+/** Narrows columns until a line fits, as far as they may be. */
+function fit(columns: readonly Column[], widths: number[], width: number): void {
+  shrink(widths, width, (index) => (columns[index]?.canCut === true ? narrowest : undefined));
+  shrink(widths, width, (index) => (columns[index]?.canWrap === true ? narrowestWrapped : undefined));
+}
+
+/** Which columns are in which line of a row, as many in each as fit there. */
+function fold(
+  columns: readonly Column[],
+  full: readonly number[],
+  width: number,
+): { readonly groups: readonly (readonly number[])[]; readonly widths: readonly number[] } {
+  const widths = [...full];
+  const groups: number[][] = [[]];
+  for (const [index, column] of columns.entries()) {
+    const group = groups.at(-1) ?? [];
+    const room = groups.length === 1 ? width : width - indent;
+    const isWide = sumOf([...group, index].map((each) => widths[each] ?? 0)) > room;
+    if (isWide && group.length > 0) groups.push([index]);
+    else group.push(index);
+    // A column that is too wide for a line of its own.
+    const own = groups.length === 1 ? width : width - indent;
+    if (column.canCut === true || column.canWrap === true) widths[index] = Math.min(widths[index] ?? 0, own);
+  }
+  return { groups, widths };
+}
+
+function sumOf(widths: readonly number[]): number {
+  return widths.reduce((sum, each) => sum + each, 0) + gap * (widths.length - 1);
 }
 
 /** @param least how narrow a column may become; none where it stays as it is */
 function shrink(widths: number[], width: number, least: (index: number) => number | undefined): void {
-  let excess = widths.reduce((sum, each) => sum + each, 0) + gap * (widths.length - 1) - width;
+  let excess = sumOf(widths) - width;
   while (excess > 0) {
     const widest = widths.reduce<number>(
       (best, own, index) => (own > (least(index) ?? Infinity) && own > (widths[best] ?? 0) ? index : best),

@@ -4,7 +4,7 @@ import { type PageOf, type PageRequest, readPage } from '../access/pages.ts';
 import type { AccessService } from '../access/service.ts';
 import type { AssetRef, Caller, ScopeRef } from '../access/types.ts';
 import type { Keys } from '../keys/keys.ts';
-import { type BrokenUses, brokenUsesOf, maxBrokenUses } from '../secrets/metadata.ts';
+import { type BrokenUses, brokenUsesOf, maxBrokenUses, useText } from '../secrets/metadata.ts';
 import { usesSeenBy } from '../secrets/seen-uses.ts';
 import { newId } from '../store/ids.ts';
 import type { IdempotencyKey, Store } from '../store/store.ts';
@@ -334,11 +334,11 @@ export class Integrations {
 function usedIn(name: string, fields: number, uses: BrokenUses['brokenUses']): StrongroomError {
   return new StrongroomError('in_use', {
     detail: `The integration ${name} is used in ${fields} field${fields === 1 ? '' : 's'}.`,
-    errors: uses.map((use): FieldError => {
-      const by =
-        use.configuration === undefined ? 'that is not yours to see' : `${use.configuration} of domain ${use.domain}`;
-      return { pointer: use.pointer, reference: use.reference, message: `${use.surface} ${by} uses it as ${use.name}` };
-    }),
+    errors: uses.map((use): FieldError => ({
+      pointer: use.pointer,
+      reference: use.reference,
+      message: useText(use),
+    })),
   });
 }
 

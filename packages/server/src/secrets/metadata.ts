@@ -115,5 +115,16 @@ export function brokenUsesOf(rows: readonly UseRow[], sees: SeesUse): BrokenUses
   return { brokenUses, isComplete: rows.length <= maxBrokenUses };
 }
 
+/** A use in the words of a refusal; of what the caller may not see only its kind. */
+export function useText({ surface, configuration, domain, name }: BrokenUses['brokenUses'][number]): string {
+  const by =
+    configuration === undefined
+      ? `${surface} that is not yours to see`
+      : domain === 'admin'
+        ? `${surface} of the platform`
+        : `${surface} ${configuration} of domain ${domain}`;
+  return `${by} uses it as ${name}`;
+}
+
 /** Of brokenUses that there are none. */
 export const noBrokenUses: BrokenUses = { brokenUses: [], isComplete: true };

@@ -11,7 +11,7 @@ import type { IdempotencyKey, Store, Writer } from '../store/store.ts';
 import { changeEvent, type EditableMetadata, toChanges } from './changes.ts';
 import { changedColumns, type NewSecret, type SealedVersion, type SetValue } from './commands.ts';
 import { requireRevision } from './live-secret.ts';
-import { formatVersion, noBrokenUses, type SecretView, time } from './metadata.ts';
+import { formatVersion, noBrokenUses, type SecretView, time, useText } from './metadata.ts';
 import type { ListedSecret } from './queries.ts';
 import type { SecretReader } from './reader.ts';
 import { type ManagedSource, SecretWrites } from './secret-writes.ts';
@@ -295,7 +295,7 @@ export class Secrets {
       const errors = brokenUses.map((use) => ({
         pointer: use.pointer,
         reference: use.reference,
-        message: `${use.surface} ${use.configuration ?? 'that is not yours to see'} uses it as ${use.name}`,
+        message: useText(use),
       }));
       throw new StrongroomError('in_use', {
         detail: `The secret ${row.key} is used in ${fields} field${fields === 1 ? '' : 's'}.`,
