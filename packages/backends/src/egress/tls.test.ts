@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, TLSSocket } from 'node:tls';
@@ -184,11 +184,7 @@ describe('TLS that never comes about', () => {
   });
 
   it('and a port where nobody listens is told apart', async () => {
-    const server = await startRawServer();
-    const { port } = server;
-    await server[Symbol.asyncDispose]();
-    const probe = connect(port, '127.0.0.1').on('error', () => undefined);
-    await expect(refusal(port)).resolves.toMatchObject({ step: 'reachable', reason: 'ECONNREFUSED' });
-    probe.destroy();
+    // One that nobody is given who asks for any.
+    await expect(refusal(1)).resolves.toMatchObject({ step: 'reachable', reason: 'ECONNREFUSED' });
   });
 });
