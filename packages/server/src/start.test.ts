@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer, type TestUser } from '../testing/app.ts';
 import { ConfigurationError } from './config/load.ts';
+import { withLease } from './store/leases.ts';
 
 let test: TestServer;
 let ann: TestUser;
@@ -20,6 +21,15 @@ describe('operation', () => {
     expect(await test.call('GET', '/healthz', { token: null })).toEqual({ status: 'ok' });
     const { dependencies } = await test.call<{ dependencies: { name: string }[] }>('GET', '/readyz', { token: null });
     expect(dependencies.map(({ name }) => name)).toEqual(['server', 'store', 'writer', 'keys', 'audit-anchor', 'disk']);
+  });
+
+  it('has periodic jobs, and each of them comes to its end', async () => {
+    expect(test.jobs.length).toBeGreaterThan(10);
+    for (const { name, run } of test.jobs)
+      expect([name, await withLease(test.server.store, `job.${name}`, 'start.test', 60_000, run)]).toEqual([
+        name,
+        { held: true, result: undefined },
+      ]);
   });
 
   it('serves its own document, settings, doctor and metrics', async () => {

@@ -44,6 +44,8 @@ export interface StartOptions {
   readonly openManagedStore?: ServiceParts['openManagedStore'];
   /** In place of the objects in Kubernetes that have integrations' credentials. */
   readonly openCredentialStore?: ServiceParts['openCredentialStore'];
+  /** In place of what runs the periodic jobs. */
+  readonly scheduler?: Pick<Scheduler, 'start' | 'stop'>;
   /** Of writes to the store, in place of its 5 s. */
   readonly writeDeadlineMilliseconds?: number;
 }
@@ -155,7 +157,7 @@ async function open(
   await services.runs.open();
   closers.push(() => services.runs.close());
 
-  const scheduler = new Scheduler(store, holder, log);
+  const scheduler = replaced.scheduler ?? new Scheduler(store, holder, log);
   scheduler.start(archiving);
   const { keyIndex, managed, sourceVersions, outsideCredentials } = services;
   scheduler.start(periodicJobs(store, keyring, keyIndex, managed, sourceVersions, outsideCredentials));

@@ -6,6 +6,7 @@ import type { DomainPermission, PlatformRole, Preset } from '@strongroom/contrac
 import { createToken } from '@strongroom/crypto';
 import { loadConfiguration } from '../src/config/load.ts';
 import { createLog } from '../src/operation/log.ts';
+import type { PeriodicJob } from '../src/operation/scheduler.ts';
 import { type RunningServer, type StartOptions, startServer } from '../src/start.ts';
 import type { Canaries } from './canaries.ts';
 import { putMigratedDatabase } from './migrated-database.ts';
@@ -65,6 +66,11 @@ export interface TestServer {
   readonly server: RunningServer;
   /** Everything logged so far, parsed. */
   readonly logged: readonly Record<string, unknown>[];
+  /**
+   * The periodic jobs. None is run: a round would come between two requests at a time that nobody knows, and ask or change
+   * what a test counts.
+   */
+  readonly jobs: readonly PeriodicJob[];
   /** Where runs have their folders. */
   readonly temporaryDirectory: string;
   /** As the administrator unless a token is given; `null` sends none. */
@@ -124,6 +130,7 @@ export async function startTestServer(
       lines.push(line);
     },
   });
+  const jobs: PeriodicJob[] = [];
   const start = async (changes: Readonly<Record<string, string>>): Promise<RunningServer> => {
     const variables = {
       PATH: process.env['PATH'],
@@ -135,10 +142,12 @@ export async function startTestServer(
       ...changes,
     };
     const configuration = loadConfiguration({ variables, workingDirectory: directory });
+    jobs.length = 0;
     return startServer({
       configuration,
       log,
       writeDeadlineMilliseconds,
+      scheduler: { start: (more) => void jobs.push(...more), stop: () => Promise.resolve() },
       ...(openManagedStore && { openManagedStore }),
       ...(loadBackend && { loadBackend }),
       ...(openCredentialStore && { openCredentialStore }),
@@ -196,6 +205,7 @@ export async function startTestServer(
     },
     settings,
     dataDir,
+    jobs,
     temporaryDirectory,
     adminToken,
     // Read when somebody asks: most tests send much and look at the log once, or never.
