@@ -37,8 +37,8 @@ const ENTRY_POINTS = `
     envelopeTermId parseToken hashToken openCursor sealCursor openSigningKey verifySignature encodePublicKeyText
     decodePublicKeyText verifyPassword needsRehash openRecoveryKit recoveryKitKekId
   random output, so read back: createTerm sealValue createToken createSigningKey hashPassword createRecoveryKit
-  tested beside their source: burnPassword createKekFile createPrivateFile destroyTerm hashChosenToken isChosenToken loadKekFile
-    readPrivateFile timingSafeEqualBytes
+  tested beside their source: burnPassword createKekFile createPrivateFile destroyTerm hashChosenToken isChosenToken isPrivateFile
+    loadKekFile readPrivateFile timingSafeEqualBytes
   classes: CryptoError Kek SecretValue SigningKey TermKey`;
 
 interface StoredTerm extends Omit<KeyTerm, 'wrapped'> {
