@@ -4,6 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** What the server does instead of answering. */
 export type Trouble = 'none' | 'sealed' | 'forbidden' | 'broken' | 'silent';
 
+/** What a read of a secret is answered in place of it. */
+export interface Refusal {
+  readonly status: number;
+  readonly retryAfterSeconds?: number;
+}
+
 /**
  * The few routes of Vault that an integration asks (KV version 2 at `secret`, AppRole, tokens), on loopback. It is no Vault:
  * tests of the backend itself run against real ones.
@@ -21,6 +27,8 @@ export interface LoopbackVault {
   /** Method and path of each request, in order. */
   readonly requests: string[];
   trouble: Trouble;
+  /** Decides for each read of a secret, by its path, whether it is refused. */
+  refuse: (path: string) => Refusal | undefined;
   /** Whether the policy has read on `metadata`. */
   mayReadMetadata: boolean;
   /** How long each answer takes. */
@@ -45,6 +53,7 @@ export async function openLoopbackVault(options: LoopbackVaultOptions = {}): Pro
     versions: new Map<string, number>(),
     requests: [] as string[],
     trouble: 'none' as Trouble,
+    refuse: (): Refusal | undefined => undefined,
     mayReadMetadata: true,
     delayMilliseconds: 0,
     gate: Promise.resolve(),
@@ -81,7 +90,7 @@ interface Request {
   readonly body: string;
 }
 
-type Reply = { readonly status: number; readonly content: unknown } | null;
+type Reply = { readonly status: number; readonly content: unknown; readonly retryAfterSeconds?: number } | null;
 
 async function wait({ gate, delayMilliseconds }: State): Promise<void> {
   await gate;
@@ -113,7 +122,9 @@ function readRequests(socket: Socket, reply: (request: Request) => Reply, wait: 
       });
       if (answered === null) return;
       const body = JSON.stringify(answered.content);
-      const text = `HTTP/1.1 ${answered.status} Answer\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+      const { status, retryAfterSeconds } = answered;
+      const retryAfter = retryAfterSeconds === undefined ? '' : `retry-after: ${retryAfterSeconds}\r\n`;
+      const text = `HTTP/1.1 ${status} Answer\r\ncontent-type: application/json\r\n${retryAfter}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
       void wait().then(() => socket.write(text));
     }
   });
@@ -165,6 +176,8 @@ function kv(
     return keys.length === 0 ? send(404, { errors: [] }) : send(200, { data: { keys: [...new Set(keys)].toSorted() } });
   }
   if (api === 'metadata' && !state.mayReadMetadata) return send(403, { errors: ['permission denied'] });
+  const refusal = api === 'data' ? state.refuse(name ?? '') : undefined;
+  if (refusal !== undefined) return { ...refusal, content: { errors: [] } };
   const fields = state.secrets.get(name ?? '');
   if (fields === undefined) return send(404, { errors: [] });
   const version = state.versions.get(name ?? '') ?? 1;
