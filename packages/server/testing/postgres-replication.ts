@@ -89,8 +89,8 @@ async function ask(url: string, sql: string): Promise<readonly Readonly<Record<s
 }
 
 async function until(what: string, found: () => Promise<readonly unknown[]>): Promise<void> {
-  for (const end = performance.now() + 20_000; (await found()).length === 0; await sleep(50))
-    if (performance.now() > end) throw new Error(`Waited for 20 s until ${what}`);
+  for (const end = performance.now() + 100_000; (await found()).length === 0; await sleep(50))
+    if (performance.now() > end) throw new Error(`Waited for too long until ${what}`);
 }
 
 function kill(pid: number): void {
