@@ -265,8 +265,17 @@ export async function startTestServer(
       await server.stop();
       wire.close();
       rmSync(directory, { recursive: true, force: true });
+      requireDeclared(lines);
     },
   };
+}
+
+/** A client is told by the OpenAPI document which errors a route answers; whatever a test brings about has to be among them. */
+function requireDeclared(lines: readonly string[]): void {
+  const undeclared = lines.filter((line) => line.includes('the route does not declare this code'));
+  const found = undeclared.map((line) => JSON.parse(line) as { readonly route: string; readonly code: string });
+  const names = new Set(found.map(({ route, code }) => `${route}: ${code}`));
+  if (names.size > 0) throw new Error(`Answered and not declared: ${[...names].join(', ')}`);
 }
 
 /** The code of an error answer. */

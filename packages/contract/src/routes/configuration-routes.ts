@@ -1,5 +1,6 @@
 import { type TSchema, Type } from 'typebox';
 import type { AssetAction, ScopeAction } from '../actions.ts';
+import type { ErrorCode } from '../errors.ts';
 import { Label } from '../names.ts';
 import { Closed, Page, pageQuery, route } from '../route.ts';
 import { ConfigurationSummary } from '../surfaces/fields.ts';
@@ -38,6 +39,8 @@ export interface ConfigurationKind<Noun extends string, Plural extends string> {
   readonly path: string;
   /** As people call one: `Spark job`. */
   readonly title: string;
+  /** What a change of one, and trying one, answers beside what it does for every kind. */
+  readonly changeErrors?: readonly ErrorCode[];
 }
 
 export interface ConfigurationSchemas<Create extends TSchema, Update extends TSchema, Shown extends TSchema> {
@@ -54,7 +57,7 @@ export function configurationRoutes<
   Update extends TSchema,
   Shown extends TSchema,
 >(
-  { noun, plural, path, title }: ConfigurationKind<Noun, Plural>,
+  { noun, plural, path, title, changeErrors = [] }: ConfigurationKind<Noun, Plural>,
   actions: {
     readonly create: ScopeAction;
     readonly view: AssetAction;
@@ -117,7 +120,7 @@ export function configurationRoutes<
       body: schemas.update,
       status: 200,
       response: schemas.shown,
-      errors: [...saveErrors, 'already_exists', 'revision_mismatch', 'version_conflict'],
+      errors: [...saveErrors, 'already_exists', 'revision_mismatch', 'version_conflict', ...changeErrors],
       ifMatch: true,
     }),
     route({
@@ -138,7 +141,7 @@ export function configurationRoutes<
 
 /** Trying a form before it is saved, where a kind has something to try; a test takes a connection of the server for a while. */
 export function formTestRoutes<const Noun extends string, const Plural extends string, Form extends TSchema>(
-  { noun, path, title }: ConfigurationKind<Noun, Plural>,
+  { noun, path, title, changeErrors = [] }: ConfigurationKind<Noun, Plural>,
   actions: { readonly create: ScopeAction; readonly update: AssetAction },
   form: Form,
 ) {
@@ -176,7 +179,7 @@ export function formTestRoutes<const Noun extends string, const Plural extends s
       body: form,
       status: 200,
       response: SurfaceTest,
-      errors,
+      errors: [...errors, ...changeErrors],
       rateLimitPerMinute: triesPerMinute,
     }),
   ] as const;
@@ -227,7 +230,7 @@ export function preflightRoute<const Noun extends string, const Plural extends s
     isLaunch: true,
     status: 200,
     response: Preflight,
-    errors: preflightErrors,
+    errors: [...preflightErrors, 'launch_refused'],
     rateLimitPerMinute: preflightsPerMinute,
   });
 }

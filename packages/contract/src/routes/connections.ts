@@ -12,7 +12,14 @@ import {
 } from '../surfaces/connection.ts';
 import { configurationRoutes, formTestRoutes, preflightRoute } from './configuration-routes.ts';
 
-const connection = { noun: 'Connection', plural: 'Connections', path: 'connections', title: 'connection' } as const;
+const connection = {
+  noun: 'Connection',
+  plural: 'Connections',
+  path: 'connections',
+  title: 'connection',
+  // One that was deleted softly is restored first.
+  changeErrors: ['state_conflict'],
+} as const;
 const actions = surfaceActions.connection;
 const all = '/v1/domains/{domain}/connections';
 const one = `${all}/{name}`;

@@ -93,7 +93,7 @@ export const launchRoutes = [
     isLaunch: true,
     status: 201,
     response: LaunchCreated,
-    errors: ['reference_unresolved', 'permission_missing', 'validation_failed', 'feature_disabled'],
+    errors: ['reference_unresolved', 'permission_missing', 'launch_refused', 'validation_failed', 'feature_disabled'],
     idempotent: true,
   }),
   route({

@@ -135,7 +135,14 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       response: SecretMetadata,
       ifMatch: true,
       idempotent: true,
-      errors: ['revision_mismatch', 'limit_exceeded', 'version_conflict', 'key_unavailable'],
+      errors: [
+        'revision_mismatch',
+        'state_conflict',
+        'in_use',
+        'limit_exceeded',
+        'version_conflict',
+        'key_unavailable',
+      ],
       bodyLimitBytes: 2 * 1024 * 1024,
     }),
     route({
@@ -163,7 +170,7 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       status: 200,
       response: SecretMetadata,
       ifMatch: true,
-      errors: ['revision_mismatch', 'version_conflict', 'key_unavailable'],
+      errors: ['revision_mismatch', 'state_conflict', 'in_use', 'version_conflict', 'key_unavailable'],
     }),
     route({
       id: id('delete', 'Secret'),
@@ -178,7 +185,7 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
       status: 200,
       response: Closed({ key: Type.String(), deletedAt: Time, purgeAfter: Time, ...broken }),
       ifMatch: true,
-      errors: ['in_use', 'revision_mismatch'],
+      errors: ['in_use', 'revision_mismatch', 'state_conflict'],
     }),
     route({
       id: id('restore', 'Secret'),
@@ -289,6 +296,8 @@ function secretRoutesUnder<const Kind extends 'Admin' | 'Global' | 'Domain', con
         'soft_deleted',
         'key_unavailable',
         'state_conflict',
+        // From an integration; from a text Global's go on.
+        'feature_disabled',
         ...backendErrors,
       ],
       bodyLimitBytes: 5 * 1024 * 1024,
