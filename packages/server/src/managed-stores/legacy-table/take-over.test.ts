@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined).each([
   const secret = () => test.request('GET', '/v1/global/secrets/DB_PASSWORD');
   /** What the server does by itself, within a minute of its start and each minute after that. */
   const follow = async () => {
-    const [job] = test.jobs.filter(({ name }) => name === 'follow-legacy-table');
+    const job = test.jobs.find(({ name }) => name === 'follow-legacy-table');
     if (job === undefined) throw new Error('The table is not followed');
     await withLease(test.server.store, `job.${job.name}`, 'take-over.test', 60_000, job.run);
   };
