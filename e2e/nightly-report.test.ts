@@ -28,7 +28,7 @@ describe.skipIf(missing !== undefined)(
       const link = /Sign in\s+(\S+)/.exec(output)?.[1] ?? '';
       await line.must(['login', '--link', link]);
       await line.must(['domain', 'create', 'finance']);
-    }, 90_000);
+    });
 
     afterAll(async () => {
       await line.close();

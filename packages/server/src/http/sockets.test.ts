@@ -167,7 +167,7 @@ describe('slow and large clients', () => {
 
   it('decides again when the body comes late: who is locked out meanwhile changes nothing', async () => {
     let [isKnown, isAllowed, asked] = [true, true, 0];
-    const clock = vi.spyOn(performance, 'now');
+    using clock = vi.spyOn(performance, 'now');
     const unauthenticated = new StrongroomError('unauthenticated');
     const missing = new StrongroomError('permission_missing');
     const changing = sampleApp({

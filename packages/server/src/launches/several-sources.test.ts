@@ -211,7 +211,7 @@ describe('a launch over several sources', () => {
     const { kty, crv, x } = publicKey.export({ format: 'jwk' });
     const { promise, resolve: answer } = Promise.withResolvers<void>();
     first.gate = promise;
-    const joined = vi.spyOn(Flights.prototype, 'join');
+    using joined = vi.spyOn(Flights.prototype, 'join');
     const before = first.requests.length;
     const resolving = Promise.all(
       launches.map(({ id }) =>
@@ -222,7 +222,6 @@ describe('a launch over several sources', () => {
       ),
     );
     await expect.poll(() => joined.mock.calls.length).toBe(launches.length * keys.length);
-    joined.mockRestore();
     answer();
     expect((await resolving).map(({ status }) => status)).toEqual(launches.map(() => 200));
     const reads = first.requests.slice(before).filter((request) => request.includes('/data/'));
