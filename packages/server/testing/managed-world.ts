@@ -13,6 +13,7 @@ import { Secrets } from '../src/secrets/service.ts';
 import { globalScopeId } from '../src/store/ids.ts';
 import type { Writer } from '../src/store/store.ts';
 import { openSqliteStore } from '../src/store/sqlite.ts';
+import { nextMillisecond } from './next-millisecond.ts';
 import { openTestStore, type TestDatabase, type TestStore } from './stores.ts';
 import { writeDeadlineMilliseconds } from './write-deadline.ts';
 
@@ -96,7 +97,9 @@ export class ManagedWorld {
     return this.secrets.create(managedCaller, managedScope, { key, value });
   }
 
-  rotate(key: string, value: string, ifMatch?: number) {
+  async rotate(key: string, value: string, ifMatch?: number) {
+    // Its intent is told apart by its time.
+    await nextMillisecond();
     return this.secrets.rotate(managedCaller, managedScope, key, { value }, ifMatch);
   }
 
@@ -104,7 +107,8 @@ export class ManagedWorld {
     await this.secrets.delete(managedCaller, managedScope, key, { force: false, ifMatch: undefined });
   }
 
-  purge(key: string): Promise<void> {
+  async purge(key: string): Promise<void> {
+    await nextMillisecond();
     return this.secrets.purge(managedCaller, managedScope, key);
   }
 

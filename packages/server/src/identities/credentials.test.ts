@@ -1,6 +1,7 @@
 import { StrongroomError } from '@strongroom/contract';
 import { createToken } from '@strongroom/crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nextMillisecond } from '../../testing/next-millisecond.ts';
 import { describeEachStore } from '../../testing/stores.ts';
 import type { Caller } from '../access/types.ts';
 import { maxLiveTokens } from './service-account-commands.ts';
@@ -12,7 +13,6 @@ import {
   goodPassword,
   here,
   type IdentityWorld,
-  nextMillisecond,
   openWorld,
   signInByLink,
 } from './testing/world.ts';

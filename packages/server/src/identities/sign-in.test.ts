@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nextMillisecond } from '../../testing/next-millisecond.ts';
 import { openTestStore, type TestStore } from '../../testing/stores.ts';
 import { sessionIdleMilliseconds, sessionMilliseconds } from './credentials.ts';
 import { PasswordPlaces } from './password-places.ts';
@@ -10,7 +11,6 @@ import {
   goodPassword,
   here,
   type IdentityWorld,
-  nextMillisecond,
   openWorld,
   signInByLink,
 } from './testing/world.ts';

@@ -53,11 +53,6 @@ function cheapHash(password: string): string {
   return `$argon2id$v=19$m=8,t=1,p=1$${text(nonce)}$${text(argon2Sync('argon2id', parameters))}`;
 }
 
-/** What is made then is newer than what is there, also where the clock decides which is. */
-export async function nextMillisecond(): Promise<void> {
-  for (const now = Date.now(); Date.now() <= now;) await new Promise((resolve) => setImmediate(resolve));
-}
-
 /** A user with {@link goodPassword}. */
 export async function addUser(
   world: IdentityWorld,
