@@ -219,6 +219,8 @@ function printVariables(output: Session['output'], run: Run): void {
       { title: 'VERSION' },
       { title: 'OUTCOME' },
       { title: 'TOOK' },
+      { title: 'CAUSE', canWrap: true, isOptional: true },
+      { title: 'CAN BE FIXED BY', canWrap: true, isOptional: true },
     ],
     run.variables.map((each) => [
       each.name,
@@ -227,6 +229,8 @@ function printVariables(output: Session['output'], run: Run): void {
       each.version ?? '-',
       each.outcome,
       duration(each.milliseconds),
+      each.cause ?? '',
+      (each.fixableBy ?? []).join(', '),
     ]),
   );
   for (const each of run.variables) {

@@ -1,9 +1,11 @@
+import { launchableSurfaces } from '@strongroom/contract/core';
 import type { CallResult, ErrorCode } from '@strongroom/sdk';
 import type { Command } from 'commander';
 import { type Cli, group } from '../cli.ts';
 import { type DomainOption, requireDomain } from '../domain-option.ts';
 import { UsageError } from '../errors.ts';
 import { exitCode, exitCodeOfError } from '../exit-codes.ts';
+import { nouns } from './configuration-noun.ts';
 
 interface RedeployOptions extends DomainOption {
   readonly all?: true;
@@ -11,6 +13,7 @@ interface RedeployOptions extends DomainOption {
   readonly stopOld?: true;
 }
 
+type LaunchableSurface = (typeof launchableSurfaces)[number];
 type Item = CallResult<'redeployDrift'>['items'][number];
 
 export function addDriftCommands(program: Command, cli: Cli): void {
@@ -18,10 +21,12 @@ export function addDriftCommands(program: Command, cli: Cli): void {
   requireDomain(
     drift
       .command('redeploy [job...]')
-      .description('start jobs anew whose runs hold an older version; a job with a newer run gets no second one'),
+      .description(
+        'start anew what holds an older version: jobs by name, others as notebook/NAME or cluster/NAME; what has a newer run gets no second one',
+      ),
   )
-    .option('--all', 'every job that has drifted')
-    .option('--launch <id...>', 'the jobs of these runs')
+    .option('--all', 'everything that has drifted')
+    .option('--launch <id...>', 'what these runs are of')
     .option('--stop-old', 'stop the old runs once the new ones have started')
     .addHelpText(
       'after',
@@ -32,12 +37,15 @@ export function addDriftCommands(program: Command, cli: Cli): void {
         const { domain, all, launch, stopOld } = options;
         if ((all === true) === (jobs.length > 0 || launch !== undefined))
           throw new UsageError('it is --all, or the jobs or launches that are named');
+        const configurations = jobs.filter((name) => name.includes('/')).map(readConfiguration);
+        const sparkJobs = jobs.filter((name) => !name.includes('/'));
         const found = await (
           await connect()
         ).redeployDrift({
           params: { domain },
           body: {
-            ...(jobs.length === 0 ? {} : { sparkJobs: [...jobs] }),
+            ...(sparkJobs.length === 0 ? {} : { sparkJobs }),
+            ...(configurations.length === 0 ? {} : { configurations }),
             ...(launch === undefined ? {} : { launches: [...launch] }),
             ...(all === undefined ? {} : { all }),
             ...(stopOld === undefined ? {} : { stopOld }),
@@ -51,6 +59,18 @@ export function addDriftCommands(program: Command, cli: Cli): void {
         return codeOf(found.items);
       }),
     );
+}
+
+/** `notebook/lab`, and the same by the noun of its commands. @throws UsageError */
+function readConfiguration(text: string): { readonly surface: LaunchableSurface; readonly name: string } {
+  const [kind = '', ...rest] = text.split('/');
+  const surface = launchableSurfaces.find((each) => each === kind || nouns.get(each)?.word === kind);
+  if (surface === undefined)
+    throw new UsageError(
+      `${text} is of no kind that is launched`,
+      `Write ${launchableSurfaces.map((each) => `${nouns.get(each)?.word}/NAME`).join(', ')}.`,
+    );
+  return { surface, name: rest.join('/') };
 }
 
 function printItems(output: Cli['output'], items: readonly Item[]): void {

@@ -70,8 +70,10 @@ function addScanCommand(placeholders: Command, cli: Cli): void {
         output.answer(found, () => printScan(output, found));
         const findings = found.items.reduce((sum, each) => sum + each.findings.length, 0);
         const looked = count(found.configurations, 'configuration');
-        if (options.check === true && findings > 0) throw new CheckFailed(`${count(findings, 'finding')} in ${looked}`);
-        output.note(`${count(findings, 'finding')} in ${looked}`);
+        const where = findings === 0 ? looked : `${found.items.length} of ${looked}`;
+        const told = `${count(findings, 'finding')} in ${where}`;
+        if (options.check === true && findings > 0) throw new CheckFailed(told);
+        output.note(told);
         return undefined;
       }),
     );

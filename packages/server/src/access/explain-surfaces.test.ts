@@ -238,6 +238,22 @@ describe('a configuration that is used', () => {
     expect(denying(await ask(asset, 'run', vera.token))).toMatchObject([{ link: 'catalogue', because: ['missing'] }]);
   });
 
+  it('says of a reference alone that its secret is deleted, to who lists secrets', async () => {
+    const key = freshName();
+    await test.call('POST', `${base}/secrets`, { body: { key, value: 'a value' } });
+    await test.call('DELETE', `${base}/secrets/${key}`);
+    const body = { action: 'use', domain: 'finance', reference: `secret://domain/managed/${key}` };
+    const told = await test.call<ExplanationView>('POST', '/v1/explain', { body, token: olga.token });
+    expect(denying(told)).toMatchObject([
+      { link: 'catalogue', because: ['deleted'], detail: expect.stringContaining('can be restored') },
+    ]);
+    expectFixable(told);
+    const stranger = await test.createUser(freshName());
+    await test.call('POST', `${base}/grants`, { body: { principal: stranger.name, permission: 'CREATE_NOTEBOOK' } });
+    const asStranger = await test.call<ExplanationView>('POST', '/v1/explain', { body, token: stranger.token });
+    expect(denying(asStranger)).toMatchObject([{ link: 'catalogue', because: ['not-found'] }]);
+  });
+
   it.each(platformSurfaces)('of the platform: %s', async (type) => {
     const key = freshName();
     await test.call('POST', '/v1/admin/secrets', { body: { key, value: 'a value' } });

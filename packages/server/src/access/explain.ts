@@ -40,6 +40,13 @@ export interface ExplanationView {
   readonly links: LinkView[];
 }
 
+interface FoundSecret {
+  readonly asset: AssetRef;
+  /** Where it is kept. */
+  readonly home: ScopeRef;
+  readonly isDeleted: boolean;
+}
+
 interface ExplainParts {
   readonly store: Store;
   readonly access: AccessService;
@@ -231,9 +238,14 @@ export class Explain {
     if (subject.kind === 'place' || subject.kind === 'platform') return { links: [], asset: null };
     if (subject.kind === 'reference' && subject.reference.source !== reservedSourceName)
       return this.#integration(caller, place, subject);
+    const secret = subject.kind === 'reference' ? await this.#secret(place, subject) : null;
+    if (secret?.isDeleted === true && this.#listsSecrets(caller, secret))
+      return { links: [await this.#deletedLink(caller, secret.home, subject.text ?? '')], asset: null };
     const asset =
       subject.kind === 'reference'
-        ? await this.#secret(place, subject)
+        ? secret?.isDeleted === false
+          ? secret.asset
+          : null
         : await this.#access.configurationAsset(place, subject.type, subject.name);
     if (asset === null || !this.#knows(caller, asset)) {
       const fixableBy = await this.#makers(caller, place, subject);
@@ -242,6 +254,16 @@ export class Explain {
     }
     const links = [link('catalogue', subject.text, 'allow', ['found'], 'It is in the catalogue')];
     return { links: [...links, ...(await this.#links.assignment(caller, place.name, asset))], asset };
+  }
+
+  /** Who lists the secrets of a scope sees those that are deleted, too. */
+  #listsSecrets(caller: Caller, { asset, home }: FoundSecret): boolean {
+    return this.#knows(caller, asset) && decide(caller.snapshot, 'secret.list', { kind: 'scope', scope: home }).allow;
+  }
+
+  async #deletedLink(caller: Caller, home: ScopeRef, text: string): Promise<LinkView> {
+    const fixableBy = await this.#links.holders(caller, 'secret.manage', { kind: 'scope', scope: home });
+    return link('catalogue', text, 'deny', ['deleted'], 'The secret is deleted; it can be restored.', fixableBy);
   }
 
   /** Of Global what is assigned to other domains alone is not there, but for those who know all of it. */
@@ -299,21 +321,22 @@ export class Explain {
     return { links: [...links, ...(await this.#links.assignment(caller, place.name, asset))], asset };
   }
 
-  async #secret(place: ScopeRef, { reference }: Extract<Subject, { kind: 'reference' }>): Promise<AssetRef | null> {
+  async #secret(place: ScopeRef, { reference }: Extract<Subject, { kind: 'reference' }>): Promise<FoundSecret | null> {
     // `domain` means the domain asked about; in the admin and global scopes there is none.
     if (reference.scope === 'domain' && place.kind !== 'domain') return null;
     if (reference.scope === 'admin' && place.kind !== 'admin') return null;
-    const home = reference.scope === 'domain' ? place.id : `dom_${reference.scope}`;
-    const folded = await this.#store.first(secretByKey, [home, foldKey(reference.key)]);
+    const home: ScopeRef =
+      reference.scope === 'domain'
+        ? place
+        : { id: `dom_${reference.scope}`, kind: reference.scope, name: reference.scope };
+    const folded = await this.#store.first(secretByKey, [home.id, foldKey(reference.key)]);
     // A reference is exact; what differs in case alone is an entry that another program left.
     const row =
-      folded?.key === reference.key ? folded : await this.#store.first(secretByKey, [home, exactKey(reference.key)]);
-    if (row === undefined || row.key !== reference.key || row.deleted_at !== null) return null;
-    return this.#access.secretAsset(place, {
-      scope: reference.scope === 'global' ? 'global' : 'domain',
-      secretId: row.id,
-      key: row.key,
-    });
+      folded?.key === reference.key ? folded : await this.#store.first(secretByKey, [home.id, exactKey(reference.key)]);
+    if (row === undefined || row.key !== reference.key) return null;
+    const scope = reference.scope === 'global' ? 'global' : 'domain';
+    const asset = await this.#access.secretAsset(place, { scope, secretId: row.id, key: row.key });
+    return { asset, home, isDeleted: row.deleted_at !== null };
   }
 
   async #actionLinks(

@@ -182,6 +182,7 @@ describe('a secret', () => {
     expect([refused.status, refused.body]).toMatchObject([409, { code: 'in_use' }]);
     expect(refused.text).toContain('1 cluster.');
     expect(refused.text).not.toContain(name);
+    expect((await test.request('DELETE', path)).text).toContain(`cluster ${name} of the platform uses it as `);
     await test.call('DELETE', `/v1/clusters/${name}`);
     await test.call('DELETE', path);
   });

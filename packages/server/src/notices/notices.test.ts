@@ -403,6 +403,7 @@ it('the signing secret is found by where-used and impact, and is not deleted unl
   expect(await test.call('GET', `${path}/impact`)).toMatchObject({ platform: [{ kind: 'notices', name: domain }] });
   const refused = await test.request('DELETE', path);
   expect([refused.status, codeOf(refused)]).toEqual([409, 'in_use']);
+  expect(refused.text).toContain(`notices of ${domain} uses it as signing secret`);
 });
 
 it('what was told is swept when it can not be told again', async () => {

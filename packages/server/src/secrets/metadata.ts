@@ -117,13 +117,11 @@ export function brokenUsesOf(rows: readonly UseRow[], sees: SeesUse): BrokenUses
 
 /** A use in the words of a refusal; of what the caller may not see only its kind. */
 export function useText({ surface, configuration, domain, name }: BrokenUses['brokenUses'][number]): string {
-  const by =
-    configuration === undefined
-      ? `${surface} that is not yours to see`
-      : domain === 'admin'
-        ? `${surface} of the platform`
-        : `${surface} ${configuration} of domain ${domain}`;
-  return `${by} uses it as ${name}`;
+  if (configuration === undefined) return `${surface} that is not yours to see uses it as ${name}`;
+  if (surface === 'notices') return `notices of ${configuration} uses it as ${name}`;
+  // Of mail and directory there is one each, which is called like its kind.
+  const by = surface === configuration ? surface : `${surface} ${configuration}`;
+  return `${by} of ${domain === 'admin' ? 'the platform' : `domain ${domain}`} uses it as ${name}`;
 }
 
 /** Of brokenUses that there are none. */
