@@ -36,6 +36,8 @@ export async function openHelm(kubeconfigPath = '/dev/null'): Promise<Helm> {
   const folder = temporaryFolder('strongroom-helm');
   const env = {
     KUBECONFIG: kubeconfigPath,
+    // Where it keeps what a cluster serves; without it that is the working folder.
+    HOME: folder,
     HELM_CACHE_HOME: join(folder, 'cache'),
     HELM_CONFIG_HOME: join(folder, 'config'),
     HELM_DATA_HOME: join(folder, 'data'),
