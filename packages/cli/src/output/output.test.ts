@@ -65,6 +65,22 @@ describe('layTable', () => {
     ]);
   });
 
+  it('folds rows that would be wrapped into more lines', () => {
+    const why = [{ title: 'SURFACE' }, { title: 'CONFIGURATION' }, { title: 'BECAUSE', canWrap: true }];
+    const row = ['spark-job', 'nightly-report', 'it uses storage-config/raw-data'];
+    expect(laid(why, [row], 44)).toEqual([
+      'SURFACE    CONFIGURATION',
+      '  BECAUSE',
+      'spark-job  nightly-report',
+      '  it uses storage-config/raw-data',
+    ]);
+    expect(laid(why, [row], 56)).toEqual([
+      'SURFACE    CONFIGURATION   BECAUSE',
+      'spark-job  nightly-report  it uses',
+      '                           storage-config/raw-data',
+    ]);
+  });
+
   it('keeps lines within the width when columns that stay whole do not fit beside each other', () => {
     const cell = fc.string({ unit: fc.constantFrom('a', 'b', ' ', '/', '日', 'e\u0301'), maxLength: 30 });
     fc.assert(
@@ -96,10 +112,10 @@ describe('layTable', () => {
     const cell = fc.string({ unit: fc.constantFrom('a', 'b', ' ', '/', '日', 'e\u0301'), maxLength: 90 });
     fc.assert(
       fc.property(cell, fc.integer({ min: 24, max: 60 }), (text, width) => {
-        const [, ...lines] = laid([{ title: 'KEY' }, { title: 'REASON', canWrap: true }], [['k', text]], width);
-        for (const line of lines) expect(columnsOf(line)).toBeLessThanOrEqual(width);
-        const seen = lines.map((line) => line.slice(5)).join('');
-        expect(seen.replaceAll(' ', '')).toBe(text.replaceAll(' ', ''));
+        const { body } = layTable([{ title: 'KEY' }, { title: 'REASON', canWrap: true }], [['k', text]], width);
+        for (const line of body) expect(columnsOf(line)).toBeLessThanOrEqual(width);
+        const seen = body.join('');
+        expect(seen.replaceAll(' ', '')).toBe(`k${text.replaceAll(' ', '')}`);
       }),
     );
   });

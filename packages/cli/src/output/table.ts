@@ -26,8 +26,8 @@ const narrowestWrapped = 16;
 
 /**
  * Lays rows out in aligned columns. With `width` the columns that can be cut are, the widest first, then those that can
- * go on below, until a line fits. Where that is not enough, each row is folded: columns that have no place beside the first
- * ones have it in a line below, under their titles. A line that doesn't fit even then stays long. Cells are made visible; no
+ * go on below, until a line fits. Where that is not enough, or takes more lines, each row is folded: columns that have no place
+ * beside the first ones have it in a line below, under their titles. A line that doesn't fit even then stays long. Cells are made visible; no
  * cell is a line break.
  */
 export function layTable(all: readonly Column[], rows: readonly (readonly string[])[], width?: number): LaidTable {
@@ -42,33 +42,46 @@ export function layTable(all: readonly Column[], rows: readonly (readonly string
   const widths = titles.map((title, index) =>
     Math.max(columnsOf(title), ...cells.map((row) => columnsOf(row[index] ?? ''))),
   );
-  const full = [...widths];
-  const shown = columns.map((_, index) => index);
-  if (width !== undefined) fit(columns, widths, width);
-  const folds = width !== undefined && sumOf(widths) > width ? fold(columns, full, width) : undefined;
-  const groups = folds?.groups ?? [shown];
-  const final = folds?.widths ?? widths;
+  const lay = (layout: Layout): LaidTable => layRows(columns, titles, cells, layout);
+  const whole = { groups: [columns.map((_, index) => index)], widths };
+  if (width === undefined || sumOf(widths) <= width) return lay(whole);
+  const narrowed = { ...whole, widths: fit(columns, widths, width) };
+  const beside = lay(narrowed);
+  const folded = lay(fold(columns, widths, width));
+  const isTooWide = sumOf(narrowed.widths) > width;
+  // What is wrapped into many short lines is easier to read in few that are folded.
+  return isTooWide || folded.body.length < beside.body.length ? folded : beside;
+}
+
+/** Which columns are in which line of a row, by their index, and how wide each is. */
+interface Layout {
+  readonly groups: readonly (readonly number[])[];
+  readonly widths: readonly number[];
+}
+
+function layRows(
+  columns: readonly Column[],
+  titles: readonly string[],
+  cells: readonly (readonly string[])[],
+  { groups, widths }: Layout,
+): LaidTable {
   const line = (row: readonly string[], group: readonly number[]): string =>
     `${group === groups[0] ? '' : ' '.repeat(indent)}${group
-      .map((index) => padTo(row[index] ?? '', final[index] ?? 0))
+      .map((index) => padTo(row[index] ?? '', widths[index] ?? 0))
       .join(' '.repeat(gap))
       .trimEnd()}`;
-  const head = titles.map((title, index) => cutTo(title, final[index] ?? 0));
+  const head = titles.map((title, index) => cutTo(title, widths[index] ?? 0));
   return {
     head: groups.map((group) => line(head, group)),
     body: cells.flatMap((row) => {
       const parts = row.map((cell, index) => {
-        const own = final[index] ?? 0;
+        const own = widths[index] ?? 0;
         return columns[index]?.canWrap === true ? wrapTo(cell, own) : [cutTo(cell, own)];
       });
       return groups.flatMap((group) => {
         const height = Math.max(1, ...group.map((index) => parts[index]?.length ?? 0));
-        const lines = Array.from({ length: height }, (_, below) =>
-          line(
-            parts.map((part) => part[below] ?? ''),
-            group,
-          ),
-        );
+        const below = Array.from({ length: height }, (_, at) => parts.map((part) => part[at] ?? ''));
+        const lines = below.map((each) => line(each, group));
         // Below the first line of a row there is nothing to keep where nothing is.
         return group === groups[0] ? lines : lines.filter((each) => each.trim() !== '');
       });
@@ -77,17 +90,15 @@ export function layTable(all: readonly Column[], rows: readonly (readonly string
 }
 
 /** Narrows columns until a line fits, as far as they may be. */
-function fit(columns: readonly Column[], widths: number[], width: number): void {
+function fit(columns: readonly Column[], full: readonly number[], width: number): readonly number[] {
+  const widths = [...full];
   shrink(widths, width, (index) => (columns[index]?.canCut === true ? narrowest : undefined));
   shrink(widths, width, (index) => (columns[index]?.canWrap === true ? narrowestWrapped : undefined));
+  return widths;
 }
 
-/** Which columns are in which line of a row, as many in each as fit there. */
-function fold(
-  columns: readonly Column[],
-  full: readonly number[],
-  width: number,
-): { readonly groups: readonly (readonly number[])[]; readonly widths: readonly number[] } {
+/** As many columns in each line of a row as fit there. */
+function fold(columns: readonly Column[], full: readonly number[], width: number): Layout {
   const widths = [...full];
   const groups: number[][] = [[]];
   for (const [index, column] of columns.entries()) {
