@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '@strongroom/server/testing/app.ts';
 import { Canaries } from '@strongroom/server/testing/canaries.ts';
 import { type LoopbackCluster, openLoopbackCluster } from '@strongroom/server/testing/loopback-cluster.ts';
@@ -21,8 +21,6 @@ describe('scripts', () => {
   let cluster: LoopbackCluster;
 
   beforeAll(async () => {
-    // As in what `exec` starts: times are told in the zone of who reads them.
-    vi.stubEnv('TZ', 'UTC');
     vault = await openLoopbackVault({
       token: vaultToken,
       secrets: { 'app/db': { value: canaries.plain('a value in Vault') }, 'app/smtp/password': { value: 'x' } },
@@ -33,7 +31,6 @@ describe('scripts', () => {
     folder = mkdtempSync(join(tmpdir(), 'strongroom-cli-'));
   });
   afterAll(async () => {
-    vi.unstubAllEnvs();
     await server.close();
     await vault.close();
     await cluster.close();
