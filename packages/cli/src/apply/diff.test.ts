@@ -28,6 +28,16 @@ describe('the difference of two objects', () => {
     expect(changesBetween(before, structuredClone(before))).toEqual([]);
   });
 
+  it('says of PEM what it is', () => {
+    const certificate = (content: string) => `-----BEGIN CERTIFICATE-----\n${content}\n-----END CERTIFICATE-----\n`;
+    const of = (content: string) => ({ caCertificate: certificate(content) });
+    const shown = 'certificate, 3 lines of PEM';
+    expect(changesBetween({}, of('AAAA'))).toEqual([{ field: 'caCertificate', to: shown }]);
+    expect(changesBetween(of('AAAA'), of('BBBB'))).toEqual([
+      { field: 'caCertificate', from: shown, to: `another: ${shown}` },
+    ]);
+  });
+
   it.each([
     [
       'a plain variable',

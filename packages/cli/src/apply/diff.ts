@@ -132,6 +132,11 @@ function at(field: string, member: string): string {
   return field === '' ? member : `${field}.${member}`;
 }
 
+const pem = /^-----BEGIN ([A-Z0-9 ]{1,40})-----\r?\n/;
+
 function cut(text: string): string {
+  const [, what] = pem.exec(text) ?? [];
+  // Nobody reads what is in it.
+  if (what !== undefined) return `${what.toLowerCase()}, ${text.trimEnd().split('\n').length} lines of PEM`;
   return text.length > maxShownLength ? `${text.slice(0, maxShownLength)}…` : text;
 }
