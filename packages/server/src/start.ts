@@ -44,7 +44,7 @@ export interface StartOptions {
   readonly openManagedStore?: ServiceParts['openManagedStore'];
   /** In place of the objects in Kubernetes that have integrations' credentials. */
   readonly openCredentialStore?: ServiceParts['openCredentialStore'];
-  /** In place of what runs the periodic jobs. */
+  /** In place of what runs the periodic jobs; no directory is synced by itself then, either. */
   readonly scheduler?: Pick<Scheduler, 'start' | 'stop'>;
   /** Of writes to the store, in place of its 5 s. */
   readonly writeDeadlineMilliseconds?: number;
@@ -163,7 +163,7 @@ async function open(
   scheduler.start(periodicJobs(store, keyring, keyIndex, managed, sourceVersions, outsideCredentials));
   const table = followedTable(configuration);
   if (table !== null) scheduler.start([legacyTableJob({ store, keys: keyring, limits: settings.limits, ...table })]);
-  services.ldapSync.start();
+  if (replaced.scheduler === undefined) services.ldapSync.start();
   closers.push(() => services.ldapSync.close());
   scheduler.start([sweepOwnedSecrets(services.ownedSecrets), ...noticeJobs(services.noticeSender)]);
   const { launchRetentionDays } = settings.limits;

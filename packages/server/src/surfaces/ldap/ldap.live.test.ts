@@ -29,6 +29,7 @@ const entries = [
 
 beforeAll(async () => {
   test = await startTestServer({}, { canaries });
+  test.server.services.ldapSync.start();
   await test.createUser('local');
   directory = await startLdap({ entries, tls: certificate });
   bindPassword = directory.adminPassword;
