@@ -88,7 +88,7 @@ export const authRoutes = [
     }),
     status: 200,
     response: SignedIn,
-    errors: ['credentials_invalid', 'throttled'],
+    errors: ['credentials_invalid', 'throttled', 'backend_unavailable'],
     rateLimitPerMinute: 60,
   }),
   route({
