@@ -3,6 +3,7 @@ export { withMacKeys } from './audit/mac-keys.ts';
 export { verifyArchive, verifyDataDirectory, verifyExport } from './audit/verify-files.ts';
 export type { VerifyReport } from './audit/verify-report.ts';
 export { processEnvironment } from './config/environment.ts';
+export { defaultTable } from './config/legacy-store.ts';
 export { ConfigurationError, loadConfiguration, type LoadedConfiguration } from './config/load.ts';
 export { settingsTable } from './config/schema.ts';
 export { adoptStore, type AdoptedThing, type AdoptionReport, type AdoptionRequest } from './managed-stores/adopt.ts';

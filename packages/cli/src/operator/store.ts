@@ -144,16 +144,11 @@ async function placeOf(
   const { sqlite, urlFile } = options;
   if (sqlite !== undefined && urlFile !== undefined)
     throw new UsageError('--sqlite and --url-file are two databases; one is enough');
-  const configured = server.configuredTable(configuration);
-  const database =
-    sqlite === undefined && urlFile === undefined
-      ? (configured?.database ?? ownDatabase(configuration))
-      : await namedDatabase(io, options);
-  const {
-    table = configured?.table ?? 'secret_store',
-    keyColumn = configured?.keyColumn ?? 'key',
-    valueColumn = configured?.valueColumn ?? 'value',
-  } = options;
+  const isNamed = sqlite !== undefined || urlFile !== undefined;
+  const configured = isNamed ? null : server.configuredTable(configuration);
+  const database = isNamed ? await namedDatabase(io, options) : (configured?.database ?? ownDatabase(configuration));
+  const said = configured ?? server.defaultTable;
+  const { table = said.table, keyColumn = said.keyColumn, valueColumn = said.valueColumn } = options;
   return { database, table, keyColumn, valueColumn };
 }
 

@@ -15,7 +15,7 @@ const File = (description: string) => Type.String({ minLength: 1, maxLength: 409
 
 const sqlName = '[A-Za-z_][A-Za-z0-9_$]{0,62}';
 /** As an IOMETE install has it. */
-const defaultTable = { table: 'secret_store', keyColumn: 'key', valueColumn: 'value' } as const;
+export const defaultTable = { table: 'secret_store', keyColumn: 'key', valueColumn: 'value' } as const;
 
 /** The block `secretStore` of an IOMETE install's values, under its own names: Global's managed store, as it is. */
 export const legacyStoreSchema = Type.Optional(
