@@ -45,7 +45,7 @@ describeEachStore('a plaintext table that is followed', (openStore: OpenStoreFor
   const follow = (from = place) =>
     followTable(
       { ...test, limits, mayBeAbsent: false, open: async () => openSqliteTable(from, file, true) },
-      AbortSignal.timeout(20_000),
+      AbortSignal.timeout(60_000),
     );
   const adopt = async () => {
     const table = openSqliteTable(place, file, false);
@@ -160,12 +160,12 @@ describeEachStore('a plaintext table that is followed', (openStore: OpenStoreFor
         mayBeAbsent: true,
         open: () => Promise.reject(new StrongroomError('storage_unavailable')),
       },
-      AbortSignal.timeout(20_000),
+      AbortSignal.timeout(60_000),
     );
     expect(await codeOf(failing)).toBe('storage_unavailable');
     const absent = followTable(
       { ...test, limits, mayBeAbsent: true, open: () => Promise.reject(new StrongroomError('not_found')) },
-      AbortSignal.timeout(20_000),
+      AbortSignal.timeout(60_000),
     );
     await expect(absent).resolves.toBeUndefined();
     expect(await secret('safe')).toMatchObject({ state: null, value: 'one' });
@@ -191,7 +191,7 @@ describeEachStore('a plaintext table that is followed', (openStore: OpenStoreFor
             },
           }),
         },
-        AbortSignal.timeout(20_000),
+        AbortSignal.timeout(60_000),
       );
       await expect(raced).resolves.toBeUndefined();
       expect(await secret('raced')).toMatchObject({ value: 'two', isOurs: true, state: null });

@@ -281,6 +281,6 @@ async function install(configuration: ReturnType<typeof loadConfiguration>, file
   await store.close();
   const open = async () => openSqliteTable(placeOf(file), file, true);
   await withInstallation(configuration, '', (opened, keys) =>
-    followTable({ store: opened, keys, limits, mayBeAbsent: false, open }, AbortSignal.timeout(20_000)),
+    followTable({ store: opened, keys, limits, mayBeAbsent: false, open }, AbortSignal.timeout(60_000)),
   );
 }
