@@ -1,11 +1,13 @@
 // A bare resolve with durable, chained audit: no framework, no access model, no checks of what it is sent, no secrets but one. It
-// shows about what the promise itself takes on this runtime and store; it is one way to write it, and no proof of a limit.
+// shows about what the promise itself takes on this runtime and store; it is one way to write it, and no proof of a limit. So
+// does the bare relay, which reads from a Vault in place of decrypting.
 import { createCipheriv, createDecipheriv, createHmac, hash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type ServerResponse } from 'node:http';
+import { Agent, createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import process from 'node:process';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
 interface Delivery {
@@ -110,12 +112,48 @@ function eventOf(request: number, principal: string): Delivery['event'] {
   };
 }
 
+/** Gets what is delivered for a request whose caller is known. */
+type Source = (request: IncomingMessage, deliver: (value: Buffer) => void) => void;
+
 /** @returns the port; any bearer token is the one that it knows */
-export async function startFloor(): Promise<number> {
+export function startFloor(): Promise<number> {
+  const open = createOpener();
+  return serve((_request, deliver) => {
+    open();
+    deliver(open());
+  });
+}
+
+/**
+ * Reads the key of the request's path from a Vault of this machine, as the bearer of the request's own token.
+ * @returns the port
+ */
+export function startRelay(): Promise<number> {
+  const port = Number(process.env['RELAYED_VAULT_PORT']);
+  const agent = new Agent({ keepAlive: true, noDelay: true });
+  return serve((request, deliver) => {
+    const token = request.headers.authorization?.slice('Bearer '.length) ?? '';
+    const key = request.url?.split('/').at(-1) ?? '';
+    const place = { agent, host: '127.0.0.1', port, path: `/v1/secret/data/bench/${key}` };
+    get({ ...place, headers: { 'x-vault-token': token } }, (answer) => {
+      readBody(answer, (body) => {
+        const { data } = JSON.parse(body.toString()) as { data: { data: { value: string } } };
+        deliver(Buffer.from(data.data.value));
+      });
+    });
+  });
+}
+
+function readBody(message: IncomingMessage, done: (body: Buffer) => void): void {
+  const chunks: Buffer[] = [];
+  message.on('data', (chunk: Buffer) => chunks.push(chunk));
+  message.on('end', () => done(Buffer.concat(chunks)));
+}
+
+function serve(source: Source): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'strongroom-floor-'));
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
   const deliver = createLane(join(directory, 'floor.db'));
-  const open = createOpener();
   const callers = new Map<string, string>();
   let count = 0;
 
@@ -125,18 +163,16 @@ export async function startFloor(): Promise<number> {
     response.end(text, 'latin1');
   };
   const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
+    readBody(request, (body) => {
       const token = hash('sha256', request.headers.authorization ?? '');
       const principal = callers.get(token) ?? 'workload';
       callers.set(token, principal);
-      const { publicKey } = JSON.parse(Buffer.concat(chunks).toString()) as { publicKey: { x: string } };
-      open();
-      const value = open();
-      count += 1;
-      const delivery = { request: count, thumbprint: publicKey.x, event: eventOf(count, principal) };
-      deliver(delivery, () => answer(response, value));
+      const { publicKey } = JSON.parse(body.toString()) as { publicKey: { x: string } };
+      source(request, (value) => {
+        count += 1;
+        const delivery = { request: count, thumbprint: publicKey.x, event: eventOf(count, principal) };
+        deliver(delivery, () => answer(response, value));
+      });
     });
   });
   return new Promise((resolve) => {

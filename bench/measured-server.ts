@@ -23,7 +23,7 @@ export interface MeasuredServer {
 
 /** Starts one of `plain-servers.ts`. */
 export async function startMeasured(
-  kind: 'raw' | 'floor' | 'strongroom',
+  kind: 'raw' | 'floor' | 'relay' | 'strongroom',
   environment: Readonly<Record<string, string>> = {},
 ): Promise<MeasuredServer> {
   const program = fileURLToPath(new URL('plain-servers.ts', import.meta.url));

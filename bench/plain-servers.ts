@@ -1,8 +1,8 @@
-// A process of its own for each server that is measured: `node bench/plain-servers.ts raw|floor|strongroom`. Prints one JSON line
-// with the port when it listens, ends with its standard input.
+// A process of its own for each server that is measured: `node bench/plain-servers.ts raw|floor|relay|strongroom`. Prints one
+// JSON line with the port when it listens, ends with its standard input.
 import { createServer } from 'node:http';
 import { createLog, loadConfiguration, processEnvironment, startServer } from '@strongroom/server';
-import { startFloor } from './durable-floor.ts';
+import { startFloor, startRelay } from './durable-floor.ts';
 
 async function raw(): Promise<number> {
   // As large as a secret's metadata.
@@ -38,7 +38,12 @@ async function strongroom(): Promise<number> {
   return Number(new URL(server.url).port);
 }
 
-const servers: Readonly<Record<string, () => Promise<number>>> = { raw, floor: startFloor, strongroom };
+const servers: Readonly<Record<string, () => Promise<number>>> = {
+  raw,
+  floor: startFloor,
+  relay: startRelay,
+  strongroom,
+};
 const start = servers[process.argv[2] ?? ''];
 if (start === undefined) throw new TypeError(`One of ${Object.keys(servers).join(', ')}`);
 const port = await start();

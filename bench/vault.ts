@@ -3,7 +3,15 @@
 import { isMissing } from '../servers/live-server.ts';
 import { startVault, type Vault, vault } from '../servers/vault.ts';
 import { type Load, load, requestBytes } from './load.ts';
-import { domain, type MeasuredStrongroom, processorMilliseconds, startStrongroom } from './measured-server.ts';
+import {
+  deliveryKey,
+  domain,
+  type MeasuredServer,
+  type MeasuredStrongroom,
+  processorMilliseconds,
+  startMeasured,
+  startStrongroom,
+} from './measured-server.ts';
 import { median } from './report.ts';
 import type { BenchRow } from './row.ts';
 
@@ -18,12 +26,12 @@ const value = 'a-password-of-some-length';
  */
 const keys = Array.from({ length: connections }, (_, index) => `db-password-${index}`);
 
-const targets = ['straight', 'managed', 'managedSame', 'through', 'throughSame'] as const;
+const targets = ['straight', 'managed', 'managedSame', 'through', 'throughSame', 'relay'] as const;
 type Target = (typeof targets)[number];
 
 interface Round extends Load {
-  /** Milliseconds of processor time a request took, of our server and of Vault. */
-  readonly ours: number;
+  /** Milliseconds of processor time a request took, of the server that was asked and of Vault. */
+  readonly asked: number;
   readonly vaults: number;
 }
 
@@ -38,7 +46,12 @@ export async function run(): Promise<BenchRow[]> {
   try {
     const strongroom = await startStrongroom();
     try {
-      return await compare(strongroom, server);
+      const relay = await startMeasured('relay', { RELAYED_VAULT_PORT: new URL(server.url).port });
+      try {
+        return await compare(strongroom, relay, server);
+      } finally {
+        await relay.end();
+      }
     } finally {
       await strongroom.end();
     }
@@ -47,7 +60,7 @@ export async function run(): Promise<BenchRow[]> {
   }
 }
 
-async function compare(strongroom: MeasuredStrongroom, server: Vault): Promise<BenchRow[]> {
+async function compare(strongroom: MeasuredStrongroom, relay: MeasuredServer, server: Vault): Promise<BenchRow[]> {
   const token = await prepare(strongroom, server);
   const straight = keys.map((key) => requestBytes('GET', `/v1/secret/data/bench/${key}`, { 'X-Vault-Token': token }));
   const through = keys.map((key) => `secret://domain/vault/${key}`);
@@ -58,17 +71,22 @@ async function compare(strongroom: MeasuredStrongroom, server: Vault): Promise<B
     through,
     throughSame: through.slice(0, 1),
   };
-  const ports = { vault: Number(new URL(server.url).port), strongroom: strongroom.port };
+  const relayed = keys.map((key) =>
+    requestBytes('POST', `/v1/launches/${key}`, { Authorization: `Bearer ${token}` }, deliveryKey),
+  );
+  const fixed = { straight, relay: relayed };
+  const asked = { straight: { pid: server.pid, port: Number(new URL(server.url).port) }, relay };
 
   const once = async (target: Target): Promise<Round> => {
     // A launch is answered again for a minute only, so each round has launches of its own.
-    const requests = target === 'straight' ? straight : await Promise.all(references[target].map(strongroom.resolveOf));
-    const port = target === 'straight' ? ports.vault : ports.strongroom;
-    const before = [processorMilliseconds(strongroom.pid), processorMilliseconds(server.pid)] as const;
+    const isFixed = target === 'straight' || target === 'relay';
+    const requests = isFixed ? fixed[target] : await Promise.all(references[target].map(strongroom.resolveOf));
+    const { pid, port } = isFixed ? asked[target] : strongroom;
+    const before = [processorMilliseconds(pid), processorMilliseconds(server.pid)] as const;
     const done = await load({ port, requests, connections, milliseconds: roundMilliseconds });
     return {
       ...done,
-      ours: (processorMilliseconds(strongroom.pid) - before[0]) / done.answers,
+      asked: (processorMilliseconds(pid) - before[0]) / done.answers,
       vaults: (processorMilliseconds(server.pid) - before[1]) / done.answers,
     };
   };
@@ -82,6 +100,7 @@ async function compare(strongroom: MeasuredStrongroom, server: Vault): Promise<B
       managedSame: await once('managedSame'),
       through: await once('through'),
       throughSame: await once('throughSame'),
+      relay: await once('relay'),
     });
   return rowsOf(taken);
 }
@@ -133,11 +152,14 @@ function rowsOf(taken: readonly Readonly<Record<Target, Round>>[]): BenchRow[] {
     share('the same, all resolving one secret', 'managedSame', 3),
     share('read through Strongroom from Vault ÷ straight from Vault', 'through', 0.7),
     share('the same, all reading one secret', 'throughSame', 0.7),
+    told('a bare relay (durable-floor.ts) ÷ straight from Vault', ratio('relay'), 'ratio'),
     told('p99 of a read through Strongroom', of('through', 'p99Milliseconds'), 'ms'),
     told('Vault', of('straight', 'requestsPerSecond'), 'requests/s'),
     told('processor time of Vault, a read', of('straight', 'vaults'), 'ms'),
-    told('processor time of ours, a managed resolve', of('managed', 'ours'), 'ms'),
-    told('processor time of ours, a read from Vault', of('through', 'ours'), 'ms'),
+    told('processor time of ours, a managed resolve', of('managed', 'asked'), 'ms'),
+    told('processor time of ours, a read from Vault', of('through', 'asked'), 'ms'),
     told('processor time of Vault, a read through ours', of('through', 'vaults'), 'ms'),
+    told('processor time of the bare relay, a read from Vault', of('relay', 'asked'), 'ms'),
+    told('processor time of Vault, a read through the bare relay', of('relay', 'vaults'), 'ms'),
   ];
 }
