@@ -130,7 +130,7 @@ export function startFloor(): Promise<number> {
  */
 export function startRelay(): Promise<number> {
   const port = Number(process.env['RELAYED_VAULT_PORT']);
-  const agent = new Agent({ keepAlive: true, noDelay: true });
+  const agent = new Agent({ keepAlive: true });
   return serve((request, deliver) => {
     const token = request.headers.authorization?.slice('Bearer '.length) ?? '';
     const key = request.url?.split('/').at(-1) ?? '';
