@@ -1,9 +1,9 @@
 // Helm, for the tests of the chart in `deploy/helm`.
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { installGoPrograms } from './go-programs.ts';
 import { removeFolder, temporaryFolder } from './lifetime.ts';
 import { isMissing, type LiveServer, locate } from './live-server.ts';
+import { type Ended, runProgram } from './run-program.ts';
 
 const variable = 'STRONGROOM_LIVE_HELM';
 
@@ -21,10 +21,7 @@ export const helm: LiveServer = {
 
 export interface Helm {
   /** `helm ARGS`; `stdin` is what `--values -` reads. Resolves also when it fails. */
-  run(
-    args: readonly string[],
-    stdin?: string,
-  ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>;
+  run(args: readonly string[], stdin?: string): Promise<Ended>;
   /** {@link run} that has to succeed; its output. */
   must(args: readonly string[], stdin?: string): Promise<string>;
   close(): void;
@@ -34,7 +31,7 @@ export interface Helm {
 export async function openHelm(kubeconfigPath = '/dev/null'): Promise<Helm> {
   const program = join(await locate(helm, variable), 'helm');
   const folder = temporaryFolder('strongroom-helm');
-  const env = {
+  const environment = {
     KUBECONFIG: kubeconfigPath,
     // Where it keeps what a cluster serves; without it that is the working folder.
     HOME: folder,
@@ -42,21 +39,7 @@ export async function openHelm(kubeconfigPath = '/dev/null'): Promise<Helm> {
     HELM_CONFIG_HOME: join(folder, 'config'),
     HELM_DATA_HOME: join(folder, 'data'),
   };
-  const run: Helm['run'] = async (args, stdin = '') => {
-    const child = spawn(program, args, { env });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString('utf8')));
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
-    const code = new Promise<number | null>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', resolve);
-    });
-    // When it ends without reading its input, its exit code says why.
-    child.stdin.once('error', () => undefined);
-    child.stdin.end(stdin);
-    return { code: await code, stdout, stderr };
-  };
+  const run: Helm['run'] = (args, stdin = '') => runProgram(program, args, { environment, stdin });
   return {
     run,
     async must(args, stdin) {

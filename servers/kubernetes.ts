@@ -1,5 +1,4 @@
 // The control plane of Kubernetes for tests: no nodes, nothing runs in a pod. `node servers/kubernetes.ts` starts one by hand.
-import { spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import { installGoPrograms } from './go-programs.ts';
 import { type HttpAnswer, httpRequest } from './http-request.ts';
 import { removeFolder, temporaryFolder } from './lifetime.ts';
 import { isMissing, type LiveServer, locate } from './live-server.ts';
+import { runProgram } from './run-program.ts';
 import { ServerProcess } from './server-process.ts';
 
 const version = '1.34.4';
@@ -280,22 +280,16 @@ class RunningKubernetes implements Kubernetes {
   }
 
   async #kubectl(args: readonly string[], input: string): Promise<string> {
-    const child = spawn(join(this.#programs, 'kubectl'), ['--kubeconfig', this.kubeconfigPath, ...args], {
-      // Its cache of what the API offers is beside the kubeconfig.
-      env: { KUBECACHEDIR: `${this.kubeconfigPath}-cache` },
-    });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString('utf8')));
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
-    const code = new Promise<number | null>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', resolve);
-    });
-    // When it ends without reading its input, its exit code says why.
-    child.stdin.once('error', () => undefined);
-    child.stdin.end(input);
-    if ((await code) !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
+    const { code, stdout, stderr } = await runProgram(
+      join(this.#programs, 'kubectl'),
+      ['--kubeconfig', this.kubeconfigPath, ...args],
+      {
+        // Its cache of what the API offers is beside the kubeconfig.
+        environment: { KUBECACHEDIR: `${this.kubeconfigPath}-cache` },
+        stdin: input,
+      },
+    );
+    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
     return stdout;
   }
 }
