@@ -1,5 +1,6 @@
 import { exactKey, foldKey } from '@strongroom/contract/core';
 import type { QueryContext } from '../store/store.ts';
+import { legacyTableQueries } from './legacy-table/queries.ts';
 
 /** A secret that is kept outside the database and that a workload holds. */
 export interface WatchedSecret {
@@ -65,4 +66,5 @@ export const managedStoreQueries = {
   'managed.watched': watched,
   'managed.known': known,
   'managed.unmarked': unmarked,
+  ...legacyTableQueries,
 };

@@ -171,6 +171,30 @@ describeEachStore('a plaintext table that is followed', (openStore: OpenStoreFor
     expect(await secret('safe')).toMatchObject({ state: null, value: 'one' });
   });
 
+  it('follows the other rows when one can not be taken', async () => {
+    put('zz-later', 'one');
+    await follow();
+    change('zz-later', 'two');
+    put('mm-too-many', 'one');
+    const { count } = await test.store.db
+      .selectFrom('secret_counts')
+      .select('secrets as count')
+      .where('scope_id', '=', globalScopeId)
+      .executeTakeFirstOrThrow();
+    const full = followTable(
+      {
+        ...test,
+        limits: { ...limits, keysPerScope: count },
+        mayBeAbsent: false,
+        open: async () => openSqliteTable(place, file, true),
+      },
+      AbortSignal.timeout(60_000),
+    );
+    expect(await codeOf(full)).toBe('limit_exceeded');
+    expect(await secret('mm-too-many')).toBeNull();
+    expect(await secret('zz-later')).toMatchObject({ value: 'two', version: 2 });
+  });
+
   describe('between a reading and its writing', () => {
     it('takes nothing back that was adopted meanwhile', async () => {
       put('raced', 'one');

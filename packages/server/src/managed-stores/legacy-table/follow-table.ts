@@ -1,5 +1,16 @@
 import { StrongroomError } from '@strongroom/contract';
-import { follow, followedSecrets, globalStore, type HeldParts, heldSecrets, holds, note, takeUp } from './held.ts';
+import { asStrongroomError } from '../../store/errors.ts';
+import {
+  follow,
+  type GlobalStore,
+  globalStore,
+  type HeldParts,
+  type HeldSecret,
+  heldSecrets,
+  holds,
+  note,
+  takeUp,
+} from './held.ts';
 import { sortRows, type TakenRow } from './rows.ts';
 import type { LegacyTable } from './table.ts';
 
@@ -18,15 +29,18 @@ const rowsAtOnce = 200;
  * missing. The table stays as it is. What was adopted is followed no more. It may stop anywhere, and any number of servers may
  * do it at once.
  *
- * @throws StrongroomError `not_found` for the table; `storage_unavailable`; `limit_exceeded`
+ * @throws StrongroomError `not_found` for the table; `storage_unavailable`; of the first row that could not be followed, such as
+ * `limit_exceeded`: the others were
  */
 export async function followTable(parts: FollowParts, signal: AbortSignal): Promise<void> {
   const global = await globalStore(parts.store);
   if (global === null) return;
   // Before the table is read: a row that comes meanwhile is not taken for one that has gone.
-  const gone = new Map((await followedSecrets(parts.store, global)).map((secret) => [secret.key, secret]));
+  const copies = await parts.store.query('legacyTable.followed', { sourceId: global.sourceId });
+  const gone = new Map(copies.map((copy) => [copy.key, copy]));
   const rows = await readRows(parts);
   if (rows === null) return;
+  let failure: StrongroomError | undefined;
   try {
     const taken = sortRows(rows, parts.limits.valueBytes).filter((row): row is TakenRow => 'value' in row);
     for (let start = 0; start < taken.length && !signal.aborted; start += rowsAtOnce) {
@@ -38,19 +52,32 @@ export async function followTable(parts: FollowParts, signal: AbortSignal): Prom
       );
       for (const row of some) {
         gone.delete(row.key);
-        const secret = held.get(row.key);
-        if (secret === undefined) await takeUp(parts, global, row, { actor: undefined, isUnmarked: true });
-        else if (!secret.isUnmarked || secret.envelope === null) continue;
-        else if (!(await holds(parts, secret, row.value))) await follow(parts, global, secret, row.value);
-        else if (secret.isMissing) await note(parts, secret, 'as-left');
+        try {
+          await followRow(parts, global, row, held.get(row.key));
+        } catch (error) {
+          failure ??= asStrongroomError(error);
+        }
       }
     }
     if (signal.aborted) return;
     // What was adopted meanwhile is no copy any more, and is passed over.
-    for (const secret of gone.values()) if (!secret.isMissing) await note(parts, secret, 'missing');
+    for (const copy of gone.values()) if (copy.store_state !== 'missing') await note(parts, copy, 'missing');
+    if (failure !== undefined) throw failure;
   } finally {
     for (const { value } of rows) value?.fill(0);
   }
+}
+
+async function followRow(
+  parts: FollowParts,
+  global: GlobalStore,
+  row: TakenRow,
+  secret: HeldSecret | undefined,
+): Promise<void> {
+  if (secret === undefined) await takeUp(parts, global, row, { actor: undefined, isUnmarked: true });
+  else if (!secret.isUnmarked || secret.envelope === null) return;
+  else if (!(await holds(parts, secret, row.value))) await follow(parts, global, secret, row.value);
+  else if (secret.isMissing) await note(parts, secret, 'as-left');
 }
 
 async function readRows({ open, mayBeAbsent }: FollowParts) {

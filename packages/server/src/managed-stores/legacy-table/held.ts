@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+import { exactKey, foldKey } from '@strongroom/contract/core';
 import { SecretValue } from '@strongroom/crypto';
 import type { Actor } from '../../identities/actor.ts';
 import type { Keys } from '../../keys/keys.ts';
@@ -24,12 +25,15 @@ export interface HeldParts {
   readonly limits: TableLimits;
 }
 
-/** A secret of Global under the exact key of a row. */
-export interface HeldSecret {
+/** The version of a secret that a row is compared with. */
+export interface CopyVersion {
   readonly id: string;
-  readonly key: string;
   readonly epoch: number;
   readonly version: number;
+}
+
+/** A secret of Global under the exact key of a row. */
+export interface HeldSecret extends CopyVersion {
   /** Null: deleted, or without a value. */
   readonly envelope: Uint8Array | null;
   readonly isUnmarked: boolean;
@@ -55,21 +59,8 @@ export async function heldSecrets(
   { sourceId }: GlobalStore,
   keys: readonly string[],
 ): Promise<ReadonlyMap<string, HeldSecret>> {
-  const rows = keys.length === 0 ? [] : await selectHeld(store, sourceId).where('secrets.key', 'in', keys).execute();
-  return new Map(rows.map((row) => [row.key, heldOf(row)]));
-}
-
-/** What is only a copy of the table's rows, by key; not what was deleted. */
-export async function followedSecrets(store: Store, { sourceId }: GlobalStore): Promise<readonly HeldSecret[]> {
-  const rows = await selectHeld(store, sourceId)
-    .where('secrets.is_unmarked', '=', 1)
-    .where('secrets.deleted_at', 'is', null)
-    .execute();
-  return rows.map(heldOf);
-}
-
-function selectHeld({ db }: Store, sourceId: string) {
-  return db
+  if (keys.length === 0) return new Map();
+  const rows = await store.db
     .selectFrom('secrets')
     .innerJoin('secret_versions', (join) =>
       join
@@ -87,30 +78,25 @@ function selectHeld({ db }: Store, sourceId: string) {
       'secret_versions.version',
       'secret_versions.envelope',
     ])
+    .where('secrets.scope_id', '=', globalScopeId)
     .where('secrets.source_id', '=', sourceId)
-    .orderBy('secrets.key');
-}
-
-function heldOf(row: {
-  readonly id: string;
-  readonly key: string;
-  readonly deleted_at: number | null;
-  readonly is_unmarked: number;
-  readonly store_state: string | null;
-  readonly epoch: number;
-  readonly version: number;
-  readonly envelope: Uint8Array | null;
-}): HeldSecret {
-  const { id, key, epoch, version } = row;
-  return {
-    id,
-    key,
-    epoch,
-    version,
-    envelope: row.deleted_at === null ? row.envelope : null,
-    isUnmarked: row.is_unmarked === 1,
-    isMissing: row.store_state === 'missing',
-  };
+    // What there is an index of; the same key in other letters is another's.
+    .where('secrets.folded_key', 'in', [...new Set(keys.flatMap((key) => [foldKey(key), exactKey(key)]))])
+    .where('secrets.key', 'in', keys)
+    .execute();
+  return new Map(
+    rows.map(({ id, key, epoch, version, ...row }) => [
+      key,
+      {
+        id,
+        epoch,
+        version,
+        envelope: row.deleted_at === null ? row.envelope : null,
+        isUnmarked: row.is_unmarked === 1,
+        isMissing: row.store_state === 'missing',
+      },
+    ]),
+  );
 }
 
 /** Compared as bytes, and by nobody else seen. @throws StrongroomError `key_unavailable` */
@@ -175,12 +161,12 @@ export async function follow(
 }
 
 /** That the row of a copy has gone, or is there again. @returns whether it was still a copy of that version */
-export async function note({ store }: HeldParts, held: HeldSecret, kind: 'missing' | 'as-left'): Promise<boolean> {
+export async function note({ store }: HeldParts, held: CopyVersion, kind: 'missing' | 'as-left'): Promise<boolean> {
   const { isNoted } = await store.execute('legacyTable.note', { ...placeOf(held), found: { kind } });
   return isNoted;
 }
 
-function placeOf({ id, epoch, version }: HeldSecret) {
+function placeOf({ id, epoch, version }: CopyVersion) {
   return { secretId: id, epoch, version };
 }
 
