@@ -249,9 +249,9 @@ export function createApp(parts: AppParts): App {
 
   /** From here until its connection lets go of it the request counts as under way. */
   function watch(routeRequest: RouteRequest, reply: FastifyReply): void {
-    inFlight.add(routeRequest);
+    const over = inFlight.add(routeRequest);
     reply.raw.on('close', () => {
-      inFlight.delete(routeRequest);
+      over();
       if (!reply.raw.writableFinished)
         routeRequest.abort(new StrongroomError('request_malformed', { detail: 'The client went away.' }));
       const milliseconds = performance.now() - routeRequest.startedAt;

@@ -9,7 +9,7 @@ const maxLastingRows = 500;
 interface Remembered {
   readonly tables: readonly string[];
   /** By the parameters; `undefined` where there is no row. */
-  readonly rows: Map<string, unknown>;
+  rows: Map<string, unknown>;
 }
 
 /**
@@ -34,7 +34,7 @@ export class ReadMemory {
       remembered = { tables: isLasting ? [] : this.#connection.tablesRead(statement), rows: new Map() };
       this.#statements.set(statement, remembered);
     }
-    const { rows } = remembered;
+    let { rows } = remembered;
     const known = rows.get(key) as Row | undefined;
     if (known !== undefined || rows.has(key)) return known;
     const read = this.#connection.first(statement, parameters);
@@ -42,7 +42,7 @@ export class ReadMemory {
     if (read === undefined && isLasting) return undefined;
     const row = read === undefined ? undefined : Object.freeze(read);
     // Emptied, not aged: a table that is never written has few rows, and the others begin anew at each write.
-    if (rows.size >= (isLasting ? maxLastingRows : maxRows)) rows.clear();
+    if (rows.size >= (isLasting ? maxLastingRows : maxRows)) rows = emptied(remembered);
     rows.set(key, row);
     return row;
   }
@@ -50,8 +50,14 @@ export class ReadMemory {
   /** @param tables that a batch wrote; `null` when it isn't known */
   forget(tables: readonly string[] | null): void {
     for (const remembered of this.#statements.values())
-      if (tables === null || remembered.tables.some((table) => tables.includes(table))) remembered.rows.clear();
+      if (tables === null || remembered.tables.some((table) => tables.includes(table))) emptied(remembered);
   }
+}
+
+/** By a new map: a cleared one's old table would keep the next one alive, and so on (`Slots`). */
+function emptied(remembered: Remembered): Map<string, unknown> {
+  if (remembered.rows.size > 0) remembered.rows = new Map();
+  return remembered.rows;
 }
 
 const severalMark = '\0';

@@ -4,9 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { parentPort, Worker } from 'node:worker_threads';
 import { StrongroomError } from '@strongroom/contract/core';
 import { type ErrorRecord, fromErrorRecord, toErrorRecord } from './errors.ts';
+import { Slots } from '../slots.ts';
 import { threadModule } from './started-modules.ts';
 
 interface Call {
+  /** Given again once it is answered. */
   readonly id: number;
   readonly name: string;
   readonly args: unknown;
@@ -19,8 +21,7 @@ type Answer =
 /** A worker thread that answers calls by name. */
 export class Thread {
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, { resolve: (result: unknown) => void; reject: (error: unknown) => void }>();
-  #nextId = 1;
+  readonly #waiting = new Slots<{ resolve: (result: unknown) => void; reject: (error: unknown) => void }>();
   #stopped: StrongroomError | undefined;
 
   /**
@@ -51,13 +52,15 @@ export class Thread {
   /** @throws DataCloneError when the arguments can't be cloned; the callee's StrongroomError; `storage_unavailable` */
   async call(name: string, args: unknown): Promise<unknown> {
     if (this.#stopped !== undefined) throw this.#stopped;
-    const id = this.#nextId;
-    this.#nextId += 1;
-    const call: Call = { id, name, args };
     return new Promise((resolve, reject) => {
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
-      this.#worker.postMessage(call);
-      this.#waiting.set(id, { resolve, reject });
+      const call: Call = { id: this.#waiting.add({ resolve, reject }), name, args };
+      try {
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
+        this.#worker.postMessage(call);
+      } catch (error) {
+        this.#waiting.take(call.id);
+        throw error;
+      }
     });
   }
 
@@ -68,16 +71,15 @@ export class Thread {
   }
 
   #settle(answer: Answer): void {
-    const waiting = this.#waiting.get(answer.id);
-    this.#waiting.delete(answer.id);
+    const waiting = this.#waiting.take(answer.id);
     if (answer.ok) waiting?.resolve(answer.result);
     else waiting?.reject(fromErrorRecord(answer.error));
   }
 
   #stop(error: StrongroomError): void {
     this.#stopped ??= error;
-    for (const waiting of this.#waiting.values()) waiting.reject(error);
-    this.#waiting.clear();
+    // Nothing answers any more: they stay where they are.
+    for (const { reject } of this.#waiting.all()) reject(error);
   }
 }
 
