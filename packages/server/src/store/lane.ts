@@ -6,6 +6,8 @@ import type { ExecuteOptions } from './store.ts';
 const defaultDeadlineMilliseconds = 5_000;
 /** Commands in one transaction: bounds how long the first of them waits for the others. */
 const maxBatch = 256;
+/** So many wait for one commit rather than for two. */
+const alwaysTogether = 8;
 /** Commands waiting; more are refused at once, because they could not be done within their deadline. */
 const maxQueued = 20_000;
 
@@ -32,6 +34,8 @@ export class WriteLane {
   readonly #deadline: number;
   #queue: Pending[] = [];
   #inFlight: readonly Pending[] = [];
+  /** How many the batch before had. */
+  #lastBatch = 0;
   #isScheduled = false;
   #stopped: StrongroomError | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -107,10 +111,17 @@ export class WriteLane {
     this.#settleIdle();
   }
 
+  /**
+   * Half of those that are on their way round, so that the writer has the other half to do while their callers get their
+   * answers and ask for more. Taken all at once they would come back all at once, and each side would wait for the other.
+   */
   #next(): readonly Pending[] {
     const waiting = this.#queue;
-    this.#queue = waiting.slice(maxBatch);
-    const batch = waiting.length > maxBatch ? waiting.slice(0, maxBatch) : waiting;
+    const half = Math.ceil((waiting.length + this.#lastBatch) / 2);
+    const size = Math.min(Math.max(half, alwaysTogether), maxBatch);
+    this.#queue = waiting.slice(size);
+    const batch = waiting.length > size ? waiting.slice(0, size) : waiting;
+    this.#lastBatch = batch.length;
     return batch.some(({ isSettled }) => isSettled) ? batch.filter(({ isSettled }) => !isSettled) : batch;
   }
 
