@@ -51,14 +51,26 @@ const insertReceipt = hotStatement<unknown>('launches.insertReceipt', (db) =>
       held: 0,
     })
     .onConflict((conflict) =>
-      conflict.columns(['launch_id', 'pointer', 'reference']).doUpdateSet((column) => ({
-        version: column.ref('excluded.version'),
-        fingerprint: column.ref('excluded.fingerprint'),
-        outcome: column.ref('excluded.outcome'),
-        milliseconds: column.ref('excluded.milliseconds'),
-        delivered_at: column.ref('excluded.delivered_at'),
-        held: column.ref('excluded.held'),
-      })),
+      conflict
+        .columns(['launch_id', 'pointer', 'reference'])
+        .doUpdateSet((column) => ({
+          version: column.ref('excluded.version'),
+          fingerprint: column.ref('excluded.fingerprint'),
+          outcome: column.ref('excluded.outcome'),
+          milliseconds: column.ref('excluded.milliseconds'),
+          delivered_at: column.ref('excluded.delivered_at'),
+          held: column.ref('excluded.held'),
+        }))
+        // The same value for the same key once more: its receipt stands, with the time of the first delivery.
+        .where((column) =>
+          column.or([
+            column('receipts.delivered_at', 'is', null),
+            column('receipts.version', 'is distinct from', column.ref('excluded.version')),
+            column('receipts.fingerprint', 'is distinct from', column.ref('excluded.fingerprint')),
+            column('receipts.outcome', '!=', column.ref('excluded.outcome')),
+            column('receipts.held', '!=', column.ref('excluded.held')),
+          ]),
+        ),
     )
     .compile(),
 );

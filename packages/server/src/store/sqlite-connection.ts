@@ -8,6 +8,11 @@ import { type TableUse, TableUses } from './table-use.ts';
 
 const busyTimeoutMilliseconds = 5_000;
 const maxCachedStatements = 512;
+/**
+ * Pages in the write-ahead log after which they are written back, 4 KiB each. A batch of small writes changes the same pages as
+ * the one before it: with SQLite's own 1,000 a tenth of the time goes into writing them back again and again.
+ */
+const logPages = 4_000;
 /** What the write-ahead log keeps of its size after a large transaction. */
 const maxIdleLogBytes = 64 * 1024 * 1024;
 
@@ -29,7 +34,7 @@ export class SqliteConnection {
       this.database.exec('pragma trusted_schema = off');
       // Deleted content is overwritten: a destroyed key must not stay in a free page.
       const writing = `pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on;
-        pragma journal_size_limit = ${maxIdleLogBytes}`;
+        pragma wal_autocheckpoint = ${logPages}; pragma journal_size_limit = ${maxIdleLogBytes}`;
       if (mode === 'write') this.database.exec(writing);
     } catch (error) {
       this.database.close();
