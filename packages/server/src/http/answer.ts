@@ -2,6 +2,7 @@ import type { RouteDeclaration } from '@strongroom/contract';
 import type { FastifyReply } from 'fastify';
 import { sessionCookie } from './authentication.ts';
 import type { HandlerReply } from './handler.ts';
+import type { TurnAnswers } from './turn-answers.ts';
 
 /** An answer's JSON as it is sent. */
 interface JsonText {
@@ -30,12 +31,14 @@ export function discardAnswer({ stream }: HandlerReply<RouteDeclaration>): void 
  * not declare, and written in one piece with headers that are put together once; streams are Fastify's to send.
  *
  * @param fixedHeaders of every answer
+ * @param turn where JSON goes out, with what else is answered in the same turn
  * @throws what the schema's serializer does; nothing is sent then
  */
 export function createAnswer(
   route: RouteDeclaration,
   fixedHeaders: Readonly<Record<string, string>>,
   isHttps: boolean,
+  turn: TurnAnswers,
 ): SendAnswer {
   const setHeaders = createHeaderSetter(fixedHeaders);
   const head: readonly string[] = Object.entries(fixedHeaders).flat();
@@ -90,6 +93,6 @@ export function createAnswer(
     reply.raw.writeHead(route.status, headers);
     if (json === undefined) reply.raw.end();
     // ASCII is the same bytes in both, and is written faster.
-    else reply.raw.end(json.text, json.byteLength === json.text.length ? 'latin1' : 'utf8');
+    else turn.end(reply.raw, json.text, json.byteLength === json.text.length ? 'latin1' : 'utf8');
   };
 }

@@ -18,6 +18,7 @@ import { RateLimit } from './rate-limit.ts';
 import { checkBodyHeaders, isEmptyBody, readBody } from './request-body.ts';
 import { type AnyHandler, RouteRequest } from './route-request.ts';
 import { noQuery, routeSerializer, routeValidator } from './route-schemas.ts';
+import { TurnAnswers } from './turn-answers.ts';
 
 export interface HttpSettings {
   /** Host names served besides the loopback ones, without port. */
@@ -119,6 +120,7 @@ export function createApp(parts: AppParts): App {
   fastify.setSerializerCompiler(({ schema }) => routeSerializer(schema as object));
 
   const fixedHeaders = apiHeaders(isHttps);
+  const turn = new TurnAnswers();
   const setHeaders = createHeaderSetter(fixedHeaders);
   const fail = (reply: FastifyReply, cause: unknown): void => {
     const error = toStrongroomError(cause, reply.request.routeOptions.bodyLimit);
@@ -164,7 +166,7 @@ export function createApp(parts: AppParts): App {
   function registerRoute(route: RouteDeclaration): void {
     const guard = createGuard(route, guardParts);
     const decideAgain = lateDecision(guard);
-    const sendAnswer = createAnswer(route, fixedHeaders, isHttps);
+    const sendAnswer = createAnswer(route, fixedHeaders, isHttps, turn);
     const handler = parts.handlers[route.id];
     if (handler === undefined) throw new TypeError(`${route.id}: no handler`);
     fastify.route({
