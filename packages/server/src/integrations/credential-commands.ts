@@ -47,7 +47,9 @@ export async function putCredentials(
 }
 
 /** One that is elsewhere is taken away there afterwards. */
-export async function dropCredential({ db, now }: CommandContext, sourceId: string, name: string): Promise<void> {
+export async function dropCredential(context: CommandContext, sourceId: string, name: string): Promise<void> {
+  const { db, now } = context;
+  context.erase();
   await db.deleteFrom('integration_credentials').where('source_id', '=', sourceId).where('name', '=', name).execute();
   await db
     .updateTable('outside_credentials')

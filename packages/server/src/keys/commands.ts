@@ -125,6 +125,8 @@ async function replaceKek(
     readonly terms: readonly KeyTerm[];
   },
 ): Promise<void> {
+  // What the old key opens would be as good as the old key.
+  context.erase();
   const installation = await context.db
     .updateTable('installation')
     .set({ kek_id: args.newKekId, kek_check: args.kekCheck, recovery_confirmed_at: null })
@@ -152,6 +154,7 @@ async function replaceKek(
 
 /** Destroys every term of a scope: what they sealed is gone, in every backup made from now on. */
 async function destroyScope(context: CommandContext, args: { readonly scopeId: string }): Promise<void> {
+  context.erase();
   await context.db
     .updateTable('key_terms')
     .set({ wrapped: null, state: 'destroyed', destroyed_at: context.now })

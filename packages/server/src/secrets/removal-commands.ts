@@ -85,6 +85,7 @@ async function restore(
 /** The row, its versions and its index entry go; receipts and audit records keep the id. */
 export async function purge(context: CommandContext, args: { readonly secretId: string }): Promise<void> {
   const row = await deletedSecret(context, args.secretId);
+  context.erase();
   await context.db.deleteFrom('secret_versions').where('secret_id', '=', args.secretId).execute();
   await context.db.deleteFrom('secret_tags').where('secret_id', '=', args.secretId).execute();
   await context.db.deleteFrom('secret_documents').where('secret_id', '=', args.secretId).execute();

@@ -18,6 +18,8 @@ interface OpenBatch {
   readonly rows: AuditRow[];
   /** Read and locked by the first command that expects one; undefined before. */
   revision: number | undefined;
+  /** A command of it deletes what must not stay in the store's files. */
+  isErasing: boolean;
 }
 
 /** Where the batch stood before a command. */
@@ -103,7 +105,7 @@ export class BatchRunner {
 
   async #transaction(requests: readonly LaneRequest[], isHopeful: boolean): Promise<LaneOutcome<StrongroomError>[]> {
     const state = await this.#connection.begin(isHopeful);
-    const batch: OpenBatch = { ...state, rows: [], revision: undefined };
+    const batch: OpenBatch = { ...state, rows: [], revision: undefined, isErasing: false };
     const context = this.#context(batch);
     const outcomes: LaneOutcome<StrongroomError>[] = [];
     const isAudited: boolean[] = [];
@@ -117,6 +119,7 @@ export class BatchRunner {
     }
     if (batch.rows.length > 0) await this.#connection.insertAuditRows(batch.rows);
     await this.#connection.commit();
+    if (batch.isErasing) this.#connection.erase();
     return this.#anchored(outcomes, isAudited);
   }
 
@@ -212,6 +215,9 @@ export class BatchRunner {
       },
       bumpAuthorisation: async () => {
         batch.revision = await connection.bumpAuthorisationRevision();
+      },
+      erase: () => {
+        batch.isErasing = true;
       },
       run: (statement, parameters) => connection.run(statement, parameters),
       first: (statement, parameters) => connection.first(statement, parameters),

@@ -20,6 +20,8 @@ export interface LaneConnection {
   rollbackToSavepoint(): Promise<boolean>;
   /** Returns when the transaction is on disk. */
   commit(): Promise<void>;
+  /** After a commit: what it deleted leaves the store's files, now or as soon as it can; never throws. */
+  erase(): void;
   /** Ends the transaction if one is open; never throws. */
   rollback(): Promise<void>;
   run(statement: HotStatement<unknown>, parameters: readonly SqlValue[]): MaybePromise<void>;

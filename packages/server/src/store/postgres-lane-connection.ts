@@ -153,6 +153,9 @@ export class PostgresLaneConnection implements LaneConnection {
     if (committed.value.command !== 'COMMIT') throw endedEarly();
   }
 
+  // Dead rows are its vacuum's.
+  erase() {}
+
   async rollback() {
     if (!this.#isOpen || this.#client === undefined) return;
     this.#isOpen = false;

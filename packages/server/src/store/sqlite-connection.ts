@@ -81,6 +81,24 @@ export class SqliteConnection {
     return written;
   }
 
+  /**
+   * Writes the log back into the database file and cuts it off: it has pages as they were before, until they are written over.
+   * @returns whether it is empty now; not while somebody reads from it, within a transaction, or when the disk fails
+   */
+  emptyLog(): boolean {
+    if (!this.database.isOpen) return true;
+    if (this.database.isTransaction) return false;
+    try {
+      // A reader may take its time: nobody else should wait for it.
+      this.database.exec('pragma busy_timeout = 0');
+      return this.database.prepare('pragma wal_checkpoint(truncate)').get()?.['busy'] === 0;
+    } catch {
+      return false;
+    } finally {
+      this.database.exec(`pragma busy_timeout = ${busyTimeoutMilliseconds}`);
+    }
+  }
+
   close(): void {
     if (this.database.isOpen) this.database.close();
   }

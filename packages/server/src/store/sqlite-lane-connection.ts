@@ -14,6 +14,9 @@ import {
 import { type SqliteConnection, sqliteStorageFailure } from './sqlite-connection.ts';
 import type { HotStatement, SqlValue } from './store.ts';
 
+/** Between attempts to empty the log while somebody reads from it. */
+const erasureRetryMilliseconds = 1_000;
+
 /** The writing connection of the embedded store. It is the only writer, so nothing needs locking beyond the transaction. */
 export class SqliteLaneConnection implements LaneConnection {
   readonly #connection: SqliteConnection;
@@ -23,6 +26,8 @@ export class SqliteLaneConnection implements LaneConnection {
   #writesBefore = 0;
   /** What the last statement that failed for the store's own reasons said, while the transaction is open. */
   #failure: StrongroomError | undefined;
+
+  #erasure: NodeJS.Timeout | undefined;
 
   constructor(connection: SqliteConnection) {
     this.#connection = connection;
@@ -56,6 +61,11 @@ export class SqliteLaneConnection implements LaneConnection {
 
   async commit() {
     this.#exec('commit');
+  }
+
+  erase() {
+    clearTimeout(this.#erasure);
+    if (!this.#connection.emptyLog()) this.#erasure = setTimeout(() => this.erase(), erasureRetryMilliseconds).unref();
   }
 
   async rollback() {

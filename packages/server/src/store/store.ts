@@ -133,6 +133,12 @@ export interface CommandContext {
   audit(event: AuditEvent): void;
   /** Call when roles, groups, members, grants, bundles, assets or assignments change. */
   bumpAuthorisation(): Promise<void>;
+  /**
+   * Call where what is deleted, or was there before, must not be read from the store's files again: keys, and what they
+   * sealed. On the embedded store it is gone from them before the command is answered, or soon after where somebody is
+   * reading just then; PostgreSQL keeps dead rows until its vacuum.
+   */
+  erase(): void;
   /** Runs a statement compiled once. This and `first` are to be awaited; on SQLite there is nothing to wait for. */
   run(statement: HotStatement<unknown>, parameters: readonly SqlValue[]): MaybePromise<void>;
   first<Row>(statement: HotStatement<Row>, parameters: readonly SqlValue[]): MaybePromise<Row | undefined>;

@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, describe, expect, it } from 'vitest';
+import { startTestServer, type TestServer } from '../../testing/app.ts';
+
+let test: TestServer | undefined;
+
+afterEach(async () => {
+  await test?.close();
+  test = undefined;
+});
+
+/** One column of the first row, as another process reads it. */
+function bytesOf(dataDir: string, sql: string): Buffer {
+  const database = new DatabaseSync(join(dataDir, 'strongroom.db'), { readOnly: true });
+  try {
+    return Buffer.from(Object.values(database.prepare(sql).get() ?? {})[0] as Uint8Array);
+  } finally {
+    database.close();
+  }
+}
+
+function filesWith(dataDir: string, bytes: Buffer): string[] {
+  expect(bytes.length).toBeGreaterThan(30);
+  return readdirSync(dataDir).filter((name) => readFileSync(join(dataDir, name)).includes(bytes));
+}
+
+describe('what is purged', () => {
+  it('is in no file of the store: a secret’s envelopes', async () => {
+    test = await startTestServer();
+    await test.createDomain('finance');
+    const secret = '/v1/domains/finance/secrets/leaving';
+    await test.call('POST', '/v1/domains/finance/secrets', { body: { key: 'leaving', value: 'first' } });
+    const first = bytesOf(test.dataDir, 'select envelope from secret_versions');
+    await test.call('PUT', `${secret}/value`, { body: { value: 'second' } });
+    const second = bytesOf(test.dataDir, 'select envelope from secret_versions order by version desc');
+    expect(first.equals(second)).toBe(false);
+    const { revision } = await test.call<{ revision: number }>('GET', secret);
+    await test.call('DELETE', secret, { headers: { 'if-match': `"${revision}"` } });
+    expect(filesWith(test.dataDir, first)).not.toEqual([]);
+    await test.call('POST', `${secret}/purge`);
+    expect([...filesWith(test.dataDir, first), ...filesWith(test.dataDir, second)]).toEqual([]);
+  });
+
+  it('is in no file of the store: the keys of a domain', async () => {
+    test = await startTestServer();
+    await test.createDomain('finance');
+    await test.call('POST', '/v1/domains/finance/secrets', { body: { key: 'leaving', value: 'a value' } });
+    const wrapped = bytesOf(
+      test.dataDir,
+      "select wrapped from key_terms where purpose = 'value' and scope_id = (select id from scopes where name = 'finance')",
+    );
+    expect(filesWith(test.dataDir, wrapped)).not.toEqual([]);
+    const { revision } = await test.call<{ revision: number }>('GET', '/v1/domains/finance');
+    await test.call('DELETE', '/v1/domains/finance?force=true', { headers: { 'if-match': `"${revision}"` } });
+    expect(filesWith(test.dataDir, wrapped)).toEqual([]);
+  });
+
+  it('goes as soon as nobody reads from the log any more, and holds nobody up until then', async () => {
+    test = await startTestServer();
+    await test.createDomain('finance');
+    const secret = '/v1/domains/finance/secrets/leaving';
+    await test.call('POST', '/v1/domains/finance/secrets', { body: { key: 'leaving', value: 'a value' } });
+    const envelope = bytesOf(test.dataDir, 'select envelope from secret_versions');
+    const { revision } = await test.call<{ revision: number }>('GET', secret);
+    await test.call('DELETE', secret, { headers: { 'if-match': `"${revision}"` } });
+    const reader = new DatabaseSync(join(test.dataDir, 'strongroom.db'), { readOnly: true });
+    try {
+      reader.exec('begin');
+      reader.prepare('select count(*) from secrets').get();
+      await test.call('POST', `${secret}/purge`);
+      await test.call('POST', '/v1/domains/finance/secrets', { body: { key: 'another', value: 'b value' } });
+      expect(filesWith(test.dataDir, envelope)).not.toEqual([]);
+    } finally {
+      reader.close();
+    }
+    const { dataDir } = test;
+    await expect.poll(() => filesWith(dataDir, envelope), { timeout: 30_000 }).toEqual([]);
+  });
+});
