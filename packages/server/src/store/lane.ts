@@ -26,8 +26,8 @@ interface Pending {
 export type BatchExecutor = (requests: readonly LaneRequest[]) => Promise<readonly LaneOutcome<StrongroomError>[]>;
 
 /**
- * The queue before the one writer. Commands that arrive while a batch is being written go together into the next one, so the
- * cost of a durable commit is shared by as many as are waiting.
+ * The queue before the one writer. Commands that arrive while a batch is being written collect for the next ones, so that the
+ * cost of a durable commit is shared.
  */
 export class WriteLane {
   readonly #execute: BatchExecutor;
