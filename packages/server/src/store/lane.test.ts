@@ -22,12 +22,15 @@ function heldWriter() {
     await turn();
     await turn();
   };
-  return { sizes, order, execute, finish };
+  const finishUntil = async (isOver: () => boolean): Promise<void> => {
+    while (!isOver()) await finish();
+  };
+  return { sizes, order, execute, finishUntil };
 }
 
 describe('the write lane', () => {
   it('gives the writer half of what is on its way, so that it is never all with one side', async () => {
-    const { sizes, execute, finish } = heldWriter();
+    const { sizes, execute, finishUntil } = heldWriter();
     const lane = new WriteLane(execute);
     let asked = 0;
     const callers = Array.from({ length: 32 }, async (_, caller) => {
@@ -38,17 +41,16 @@ describe('the write lane', () => {
     });
     await turn();
     await turn();
-    while (asked < 320) await finish();
+    await finishUntil(() => asked === 320);
     expect(sizes.slice(0, 15)).toEqual(Array.from({ length: 15 }, () => 16));
-    const all = Promise.all(callers);
     let isOver = false;
-    void all.then(() => (isOver = true));
-    while (!isOver) await finish();
+    void Promise.all(callers).then(() => (isOver = true));
+    await finishUntil(() => isOver);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(320);
   });
 
   it('writes a few together, and all in the order they came', async () => {
-    const { sizes, order, execute, finish } = heldWriter();
+    const { sizes, order, execute, finishUntil } = heldWriter();
     const lane = new WriteLane(execute);
     const writes = Array.from({ length: 8 }, (_, n) => lane.submit('test', n));
     await turn();
@@ -57,7 +59,7 @@ describe('the write lane', () => {
     const all = Promise.all([...writes, ...later]);
     let isOver = false;
     void all.then(() => (isOver = true));
-    while (!isOver) await finish();
+    await finishUntil(() => isOver);
     expect(await all).toEqual(Array.from({ length: 48 }, (_, n) => n));
     expect(order).toEqual(Array.from({ length: 48 }, (_, n) => n));
     expect(sizes).toEqual([8, 24, 16]);
