@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { serverOptions } from '../scripts/server-options.mjs';
 import { httpRequest } from '../servers/http-request.ts';
 import type { Kubernetes } from '../servers/kubernetes.ts';
 import { ServerProcess } from '../servers/server-process.ts';
@@ -72,7 +73,7 @@ export async function startPod(
     KUBERNETES_PORT: 'tcp://10.0.0.1:443',
     ...Object.fromEntries(container.env.map(({ name, value }) => [name, mapped(value)])),
   };
-  const child = new ServerProcess(process.execPath, ['--disable-sigusr1', '--', bin, ...container.args], environment);
+  const child = new ServerProcess(process.execPath, [...serverOptions, '--', bin, ...container.args], environment);
   const { path, scheme } = container.readinessProbe.httpGet;
   const port = container.ports.find(({ name }) => name === 'api')?.containerPort;
   const url = `${scheme.toLowerCase()}://127.0.0.1:${port}`;

@@ -4,6 +4,7 @@ import { processEnvironment } from './config/environment.ts';
 import { createDemo, type DemoOutcome, demoProblems } from './demo/demo.ts';
 import { endOnUncaught, hardenProcess } from './operation/hardening.ts';
 import { createLog } from './operation/log.ts';
+import { releaseStartMemory } from './operation/start-memory.ts';
 import { type RunningServer, startServer } from './start.ts';
 
 export interface ServeOptions {
@@ -44,6 +45,7 @@ export async function serve(options: ServeOptions = {}): Promise<number> {
   // With the anchor on the standard output every line there is a line of it.
   const out = settings.auditAnchor.kind === 'stdout' ? process.stderr : process.stdout;
   out.write(greeting(server, demo));
+  releaseStartMemory();
   const code = await Promise.race([signalled, server.failed.then(() => 1 as const)]);
   if (code !== 0) log.error({}, 'the store has ended; so does the server');
   await server.stop();
