@@ -1,8 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from '../../testing/app.ts';
+import { writeDeadlineMilliseconds } from '../../testing/write-deadline.ts';
+import { openSqliteStore } from './sqlite.ts';
 
 let test: TestServer | undefined;
 
@@ -57,7 +59,7 @@ describe('what is purged', () => {
     expect(filesWith(test.dataDir, wrapped)).toEqual([]);
   });
 
-  it('goes as soon as nobody reads from the log any more, and holds nobody up until then', async () => {
+  it('goes as soon as nobody reads from the log any more, or at a start after a kill, and holds nobody up until then', async () => {
     test = await startTestServer();
     await test.createDomain('finance');
     const secret = '/v1/domains/finance/secrets/leaving';
@@ -72,6 +74,13 @@ describe('what is purged', () => {
       await test.call('POST', `${secret}/purge`);
       await test.call('POST', '/v1/domains/finance/secrets', { body: { key: 'another', value: 'b value' } });
       expect(filesWith(test.dataDir, envelope)).not.toEqual([]);
+      // What a kill at this moment would leave.
+      const left = join(test.dataDir, '..', 'left');
+      cpSync(test.dataDir, left, { recursive: true });
+      expect(filesWith(left, envelope)).not.toEqual([]);
+      const store = await openSqliteStore({ directory: left, writeDeadlineMilliseconds });
+      await expect.poll(() => filesWith(left, envelope), { timeout: 30_000 }).toEqual([]);
+      await store.close();
     } finally {
       reader.close();
     }
