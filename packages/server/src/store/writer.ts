@@ -14,10 +14,7 @@ import { answerCalls } from './thread.ts';
 const { database, program, reserve } = workerData as StoreThreadData;
 const { commands, createAuditChain, essentialCommands } = await loadProgram(program);
 const connection = new SqliteConnection(database, 'write');
-const lane = new SqliteLaneConnection(connection);
-const runner = new BatchRunner(lane, commands);
-// A process that was killed may have left what a purge before it was to erase.
-lane.erase();
+const runner = new BatchRunner(new SqliteLaneConnection(connection), commands);
 const run = (requests: readonly LaneRequest[]) => runner.run(requests);
 const guard =
   reserve === undefined
