@@ -147,8 +147,11 @@ async function remove(
 }
 
 /** What is left of integrations after this: their ids in uses, receipts and the audit log. */
-async function removeRows({ db, now }: CommandContext, ids: readonly string[]): Promise<void> {
+async function removeRows(context: CommandContext, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
+  const { db, now } = context;
+  // Their credentials are values like others.
+  context.erase();
   await db
     .updateTable('outside_credentials')
     .set({ state: 'gone', changed_at: now })

@@ -59,6 +59,24 @@ describe('what is purged', () => {
     expect(filesWith(test.dataDir, wrapped)).toEqual([]);
   });
 
+  it('is in no file of the store: keys as another key-encryption key had them, and the credential an integration had', async () => {
+    test = await startTestServer();
+    await test.createDomain('finance');
+    await test.call('POST', '/v1/domains/finance/secrets', { body: { key: 'staying', value: 'a value' } });
+    const wrapped = bytesOf(test.dataDir, "select wrapped from key_terms where purpose = 'value' order by id desc");
+    await test.call('POST', '/v1/keys/rotate', { body: { what: 'kek' } });
+    expect(filesWith(test.dataDir, wrapped)).toEqual([]);
+    const settings = { address: 'http://127.0.0.1:9', path: '/v1/kv/data/app', authentication: { method: 'token' } };
+    const body = { name: 'vault', type: 'VAULT', settings, credentials: { token: 'a-token-of-vault' } };
+    await test.call('POST', '/v1/domains/finance/integrations', { body });
+    const envelope = bytesOf(test.dataDir, 'select envelope from integration_credentials');
+    expect(filesWith(test.dataDir, envelope)).not.toEqual([]);
+    const path = '/v1/domains/finance/integrations/vault';
+    const { revision } = await test.call<{ revision: number }>('GET', path);
+    await test.call('DELETE', path, { headers: { 'if-match': `"${revision}"` } });
+    expect(filesWith(test.dataDir, envelope)).toEqual([]);
+  });
+
   it('goes as soon as nobody reads from the log any more, or at a start after a kill, and holds nobody up until then', async () => {
     test = await startTestServer();
     await test.createDomain('finance');
