@@ -1,9 +1,12 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import type { HttpSettings } from './app.ts';
 import { answerClientError, refuseExpectation } from './client-error.ts';
 import { apiHeaders } from './headers.ts';
 import { sendProblem, toStrongroomError } from './problem.ts';
 import { newRequestId } from './request-id.ts';
+import { turnRequests } from './turn-requests.ts';
 
 export interface HttpTimeouts {
   /** From the first byte of a request to the last of its headers (slowloris). */
@@ -31,7 +34,7 @@ const maxParameterCharacters = 1024;
 /** Fastify over a server with every cap set; requests that don't even reach a route are answered as problems too. */
 export function createFastify(settings: HttpSettings): FastifyInstance {
   const timeouts = { ...httpTimeouts, ...settings.timeouts };
-  const server = {
+  const serverOptions = {
     headersTimeout: timeouts.headersMilliseconds,
     requestTimeout: timeouts.requestMilliseconds,
     connectionsCheckingInterval: timeouts.checkMilliseconds,
@@ -42,35 +45,29 @@ export function createFastify(settings: HttpSettings): FastifyInstance {
     requireHostHeader: false,
     noDelay: true,
   };
-  const options = {
-    requestIdHeader: false as const,
+  const { tls } = settings;
+  const fastify = Fastify({
+    requestIdHeader: false,
     genReqId: newRequestId,
     trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
     bodyLimit: settings.limits.bodyBytes,
-    requestTimeout: server.requestTimeout,
-    keepAliveTimeout: server.keepAliveTimeout,
     return503OnClosing: false,
-    forceCloseConnections: 'idle' as const,
+    forceCloseConnections: 'idle',
     exposeHeadRoutes: true,
     routerOptions: { maxParamLength: maxParameterCharacters },
     clientErrorHandler: answerClientError,
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
-      reply.headers(apiHeaders(settings.tls !== undefined)).header('x-request-id', request.id);
+      reply.headers(apiHeaders(tls !== undefined)).header('x-request-id', request.id);
       sendProblem(reply, toStrongroomError(error));
     },
-  };
-  const fastify = settings.tls === undefined ? Fastify({ ...options, http: server }) : createHttps(settings.tls);
+    serverFactory(listener) {
+      const together = turnRequests(listener);
+      if (tls === undefined) return createHttpServer(serverOptions, together);
+      const key = { cert: Buffer.from(tls.certificate), key: Buffer.from(tls.key) };
+      return createHttpsServer({ ...serverOptions, ...key, minVersion: 'TLSv1.2' }, together);
+    },
+  });
   fastify.server.maxConnections = settings.limits.connections;
   fastify.server.on('checkExpectation', refuseExpectation);
   return fastify;
-
-  function createHttps(tls: NonNullable<HttpSettings['tls']>): FastifyInstance {
-    const https = {
-      ...server,
-      cert: Buffer.from(tls.certificate),
-      key: Buffer.from(tls.key),
-      minVersion: 'TLSv1.2' as const,
-    };
-    return Fastify({ ...options, https });
-  }
 }

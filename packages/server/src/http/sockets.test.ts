@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
-import { request as httpRequest } from 'node:http';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { StrongroomError } from '@strongroom/contract';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
@@ -222,6 +222,20 @@ describe('slow and large clients', () => {
     ).toEqual([{ status: 200, code: undefined }]);
     await expect.poll(() => app.inFlight.size).toBe(0);
     expect(state.logged.filter((line) => line['level'] === 'error')).toEqual([]);
+  });
+
+  it.each([
+    ['without a body', `GET ${things} HTTP/1.1\r\n${auth}\r\n`],
+    [
+      'with one',
+      `POST ${things} HTTP/1.1\r\n${auth}Content-Type: application/json\r\nContent-Length: 12\r\n\r\n{"name":"a"}`,
+    ],
+  ])('keeps nothing of a request %s whose client is gone before its turn', async (_which, text) => {
+    app.fastify.server.once('request', (request: IncomingMessage) => request.destroy());
+    state.seen.length = 0;
+    expect(await exchange(port, [text])).toBe('');
+    expect(state.seen).toEqual([]);
+    await expect.poll(() => app.inFlight.size).toBe(0);
   });
 
   it('has room for a limited number of connections', async () => {

@@ -137,6 +137,45 @@ describe('migrations of the embedded store', () => {
     await migrateSqlite(files, [addTable('extra1'), addTable('extra2')]);
   });
 
+  test('put the audit log in the order in which it came, with all that it holds', async () => {
+    const at = migrations.findIndex(({ name }) => name === 'appended-audit');
+    await migrateSqlite(files, migrations.slice(0, at));
+    const database = new DatabaseSync(files.database);
+    const insert = database.prepare('insert into audit_records values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+    const add = (chain: string, sequence: number, time: number, scope: string | null) =>
+      insert.run(
+        chain,
+        sequence,
+        time,
+        Buffer.alloc(900, sequence),
+        Buffer.from('h'),
+        Buffer.from('m'),
+        scope,
+        'p',
+        'a',
+        'denied',
+      );
+    for (let sequence = 1; sequence <= 300; sequence += 1) add('z', sequence, 10 * sequence, 'dom_a');
+    for (let sequence = 1; sequence <= 300; sequence += 1) add('a', sequence, 5 + 10 * sequence, null);
+    const indexes =
+      "select name, sql from sqlite_schema where tbl_name = 'audit_records' and sql like 'create index%' order by name";
+    const rows = 'select * from audit_records order by chain_id, sequence';
+    const before = [database.prepare(rows).all(), database.prepare(indexes).all()];
+    database.close();
+    await migrateSqlite(files);
+    const migrated = new DatabaseSync(files.database);
+    expect([migrated.prepare(rows).all(), migrated.prepare(indexes).all()]).toEqual(before);
+    const inOrder = migrated
+      .prepare('select at from audit_records order by rowid')
+      .all()
+      .map((row) => Number(row['at']));
+    expect(inOrder).toEqual(inOrder.toSorted((a, b) => a - b));
+    expect(() =>
+      migrated.exec("insert into audit_records select * from audit_records where sequence = 1 and chain_id = 'a'"),
+    ).toThrow('UNIQUE');
+    migrated.close();
+  });
+
   test('leave the old schema when one fails', async () => {
     await migrateSqlite(files, [addTable('extra1')]);
     const broken: Migration = {

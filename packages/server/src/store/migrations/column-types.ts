@@ -19,6 +19,8 @@ export interface ColumnTypes {
   readonly tableOptions: RawBuilder<unknown>;
   /** Ends CREATE TABLE for tables that are only ever reached by their primary key. */
   readonly keyedTableOptions: RawBuilder<unknown>;
+  /** Whether those lie in their primary key's index, row by row. */
+  readonly areKeyedTablesIndexes: boolean;
 }
 
 export const columnTypes: Readonly<Record<'sqlite' | 'postgres', ColumnTypes>> = {
@@ -30,6 +32,7 @@ export const columnTypes: Readonly<Record<'sqlite' | 'postgres', ColumnTypes>> =
     trigramIndex: fullTextTable,
     tableOptions: sql`strict`,
     keyedTableOptions: sql`strict, without rowid`,
+    areKeyedTablesIndexes: true,
   },
   postgres: {
     text: sql`text collate "C"`,
@@ -42,6 +45,7 @@ export const columnTypes: Readonly<Record<'sqlite' | 'postgres', ColumnTypes>> =
     ],
     tableOptions: sql``,
     keyedTableOptions: sql``,
+    areKeyedTablesIndexes: false,
   },
 };
 

@@ -20,6 +20,7 @@ import { notices } from './0017-notices.ts';
 import { secretWebhooks } from './0018-secret-webhooks.ts';
 import { changedSecrets } from './0019-changed-secrets.ts';
 import { oldLaunches } from './0020-old-launches.ts';
+import { appendedAudit } from './0021-appended-audit.ts';
 
 /** One step of the schema. Additive within a minor version; runs once, in a transaction of its own. */
 export interface Migration {
@@ -49,4 +50,5 @@ export const migrations: readonly Migration[] = [
   secretWebhooks,
   changedSecrets,
   oldLaunches,
+  appendedAudit,
 ];
