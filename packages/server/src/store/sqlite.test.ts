@@ -158,7 +158,7 @@ describe('migrations of the embedded store', () => {
     for (let sequence = 1; sequence <= 300; sequence += 1) add('z', sequence, 10 * sequence, 'dom_a');
     for (let sequence = 1; sequence <= 300; sequence += 1) add('a', sequence, 5 + 10 * sequence, null);
     const indexes =
-      "select name, sql from sqlite_schema where tbl_name = 'audit_records' and sql like 'create index%' order by name";
+      "select name from sqlite_schema where tbl_name = 'audit_records' and sql like 'create index%' order by name";
     const rows = 'select * from audit_records order by chain_id, sequence';
     const before = [database.prepare(rows).all(), database.prepare(indexes).all()];
     database.close();

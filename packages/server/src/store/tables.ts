@@ -667,7 +667,7 @@ export interface Tables {
     /** Up to here a checkpoint has signed; set by the command that stores the checkpoint. */
     checkpointed_sequence: number;
   };
-  /** Listed newest first by (at, chain_id, sequence): indexed so alone and behind scope_id, principal_id. */
+  /** Listed newest first by (at, chain_id, sequence); indexes lead to the time, alone and behind scope_id, principal_id, action. */
   audit_records: {
     chain_id: string;
     sequence: number;

@@ -23,14 +23,17 @@ const records: TableSpec = {
 
 const indexes: Readonly<Record<string, IndexSpec>> = {
   time: { columns: ['at', 'chain_id', 'sequence'] },
-  scope: { columns: ['scope_id', 'at', 'chain_id', 'sequence'], where: 'scope_id is not null' },
-  principal: { columns: ['principal_id', 'at', 'chain_id', 'sequence'], where: 'principal_id is not null' },
-  action: { columns: ['action', 'at', 'chain_id', 'sequence'] },
+  scope: { columns: ['scope_id', 'at'], where: 'scope_id is not null' },
+  principal: { columns: ['principal_id', 'at'], where: 'principal_id is not null' },
+  action: { columns: ['action', 'at'] },
 };
 
 /**
  * Audit records one behind the other. In an index of their primary key, where SQLite had them, there are four whole records to a
  * page at every level of the tree: the log was ten levels deep instead of three, and each commit wrote most of them again.
+ *
+ * Indexes of what is filtered by end with the time: records of one millisecond are put in order as they are read, which writes
+ * three copies less of a chain's name with every record. Without a filter SQLite would sort the whole log for that.
  */
 export const appendedAudit: Migration = {
   name: 'appended-audit',
