@@ -59,7 +59,7 @@ describe('what is purged', () => {
     expect(filesWith(test.dataDir, wrapped)).toEqual([]);
   });
 
-  it('is in no file of the store: keys as another key-encryption key had them, and the credential an integration had', async () => {
+  it('is in no file of the store: keys as another key-encryption key had them, and credentials that an integration had', async () => {
     test = await startTestServer();
     await test.createDomain('finance');
     await test.call('POST', '/v1/domains/finance/secrets', { body: { key: 'staying', value: 'a value' } });
@@ -72,9 +72,16 @@ describe('what is purged', () => {
     const envelope = bytesOf(test.dataDir, 'select envelope from integration_credentials');
     expect(filesWith(test.dataDir, envelope)).not.toEqual([]);
     const path = '/v1/domains/finance/integrations/vault';
-    const { revision } = await test.call<{ revision: number }>('GET', path);
-    await test.call('DELETE', path, { headers: { 'if-match': `"${revision}"` } });
+    const headers = async () => {
+      const { revision } = (await test?.call<{ revision: number }>('GET', path)) ?? {};
+      return { 'if-match': `"${revision}"` };
+    };
+    await test.call('PATCH', path, { body: { credentials: { token: 'another-token' } }, headers: await headers() });
     expect(filesWith(test.dataDir, envelope)).toEqual([]);
+    const replaced = bytesOf(test.dataDir, 'select envelope from integration_credentials');
+    expect(filesWith(test.dataDir, replaced)).not.toEqual([]);
+    await test.call('DELETE', path, { headers: await headers() });
+    expect(filesWith(test.dataDir, replaced)).toEqual([]);
   });
 
   it('goes as soon as nobody reads from the log any more, or at a start after a kill, and holds nobody up until then', async () => {
