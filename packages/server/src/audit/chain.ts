@@ -37,7 +37,7 @@ interface ChainPosition {
  */
 export interface AuditChain {
   readonly chainId: string;
-  /** Take it before a savepoint, to `reset` when the savepoint or the transaction is rolled back. */
+  /** Take it before a transaction, to `reset` when that is rolled back. */
   position(): ChainPosition;
   reset(position: ChainPosition): void;
   /** The next record, ready to insert. Touches nothing outside. @param now milliseconds since 1970 */

@@ -1,6 +1,7 @@
 import { StrongroomError } from '@strongroom/contract/core';
-import type { AuditChain, AuditRow } from '../audit/chain.ts';
+import type { AuditChain } from '../audit/chain.ts';
 import type { AuditEvent } from '../audit/event.ts';
+import { encodeEvent, type EncodedEvent } from '../audit/record.ts';
 import { asStrongroomError } from './errors.ts';
 import { claimIdempotencyKey, storeIdempotentResult } from './idempotency.ts';
 import type { LaneConnection } from './lane-connection.ts';
@@ -15,7 +16,8 @@ const maxAttempts = 5;
 interface OpenBatch {
   readonly now: number;
   readonly epoch: number;
-  readonly rows: AuditRow[];
+  /** Of all its commands so far; they become records of the chain when the last one has run. */
+  readonly events: EncodedEvent[];
   /** Read and locked by the first command that expects one; undefined before. */
   revision: number | undefined;
   /** A command of it deletes what must not stay in the store's files. */
@@ -25,8 +27,7 @@ interface OpenBatch {
 /** Where the batch stood before a command. */
 interface CommandStart {
   readonly revision: number | undefined;
-  readonly rowCount: number;
-  readonly position: ReturnType<AuditChain['position']> | undefined;
+  readonly eventCount: number;
 }
 
 /** `savepoints`: one has to be undone that only a savepoint undoes. */
@@ -105,22 +106,28 @@ export class BatchRunner {
 
   async #transaction(requests: readonly LaneRequest[], isHopeful: boolean): Promise<LaneOutcome<StrongroomError>[]> {
     const state = await this.#connection.begin(isHopeful);
-    const batch: OpenBatch = { ...state, rows: [], revision: undefined, isErasing: false };
+    const batch: OpenBatch = { ...state, events: [], revision: undefined, isErasing: false };
     const context = this.#context(batch);
     const outcomes: LaneOutcome<StrongroomError>[] = [];
     const isAudited: boolean[] = [];
     for (const [index, request] of requests.entries()) {
       const savepoint = index === 0 ? undefined : this.#connection.nextSavepoint();
       if (savepoint !== undefined) await savepoint;
-      const before = batch.rows.length;
+      const before = batch.events.length;
       const outcome = this.#inSavepoint(request, batch, context);
       outcomes.push(outcome instanceof Promise ? await outcome : outcome);
-      isAudited.push(batch.rows.length > before);
+      isAudited.push(batch.events.length > before);
     }
-    if (batch.rows.length > 0) await this.#connection.insertAuditRows(batch.rows);
+    await this.#record(batch);
     await this.#connection.commit();
     if (batch.isErasing) this.#connection.erase();
     return this.#anchored(outcomes, isAudited);
+  }
+
+  async #record({ events, now }: OpenBatch): Promise<void> {
+    if (events.length === 0) return;
+    const chain = this.#openChain();
+    await this.#connection.insertAuditRows(events.map((event) => chain.appendEncoded(event, now)));
   }
 
   /** At once where the command has nothing to wait for: what a promise costs is a part of what such a command does. */
@@ -129,11 +136,7 @@ export class BatchRunner {
     batch: OpenBatch,
     context: CommandContext,
   ): MaybePromise<LaneOutcome<StrongroomError>> {
-    const before: CommandStart = {
-      revision: batch.revision,
-      rowCount: batch.rows.length,
-      position: this.#chain?.position(),
-    };
+    const before: CommandStart = { revision: batch.revision, eventCount: batch.events.length };
     try {
       const running = this.#command(request, batch, context);
       if (!(running instanceof Promise)) return this.#accepted(request, running);
@@ -155,14 +158,13 @@ export class BatchRunner {
   async #refused(
     error: unknown,
     batch: OpenBatch,
-    { revision, rowCount, position }: CommandStart,
+    { revision, eventCount }: CommandStart,
   ): Promise<LaneOutcome<StrongroomError>> {
     if (error instanceof BatchFailure) throw error;
     const failure = this.#connection.batchFailure(error) ?? this.#connection.transactionFailure();
     if (failure !== undefined) throw new BatchFailure(failure);
     batch.revision = revision;
-    batch.rows.length = rowCount;
-    if (position !== undefined) this.#chain?.reset(position);
+    batch.events.length = eventCount;
     if (!(await this.#connection.rollbackToSavepoint())) throw new BatchFailure('savepoints');
     return { ok: false, error: asStrongroomError(error) };
   }
@@ -189,7 +191,8 @@ export class BatchRunner {
     if (command === undefined) throw new TypeError(`There is no command ${request.name}`);
     return andThen(this.#checkRevision(request.expectAuthorisationRevision, batch), () =>
       andThen(command(context, request.args), (result) => {
-        for (const event of request.audit) batch.rows.push(this.#openChain().appendEncoded(event, batch.now));
+        if (request.audit.length > 0) this.#openChain();
+        for (const event of request.audit) batch.events.push(event);
         return result;
       }),
     );
@@ -211,7 +214,8 @@ export class BatchRunner {
       now: batch.now,
       epoch: batch.epoch,
       audit: (event: AuditEvent) => {
-        batch.rows.push(this.#openChain().append(event, batch.now));
+        this.#openChain();
+        batch.events.push(encodeEvent(event));
       },
       bumpAuthorisation: async () => {
         batch.revision = await connection.bumpAuthorisationRevision();
