@@ -30,7 +30,7 @@ const indexes: Readonly<Record<string, IndexSpec>> = {
 
 /**
  * Audit records one behind the other. In an index of their primary key, where SQLite had them, there are four whole records to a
- * page at every level of the tree: the log was ten levels deep instead of three, and each commit wrote most of them again.
+ * page at every level of the tree: 300,000 of them lay eight levels deep instead of three, and each commit wrote several again.
  *
  * Indexes of what is filtered by end with the time: records of one millisecond are put in order as they are read, which writes
  * three copies less of a chain's name with every record. Without a filter SQLite would sort the whole log for that.
