@@ -67,6 +67,14 @@ it('compares contents of any length', () => {
   );
 });
 
+it('is copied for somebody else to destroy', () => {
+  const value = SecretValue.fromText(CANARY);
+  const copy = value.copy();
+  value.destroy();
+  expect(copy.revealText()).toBe(CANARY);
+  expect(() => value.copy()).toThrow(TypeError);
+});
+
 it('can not be read once destroyed', () => {
   const value = SecretValue.fromText(CANARY);
   value.destroy();

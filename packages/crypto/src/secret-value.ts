@@ -42,6 +42,11 @@ export class SecretValue {
     return this.#bytes.length;
   }
 
+  /** The same content for somebody else to destroy. @throws TypeError after `destroy`. */
+  copy(): SecretValue {
+    return new SecretValue(this.reveal());
+  }
+
   /** A copy of the plaintext bytes. @throws TypeError after `destroy`. */
   reveal(): Uint8Array {
     this.#assertAlive();

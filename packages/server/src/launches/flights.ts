@@ -1,4 +1,3 @@
-import { SecretValue } from '@strongroom/crypto';
 import type { Fetched } from './sources/source.ts';
 
 const late: Fetched = { kind: 'failed', failure: 'deadline' };
@@ -84,15 +83,6 @@ function handOut(fetched: Fetched, waiters: ReadonlySet<Waiter>): void {
   let others = waiters.size;
   for (const { land } of waiters) {
     others -= 1;
-    land(fetched.kind !== 'value' || others === 0 ? fetched : { ...fetched, value: copyOf(fetched.value) });
-  }
-}
-
-function copyOf(value: SecretValue): SecretValue {
-  const bytes = value.reveal();
-  try {
-    return SecretValue.fromBytes(bytes);
-  } finally {
-    bytes.fill(0);
+    land(fetched.kind !== 'value' || others === 0 ? fetched : { ...fetched, value: fetched.value.copy() });
   }
 }

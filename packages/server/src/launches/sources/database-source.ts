@@ -3,10 +3,12 @@ import type { SecretValue } from '@strongroom/crypto';
 import type { Keys } from '../../keys/keys.ts';
 import type { MaybePromise } from '../../store/maybe-promise.ts';
 import type { Target } from '../targets.ts';
+import { OpenedTogether } from './opened-together.ts';
 import type { Fetched, LocalSource } from './source.ts';
 
 /** The managed store `database`: the catalogue's row brings the envelope, the keyring opens it. */
 export function createDatabaseSource(keys: Pick<Keys, 'open'>): LocalSource {
+  const together = new OpenedTogether();
   return {
     kind: 'local',
     open({ scopeId, secret }: Target): MaybePromise<Fetched> {
@@ -19,7 +21,8 @@ export function createDatabaseSource(keys: Pick<Keys, 'open'>): LocalSource {
         fingerprint: stored.fingerprint,
       });
       try {
-        const value = keys.open({ scopeId, secretId: id, epoch, version }, stored.envelope);
+        const place = { scopeId, secretId: id, epoch, version };
+        const value = together.open(stored.envelope, () => keys.open(place, stored.envelope));
         return value instanceof Promise ? value.then(opened, unavailable) : opened(value);
       } catch (error) {
         return unavailable(error);
