@@ -7,7 +7,7 @@ import type { MaybePromise } from '../../store/maybe-promise.ts';
  */
 export class OpenedTogether {
   /** By the bytes as the store's memory shares them: the same object is the same version of the same secret. */
-  readonly #opened = new Map<Uint8Array, SecretValue>();
+  #opened = new Map<Uint8Array, SecretValue>();
 
   /** @param open what it throws, and what it has to wait for, is kept for nobody else */
   open(envelope: Uint8Array, open: () => MaybePromise<SecretValue>): MaybePromise<SecretValue> {
@@ -22,6 +22,7 @@ export class OpenedTogether {
 
   #end(): void {
     for (const value of this.#opened.values()) value.destroy();
-    this.#opened.clear();
+    // By a new map: a cleared one's old table would keep the next one alive, and so on (`Slots`).
+    this.#opened = new Map();
   }
 }
