@@ -8,7 +8,7 @@ import type { Fetched, LocalSource } from './source.ts';
 
 /** The managed store `database`: the catalogue's row brings the envelope, the keyring opens it. */
 export function createDatabaseSource(keys: Pick<Keys, 'open'>): LocalSource {
-  const together = new OpenedTogether();
+  const together = new OpenedTogether(keys);
   return {
     kind: 'local',
     open({ scopeId, secret }: Target): MaybePromise<Fetched> {
@@ -21,8 +21,7 @@ export function createDatabaseSource(keys: Pick<Keys, 'open'>): LocalSource {
         fingerprint: stored.fingerprint,
       });
       try {
-        const place = { scopeId, secretId: id, epoch, version };
-        const value = together.open(stored.envelope, () => keys.open(place, stored.envelope));
+        const value = together.open({ scopeId, secretId: id, epoch, version }, stored.envelope);
         return value instanceof Promise ? value.then(opened, unavailable) : opened(value);
       } catch (error) {
         return unavailable(error);

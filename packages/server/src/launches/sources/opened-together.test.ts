@@ -1,65 +1,85 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { SecretValue } from '@strongroom/crypto';
 import { describe, expect, it } from 'vitest';
+import type { ValuePlace } from '../../keys/keys.ts';
+import type { MaybePromise } from '../../store/maybe-promise.ts';
 import { OpenedTogether } from './opened-together.ts';
 
-/** Opens by making a value of the envelope's own bytes, and keeps what it made. */
-function opener() {
+const place: ValuePlace = { scopeId: 'dom_1', secretId: 'sec_1', epoch: 1, version: 1 };
+const envelope = Uint8Array.of(1, 2, 3);
+
+/** Keys that open an envelope in `place` alone, to a value of the envelope's own bytes, and remember what they made. */
+function keyring() {
   const made: SecretValue[] = [];
-  const open = (envelope: Uint8Array) => (): SecretValue => {
-    const value = SecretValue.fromBytes(envelope);
-    made.push(value);
-    return value;
+  let answer = (value: SecretValue): MaybePromise<SecretValue> => value;
+  return {
+    made,
+    answerWith: (how: typeof answer) => (answer = how),
+    open(asked: ValuePlace, bytes: Uint8Array) {
+      if (JSON.stringify(asked) !== JSON.stringify(place)) throw new TypeError('another place');
+      const value = SecretValue.fromBytes(bytes);
+      made.push(value);
+      return answer(value);
+    },
   };
-  return { made, open };
 }
 
 describe('what is opened in one turn', () => {
-  const envelope = Uint8Array.of(1, 2, 3);
-
   it('is opened once, and each gets its own copy', async () => {
-    const together = new OpenedTogether();
-    const { made, open } = opener();
-    const first = await together.open(envelope, open(envelope));
+    const keys = keyring();
+    const together = new OpenedTogether(keys);
+    const first = await together.open(place, envelope);
     first.destroy();
-    const second = await together.open(envelope, open(envelope));
-    expect(made).toHaveLength(1);
+    const second = await together.open({ ...place }, envelope);
+    expect(keys.made).toHaveLength(1);
     expect([...second.reveal()]).toEqual([1, 2, 3]);
   });
 
   it('is zeroed at its end; who has a copy keeps it, and the next turn opens again', async () => {
-    const together = new OpenedTogether();
-    const { made, open } = opener();
-    const held = await together.open(envelope, open(envelope));
+    const keys = keyring();
+    const together = new OpenedTogether(keys);
+    const held = await together.open(place, envelope);
     await turn();
-    expect(() => made[0]?.reveal()).toThrow(TypeError);
+    expect(() => keys.made[0]?.reveal()).toThrow(TypeError);
     expect([...held.reveal()]).toEqual([1, 2, 3]);
-    await together.open(envelope, open(envelope));
-    expect(made).toHaveLength(2);
+    await together.open(place, envelope);
+    expect(keys.made).toHaveLength(2);
     await turn();
-    expect(() => made[1]?.reveal()).toThrow(TypeError);
+    expect(() => keys.made[1]?.reveal()).toThrow(TypeError);
   });
 
   it('is not shared between rows, even of the same bytes', async () => {
-    const together = new OpenedTogether();
-    const { made, open } = opener();
-    const other = Uint8Array.from(envelope);
-    await together.open(envelope, open(envelope));
-    await together.open(other, open(other));
-    expect(made).toHaveLength(2);
+    const keys = keyring();
+    const together = new OpenedTogether(keys);
+    await together.open(place, envelope);
+    await together.open(place, Uint8Array.from(envelope));
+    expect(keys.made).toHaveLength(2);
+  });
+
+  it.each([
+    ['scope', { scopeId: 'dom_2' }],
+    ['secret', { secretId: 'sec_2' }],
+    ['epoch', { epoch: 2 }],
+    ['version', { version: 2 }],
+  ])('is not given to another %s', async (_what, other) => {
+    const together = new OpenedTogether(keyring());
+    await together.open(place, envelope);
+    expect(() => together.open({ ...place, ...other }, envelope)).toThrow('another place');
   });
 
   it('is kept for nobody when it failed, or had to be waited for', async () => {
-    const together = new OpenedTogether();
-    const { made, open } = opener();
-    const fail = (): never => {
+    const keys = keyring();
+    const together = new OpenedTogether(keys);
+    keys.answerWith(() => {
       throw new TypeError('no key');
-    };
-    expect(() => together.open(envelope, fail)).toThrow('no key');
-    const waited = await together.open(envelope, async () => open(envelope)());
-    expect(waited).toBe(made[0]);
-    await together.open(envelope, open(envelope));
-    expect(made).toHaveLength(2);
+    });
+    expect(() => together.open(place, envelope)).toThrow('no key');
+    keys.answerWith(async (value) => value);
+    const waited = await together.open(place, envelope);
+    expect(waited).toBe(keys.made[1]);
+    keys.answerWith((value) => value);
+    await together.open(place, envelope);
+    expect(keys.made).toHaveLength(3);
     await turn();
     expect([...waited.reveal()]).toEqual([1, 2, 3]);
   });
