@@ -35,7 +35,7 @@ export function addInventoryCommand(secret: Command, cli: Cli): void {
   )
     .addOption(new Option('--finding <finding>', 'only this').choices(findings))
     .option('--within <days>', 'what counts as expiring and as due soon', parseCount, 30)
-    .option('--unused-for <days>', 'since when nothing launched what is unused', parseCount, 90)
+    .option('--unused-for <days>', 'for how long what is unused was neither made nor launched', parseCount, 90)
     .action(
       cli.action(async ({ connect, output }, options: InventoryOptions) => {
         const scope = scopeOf(options);

@@ -17,7 +17,7 @@ export type InventoryFinding = (typeof inventoryFindings)[number];
 
 const FindingName = Type.Enum([...inventoryFindings], {
   description:
-    'expired, expiring: by its own date; stale: older than its rotation period; due-soon: its rotation falls due; used-but-missing: a field refers to what is not there; shared-value: another secret of the scope has the same value of 16 bytes or more (MANAGE_SECRETS); unused: no field refers to it and nothing launched it lately',
+    'expired, expiring: by its own date; stale: older than its rotation period; due-soon: its rotation falls due; used-but-missing: a field refers to what is not there; shared-value: another secret of the scope has the same value of 16 bytes or more (MANAGE_SECRETS); unused: no field refers to it, and it was neither made nor launched lately',
 });
 
 export const inventoryQuery = {
@@ -28,7 +28,12 @@ export const inventoryQuery = {
     Type.Integer({ minimum: 1, maximum: 365, default: 30, description: 'What counts as expiring and as due soon' }),
   ),
   unusedForDays: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 3650, default: 90, description: 'Since when nothing launched what is unused' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: 3650,
+      default: 90,
+      description: 'For how long what is unused was neither made nor launched',
+    }),
   ),
 } as const;
 

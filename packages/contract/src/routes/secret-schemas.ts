@@ -89,7 +89,8 @@ export const SecretMetadata = Closed(
     destinations: Type.Union([Type.Array(Destination), Type.Null()]),
     version: Type.String({ description: 'epoch.n; n grows with every value' }),
     usedBy: Type.Integer({
-      description: 'Fields of configurations that hold a reference to it, as far as the caller may see',
+      description:
+        'Fields that hold a reference to it, of configurations, clusters and notices, as far as the caller may see',
     }),
     rotatedAt: Time,
     createdAt: Time,
@@ -117,7 +118,8 @@ export const IntegrationKey = Closed(
     sourceType: Type.String({ description: 'VAULT, AWS, GOOGLE or AZURE' }),
     fields: Type.Optional(Type.Array(Type.String(), { description: 'Names of the fields, where listing tells them' })),
     usedBy: Type.Integer({
-      description: 'Fields of configurations that hold a reference to it, as far as the caller may see',
+      description:
+        'Fields that hold a reference to it, of configurations, clusters and notices, as far as the caller may see',
     }),
     actions: ActionsField,
   },

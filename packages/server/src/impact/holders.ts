@@ -153,6 +153,33 @@ export function kindsSeen(access: Pick<Access, 'decide'>, snapshot: AccessSnapsh
   return access.decide(snapshot, 'cluster.view', { kind: 'platform' }).allow ? ['cluster', 'notices'] : ['notices'];
 }
 
+/** What of holders somebody may know of. */
+export interface SeenHolders {
+  readonly kinds: readonly Holder['kind'][];
+  /** Only in these scopes; null: everywhere. */
+  readonly usesIn: readonly string[] | null;
+}
+
+export function isSeenHolder({ kind, scopeId }: Holder, { kinds, usesIn }: SeenHolders): boolean {
+  return kinds.includes(kind) && (usesIn?.includes(scopeId) ?? true);
+}
+
+/** How many fields of theirs hold each key of a source; a key that none holds is not there. */
+export async function heldFields(
+  database: Database,
+  sourceId: string,
+  seen: SeenHolders,
+): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
+  if (seen.kinds.length === 0) return counts;
+  for (const holder of await holdersOf(database, { sourceId })) {
+    if (!isSeenHolder(holder, seen)) continue;
+    const { key } = parseReference(holder.reference);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return counts;
+}
+
 /** What is in the way of deleting it, in words that name nobody: who asks may not see them all. `null`: nothing. */
 export function holdersText(holders: readonly Holder[]): string | null {
   if (holders.length === 0) return null;

@@ -1,3 +1,4 @@
+import { heldFields, type Holder, type SeenHolders } from '../impact/holders.ts';
 import { inKeyOrder, type KeyPlace, type KeyPosition, startsAt } from '../secrets/key-order.ts';
 import { type ListedSecret, listSecrets, type SecretFilter } from '../secrets/queries.ts';
 import type { QueryContext } from '../store/store.ts';
@@ -17,6 +18,8 @@ export interface SecretPageFilter {
   readonly origins: readonly IndexOrigin[];
   /** Fields of configurations count that are in these scopes; null: everywhere. */
   readonly usesIn: readonly string[] | null;
+  /** Which kinds of what is no configuration count as well. */
+  readonly holderKinds: readonly Holder['kind'][];
   /** Folded; empty: all. */
   readonly q: string;
   /** From here on, the position itself included. */
@@ -30,7 +33,7 @@ async function page(context: QueryContext, args: SecretPageFilter): Promise<List
   for (const origin of args.origins)
     for (const { fieldNames, foldedKey, scope, sourceId, key } of await indexedKeys(context, origin, args))
       found.push({ foldedKey, scope, sourceId, key, secret: null, fieldNames, uses: 0 });
-  return withUses(context, inKeyOrder(found, args.limit), args.usesIn);
+  return withUses(context, inKeyOrder(found, args.limit), { usesIn: args.usesIn, kinds: args.holderKinds });
 }
 
 async function secrets(
@@ -50,12 +53,9 @@ async function secrets(
   return rows.map((secret) => ({ ...place, foldedKey: secret.folded_key, key: secret.key, secret }));
 }
 
-/** Keys of integrations with how many fields of live configurations refer to them. */
-async function withUses(
-  context: QueryContext,
-  rows: readonly ListedRow[],
-  usesIn: readonly string[] | null,
-): Promise<ListedRow[]> {
+/** Keys of integrations with how many fields refer to them, of live configurations and of what else holds references. */
+async function withUses(context: QueryContext, rows: readonly ListedRow[], seen: SeenHolders): Promise<ListedRow[]> {
+  const { usesIn } = seen;
   const counts = new Map<string, number>();
   const bySource = Map.groupBy(
     rows.filter(({ secret }) => secret === null),
@@ -80,7 +80,10 @@ async function withUses(
       .where('configurations.deleted_at', 'is', null)
       .groupBy('uses.target_key');
     if (usesIn !== null) query = query.where('uses.scope_id', 'in', usesIn.length === 0 ? [''] : usesIn);
-    for (const { target_key: key, count } of await query.execute()) counts.set(`${sourceId} ${key}`, count);
+    const held = await heldFields(context, sourceId, seen);
+    for (const [key, count] of held) counts.set(`${sourceId} ${key}`, count);
+    for (const { target_key: key, count } of await query.execute())
+      counts.set(`${sourceId} ${key}`, count + (held.get(key) ?? 0));
   }
   return rows.map((row) =>
     row.secret === null ? { ...row, uses: counts.get(`${row.sourceId} ${row.key}`) ?? 0 } : row,

@@ -400,6 +400,11 @@ it('the signing secret is found by where-used and impact, and is not deleted unl
   expect(await test.call('GET', `${path}/used-by`)).toMatchObject({
     items: [{ surface: 'notices', configuration: domain, name: 'signing secret', pointer: '/webhook/signingSecret' }],
   });
+  expect(await test.call('GET', path)).toMatchObject({ usedBy: 1 });
+  expect(await test.call('GET', `${base}/secrets?q=hook-key`)).toMatchObject({ items: [{ usedBy: 1 }] });
+  await test.call('DELETE', `${base}/notices/settings`);
+  expect(await test.call('GET', path)).toMatchObject({ usedBy: 0 });
+  await put({ webhook: webhook() });
   expect(await test.call('GET', `${path}/impact`)).toMatchObject({ platform: [{ kind: 'notices', name: domain }] });
   const refused = await test.request('DELETE', path);
   expect([refused.status, codeOf(refused)]).toEqual([409, 'in_use']);

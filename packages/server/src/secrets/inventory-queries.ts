@@ -34,7 +34,7 @@ export type InventoryPosition =
 
 export interface InventoryArgs extends Pick<
   SecretFilter,
-  'scopeId' | 'assignedTo' | 'usesIn' | 'withinDays' | 'unusedForDays' | 'now' | 'limit'
+  'scopeId' | 'assignedTo' | 'usesIn' | 'holderKinds' | 'withinDays' | 'unusedForDays' | 'now' | 'limit'
 > {
   /** In order. */
   readonly findings: readonly InventoryFinding[];

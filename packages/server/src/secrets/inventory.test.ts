@@ -33,6 +33,7 @@ describeEachStore('the inventory', (openStore) => {
   let test: TestStore;
   let inventory: Inventory;
   let secrets: Secrets;
+  let reader: SecretReader;
   let now = Date.now();
   const canaries = new Canaries();
   const shared = canaries.text('a value that two secrets have');
@@ -89,7 +90,7 @@ describeEachStore('the inventory', (openStore) => {
   beforeAll(async () => {
     test = await openStore();
     const access = createAccess(test.store);
-    const reader = new SecretReader(test.store, test.keys, access, async () => []);
+    reader = new SecretReader(test.store, test.keys, access, async () => []);
     secrets = new Secrets(test.store, { writer: () => test.store }, test.keys, reader, {
       valueBytes: 4096,
       keysPerScope: 1000,
@@ -153,12 +154,24 @@ describeEachStore('the inventory', (openStore) => {
   });
 
   it('counts as unused what no field refers to and nothing launched lately', async () => {
-    const unused = await keysOf('unused');
+    expect(await keysOf('unused')).toEqual([]);
+    expect(await keysOf('unused', { unusedForDays: 30 })).toEqual(['launched']);
+    const unused = await keysOf('unused', { unusedForDays: 5 });
     expect(unused).toContain('same-2');
     expect(unused).not.toContain('same-1');
-    expect(unused).not.toContain('launched');
     expect(unused).not.toContain('of-a-cluster');
-    expect(await keysOf('unused', { unusedForDays: 30 })).toContain('launched');
+  });
+
+  it('counts what a cluster holds among the uses, for those who may know of it', async () => {
+    const usesSeen = async (caller: Caller): Promise<number[]> => {
+      const { items } = await reader.list(caller, global, { q: 'of-a-cluster' });
+      const { usedBy } = await reader.get(caller, global, 'of-a-cluster');
+      const { items: uses } = await reader.usedBy(caller, global, 'of-a-cluster', {});
+      return [...items.map((each) => each.usedBy), usedBy, uses.length];
+    };
+    expect(await usesSeen(admin)).toEqual([1, 1, 1]);
+    expect(await usesSeen(callerWith(new Set(['SECRETS_ADMIN'])))).toEqual([0, 0, 0]);
+    expect((await reader.get(admin, global, 'same-1')).usedBy).toBe(1);
   });
 
   it('says of each missing reference why, who holds it and what to do', async () => {
@@ -196,11 +209,13 @@ describeEachStore('the inventory', (openStore) => {
   });
 
   it('goes through everything page by page', async () => {
-    const whole = (await found({ limit: 200 })).map(({ finding, key }) => `${finding} ${key}`);
+    const unusedForDays = 5;
+    const whole = (await found({ limit: 200, unusedForDays })).map(({ finding, key }) => `${finding} ${key}`);
     expect(whole.length).toBeGreaterThan(10);
     const seen: string[] = [];
     for (let cursor: string | undefined; ;) {
-      const page = await inventory.list(admin, global, { limit: 2, ...(cursor === undefined ? {} : { cursor }) });
+      const from = cursor === undefined ? {} : { cursor };
+      const page = await inventory.list(admin, global, { limit: 2, unusedForDays, ...from });
       seen.push(...page.items.map(({ finding, key }) => `${finding} ${key}`));
       cursor = page.nextCursor;
       if (cursor === undefined) break;

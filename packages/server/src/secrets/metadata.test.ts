@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { secretView, viewHoldsUntil } from './metadata.ts';
-import type { SecretWithUses } from './reader.ts';
+import type { ListedSecret } from './queries.ts';
 
 const day = 86_400_000;
 const scope = { id: 'dom_a', kind: 'domain', name: 'a' } as const;
 
-function row(times: Pick<SecretWithUses, 'expires_at' | 'rotate_every_days' | 'rotated_at'>): SecretWithUses {
+function row(times: Pick<ListedSecret, 'expires_at' | 'rotate_every_days' | 'rotated_at'>): ListedSecret {
   return {
     id: 'sec_a',
     key: 'a',
@@ -29,7 +29,7 @@ function row(times: Pick<SecretWithUses, 'expires_at' | 'rotate_every_days' | 'r
     purge_after: null,
     revision: 1,
     ...times,
-  } as SecretWithUses;
+  } as ListedSecret;
 }
 
 test.each([

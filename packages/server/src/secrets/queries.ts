@@ -1,6 +1,5 @@
-import { parseReference } from '@strongroom/contract/core';
 import { type Expression, type SelectQueryBuilder, sql, type SqlBool } from 'kysely';
-import { holdersOf } from '../impact/holders.ts';
+import { heldFields, type Holder, type SeenHolders } from '../impact/holders.ts';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { countUsedBy, usedBy } from './used-by.ts';
@@ -14,13 +13,15 @@ export interface SecretFilter {
   readonly assignedTo: readonly string[] | null;
   /** Count uses in these domains only; null: everywhere. */
   readonly usesIn: readonly string[] | null;
+  /** Which kinds of what is no configuration count as well. */
+  readonly holderKinds: readonly Holder['kind'][];
   readonly q?: string;
   readonly folder?: string;
   readonly tag?: string;
   readonly state?: SecretState;
   /** What counts as expiring and as due soon; 30 when absent. */
   readonly withinDays?: number;
-  /** Since when nothing launched what is unused; 90 when absent. */
+  /** For how long what is unused was neither made nor launched; 90 when absent. */
   readonly unusedForDays?: number;
   readonly now: number;
   readonly limit: number;
@@ -71,7 +72,7 @@ export async function listSecrets(
     .orderBy('secrets.id')
     .limit(args.limit)
     .execute();
-  return decorate(context, rows, args.usesIn);
+  return decorate(context, rows, { kinds: args.holderKinds, usesIn: args.usesIn });
 }
 
 function inFolder(query: SecretQuery, folder: string): SecretQuery {
@@ -126,10 +127,12 @@ function inState(
     case 'unused':
       return query
         .where((column) =>
-          column.or([
-            column('secrets.last_launched_at', 'is', null),
-            column('secrets.last_launched_at', '<', now - (args.unusedForDays ?? 90) * dayMilliseconds),
-          ]),
+          // What was made since then could not be used for so long.
+          column(
+            column.fn.coalesce('secrets.last_launched_at', 'secrets.created_at'),
+            '<',
+            now - (args.unusedForDays ?? 90) * dayMilliseconds,
+          ),
         )
         .where((column) =>
           column.not(
@@ -168,6 +171,8 @@ function inState(
   }
 }
 
+const everyHolder: SeenHolders = { kinds: ['cluster', 'notices'], usesIn: null };
+
 /** Keys of the scope that something holds that is no configuration. */
 async function heldKeys(context: QueryContext, scopeId: string): Promise<string[]> {
   const source = await context.db
@@ -176,16 +181,16 @@ async function heldKeys(context: QueryContext, scopeId: string): Promise<string[
     .where('scope_id', '=', scopeId)
     .where('name', '=', 'managed')
     .executeTakeFirst();
-  const holders = source === undefined ? [] : await holdersOf(context, { sourceId: source.id });
-  return [...new Set(holders.map(({ reference }) => parseReference(reference).key))];
+  return source === undefined ? [] : [...(await heldFields(context, source.id, everyHolder)).keys()];
 }
 
 async function decorate(
   context: QueryContext,
   rows: readonly Omit<ListedSecret, 'uses'>[],
-  usesIn: readonly string[] | null,
+  seen: SeenHolders,
 ): Promise<ListedSecret[]> {
   if (rows.length === 0) return [];
+  const { usesIn } = seen;
   const ids = rows.map((row) => row.id);
   let counting = context.db
     .selectFrom('uses')
@@ -196,7 +201,13 @@ async function decorate(
     .groupBy('uses.secret_id');
   if (usesIn !== null) counting = counting.where('uses.scope_id', 'in', usesIn.length === 0 ? [''] : usesIn);
   const counts = new Map((await counting.execute()).map((row) => [row.secret_id, row.count]));
-  return rows.map((row) => ({ ...row, uses: counts.get(row.id) ?? 0 }));
+  const held = new Map<string, ReadonlyMap<string, number>>();
+  for (const sourceId of new Set(rows.map((row) => row.source_id)))
+    held.set(sourceId, await heldFields(context, sourceId, seen));
+  return rows.map((row) => ({
+    ...row,
+    uses: (counts.get(row.id) ?? 0) + (held.get(row.source_id)?.get(row.key) ?? 0),
+  }));
 }
 
 async function folders(
@@ -253,7 +264,6 @@ export async function purgeable(
 }
 
 export const secretQueries = {
-  'secret.list': (context: QueryContext, args: SecretFilter) => listSecrets(context, args),
   'secret.usedBy': usedBy,
   'secret.countUsedBy': countUsedBy,
   'secret.folders': folders,

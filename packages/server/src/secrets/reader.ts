@@ -3,7 +3,7 @@ import { seesAllOfGlobal } from '../access/decide.ts';
 import { type PageRequest, readPage, wholeList } from '../access/pages.ts';
 import { actionsOn, type ActionAnswer } from '../access/refusal.ts';
 import type { Access, AccessSnapshot, Caller, ScopeRef } from '../access/types.ts';
-import { kindsSeen } from '../impact/holders.ts';
+import { type Holder, kindsSeen } from '../impact/holders.ts';
 import type { Keys } from '../keys/keys.ts';
 import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import { hotStatement, type Store } from '../store/store.ts';
@@ -50,9 +50,12 @@ export interface SecretListPage {
 
 const defaultPage = 50;
 
-export type SecretWithUses = ListedSecret;
+type FoundSecret = ListedSecret & {
+  /** Whether a cluster may hold it, or the notices of a scope do. */
+  readonly is_held: number;
+};
 
-const byFoldedKey = hotStatement<SecretWithUses>(
+const byFoldedKey = hotStatement<FoundSecret>(
   'secret.byFoldedKey',
   (db) =>
     db
@@ -70,6 +73,36 @@ const byFoldedKey = hotStatement<SecretWithUses>(
           .$asScalar()
           .$notNull()
           .as('uses'),
+        column
+          .case()
+          .when(
+            column.or([
+              column.exists(
+                column
+                  .selectFrom('notice_settings')
+                  .select('notice_settings.scope_id')
+                  .whereRef('notice_settings.signing_source_id', '=', 'secrets.source_id')
+                  .whereRef('notice_settings.signing_key', '=', 'secrets.key'),
+              ),
+              column.exists(
+                column
+                  .selectFrom('notice_settings')
+                  .select('notice_settings.scope_id')
+                  .whereRef('notice_settings.url_source_id', '=', 'secrets.source_id')
+                  .whereRef('notice_settings.url_key', '=', 'secrets.key'),
+              ),
+              column.exists(
+                column
+                  .selectFrom('clusters')
+                  .select('clusters.id')
+                  .whereRef('clusters.source_id', '=', 'secrets.source_id'),
+              ),
+            ]),
+          )
+          .then(column.lit(1))
+          .else(column.lit(0))
+          .end()
+          .as('is_held'),
       ])
       .where('secrets.scope_id', '=', '')
       .where('sources.name', '=', 'managed')
@@ -77,6 +110,13 @@ const byFoldedKey = hotStatement<SecretWithUses>(
       .compile(),
   { isRemembered: true },
 );
+
+/** What of secrets and of their uses a caller may know of. */
+export interface Visibility {
+  readonly assignedTo: readonly string[] | null;
+  readonly usesIn: readonly string[] | null;
+  readonly holderKinds: readonly Holder['kind'][];
+}
 
 interface Shown {
   readonly view: SecretView;
@@ -95,7 +135,7 @@ export class SecretReader {
    * What was last shown of a row. It holds while the row is the one that the store remembers, the caller's snapshot the one
    * it was decided with, and time brings no change.
    */
-  readonly #shown = new WeakMap<SecretWithUses, Shown>();
+  readonly #shown = new WeakMap<ListedSecret, Shown>();
 
   constructor(store: Store, keys: Keys, access: Access, listIntegrations: ListIntegrations) {
     this.#store = store;
@@ -144,6 +184,7 @@ export class SecretReader {
           : null,
       origins: listed.map(({ origin }) => origin),
       usesIn: scope.kind === 'domain' ? [scope.id] : visibility.usesIn,
+      holderKinds: visibility.holderKinds,
       q: q.toLowerCase(),
       from,
       limit: limit + 1,
@@ -245,36 +286,37 @@ export class SecretReader {
   }
 
   /** The live secret, or the 404 that says nothing. */
-  async find(caller: Caller, scope: ScopeRef, key: string): Promise<SecretWithUses> {
+  async find(caller: Caller, scope: ScopeRef, key: string): Promise<ListedSecret> {
     return this.#find(caller, scope, key);
   }
 
-  async findAny(caller: Caller, scope: ScopeRef, key: string): Promise<SecretWithUses> {
+  async findAny(caller: Caller, scope: ScopeRef, key: string): Promise<ListedSecret> {
     return this.#findAny(caller, scope, key);
   }
 
-  #find(caller: Caller, scope: ScopeRef, key: string): MaybePromise<SecretWithUses> {
+  #find(caller: Caller, scope: ScopeRef, key: string): MaybePromise<ListedSecret> {
     return andThen(this.#findAny(caller, scope, key), (row) => {
       if (row.deleted_at !== null) throw new StrongroomError('not_found');
       return row;
     });
   }
 
-  #findAny(caller: Caller, scope: ScopeRef, key: string): MaybePromise<SecretWithUses> {
+  #findAny(caller: Caller, scope: ScopeRef, key: string): MaybePromise<ListedSecret> {
     return andThen(this.row(scope, key), (row) => {
       if (row === undefined || row.key !== key) throw new StrongroomError('not_found');
-      return scope.kind === 'global' ? this.#asSeenBy(caller, scope, row) : row;
+      return scope.kind === 'global' || row.is_held === 1 ? this.#asSeenBy(caller, scope, row) : row;
     });
   }
 
-  /** A Global secret as far as the caller's domains go. */
-  async #asSeenBy(caller: Caller, scope: ScopeRef, row: SecretWithUses): Promise<SecretWithUses> {
+  /** A Global secret as far as the caller's domains go; with what holds it and is no configuration, where that may be. */
+  async #asSeenBy(caller: Caller, scope: ScopeRef, row: FoundSecret): Promise<ListedSecret> {
     const { assignedTo, usesIn } = this.visibility(caller, scope);
     if (assignedTo !== null && !(await this.#isAssigned(row.id, assignedTo))) throw new StrongroomError('not_found');
-    return usesIn === null ? row : { ...row, uses: await this.countUses(caller, scope, row) };
+    if (usesIn === null && row.is_held === 0) return row;
+    return { ...row, uses: await this.countUses(caller, scope, row) };
   }
 
-  row(scope: ScopeRef, key: string): MaybePromise<SecretWithUses | undefined> {
+  row(scope: ScopeRef, key: string): MaybePromise<FoundSecret | undefined> {
     return andThen(this.#store.first(byFoldedKey, [scope.id, 'managed', foldKey(key)]), (row) =>
       row?.key === key
         ? row
@@ -283,14 +325,12 @@ export class SecretReader {
   }
 
   /** In a domain everything is its own. Of Global a caller sees what is assigned to its domains, and its own domains' uses. */
-  visibility(
-    caller: Caller,
-    scope: ScopeRef,
-  ): { readonly assignedTo: readonly string[] | null; readonly usesIn: readonly string[] | null } {
-    if (scope.kind !== 'global') return { assignedTo: null, usesIn: null };
-    if (seesAllOfGlobal(caller.snapshot)) return { assignedTo: null, usesIn: null };
+  visibility(caller: Caller, scope: ScopeRef): Visibility {
+    const holderKinds = kindsSeen(this.#access, caller.snapshot);
+    if (scope.kind !== 'global' || seesAllOfGlobal(caller.snapshot))
+      return { assignedTo: null, usesIn: null, holderKinds };
     const domains = [...caller.snapshot.domains.keys()];
-    return { assignedTo: domains, usesIn: domains };
+    return { assignedTo: domains, usesIn: domains, holderKinds };
   }
 
   async uses(
@@ -322,14 +362,11 @@ export class SecretReader {
   }
 
   #usesOf(caller: Caller, scope: ScopeRef, secret: Pick<SecretRow, 'id' | 'source_id' | 'key'>): UsesFilter {
-    return {
-      target: { secretId: secret.id },
-      held: { sourceId: secret.source_id, key: secret.key, kinds: kindsSeen(this.#access, caller.snapshot) },
-      usesIn: this.visibility(caller, scope).usesIn,
-    };
+    const { usesIn, holderKinds: kinds } = this.visibility(caller, scope);
+    return { target: { secretId: secret.id }, held: { sourceId: secret.source_id, key: secret.key, kinds }, usesIn };
   }
 
-  async view(caller: Caller, scope: ScopeRef, row: SecretWithUses): Promise<SecretView> {
+  async view(caller: Caller, scope: ScopeRef, row: ListedSecret): Promise<SecretView> {
     return secretView(scope, row, await this.#actions(caller, scope, row), Date.now());
   }
 

@@ -1,6 +1,6 @@
 import { parseReference } from '@strongroom/contract/core';
 import { type Expression, expressionBuilder, type SqlBool, sql } from 'kysely';
-import { type HeldTarget, type Holder, holdersOf } from '../impact/holders.ts';
+import { type HeldTarget, type Holder, holdersOf, isSeenHolder } from '../impact/holders.ts';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { type UseRow, useRows } from './use-rows.ts';
@@ -87,7 +87,7 @@ async function otherHolders(context: QueryContext, filter: UsesFilter): Promise<
   if (held.kinds.length === 0) return [];
   const field = 'secretId' in target ? undefined : target.field;
   return (await holdersOf(context, held))
-    .filter(({ kind, scopeId }) => held.kinds.includes(kind) && (usesIn?.includes(scopeId) ?? true))
+    .filter((holder) => isSeenHolder(holder, { kinds: held.kinds, usesIn }))
     .filter(({ scopeId }) => !usesNotIn.includes(scopeId))
     .filter(({ reference }) => field === undefined || parseReference(reference).field === field);
 }
