@@ -132,7 +132,9 @@ export const Integration = Closed(
     ),
     health: IntegrationHealth,
     index: IndexState,
-    usedBy: Type.Integer({ description: 'Fields of configurations that refer to one of its keys' }),
+    usedBy: Type.Integer({
+      description: 'Fields that refer to one of its keys, of configurations, clusters and notices',
+    }),
     managedBy: ManagedBy,
     revision: Type.Integer(),
     createdAt: Time,

@@ -18,6 +18,8 @@ export interface Holder {
   readonly field: string;
   /** Canonical. */
   readonly reference: string;
+  /** Of what it refers to. */
+  readonly sourceId: string;
   /** `user:ann`, or the id of somebody deleted. */
   readonly authorisedBy: string;
   readonly authorisedById: string;
@@ -30,15 +32,17 @@ export interface HeldTarget {
 }
 
 /** Which of them are looked for: those that refer to something, or that stand on somebody's USE. */
-type Wanted = HeldTarget | { readonly principalIds: readonly string[] | null; readonly scopeId: string | null };
+type Wanted =
+  | { readonly sourceIds: readonly string[]; readonly key?: string }
+  | { readonly principalIds: readonly string[] | null; readonly scopeId: string | null };
 
 /**
  * Who else refers to a secret or to an integration, by id. What they hold is in their own rows and nowhere else; there are
  * few of them.
  */
 export async function holdersOf({ db }: Database, target: HeldTarget): Promise<Holder[]> {
-  const all = await Promise.all(finders.map((find) => find(db, target)));
-  return all.flat();
+  const { sourceId, ...rest } = target;
+  return find(db, { sourceIds: [sourceId], ...rest });
 }
 
 /** Who else refers to anything by the USE of one of these; `null`: of anybody. @param scopeId in which scope; `null`: in all */
@@ -47,8 +51,7 @@ export async function holdersBy(
   principalIds: readonly string[] | null,
   scopeId: string | null,
 ): Promise<Holder[]> {
-  const all = await Promise.all(finders.map((find) => find(db, { principalIds, scopeId })));
-  return all.flat();
+  return find(db, { principalIds, scopeId });
 }
 
 interface Database {
@@ -76,12 +79,12 @@ async function noticeHolders(db: Kysely<Tables>, wanted: Wanted): Promise<Holder
       authoriser('notice_settings.authorised_by'),
     ])
     .where('notice_settings.signing_reference', 'is not', null);
-  if ('sourceId' in wanted) {
-    const { sourceId } = wanted;
+  if ('sourceIds' in wanted) {
+    const { sourceIds } = wanted;
     query = query.where((settings) =>
       settings.or([
-        settings('notice_settings.signing_source_id', '=', sourceId),
-        settings('notice_settings.url_source_id', '=', sourceId),
+        settings('notice_settings.signing_source_id', 'in', sourceIds),
+        settings('notice_settings.url_source_id', 'in', sourceIds),
       ]),
     );
   } else {
@@ -98,11 +101,12 @@ async function noticeHolders(db: Kysely<Tables>, wanted: Wanted): Promise<Holder
     ] as const;
     return held.flatMap(([pointer, field, reference, sourceId, key]): Holder[] => {
       const isMeant =
-        !('sourceId' in wanted) || (sourceId === wanted.sourceId && (wanted.key === undefined || key === wanted.key));
-      if (reference === null || !isMeant) return [];
+        !('sourceIds' in wanted) ||
+        (sourceId !== null && wanted.sourceIds.includes(sourceId) && (wanted.key === undefined || key === wanted.key));
+      if (reference === null || sourceId === null || !isMeant) return [];
       const place = { id: row.scope_id, name: row.name, scopeId: row.scope_id, scopeName: row.name };
       const by = { authorisedBy: row.authoriser, authorisedById: row.authorised_by };
-      return [{ kind: 'notices', ...place, pointer, field, reference, ...by }];
+      return [{ kind: 'notices', ...place, pointer, field, reference, sourceId, ...by }];
     });
   });
 }
@@ -115,18 +119,19 @@ async function clusterHolders(db: Kysely<Tables>, wanted: Wanted): Promise<Holde
       'clusters.id',
       'clusters.name',
       'clusters.access',
+      'clusters.source_id',
       'clusters.authorised_by',
       authoriser('clusters.authorised_by'),
     ]);
-  if ('sourceId' in wanted) query = query.where('clusters.source_id', '=', wanted.sourceId);
+  if ('sourceIds' in wanted) query = query.where('clusters.source_id', 'in', wanted.sourceIds);
   else if (wanted.scopeId !== null && wanted.scopeId !== adminScopeId) return [];
   else if (wanted.principalIds !== null)
     query = query.where('clusters.authorised_by', 'in', ['', ...wanted.principalIds]);
   const clusters = await query.orderBy('clusters.id').execute();
-  const key = 'sourceId' in wanted ? wanted.key : undefined;
+  const key = 'sourceIds' in wanted ? wanted.key : undefined;
   return clusters.flatMap((row): Holder[] => {
     const { secret, kind } = JSON.parse(row.access) as { readonly secret?: string; readonly kind: string };
-    if (secret === undefined) return [];
+    if (secret === undefined || row.source_id === null) return [];
     const reference = parseReference(secret);
     if (key !== undefined && reference.key !== key) return [];
     return [
@@ -139,6 +144,7 @@ async function clusterHolders(db: Kysely<Tables>, wanted: Wanted): Promise<Holde
         pointer: '/access/secret',
         field: kind,
         reference: formatReference(reference),
+        sourceId: row.source_id,
         authorisedBy: row.authoriser,
         authorisedById: row.authorised_by,
       },
@@ -146,7 +152,10 @@ async function clusterHolders(db: Kysely<Tables>, wanted: Wanted): Promise<Holde
   });
 }
 
-const finders = [clusterHolders, noticeHolders] as const;
+async function find(db: Kysely<Tables>, wanted: Wanted): Promise<Holder[]> {
+  if ('sourceIds' in wanted && wanted.sourceIds.length === 0) return [];
+  return [...(await clusterHolders(db, wanted)), ...(await noticeHolders(db, wanted))];
+}
 
 /** Of what holds references and is no configuration, the kinds that somebody may see. */
 export function kindsSeen(access: Pick<Access, 'decide'>, snapshot: AccessSnapshot): readonly Holder['kind'][] {
@@ -160,22 +169,24 @@ export interface SeenHolders {
   readonly usesIn: readonly string[] | null;
 }
 
+export const everyHolder: SeenHolders = { kinds: ['cluster', 'notices'], usesIn: null };
+
 export function isSeenHolder({ kind, scopeId }: Holder, { kinds, usesIn }: SeenHolders): boolean {
   return kinds.includes(kind) && (usesIn?.includes(scopeId) ?? true);
 }
 
-/** How many fields of theirs hold each key of a source; a key that none holds is not there. */
+/** Of each source how many fields of theirs hold each of its keys; a key that none holds is not there. */
 export async function heldFields(
-  database: Database,
-  sourceId: string,
+  { db }: Database,
+  sourceIds: readonly string[],
   seen: SeenHolders,
-): Promise<ReadonlyMap<string, number>> {
-  const counts = new Map<string, number>();
-  if (seen.kinds.length === 0) return counts;
-  for (const holder of await holdersOf(database, { sourceId })) {
+): Promise<ReadonlyMap<string, ReadonlyMap<string, number>>> {
+  const counts = new Map(sourceIds.map((sourceId) => [sourceId, new Map<string, number>()]));
+  for (const holder of await find(db, { sourceIds })) {
     if (!isSeenHolder(holder, seen)) continue;
+    const ofSource = counts.get(holder.sourceId);
     const { key } = parseReference(holder.reference);
-    counts.set(key, (counts.get(key) ?? 0) + 1);
+    ofSource?.set(key, (ofSource.get(key) ?? 0) + 1);
   }
   return counts;
 }

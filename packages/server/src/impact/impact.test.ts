@@ -221,6 +221,15 @@ it('an integration is found with all its keys, for an edit and a deletion', asyn
     configurations: [{ configuration: job, fields: [{ name: 'PGPASSWORD', reference }] }],
   });
   expect((await test.request('GET', path, { token: ann.token })).status).toBe(403);
+  const usedBy = async (): Promise<unknown[]> => {
+    const shown = await test.call<{ usedBy: number }>('GET', `${base}/integrations/${name}`);
+    const { items } = await test.call<{ items: { name: string; usedBy: number }[] }>('GET', `${base}/integrations`);
+    return [shown.usedBy, items.find((each) => each.name === name)?.usedBy];
+  };
+  expect(await usedBy()).toEqual([1, 1]);
+  const webhook = { url: 'https://hooks.example.org/strongroom', signingSecret: reference };
+  await test.call('PUT', `${base}/notices/settings`, { body: { webhook } });
+  expect(await usedBy()).toEqual([2, 2]);
 });
 
 /** What keeps references, in which scope, and how to save one there. */
@@ -302,6 +311,10 @@ describe('what refers to a secret', () => {
       expect(await used(`${reference}#other`)).toEqual([]);
       const byKey = await test.call<{ items: unknown[] }>('GET', `${pathOf(scope)}/secrets/${key}/used-by`);
       expect(byKey.items).toMatchObject(each);
+      expect(await test.call('GET', `${pathOf(scope)}/secrets/${key}`)).toMatchObject({ usedBy: fields });
+      expect(await test.call('GET', `${pathOf(scope)}/secrets?q=${key}`)).toMatchObject({
+        items: [{ key, usedBy: fields }],
+      });
       const { configurations, platform } = await impactOf(`${pathOf(scope)}/secrets/${key}/impact`);
       expect(configurations.length + platform.length).toBe(fields);
     },

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { containing, type ListArgs } from '../access/pages.ts';
+import { everyHolder, heldFields } from '../impact/holders.ts';
 import { useRows, type UseRow } from '../secrets/use-rows.ts';
 import type { QueryContext } from '../store/store.ts';
 import { choiceQueries } from './choice-queries.ts';
@@ -55,7 +56,19 @@ async function list(
     query = query.where(
       sql<boolean>`(integrations.folded_name, integrations.id) > (${args.after[0] ?? ''}, ${args.after[1] ?? ''})`,
     );
-  return query.orderBy('integrations.folded_name').orderBy('integrations.id').limit(args.limit).execute();
+  const rows = await query.orderBy('integrations.folded_name').orderBy('integrations.id').limit(args.limit).execute();
+  const held = await heldFields(
+    { db },
+    rows.map(({ id }) => id),
+    everyHolder,
+  );
+  return rows.map((row) => ({ ...row, uses: row.uses + sum(held.get(row.id)?.values() ?? []) }));
+}
+
+function sum(numbers: Iterable<number>): number {
+  let total = 0;
+  for (const each of numbers) total += each;
+  return total;
 }
 
 /** Fields of configurations that refer to keys of an integration. */

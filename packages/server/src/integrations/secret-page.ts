@@ -61,6 +61,7 @@ async function withUses(context: QueryContext, rows: readonly ListedRow[], seen:
     rows.filter(({ secret }) => secret === null),
     ({ sourceId }) => sourceId,
   );
+  const held = await heldFields(context, [...bySource.keys()], seen);
   for (const [sourceId, keys] of bySource) {
     let query = context.db
       .selectFrom('integrations')
@@ -80,10 +81,10 @@ async function withUses(context: QueryContext, rows: readonly ListedRow[], seen:
       .where('configurations.deleted_at', 'is', null)
       .groupBy('uses.target_key');
     if (usesIn !== null) query = query.where('uses.scope_id', 'in', usesIn.length === 0 ? [''] : usesIn);
-    const held = await heldFields(context, sourceId, seen);
-    for (const [key, count] of held) counts.set(`${sourceId} ${key}`, count);
+    const ofSource = held.get(sourceId);
+    for (const [key, count] of ofSource ?? []) counts.set(`${sourceId} ${key}`, count);
     for (const { target_key: key, count } of await query.execute())
-      counts.set(`${sourceId} ${key}`, count + (held.get(key) ?? 0));
+      counts.set(`${sourceId} ${key}`, count + (ofSource?.get(key) ?? 0));
   }
   return rows.map((row) =>
     row.secret === null ? { ...row, uses: counts.get(`${row.sourceId} ${row.key}`) ?? 0 } : row,

@@ -1,5 +1,5 @@
 import { type Expression, type SelectQueryBuilder, sql, type SqlBool } from 'kysely';
-import { heldFields, type Holder, type SeenHolders } from '../impact/holders.ts';
+import { everyHolder, heldFields, type Holder, type SeenHolders } from '../impact/holders.ts';
 import type { QueryContext } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { countUsedBy, usedBy } from './used-by.ts';
@@ -171,8 +171,6 @@ function inState(
   }
 }
 
-const everyHolder: SeenHolders = { kinds: ['cluster', 'notices'], usesIn: null };
-
 /** Keys of the scope that something holds that is no configuration. */
 async function heldKeys(context: QueryContext, scopeId: string): Promise<string[]> {
   const source = await context.db
@@ -181,7 +179,8 @@ async function heldKeys(context: QueryContext, scopeId: string): Promise<string[
     .where('scope_id', '=', scopeId)
     .where('name', '=', 'managed')
     .executeTakeFirst();
-  return source === undefined ? [] : [...(await heldFields(context, source.id, everyHolder)).keys()];
+  if (source === undefined) return [];
+  return [...((await heldFields(context, [source.id], everyHolder)).get(source.id)?.keys() ?? [])];
 }
 
 async function decorate(
@@ -201,9 +200,7 @@ async function decorate(
     .groupBy('uses.secret_id');
   if (usesIn !== null) counting = counting.where('uses.scope_id', 'in', usesIn.length === 0 ? [''] : usesIn);
   const counts = new Map((await counting.execute()).map((row) => [row.secret_id, row.count]));
-  const held = new Map<string, ReadonlyMap<string, number>>();
-  for (const sourceId of new Set(rows.map((row) => row.source_id)))
-    held.set(sourceId, await heldFields(context, sourceId, seen));
+  const held = await heldFields(context, [...new Set(rows.map((row) => row.source_id))], seen);
   return rows.map((row) => ({
     ...row,
     uses: (counts.get(row.id) ?? 0) + (held.get(row.source_id)?.get(row.key) ?? 0),
