@@ -307,6 +307,30 @@ describe('an apply', () => {
     expect(await remarks()).toEqual(['an apply made it, and no manifest has it any more']);
   });
 
+  it('says what a member that goes keeps, but for what goes with it', async () => {
+    const { name: kim } = await server.createUser('kim');
+    const domain = '{kind: domain, name: finance}';
+    const member = `{kind: member, domain: finance, principal: '${kim}', preset: VIEWER}`;
+    const grant = `{kind: grant, domain: finance, principal: '${kim}', permission: CREATE_NOTEBOOK}`;
+    const bundle = `{kind: bundle, domain: finance, name: kims, owner: '${kim}'}`;
+    const remarks = async (text: string) =>
+      (await plan(text, { prunes: true }))
+        .filter((step) => nameOf(step) === `member ${kim} in finance`)
+        .map((step) => plannedItem(step)['remark']);
+    const gone = 'an apply made it, and no manifest has it any more';
+    await execute(await plan([domain, member, grant, bundle].join('\n---\n')), () => undefined);
+    await client.addBundleGrant({
+      params: { domain: 'finance', bundle: 'kims' },
+      body: { principal: kim, assetType: 'secret', permissions: ['USE'] },
+    });
+    expect(await remarks(domain)).toEqual([gone]);
+    expect(await remarks(`${domain}\n---\n${grant}`)).toEqual([`${gone}; ${kim} keeps CREATE_NOTEBOOK`]);
+    expect(await remarks(`${domain}\n---\n${grant}\n---\n${bundle}`)).toEqual([
+      `${gone}; ${kim} keeps CREATE_NOTEBOOK, USE on each secret of the bundle kims, the bundle kims as its owner`,
+    ]);
+    await execute(await plan(domain, { prunes: true }), () => undefined);
+  });
+
   it('says of a storage configuration that goes that it will be refused while it is used, and not when its users go or let go', async () => {
     const storage =
       '{kind: storage-config, domain: finance, name: pool, provider: s3-compatible, endpoint: "http://127.0.0.1:9", bucket: pool}';

@@ -71,6 +71,8 @@ export interface Prunable {
   readonly impact?: () => Promise<Impact>;
   /** What it would be refused for, which no step of this apply takes away. */
   readonly obstacle?: (before: StepsBefore) => Promise<string | undefined>;
+  /** What is not taken away with it, though one may think so, and by no step before. */
+  readonly remainder?: (before: StepsBefore) => Promise<string | undefined>;
   readonly remove: () => Promise<unknown>;
 }
 

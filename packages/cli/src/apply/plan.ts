@@ -27,6 +27,7 @@ interface PrunedStep {
   readonly pruned: Prunable;
   /** What it is refused for, as things are. */
   readonly obstacle: string | undefined;
+  readonly remainder: string | undefined;
   readonly hits: readonly Hit[];
 }
 
@@ -121,13 +122,9 @@ async function prunedSteps(
       for (const pruned of (await kind.managed?.(context, place)) ?? [])
         if (!wanted.has(foldedIdentity({ kind: kind.kind, ...place, name: pruned.name }))) {
           const hits = pruned.impact === undefined ? [] : await hitBy(pruned.impact);
-          steps.push({
-            kind,
-            place,
-            pruned,
-            obstacle: await pruned.obstacle?.(stepsBefore(place, wanted, steps)),
-            hits,
-          });
+          const before = stepsBefore(place, wanted, steps);
+          const obstacle = await pruned.obstacle?.(before);
+          steps.push({ kind, place, pruned, obstacle, remainder: await pruned.remainder?.(before), hits });
         }
   return steps;
 }

@@ -50,6 +50,7 @@ function remarksOf(step: Step): readonly string[] {
     return [
       'an apply made it, and no manifest has it any more',
       ...(step.obstacle === undefined ? [] : [step.obstacle]),
+      ...(step.remainder === undefined ? [] : [step.remainder]),
     ];
   const { planned } = step;
   if (planned.outcome === 'unchanged') return [];

@@ -16,6 +16,16 @@ function remainsText({ grants, bundleGrants, bundles }: Remains): string {
   ].join(', ');
 }
 
+/** `CREATE_JOB`, `USE on each secret of the bundle etl`, `the bundle own as its owner`. */
+export function keptNames({ grants, bundleGrants, bundles }: Remains): string[] {
+  return [...grants.map(grantName), ...bundleGrants.map(bundleGrantName), ...bundles.map(bundleName)];
+}
+
+const grantName = ({ permission }: Remains['grants'][number]): string => permission;
+const bundleGrantName = ({ bundle, assetType, permissions }: Remains['bundleGrants'][number]): string =>
+  `${permissions.join(', ')} on each ${assetType} of the bundle ${bundle}`;
+const bundleName = (bundle: string): string => `the bundle ${bundle} as its owner`;
+
 /** What somebody has in a domain beside its preset, each with the command that ends it. */
 export function printRemains(
   output: Cli['output'],
@@ -26,13 +36,13 @@ export function printRemains(
   if (remains === undefined) return;
   output.note(`${principal} keeps ${remainsText(remains)} in ${domain}, until that is ended, too`);
   const rows = [
-    ...remains.grants.map(({ id, permission }) => [permission, `strongroom grant remove ${id} --domain ${domain}`]),
-    ...remains.bundleGrants.map(({ id, bundle, assetType, permissions }) => [
-      `${permissions.join(', ')} on each ${assetType} of the bundle ${bundle}`,
-      `strongroom bundle revoke ${bundle} ${id} --domain ${domain}`,
+    ...remains.grants.map((each) => [grantName(each), `strongroom grant remove ${each.id} --domain ${domain}`]),
+    ...remains.bundleGrants.map((each) => [
+      bundleGrantName(each),
+      `strongroom bundle revoke ${each.bundle} ${each.id} --domain ${domain}`,
     ]),
     ...remains.bundles.map((bundle) => [
-      `the bundle ${bundle} as its owner`,
+      bundleName(bundle),
       `strongroom bundle edit ${bundle} --domain ${domain} --owner PRINCIPAL`,
     ]),
   ];

@@ -1,11 +1,25 @@
 import type { CallInput, ItemOf } from '@strongroom/sdk';
 import { StrongroomError } from '@strongroom/sdk';
+import type { Impact } from '../../commands/impact.ts';
+import { keptNames } from '../../commands/remains.ts';
 import { wholeOf } from '../../lists.ts';
-import { creation, hitBy, type ObjectKind, problemOf, refuseUnknown, tried } from '../kind.ts';
+import {
+  creation,
+  hitBy,
+  type ObjectKind,
+  orAbsent,
+  problemOf,
+  refuseUnknown,
+  type StepsBefore,
+  tried,
+} from '../kind.ts';
 import type { Manifest } from '../manifest.ts';
 
 type MemberBody = CallInput<'addMember'>['body'];
 type GrantBody = CallInput<'addGrant'>['body'];
+
+/** What somebody keeps, named in a line. */
+const maxKept = 5;
 
 /** Names are folded by the server, too. */
 const folded = (name: unknown): string => String(name).toLowerCase();
@@ -55,13 +69,31 @@ export const memberKind: ObjectKind = {
     if (scope !== 'domain') return [];
     return (await lists.members(domain))
       .filter((each) => each.managedBy === manager)
-      .map(({ principal }) => ({
-        name: principal,
-        impact: () => client.showMemberImpact({ params: { domain, principal } }),
-        remove: () => client.deleteMember({ params: { domain, principal } }),
-      }));
+      .map(({ principal }) => {
+        const params = { domain, principal };
+        let told: Promise<Impact> | undefined;
+        const impact = (): Promise<Impact> => (told ??= client.showMemberImpact({ params }));
+        return {
+          name: principal,
+          impact,
+          remainder: async (before) => keptText(principal, (await orAbsent(impact()))?.remains, before),
+          remove: () => client.deleteMember({ params }),
+        };
+      });
   },
 };
+
+/** What somebody keeps without being a member, but for what goes in the same apply. */
+function keptText(principal: string, remains: Impact['remains'], before: StepsBefore): string | undefined {
+  if (remains === undefined) return undefined;
+  const grants = remains.grants.filter(({ permission }) => !before.deletes('grant', `${principal} ${permission}`));
+  const isLeft = (bundle: string): boolean => !before.deletes('bundle', bundle);
+  const bundleGrants = remains.bundleGrants.filter(({ bundle }) => isLeft(bundle));
+  const names = keptNames({ grants, bundleGrants, bundles: remains.bundles.filter(isLeft) });
+  if (names.length === 0) return undefined;
+  const more = names.length > maxKept ? [`and ${names.length - maxKept} more`] : [];
+  return `${principal} keeps ${[...names.slice(0, maxKept), ...more].join(', ')}`;
+}
 
 /** One permission of one principal in a domain. */
 export const grantKind: ObjectKind = {
