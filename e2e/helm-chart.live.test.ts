@@ -5,6 +5,9 @@ import { type Helm, openHelm } from '../servers/helm.ts';
 import { CommandLine } from './command-line.ts';
 import { behindProxy, chart, type Manifest, manifestsOf, onPostgres, withoutKey } from './helm-values.ts';
 
+const metricsListen = '0.0.0.0:9480';
+const monitored = { metricsListen, serviceMonitor: { enabled: true } };
+
 let helm: Helm;
 const line = new CommandLine();
 beforeAll(async () => {
@@ -48,6 +51,12 @@ describe('the chart', () => {
     ['an Ingress for no name', { ...behindProxy, ingress: { enabled: true } }, 'ingress.host is not set'],
     ['a setting as a variable', { ...behindProxy, extraEnv: [{ name: 'STRONGROOM_LISTEN' }] }, 'settings are values'],
     ['the domain admin', { ...behindProxy, rbac: { domains: ['admin'] } }, 'strongroom k8s rbac --scope-objects'],
+    ['metrics on no port', { ...behindProxy, serviceMonitor: { enabled: true } }, 'goes with metricsListen'],
+    [
+      'metrics for nobody',
+      { ...behindProxy, ...monitored, networkPolicy: { enabled: true } },
+      'name Prometheus in networkPolicy.metricsFrom',
+    ],
     ['a misspelt setting', { features: { secretsV2: { enable: true } } }, "additional properties 'enable' not allowed"],
     ['another word', { logLevel: 'loud' }, "value must be one of 'debug', 'info'"],
     ['too few connections', { limits: { connections: 1 } }, 'minimum: got 1, want 10'],
@@ -92,6 +101,59 @@ describe('the chart', () => {
       databaseUrlFile: '/run/secrets/strongroom/databaseUrlFile',
       publicUrl: 'https://strongroom.example.org',
       hosts: expect.arrayContaining(['prod-strongroom.strongroom.svc', 'strongroom.example.org']),
+    });
+  });
+
+  it('lets only those reach the API and the metrics who are named', async () => {
+    const selector = { 'app.kubernetes.io/name': 'strongroom', 'app.kubernetes.io/instance': 'strongroom' };
+    const from = (name: string) => [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } } }];
+    const policyOf = async (networkPolicy: object): Promise<unknown> => {
+      const manifests = await rendered({
+        ...behindProxy,
+        ...monitored,
+        networkPolicy: { enabled: true, ...networkPolicy },
+      });
+      return manifests.find(({ kind }) => kind === 'NetworkPolicy')?.spec;
+    };
+    const metricsFrom = from('monitoring');
+    const metrics = { ports: [{ port: 'metrics' }], from: metricsFrom };
+    expect(await policyOf({ metricsFrom })).toEqual({
+      podSelector: { matchLabels: selector },
+      policyTypes: ['Ingress'],
+      ingress: [{ ports: [{ port: 'api' }] }, metrics],
+    });
+    const egress = [{ ports: [{ port: 53, protocol: 'UDP' }] }];
+    expect(await policyOf({ metricsFrom, from: from('ingress'), egress })).toEqual({
+      podSelector: { matchLabels: selector },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [{ ports: [{ port: 'api' }], from: from('ingress') }, metrics],
+      egress,
+    });
+    // Without a word for them nobody reaches them.
+    const unwatched = await rendered({ ...behindProxy, metricsListen, networkPolicy: { enabled: true } });
+    expect(unwatched.find(({ kind }) => kind === 'NetworkPolicy')?.spec).toMatchObject({
+      ingress: [{ ports: [{ port: 'api' }] }],
+    });
+  });
+
+  it('is watched by the Prometheus operator', async () => {
+    const manifests = await rendered({
+      ...behindProxy,
+      metricsListen,
+      serviceMonitor: { enabled: true, interval: '1m30s', labels: { release: 'prometheus' } },
+    });
+    const found = manifests.find(({ kind }) => kind === 'ServiceMonitor');
+    expect(found?.metadata.labels).toMatchObject({ release: 'prometheus', 'app.kubernetes.io/name': 'strongroom' });
+    expect(found?.spec).toEqual({
+      selector: {
+        matchLabels: { 'app.kubernetes.io/name': 'strongroom', 'app.kubernetes.io/instance': 'strongroom' },
+      },
+      endpoints: [{ port: 'metrics', path: '/metrics', interval: '1m30s' }],
+    });
+    // What it selects has that port.
+    expect(manifests.find(({ kind }) => kind === 'Service')).toMatchObject({
+      metadata: { labels: { 'app.kubernetes.io/name': 'strongroom' } },
+      spec: { ports: [{ name: 'api' }, { name: 'metrics' }] },
     });
   });
 });

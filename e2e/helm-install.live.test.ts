@@ -114,8 +114,17 @@ it('is run with what it renders: the feature is off, and the API says that the c
 });
 
 it('is upgraded: the feature is on, and a domain’s secret is where the settings of the store say', async () => {
-  const given = { ...values, listen: `0.0.0.0:${await freePort()}`, features: { secretsV2: { enabled: true } } };
+  const given = {
+    ...values,
+    listen: `0.0.0.0:${await freePort()}`,
+    features: { secretsV2: { enabled: true } },
+    networkPolicy: { enabled: true, from: [{ podSelector: {} }] },
+  };
   await release('upgrade', 'strongroom', given);
+  const policy = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies/strongroom`;
+  expect((await kubernetes.request('GET', policy)).body).toMatchObject({
+    spec: { ingress: [{ ports: [{ port: 'api' }], from: [{ podSelector: {} }] }], policyTypes: ['Ingress'] },
+  });
   pod = await startPod(kubernetes, namespace, await podOf('statefulsets/strongroom'), root, certificate);
   expect((await call('GET', '/v1/settings')).body).toMatchObject({
     features: { secretsV2: { enabled: true, setBy: 'configuration' } },

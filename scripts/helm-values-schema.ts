@@ -52,6 +52,17 @@ const ofChart: Readonly<Record<string, Schema>> = {
     tlsSecretName: { type: 'string' },
     annotations: texts(),
   }),
+  networkPolicy: closed({
+    enabled: { type: 'boolean' },
+    from: { type: 'array', items: { type: 'object' } },
+    metricsFrom: { type: 'array', items: { type: 'object' } },
+    egress: { type: 'array', items: { type: 'object' } },
+  }),
+  serviceMonitor: closed({
+    enabled: { type: 'boolean' },
+    interval: { type: 'string', pattern: '^(?:[0-9]+(?:ms|[smhd]))*$' },
+    labels: texts(),
+  }),
   extraEnv: {
     type: 'array',
     items: {

@@ -29,6 +29,14 @@
     {{- fail "with databaseUrlFile the pods have no volume, and the file that AWS KMS encrypted would be lost with one: set kekAwsKms.file to {secretName, key} of a Secret" -}}
   {{- end -}}
 {{- end -}}
+{{- if .Values.serviceMonitor.enabled -}}
+  {{- if not $found.metricsPort -}}
+    {{- fail "serviceMonitor.enabled goes with metricsListen: 0.0.0.0:9480, the port that it reads" -}}
+  {{- end -}}
+  {{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
+    {{- fail "serviceMonitor.enabled, and networkPolicy lets nobody reach the metrics: name Prometheus in networkPolicy.metricsFrom" -}}
+  {{- end -}}
+{{- end -}}
 {{- range .Values.extraEnv -}}
   {{- if hasPrefix "STRONGROOM_" .name -}}
     {{- fail (printf "extraEnv has %s: settings are values of the chart, under their names in the configuration file" .name) -}}
