@@ -1,7 +1,8 @@
 // Against HashiCorp Vault on the same machine, in interleaved rounds: a managed secret resolved with durable audit, and a read
 // through us, each as a share of what Vault does when it is asked straight, with its file audit device on.
 import { isMissing } from '../servers/live-server.ts';
-import { startVault, type Vault, vault } from '../servers/vault.ts';
+import type { Vault } from '../servers/vault-server.ts';
+import { startVault, vault } from '../servers/vault.ts';
 import { type Load, load, requestBytes } from './load.ts';
 import {
   deliveryKey,

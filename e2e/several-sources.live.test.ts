@@ -12,7 +12,8 @@ import { startTestServer, type TestServer } from '../packages/server/testing/app
 import { Canaries } from '../packages/server/testing/canaries.ts';
 import { type Kubernetes, startKubernetes } from '../servers/kubernetes.ts';
 import { type Moto, startMoto } from '../servers/moto.ts';
-import { startVault, type Vault } from '../servers/vault.ts';
+import type { Vault } from '../servers/vault-server.ts';
+import { startVault } from '../servers/vault.ts';
 
 const canaries = new Canaries();
 const values = {

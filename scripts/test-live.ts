@@ -15,6 +15,7 @@ import { type Installation, isMissing, type LiveServer } from '../servers/live-s
 import { elapsed, runLong } from '../servers/long-command.ts';
 import { ldap } from '../servers/ldap.ts';
 import { moto } from '../servers/moto.ts';
+import { openbao } from '../servers/openbao.ts';
 import { pythonReader } from '../servers/python-reader.ts';
 import { schemathesis } from '../servers/schemathesis.ts';
 import { spark } from '../servers/spark.ts';
@@ -23,6 +24,7 @@ import { vault } from '../servers/vault.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const servers: readonly LiveServer[] = [
   vault,
+  openbao,
   kubernetes,
   kwok,
   helm,

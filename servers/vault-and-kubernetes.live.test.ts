@@ -1,7 +1,8 @@
 // @needs vault kubernetes
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Kubernetes, startKubernetes } from './kubernetes.ts';
-import { startVault, type Vault } from './vault.ts';
+import type { Vault } from './vault-server.ts';
+import { startVault } from './vault.ts';
 
 let vault: Vault;
 let kubernetes: Kubernetes;

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { httpRequest } from './http-request.ts';
-import { startVault, type Vault } from './vault.ts';
+import type { Vault } from './vault-server.ts';
+import { startVault } from './vault.ts';
 
 interface Read {
   readonly data: { readonly data: unknown; readonly metadata: { readonly version: number } };

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
-import type { Vault } from '../../../servers/vault.ts';
+import { loopbackCertificate } from '../../server/testing/certificate.ts';
+import type { Vault } from '../../../servers/vault-server.ts';
 import { must } from './live-vault.ts';
 
 /** Signs tokens as an issuer does that Vault's JWT method knows by its public key. */
@@ -79,6 +80,7 @@ export async function mountKubernetes(vault: Vault, reviews: Server, policy: str
   await must(vault, 'POST', 'sys/auth/kubernetes', { type: 'kubernetes' });
   await must(vault, 'POST', 'auth/kubernetes/config', {
     kubernetes_host: `http://127.0.0.1:${(reviews.address() as AddressInfo).port}`,
+    kubernetes_ca_cert: loopbackCertificate().certificate,
     disable_local_ca_jwt: true,
     token_reviewer_jwt: 'reviewer',
   });

@@ -1,9 +1,17 @@
-import { startVault, type Vault } from '../../../servers/vault.ts';
+import type { Vault } from '../../../servers/vault-server.ts';
 import type { VaultSettings } from '@strongroom/contract';
 import type { Backend } from '../src/backend.ts';
 import type { Egress } from '../src/egress/index.ts';
 import { definition } from '../src/vault/index.ts';
-import { type AppRole, auditedRequests, createAppRole, liveParts, must, readPolicy } from './live-vault.ts';
+import {
+  type AppRole,
+  auditedRequests,
+  createAppRole,
+  liveParts,
+  must,
+  readPolicy,
+  type VaultProduct,
+} from './live-vault.ts';
 
 /** A Vault over TLS with one secret, `db` below `secret/live`, an AppRole that may read there, and backends that do. */
 export class LiveReader {
@@ -20,8 +28,8 @@ export class LiveReader {
     this.canary = canary;
   }
 
-  static async start(): Promise<LiveReader> {
-    const vault = await startVault({ tls: true });
+  static async start({ start }: Pick<VaultProduct, 'start'>): Promise<LiveReader> {
+    const vault = await start({ tls: true });
     const role = await createAppRole(vault, 'reader', readPolicy);
     const canary = `canary-${crypto.randomUUID()}`;
     await must(vault, 'POST', 'secret/data/live/db', { data: { value: canary } });

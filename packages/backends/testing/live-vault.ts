@@ -5,7 +5,7 @@ import type { Content } from '../src/backend.ts';
 import type { ConformanceContext, ConformancePlace } from '../src/conformance/index.ts';
 import type { BackendParts } from '../src/definition.ts';
 import { createEgress } from '../src/egress/index.ts';
-import { type Vault } from '../../../servers/vault.ts';
+import type { Vault, VaultOptions } from '../../../servers/vault-server.ts';
 import { FaultProxy, type NetworkFault } from './fault-proxy.ts';
 
 const networkFaults: readonly NetworkFault[] = ['unreachable', 'cut', 'hanging', 'failing', 'throttled', 'malformed'];
@@ -16,6 +16,34 @@ path "secret/data/*" { capabilities = ["read"] }
 path "secret/metadata/*" { capabilities = ["list", "read"] }
 path "secret/subkeys/*" { capabilities = ["read"] }
 `;
+
+/** Whose program a suite is run over. */
+export interface VaultProduct {
+  readonly name: 'Vault' | 'OpenBao';
+  readonly start: (options?: VaultOptions) => Promise<Vault>;
+  /** Vault's free edition takes the header of a namespace, and has none. */
+  readonly hasNamespaces: boolean;
+  /** Whether `start` can have a second node. */
+  readonly hasStandby: boolean;
+}
+
+/** What administers a server, or a namespace of it. */
+export type VaultAdministration = Pick<Vault, 'request'>;
+
+/** A new namespace, by way of those above it, with KV v2 at `secret/`. */
+export async function createNamespace(vault: Vault, path: string): Promise<VaultAdministration> {
+  const inside = (namespace: string): VaultAdministration => ({
+    request: (method, below, body, token) => vault.request(method, `${namespace}${below}`, body, token),
+  });
+  let namespace = '';
+  for (const name of path.split('/')) {
+    await must(inside(namespace), 'POST', `sys/namespaces/${name}`, {});
+    namespace += `${name}/`;
+  }
+  await must(inside(namespace), 'POST', 'sys/mounts/secret', { type: 'kv', options: { version: '2' } });
+  await untilServing(inside(namespace));
+  return inside(namespace);
+}
 
 export interface AppRole {
   readonly authentication: Extract<VaultSettings['authentication'], { method: 'app-role' }>;
@@ -30,7 +58,7 @@ path "secret/metadata/managed*" { capabilities = ["create", "read", "update", "d
 
 /** Mounts AppRole unless it is there, and makes a role with a policy of the same name. */
 export async function createAppRole(
-  vault: Vault,
+  vault: VaultAdministration,
   role: string,
   policy: string,
   options: Readonly<Record<string, unknown>> = {},
@@ -50,7 +78,12 @@ export async function createAppRole(
 }
 
 /** A request with the root token that has to succeed; its `data`. */
-export async function must<Data = unknown>(vault: Vault, method: string, path: string, body?: unknown): Promise<Data> {
+export async function must<Data = unknown>(
+  vault: VaultAdministration,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Data> {
   const answer = await vault.request<{ data: Data }>(method, path, body);
   if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
   return answer.body.data;
@@ -96,7 +129,7 @@ export async function liveFaults(
 }
 
 /** A KV engine prepares itself after the start. */
-async function untilServing(vault: Vault): Promise<void> {
+async function untilServing(vault: VaultAdministration): Promise<void> {
   for (;;) {
     const { status } = await vault.request('GET', 'secret/config');
     if (status === 200) return;

@@ -1,6 +1,7 @@
 // @needs vault
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startVault, type Vault } from '../../../../servers/vault.ts';
+import type { Vault } from '../../../../servers/vault-server.ts';
+import { startVault } from '../../../../servers/vault.ts';
 import { startTestServer, type TestServer } from '../../testing/app.ts';
 import { Canaries } from '../../testing/canaries.ts';
 

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatKekText, kekFromText } from '@strongroom/crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startVault, type Vault } from '../../../../servers/vault.ts';
+import type { Vault } from '../../../../servers/vault-server.ts';
+import { startVault } from '../../../../servers/vault.ts';
 import { startTestServer, type TestServer } from '../../testing/app.ts';
 import { Canaries } from '../../testing/canaries.ts';
 

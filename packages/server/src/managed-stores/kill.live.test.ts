@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { kekFromBytes } from '@strongroom/crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Kubernetes, startKubernetes } from '../../../../servers/kubernetes.ts';
-import { startVault, type Vault } from '../../../../servers/vault.ts';
+import type { Vault } from '../../../../servers/vault-server.ts';
+import { startVault } from '../../../../servers/vault.ts';
 import { allPairs, drill, type DrilledStore } from '../../testing/managed-kills.ts';
 import type { ManagedSettings } from '../config/managed-settings.ts';
 
