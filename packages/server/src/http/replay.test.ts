@@ -221,7 +221,11 @@ describe('every list', () => {
       });
     }
     for (const base of ['/v1/admin', '/v1/global', '/v1/domains/finance'])
-      await test.call('POST', `${base}/secrets`, { body: { key: 'in-a-folder', folder: 'a', value: 'a value' } });
+      // Folders are two with it, and so is what the inventory finds.
+      for (const key of ['in-a-folder', 'in-a-folder-too']) {
+        const body = { key, folder: 'a', value: 'a value', expiresAt: '2020-01-31T00:00:00Z' };
+        await test.call('POST', `${base}/secrets`, { body });
+      }
     await test.call('POST', `/v1/service-accounts/${world.platform.serviceAccount}/tokens`, { body: {} });
     await test.call('POST', `/v1/domains/finance/service-accounts/${finance.serviceAccount}/tokens`, { body: {} });
     // Two workloads that hold what is about to be old.
