@@ -1,5 +1,5 @@
 import { formatReference, parseReference } from '@strongroom/contract/core';
-import { type Kysely, sql } from 'kysely';
+import { expressionBuilder, type Kysely, sql } from 'kysely';
 import type { Access, AccessSnapshot } from '../access/types.ts';
 import { labelColumn } from '../identities/label-column.ts';
 import { adminScopeId } from '../store/ids.ts';
@@ -43,6 +43,30 @@ type Wanted =
 export async function holdersOf({ db }: Database, target: HeldTarget): Promise<Holder[]> {
   const { sourceId, ...rest } = target;
   return find(db, { sourceIds: [sourceId], ...rest });
+}
+
+/**
+ * Of a row of `secrets`, in a statement: 1 where {@link holdersOf} may find something, 0 where it finds nothing. Which key of
+ * its source a cluster has stands in its JSON.
+ */
+export function mayBeHeld() {
+  const is = expressionBuilder<Tables, 'secrets'>();
+  const notices = is.selectFrom('notice_settings').select('notice_settings.scope_id');
+  const held = [
+    notices
+      .whereRef('notice_settings.signing_source_id', '=', 'secrets.source_id')
+      .whereRef('notice_settings.signing_key', '=', 'secrets.key'),
+    notices
+      .whereRef('notice_settings.url_source_id', '=', 'secrets.source_id')
+      .whereRef('notice_settings.url_key', '=', 'secrets.key'),
+    is.selectFrom('clusters').select('clusters.id').whereRef('clusters.source_id', '=', 'secrets.source_id'),
+  ];
+  return is
+    .case()
+    .when(is.or(held.map((each) => is.exists(each))))
+    .then(is.lit(1))
+    .else(is.lit(0))
+    .end();
 }
 
 /** Who else refers to anything by the USE of one of these; `null`: of anybody. @param scopeId in which scope; `null`: in all */

@@ -3,7 +3,7 @@ import { seesAllOfGlobal } from '../access/decide.ts';
 import { type PageRequest, readPage, wholeList } from '../access/pages.ts';
 import { actionsOn, type ActionAnswer } from '../access/refusal.ts';
 import type { Access, AccessSnapshot, Caller, ScopeRef } from '../access/types.ts';
-import { type Holder, kindsSeen } from '../impact/holders.ts';
+import { type Holder, kindsSeen, mayBeHeld } from '../impact/holders.ts';
 import type { Keys } from '../keys/keys.ts';
 import { andThen, type MaybePromise } from '../store/maybe-promise.ts';
 import { hotStatement, type Store } from '../store/store.ts';
@@ -51,7 +51,7 @@ export interface SecretListPage {
 const defaultPage = 50;
 
 type FoundSecret = ListedSecret & {
-  /** Whether a cluster may hold it, or the notices of a scope do. */
+  /** 1: something that is no configuration may hold it. */
   readonly is_held: number;
 };
 
@@ -73,36 +73,7 @@ const byFoldedKey = hotStatement<FoundSecret>(
           .$asScalar()
           .$notNull()
           .as('uses'),
-        column
-          .case()
-          .when(
-            column.or([
-              column.exists(
-                column
-                  .selectFrom('notice_settings')
-                  .select('notice_settings.scope_id')
-                  .whereRef('notice_settings.signing_source_id', '=', 'secrets.source_id')
-                  .whereRef('notice_settings.signing_key', '=', 'secrets.key'),
-              ),
-              column.exists(
-                column
-                  .selectFrom('notice_settings')
-                  .select('notice_settings.scope_id')
-                  .whereRef('notice_settings.url_source_id', '=', 'secrets.source_id')
-                  .whereRef('notice_settings.url_key', '=', 'secrets.key'),
-              ),
-              column.exists(
-                column
-                  .selectFrom('clusters')
-                  .select('clusters.id')
-                  .whereRef('clusters.source_id', '=', 'secrets.source_id'),
-              ),
-            ]),
-          )
-          .then(column.lit(1))
-          .else(column.lit(0))
-          .end()
-          .as('is_held'),
+        mayBeHeld().as('is_held'),
       ])
       .where('secrets.scope_id', '=', '')
       .where('sources.name', '=', 'managed')
